@@ -1,0 +1,6 @@
+"""Pictures: arrays in, a matplotlib `Figure` with alt text out. No model and no widget in here."""
+
+from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
+from course_utils.figures.next_token import next_token_bars
+
+__all__ = ["PALETTE", "CourseFigure", "next_token_bars", "png_bytes"]

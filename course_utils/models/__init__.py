@@ -1,0 +1,25 @@
+"""Where weights come from: the catalogue, the store on disk, and loading."""
+
+from course_utils.models.catalogue import CATALOGUE, ModelEntry
+from course_utils.models.store import ModelStore, ModelStoreError, models_folder
+
+__all__ = [
+    "CATALOGUE",
+    "CausalLM",
+    "Encoder",
+    "ModelEntry",
+    "ModelStore",
+    "ModelStoreError",
+    "load_causal_lm",
+    "load_encoder",
+    "models_folder",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Loading needs torch, which takes two seconds to import; the store does not.
+    if name in ("CausalLM", "Encoder", "load_causal_lm", "load_encoder"):
+        from course_utils.models import loading
+
+        return getattr(loading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
