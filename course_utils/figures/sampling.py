@@ -1,0 +1,75 @@
+"""What every sampling filter did to the most likely tokens, one column a stage."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from course_utils.figures.base import PALETTE, CourseFigure, drawable
+
+
+def sampling_stages(
+    stages: Sequence[tuple[str, np.ndarray]], labels: Sequence[str], top: int = 12, drawn: np.ndarray | None = None
+) -> CourseFigure:
+    """Draw one column a stage: the probabilities after it, removed tokens struck out with the filter's name.
+
+    Args:
+        stages: Name and probabilities `(vocab,)` of the start and of every filter, in their order. A removed
+            token has probability 0.
+        labels: The visible text of every token, `(vocab,)`.
+        top: How many tokens to show, by their probability at the start.
+        drawn: How often each token was drawn, `(vocab,)`; shown as diamonds over the last column.
+
+    Lesson: 11 · Sampling
+
+    >>> start, kept = np.array([0.6, 0.3, 0.1]), np.array([2 / 3, 1 / 3, 0])
+    >>> sampling_stages([("start", start), ("top_p 0.9", kept)], ["a", "b", "c"])
+    Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: a 66.7 %, b 33.3 %.
+    """
+    rows = np.argsort(-stages[0][1], kind="stable")[:top]
+    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)), layout="constrained")
+    columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
+    for column, axes in enumerate(columns):
+        _column(axes, stages, column, rows, None if column + 1 < len(stages) else drawn)
+    columns[0].set_yticks(range(len(rows)), [drawable(labels[token]) for token in rows])
+    columns[0].invert_yaxis()
+    figure.alt = _alt(stages, labels, drawn)
+    return figure
+
+
+def _column(axes, stages, column, rows, drawn) -> None:  # noqa: ANN001
+    name, probabilities = stages[column]
+    axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
+    # Room at the right for the numbers, and never a scale of width 0.
+    width = max(probabilities[rows].max(), 1e-9) * 1.6
+    for row, token in enumerate(rows):
+        if probabilities[token] > 0:
+            axes.text(probabilities[token] + width * 0.02, row, f"{probabilities[token]:.3f}", va="center", fontsize=8)
+        elif column and stages[column - 1][1][token] > 0:
+            axes.axhline(row, color=PALETTE["vermilion"], linewidth=1)
+            filter_name = name.split()[0]
+            axes.text(
+                width * 0.3, row, f"✗ {filter_name}", va="center", fontsize=8, color=PALETTE["vermilion"],
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
+    if drawn is not None and drawn.sum():
+        seen = [row for row, token in enumerate(rows) if drawn[token]]
+        shares = drawn[rows][seen] / drawn.sum()
+        axes.plot(shares, seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
+        width = max(width, shares.max() * 1.1)
+    axes.set_xlim(0, width)
+    axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept", fontsize=9)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _alt(stages, labels, drawn) -> str:  # noqa: ANN001
+    kept = ", ".join(
+        f"{name} keeps {np.count_nonzero(probabilities):,}" + (" tokens" if number == 0 else "")
+        for number, (name, probabilities) in enumerate(stages)
+    )
+    last = stages[-1][1]
+    best = [token for token in np.argsort(-last, kind="stable")[:3] if last[token] > 0]
+    ranking = ", ".join(f"{labels[token]} {last[token] * 100:.1f} %" for token in best)
+    steps = f"{len(stages) - 1} step" + "s" * (len(stages) != 2)
+    draws = f" Diamonds: shares of {drawn.sum():,} draws." if drawn is not None and drawn.sum() else ""
+    return f"Sampling in {steps}: {kept}. Most likely at the end: {ranking}.{draws}"

@@ -1,0 +1,198 @@
+"""From logits to a drawn token: temperature, top-k, top-p, min-p, in any order.
+
+Every filter takes logits `(..., vocab)` and returns logits of the same shape; a token it removes gets −∞, so
+its probability after the softmax is exactly 0. The order of the filters is data, because tools disagree on it.
+
+Lesson: 11 · Sampling
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+REMOVED = float("-inf")
+
+
+def apply_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Divide logits `(..., vocab)` by `temperature`: below 1 sharpens, above 1 flattens, 0 keeps the best only.
+
+    Raises:
+        ValueError: `temperature` is negative, infinite or not a number.
+
+    Equals `TemperatureLogitsWarper` for every temperature it accepts (it refuses 0).
+    Lesson: 11 · Sampling
+
+    >>> apply_temperature(torch.tensor([2.0, 1.0]), 0.5)
+    tensor([4., 2.])
+    >>> apply_temperature(torch.tensor([2.0, 1.0]), 0)
+    tensor([2., -inf])
+    """
+    check_temperature(temperature)
+    if temperature > 0:
+        return logits / temperature
+    best = logits.argmax(-1, keepdim=True)
+    return torch.full_like(logits, REMOVED).scatter(-1, best, logits.gather(-1, best))
+
+
+def apply_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
+    """Keep the `top_k` largest logits of `(..., vocab)`, and what ties with the last of them.
+
+    Raises:
+        ValueError: `top_k` is not a whole number of at least 1.
+
+    Source: Fan, Lewis and Dauphin (2018), Hierarchical Neural Story Generation. Equals `TopKLogitsWarper`.
+    Lesson: 11 · Sampling
+
+    >>> apply_top_k(torch.tensor([3.0, 1.0, 2.0]), 2)
+    tensor([3., -inf, 2.])
+    """
+    check_top_k(top_k)
+    smallest_kept = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
+    return logits.masked_fill(logits < smallest_kept, REMOVED)
+
+
+def apply_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Keep the smallest set of tokens whose probabilities add up to at least `top_p`, of `(..., vocab)`.
+
+    Raises:
+        ValueError: `top_p` is not in (0, 1].
+
+    Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration. Equals `TopPLogitsWarper`.
+    Lesson: 11 · Sampling
+
+    >>> apply_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).softmax(-1)
+    tensor([0.6250, 0.3750, 0.0000])
+    """
+    check_top_p(top_p)
+    ascending = logits.sort(-1)
+    # Summed from the bottom: a token goes when everything up to and including it is not needed.
+    unneeded = ascending.values.softmax(-1).cumsum(-1) <= 1 - top_p
+    unneeded[..., -1] = False  # the most likely token always stays
+    return logits.masked_fill(unneeded.scatter(-1, ascending.indices, unneeded), REMOVED)
+
+
+def apply_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
+    """Keep tokens at least `min_p` times as likely as the most likely one, of `(..., vocab)`.
+
+    Raises:
+        ValueError: `min_p` is not in [0, 1].
+
+    Source: Nguyen et al. (2024), Turning Up the Heat: Min-p Sampling. Equals `MinPLogitsWarper`.
+    Lesson: 11 · Sampling
+
+    >>> apply_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.4).softmax(-1)
+    tensor([0.6667, 0.3333, 0.0000])
+    """
+    check_min_p(min_p)
+    probabilities = logits.softmax(-1)
+    best = probabilities.amax(-1, keepdim=True)
+    # A rounding error must not remove the best token itself when min_p is 1.
+    return logits.masked_fill((probabilities < min_p * best) & (probabilities < best), REMOVED)
+
+
+FILTERS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "temperature": apply_temperature,
+    "top_k": apply_top_k,
+    "top_p": apply_top_p,
+    "min_p": apply_min_p,
+}
+
+
+def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) -> list[torch.Tensor]:
+    """Apply `filters` one after the other; return the logits before the first and after each, `(vocab,)` all.
+
+    Args:
+        logits: `(..., vocab)`.
+        filters: Pairs of a name in `FILTERS` and its setting, in the order of application.
+
+    Raises:
+        ValueError: A name is unknown, or a setting is out of its range.
+
+    Lesson: 11 · Sampling
+
+    >>> stages = filter_stages(torch.tensor([3.0, 1.0, 2.0]), [("top_k", 2), ("temperature", 0.5)])
+    >>> stages[-1]
+    tensor([6., -inf, 4.])
+    """
+    stages = [logits]
+    for name, setting in filters:
+        if name not in FILTERS:
+            raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
+        stages.append(FILTERS[name](stages[-1], setting))
+    return stages
+
+
+def draw(probabilities: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """Draw `count` token ids `(count,)` from `probabilities` `(vocab,)`, the same ones for the same `seed`.
+
+    Raises:
+        ValueError: `count` is not a whole number of at least 1.
+
+    Equals `torch.multinomial` with replacement on float64 probabilities under a generator with this seed, for
+    two draws and more (for a single draw torch takes another way with the same odds).
+    Lesson: 11 · Sampling
+
+    >>> draw(torch.tensor([0.0, 1.0, 0.0]), count=3, seed=0)
+    tensor([1, 1, 1])
+    """
+    check_whole("count", count, 1)
+    edges = probabilities.double().cumsum(-1)
+    # Each number between 0 and 1 falls into one token's stretch of the line; a longer stretch is hit more.
+    found = torch.searchsorted(edges / edges[-1], uniform_numbers(count, seed))
+    return found.clamp(max=len(edges) - 1)
+
+
+def uniform_numbers(count: int, seed: int) -> torch.Tensor:
+    """Return `count` numbers in [0, 1), float64 `(count,)`, the same ones for the same `seed`.
+
+    Lesson: 11 · Sampling
+
+    >>> uniform_numbers(2, seed=0).shape
+    torch.Size([2])
+    """
+    return torch.rand(count, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
+    """Return the entropy of the distribution that logits `(..., vocab)` stand for, in bits, `(...)`.
+
+    Source: Shannon (1948), A Mathematical Theory of Communication.
+    Lesson: 11 · Sampling
+
+    >>> round(entropy_bits(torch.zeros(8)).item(), 3)
+    3.0
+    """
+    probabilities = logits.softmax(-1)
+    return torch.special.entr(probabilities).sum(-1) / math.log(2)
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise a ValueError in one sentence unless `temperature` is a finite number of at least 0."""
+    _check("temperature", temperature, "a finite number of at least 0", lambda value: 0 <= value < math.inf)
+
+
+def check_top_k(top_k: int) -> None:
+    """Raise a ValueError in one sentence unless `top_k` is a whole number of at least 1."""
+    check_whole("top_k", top_k, 1)
+
+
+def check_top_p(top_p: float) -> None:
+    """Raise a ValueError in one sentence unless `top_p` is in (0, 1]."""
+    _check("top_p", top_p, "in (0, 1]", lambda value: 0 < value <= 1)
+
+
+def check_min_p(min_p: float) -> None:
+    """Raise a ValueError in one sentence unless `min_p` is in [0, 1]."""
+    _check("min_p", min_p, "in [0, 1]", lambda value: 0 <= value <= 1)
+
+
+def check_whole(name: str, value: int, least: int) -> None:
+    """Raise a ValueError in one sentence unless `value` is a whole number of at least `least`."""
+    _check(name, value, f"a whole number of at least {least}", lambda v: isinstance(v, int) and v >= least)
+
+
+def _check(name: str, value: float, allowed: str, is_allowed: Callable[[float], bool]) -> None:
+    # True and False are numbers to Python, but nobody means them as a setting.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not is_allowed(value):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
