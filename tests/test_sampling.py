@@ -101,9 +101,7 @@ def test_order_changes_what_is_kept():
 @settings(deadline=None, max_examples=40)
 def test_draw_equals_multinomial(seed, count):
     probabilities = torch.randn(3_000, generator=torch.Generator().manual_seed(seed)).mul(3).double().softmax(-1)
-    theirs = torch.multinomial(
-        probabilities, count, replacement=True, generator=torch.Generator().manual_seed(seed)
-    )
+    theirs = torch.multinomial(probabilities, count, replacement=True, generator=torch.Generator().manual_seed(seed))
     assert same(sampling.draw(probabilities, count, seed), theirs)
 
 

@@ -36,7 +36,7 @@ def sampling_stages(
     return figure
 
 
-def _column(axes, stages, column, rows, drawn) -> None:  # noqa: ANN001
+def _column(axes, stages, column, rows, drawn) -> None:
     name, probabilities = stages[column]
     axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
     # Room at the right for the numbers, and never a scale of width 0.
@@ -58,11 +58,12 @@ def _column(axes, stages, column, rows, drawn) -> None:  # noqa: ANN001
         width = max(width, shares.max() * 1.1)
     axes.set_xlim(0, width)
     axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept", fontsize=9)
+    axes.locator_params(axis="x", nbins=3)
     axes.tick_params(axis="x", labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _alt(stages, labels, drawn) -> str:  # noqa: ANN001
+def _alt(stages, labels, drawn) -> str:
     kept = ", ".join(
         f"{name} keeps {np.count_nonzero(probabilities):,}" + (" tokens" if number == 0 else "")
         for number, (name, probabilities) in enumerate(stages)

@@ -1,5 +1,6 @@
 """Pictures you can touch: state and controls, on top of `figures` and `inference`."""
 
 from course_utils.widgets.base import CourseWidget
+from course_utils.widgets.sampling_lab import SamplingLab
 
-__all__ = ["CourseWidget"]
+__all__ = ["CourseWidget", "SamplingLab"]

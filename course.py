@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The front door of the course. It needs nothing but Python 3.11, 3.12 or 3.13.
+
+usage: python3 course.py COMMAND [options]
+
+  lab            open the course in JupyterLab (--no-browser, --port N)
+  test           run every test; pytest's options may follow
+  models         list the models (models verify, models fetch --to DIR)
+  sync           make the notebooks from their sources (--check, --execute)
+  setup-browser  install the browser that the tests drive
+
+The first command makes the folder .venv beside this file and installs the course into it.
+"""
+# Python 3.6 must be able to read this file, so that an old Python says what is wrong with its version.
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "course-installed"
+LOG = VENV / "install.log"
+EXTRA = {"lab": "", "models": "", "test": "[dev]", "sync": "[dev]", "setup-browser": "[dev]"}
+SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
+# What pip and venv say, and what a person can do about it; the first that matches is told.
+ADVICE = (
+    (
+        r"No space left|Errno 28\b|not enough space|quota exceeded",
+        "There is not enough disk space in {root} or in the folder for temporary files: free {space:.0f} GB "
+        "(or set TMPDIR to a larger disk) and run the same command again.",
+    ),
+    (r"Long Path", "Windows cuts long paths: move the course to a short one such as C:\\course."),
+    (
+        r"Permission denied|Read-only file system|Access is denied|WinError (5|32)\b",
+        "Files in {root} cannot be written: move the course to a folder of your own, close whatever still runs "
+        "from its .venv, and run the same command again.",
+    ),
+    (
+        r"ensurepip|No module named '?venv",
+        "This Python cannot make a virtual environment: install its venv module (on Debian and Ubuntu: "
+        "sudo apt install python3-venv) and run the same command again.",
+    ),
+    (
+        r"Retrying \(|[Cc]onnection|timed out|name resolution|getaddrinfo|ProxyError|SSL",
+        "The Python package index does not answer: connect to a network (or set HTTPS_PROXY, PIP_INDEX_URL "
+        "or PIP_FIND_LINKS to a proxy, a mirror or a folder of wheels) and run the same command again.",
+    ),
+    (
+        r"No matching distribution found for (?P<what>\S+)",
+        "The Python package index has no {what} for this machine ({machine}): use another Python of 3.11 to "
+        "3.13 or another index, and run the same command again.",
+    ),
+    (r"", "The course could not be installed ({last}): delete {venv} and run the same command, or read {log}."),
+)
+
+
+class Problem(Exception):
+    """What went wrong and what to do, in one sentence."""
+
+
+def main(arguments: list) -> int:
+    """Install what the command needs, then hand over to it."""
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise Problem(
+            f"The course needs Python 3.11, 3.12 or 3.13 and this is {platform.python_version()}: install one "
+            "from https://www.python.org/downloads/ and start course.py with it."
+        )
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        return 0
+    if arguments[0] not in EXTRA:
+        raise Problem(f"There is no command {arguments[0]}: use one of {', '.join(EXTRA)}.")
+    install(EXTRA[arguments[0]])
+    return hand_over([str(PYTHON), "-m", "course_utils.cli", *arguments])
+
+
+def install(extra: str) -> None:
+    """Make `.venv` hold the pinned packages. A half-made one is finished, a broken one made again."""
+    pins = b"".join((ROOT / name).read_bytes() for name in ("constraints.txt", "pyproject.toml"))
+    key = f"{hashlib.sha256(pins).hexdigest()} {sys.version_info[:2]} {ROOT}\n"
+    done = STAMP.read_text(encoding="utf-8") if STAMP.exists() else ""
+    sound = is_sound()
+    if sound and done in (key + extra, key + "[dev]"):
+        return
+    if not sound:
+        if shutil.disk_usage(str(ROOT)).free < SPACE:
+            raise Problem(explain("No space left"))
+        print("Making the folder .venv (once) ...", flush=True)
+        run([sys.executable, "-m", "venv", "--clear", str(VENV)], stdout=subprocess.PIPE)
+    elif done:
+        STAMP.unlink()
+    if done.endswith("[dev]"):
+        extra = "[dev]"
+    print("Installing the course into .venv (once; this takes some minutes) ...", flush=True)
+    run([str(PYTHON), "-m", "pip", "install", "-c", "constraints.txt", "-e", "." + extra])
+    unfinished = STAMP.with_suffix(".unfinished")
+    unfinished.write_text(key + extra, encoding="utf-8")
+    os.replace(str(unfinished), str(STAMP))
+
+
+def is_sound() -> bool:
+    """Say whether `.venv` was made at this place, with this version of Python, and still runs."""
+    code = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    try:
+        made_here = str(VENV) in (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
+        return made_here and subprocess.call([str(PYTHON), "-c", code], stderr=subprocess.DEVNULL) == 0
+    except (OSError, ValueError):
+        return False
+
+
+def run(command: list, stdout: object = None) -> None:
+    """Run pip or venv; turn what it says when it fails into one sentence."""
+    defaults = {"PIP_DEFAULT_TIMEOUT": "15", "PIP_RETRIES": "2", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment = {**defaults, **os.environ, "PIP_USER": "0"}
+    result = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=stdout, stderr=subprocess.PIPE)
+    said = (result.stdout or b"") + result.stderr
+    with suppress(OSError):  # on a full disk the sentence is what counts
+        VENV.mkdir(exist_ok=True)
+        LOG.write_bytes(said)
+    if result.returncode:
+        raise Problem(explain(said.decode("utf-8", "replace")))
+
+
+def explain(said: str) -> str:
+    """Return what to do about a failure, in one sentence."""
+    if shutil.disk_usage(str(ROOT)).free < SPACE / 100:
+        said = "No space left"  # venv hides the reason
+    found, advice = next((re.search(pattern, said), text) for pattern, text in ADVICE if re.search(pattern, said))
+    known = {"root": ROOT, "venv": VENV, "log": LOG, "space": SPACE / 10**9}
+    known["last"] = said.strip().rpartition("\n")[2][:200]
+    known["machine"] = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return advice.format(**known, **found.groupdict())
+
+
+def hand_over(command: list) -> int:
+    """Become the course's own command; Windows has to wait for it instead."""
+    if os.name == "posix":
+        os.execv(command[0], command)
+    child = subprocess.Popen(command)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            pass  # the child got it too, and decides
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Problem as problem:
+        sys.exit(str(problem))
+    except KeyboardInterrupt:
+        sys.exit("Stopped: run the same command again to go on from here.")
+    except OSError as error:
+        sys.exit(explain(str(error)))

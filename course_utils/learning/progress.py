@@ -1,0 +1,120 @@
+"""What a learner predicted and answered, in one file that nothing may damage."""
+
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_data_path
+
+KINDS = ("predictions", "quizzes")
+_VERSION = 1
+
+
+def progress_folder() -> Path:
+    """Return where the progress file is: the folder `COURSE_HOME`, or this user's data folder.
+
+    Lesson: 00 · Start here
+    """
+    named = os.environ.get("COURSE_HOME")
+    return Path(named) if named else user_data_path("llms-by-hand", appauthor=False)
+
+
+class Progress:
+    """The progress file: one small JSON file, written whole or not at all, safe for several kernels at once.
+
+    Args:
+        path: The file; by default `progress.json` in `progress_folder()`. It is made on the first record.
+
+    Lesson: 00 · Start here
+
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> progress = Progress(Path(folder.name) / "progress.json")
+    >>> progress.record("predictions", "00-paris", {"choice": "over 50 %"})
+    >>> progress.get("predictions", "00-paris")
+    {'choice': 'over 50 %'}
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = Path(path) if path is not None else progress_folder() / "progress.json"
+
+    def record(self, kind: str, identifier: str, value: dict) -> None:
+        """Keep `value` under `kind` and `identifier`; when this returns, it is on the disk.
+
+        Raises:
+            ValueError: `kind` is not one of `KINDS`.
+            OSError: The file cannot be written.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock")):
+            entries = self.everything()
+            entries[kind][identifier] = value
+            self._write(entries)
+
+    def get(self, kind: str, identifier: str) -> dict | None:
+        """Return what is kept under `kind` and `identifier`, or None."""
+        return self.everything()[kind].get(identifier)
+
+    def everything(self) -> dict[str, dict[str, dict]]:
+        """Return all that is kept, by kind and identifier. A file that cannot be read is set aside, not lost."""
+        empty: dict[str, dict] = {kind: {} for kind in KINDS}
+        try:
+            entries = json.loads(self.path.read_text(encoding="utf-8"))["entries"]
+            return {kind: dict(entries[kind]) for kind in KINDS}
+        except FileNotFoundError:
+            return empty  # a new learner
+        except (ValueError, KeyError, TypeError):
+            self._set_aside()
+            return empty
+
+    def _set_aside(self) -> None:
+        moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+        kept = self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json")
+        os.replace(self.path, kept)
+        print(f"Your progress file could not be read. It is kept as {kept}; a new one is started.")
+
+    def _write(self, entries: dict) -> None:
+        # A reader sees the old file or the new one, never half of one, whenever this process is killed.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self.path.parent, prefix=".progress-", suffix=".json", delete=False, encoding="utf-8"
+        ) as unfinished:
+            json.dump({"version": _VERSION, "entries": entries}, unfinished, indent=1, ensure_ascii=False)
+            unfinished.flush()
+            os.fsync(unfinished.fileno())
+        os.replace(unfinished.name, self.path)
+
+
+class ProgressReport:
+    """What was predicted and answered so far, as a sentence each.
+
+    Lesson: 00 · Start here
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        entries = progress.everything()
+        predictions, quizzes = entries["predictions"].values(), entries["quizzes"].values()
+        right = sum(entry.get("right", False) for entry in predictions)
+        first = sum(entry["first_right"] for entry in quizzes)
+        self.lines = [
+            f"Predictions kept: {len(predictions)}, of which {right} came out right.",
+            f"Quiz questions answered: {len(quizzes)}, of which {first} right at the first try.",
+            f"Kept in {progress.path}",
+        ]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def progress_report(progress: Progress | None = None) -> ProgressReport:
+    """Say how many predictions and quiz answers are kept, how many were right, and in which file.
+
+    Lesson: 00 · Start here
+
+    >>> progress_report(Progress(Path("/nowhere/progress.json"))).lines[0]
+    'Predictions kept: 0, of which 0 came out right.'
+    """
+    return ProgressReport(progress or Progress())

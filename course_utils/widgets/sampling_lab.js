@@ -1,0 +1,273 @@
+// The sampling lab. Pure functions first (tests import them), then the page.
+
+const OFF = { top_k: null, top_p: 1, min_p: 0 };
+const TOP_K_STEPS = [1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
+
+/** Sort once: no filter changes the ranking, so every stage keeps the first `kept` of these. */
+export function rank(logits) {
+  const ids = Uint32Array.from(logits, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
+  return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
+}
+
+/** Probabilities of the first `kept` ranked tokens at `temperature`, and the entropy in bits. */
+export function softmax(sorted, kept, temperature) {
+  const p = new Float64Array(kept);
+  let total = 0;
+  for (let i = 0; i < kept; i++) total += p[i] = Math.exp((sorted[i] - sorted[0]) / temperature);
+  let entropy = 0;
+  for (let i = 0; i < kept; i++) {
+    p[i] /= total;
+    if (p[i] > 0) entropy -= p[i] * Math.log2(p[i]);
+  }
+  return { p, entropy };
+}
+
+/** How many tokens `name` keeps of a stage; the same rules as inference/sampling.py. */
+export function keep(name, value, sorted, stage) {
+  const { kept, p } = stage;
+  let left = kept;
+  if (name === "temperature") return value === 0 ? 1 : kept;
+  if (value === OFF[name]) return kept;
+  if (name === "top_k") {
+    left = Math.min(value, kept);
+    while (left < kept && sorted[left] === sorted[left - 1]) left++;
+  } else if (name === "top_p") {
+    for (let mass = 0; left > 1 && (mass += p[left - 1]) <= 1 - value; ) left--;
+  } else {
+    while (left > 1 && p[left - 1] < value * p[0]) left--;
+  }
+  return left;
+}
+
+/** The start and all filters in their order: [{name, value, kept, temperature, p, entropy}]. */
+export function stagesOf(sorted, settings) {
+  const stages = [{ name: "start", kept: sorted.length, temperature: 1, ...softmax(sorted, sorted.length, 1) }];
+  for (const name of settings.order) {
+    const before = stages[stages.length - 1], value = settings[name];
+    const temperature = name === "temperature" && value > 0 ? before.temperature * value : before.temperature;
+    const kept = keep(name, value, sorted, before);
+    const same = kept === before.kept && temperature === before.temperature;
+    const after = same ? { p: before.p, entropy: before.entropy } : softmax(sorted, kept, temperature);
+    stages.push({ name, value, kept, temperature, ...after });
+  }
+  return stages;
+}
+
+/** How often each ranked token is drawn: `uniforms` fall on a line cut in the order of the vocabulary. */
+export function drawCounts(ids, stage, uniforms, draws) {
+  const edges = new Float64Array(ids.length), rankOf = new Uint32Array(ids.length), counts = new Map();
+  for (let i = 0; i < ids.length; i++) rankOf[ids[i]] = i;
+  for (let id = 0, total = 0; id < ids.length; id++) edges[id] = total += stage.p[rankOf[id]] ?? 0;
+  for (let d = 0; d < draws; d++) {
+    const point = uniforms[d] * edges[ids.length - 1];
+    let low = 0, high = ids.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (edges[middle] < point) low = middle + 1;
+      else high = middle;
+    }
+    counts.set(rankOf[low], (counts.get(rankOf[low]) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** One sentence on what is wrong with a setting, or "" if nothing is; the same words as Python's. */
+export function problem(name, value) {
+  const rules = {
+    temperature: ["a finite number of at least 0", value >= 0 && value < Infinity],
+    top_k: ["a whole number of at least 1", value === null || (Number.isInteger(value) && value >= 1)],
+    top_p: ["in (0, 1]", value > 0 && value <= 1],
+    min_p: ["in [0, 1]", value >= 0 && value <= 1],
+    seed: ["a whole number of at least 0", Number.isInteger(value) && value >= 0],
+  };
+  const [allowed, ok] = rules[name];
+  return ok ? "" : `${name} must be ${allowed}, got ${value}`;
+}
+
+/** "top_k 50", "min_p off". */
+export function title(stage) {
+  if (stage.name === "start") return "start";
+  const off = stage.name in OFF && stage.value === OFF[stage.name];
+  return `${stage.name} ${off ? "off" : +stage.value.toPrecision(4)}`;
+}
+
+/** The filter that removed the token at `position` of the ranking, or undefined if none did. */
+export function removedBy(stages, position) {
+  return stages.find((stage) => stage.kept <= position)?.name;
+}
+
+/** The picture as SVG source. */
+export function picture(stages, labels, first, rows, width, counts, draws) {
+  const left = 130, rowHeight = 22, top = 52, column = (width - left) / stages.length;
+  const end = Math.min(first + rows, labels.length), parts = [];
+  const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  for (let r = first; r < end; r++) {
+    const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
+    text(left - 8, y, `${r + 1}. ${labels[r].slice(0, 14)}`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
+  }
+  stages.forEach((stage, s) => {
+    const x = left + s * column, room = column - 58, last = s === stages.length - 1;
+    const shares = last && draws ? [...Array(end - first).keys()].map((i) => (counts.get(first + i) ?? 0) / draws) : [];
+    let most = Math.max(1e-12, ...shares);
+    for (let r = first; r < end; r++) most = Math.max(most, stage.p[r] ?? 0);
+    text(x, 14, title(stage), 'class="head"');
+    text(x, 28, `${thousands(stage.kept)} kept`, 'class="small"');
+    text(x, 42, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
+    for (let r = first; r < end; r++) {
+      const y = top + (r - first) * rowHeight, p = stage.p[r];
+      if (p !== undefined) {
+        const long = (p / most) * room;
+        parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
+        text(x + long + 4, y + 15, p >= 0.0005 ? p.toFixed(3) : p.toExponential(0), 'class="small"');
+      } else if (stages[s - 1].p[r] !== undefined) {
+        parts.push(`<path d="M${x} ${y + 11}H${x + column - 10}" class="strike"/>`);
+        text(x + 12, y + 15, `✗ ${stage.name}`, 'class="killer"');
+      }
+      if (shares[r - first] > 0) {
+        const centre = x + (shares[r - first] / most) * room;
+        parts.push(`<path d="M${centre} ${y + 5}l5 6l-5 6l-5 -6z" class="drawn"/>`);
+      }
+    }
+  });
+  return `<svg viewBox="0 0 ${width} ${top + rows * rowHeight}" width="${width}">${parts.join("")}</svg>`;
+}
+
+/** One line for people who listen: what is left and what leads. */
+export function summary(stages, labels) {
+  const last = stages[stages.length - 1];
+  return `${thousands(last.kept)} of ${thousands(labels.length)} tokens kept, entropy ${last.entropy.toFixed(2)} bits; ` +
+    `most likely ${labels[0]} with ${(last.p[0] * 100).toFixed(1)} %.`;
+}
+
+const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+async function unzip(view) {
+  const stream = new Blob([bytesOf(view, Uint8Array)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return (await new Response(stream).text()).split("\n");
+}
+
+async function render({ model, el }) {
+  const { ids, sorted } = rank(bytesOf(model.get("_logits"), Float32Array));
+  const byId = await unzip(model.get("_labels"));
+  const labels = Array.from(ids, (id) => byId[id]);
+  const save = throttledSave(model), ROWS = 12;
+  let first = 0, drawnTimes = 0;
+
+  const canvas = element("div", { role: "img", class: "picture" });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const table = element("tbody");
+  const controls = element("div", { class: "controls" });
+  const refresh = []; // functions that put the model's state back into the controls
+
+  const set = (name, value) => {
+    model.set(name, value);
+    save();
+  };
+
+  /** A slider with a number box beside it; `scale` maps slider positions to values. */
+  function control(name, slider, scale) {
+    const wrong = element("span", { class: "problem", role: "alert" });
+    const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });
+    const range = element("input", { type: "range", ...slider, "aria-label": name });
+    const show = () => {
+      const value = model.get(name);
+      range.value = scale.position(value);
+      range.setAttribute("aria-valuetext", value === OFF[name] ? "off" : value);
+      box.value = value === OFF[name] ? "off" : +value.toPrecision(6);
+      wrong.textContent = "";
+    };
+    range.addEventListener("input", () => set(name, scale.value(+range.value)));
+    box.addEventListener("change", () => {
+      const typed = box.value.trim(), value = typed === "off" || typed === "" ? (OFF[name] ?? null) : Number(typed);
+      const sentence = problem(name, Number.isNaN(value) ? typed : value);
+      if (sentence === "") set(name, value);
+      wrong.textContent = sentence;
+    });
+    const move = element("button", { type: "button", "aria-label": `apply ${name} one step earlier` }, "◀");
+    move.addEventListener("click", () => {
+      const order = [...model.get("order")], at = order.indexOf(name);
+      if (at > 0) [order[at - 1], order[at]] = [order[at], order[at - 1]];
+      set("order", order);
+      move.focus();
+    });
+    refresh.push(show);
+    return element("div", { class: "control", "data-filter": name }, element("label", {}, name), range, box, move, wrong);
+  }
+
+  const linear = { position: (value) => value, value: (position) => +position.toFixed(2) };
+  const steps = TOP_K_STEPS.filter((k) => k < labels.length);
+  const ladder = {
+    position: (value) => (value === null ? steps.length : steps.findIndex((k) => k >= value) + 1 || steps.length) - (value === null ? 0 : 1),
+    value: (position) => steps[position] ?? null,
+  };
+  const made = {
+    temperature: control("temperature", { min: 0, max: 2, step: 0.05 }, linear),
+    top_k: control("top_k", { min: 0, max: steps.length, step: 1 }, ladder),
+    top_p: control("top_p", { min: 0.01, max: 1, step: 0.01 }, linear),
+    min_p: control("min_p", { min: 0, max: 0.5, step: 0.01 }, linear),
+  };
+  refresh.push(() => {
+    const order = model.get("order");
+    if (order.some((name, i) => controls.children[i] !== made[name])) controls.replaceChildren(...order.map((name) => made[name]));
+  });
+
+  const seedWrong = element("span", { class: "problem", role: "alert" });
+  const seed = element("input", { type: "text", inputmode: "numeric", size: 5, "aria-label": "seed of the draws" });
+  seed.addEventListener("change", () => {
+    const sentence = problem("seed", seed.value.trim() === "" ? seed.value : Number(seed.value));
+    if (sentence === "") set("seed", Number(seed.value));
+    seedWrong.textContent = sentence;
+  });
+  refresh.push(() => (seed.value = model.get("seed")));
+  const button = (label, onclick) => element("button", { type: "button", onclick }, label);
+  const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
+  const go = (label, where) => button(label, () => ((first = where()), paint()));
+  const lastKept = () => stagesOf(sorted, settings()).at(-1).kept;
+  const bound = (rank) => Math.max(0, Math.min(rank, labels.length - ROWS));
+  const buttons = element("div", { class: "row" }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
+    draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), element("label", {}, "seed ", seed), seedWrong,
+    go("Top tokens", () => 0), go("Earlier", () => bound(first - ROWS)), go("Later", () => bound(first + ROWS)),
+    go("Where it cuts", () => bound(lastKept() - ROWS / 2)));
+
+  const settings = () => Object.fromEntries(["temperature", "top_k", "top_p", "min_p", "order"].map((n) => [n, model.get(n)]));
+
+  function paint() {
+    refresh.forEach((show) => show());
+    const stages = stagesOf(sorted, settings()), draws = model.get("draws");
+    const counts = draws ? drawCounts(ids, stages.at(-1), bytesOf(model.get("_uniforms"), Float64Array), draws) : new Map();
+    const width = Math.max(640, Math.min(root.clientWidth - 16, 1000));
+    canvas.innerHTML = picture(stages, labels, first, ROWS, width, counts, draws);
+    const words = summary(stages, labels);
+    canvas.setAttribute("aria-label", `Sampling lab. ${words}`);
+    const best = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n]) => `${labels[r]} ${n}`);
+    status.textContent = words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
+    if (details.open) fillTable(stages, counts);
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+
+  function fillTable(stages, counts) {
+    const rows = [["rank", "token", ...stages.map(title), "drawn"]];
+    for (let r = first; r < Math.min(first + ROWS, labels.length); r++) {
+      const cells = stages.map((s, i) => (s.p[r] !== undefined ? s.p[r].toPrecision(3) : stages[i - 1].p[r] !== undefined ? "removed here" : "–"));
+      rows.push([r + 1, labels[r], ...cells, counts.get(r) ?? 0]);
+    }
+    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
+  }
+
+  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const root = element("div", { class: "course-widget sampling-lab" },
+    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons, canvas, status, details);
+  details.addEventListener("toggle", paint);
+  el.append(root);
+  const watched = ["temperature", "top_k", "top_p", "min_p", "order", "draws", "_uniforms"].map((n) => `change:${n}`).join(" ");
+  model.on(watched, paint);
+  const observer = new ResizeObserver(() => paint());
+  observer.observe(el);
+  paint();
+  return () => {
+    model.off(watched, paint);
+    observer.disconnect();
+  };
+}
+
+export default { render };
