@@ -138,5 +138,5 @@ def test_bad_setting_is_one_sentence(name, setting, sentence):
 
 
 def test_unknown_filter():
-    with pytest.raises(ValueError, match="filters must be named one of .* got 'top_q'"):
+    with pytest.raises(ValueError, match=r"filters must be named one of .* got 'top_q'"):
         sampling.filter_stages(torch.zeros(4), [("top_q", 1)])

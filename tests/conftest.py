@@ -1,0 +1,61 @@
+"""Shared by all tests: which tools are missing, said loudly at the end; traces to build widgets from."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from course_utils.cli import find_browser
+from course_utils.traces import NextTokenTrace
+
+
+
+def need(tool: str, there: bool) -> None:
+    """Skip the test when `tool` is not there; in CI that is a failure."""
+    if there:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{tool} is missing, and CI must have it: run `python3 course.py setup-browser`")
+    pytest.skip(f"{tool} is missing: run `python3 course.py setup-browser`")
+
+
+@pytest.fixture(scope="session")
+def node():
+    need("Node.js", shutil.which("node") is not None)
+    return shutil.which("node")
+
+
+@pytest.fixture(scope="session")
+def browser_path():
+    need("a browser", find_browser() is not None)
+    return find_browser()
+
+
+@pytest.fixture
+def toy_trace():
+    """Eight tokens with a clear ranking; enough to count by hand."""
+    logits = np.array([4.0, 3.0, 2.0, 1.0, 0.0, -1.0, -2.0, -3.0], dtype=np.float32)
+    return NextTokenTrace("toy", "once upon", ("once", "␣upon"), logits, tuple("abcdefgh"))
+
+
+@pytest.fixture
+def random_trace():
+    """As large as SmolLM2's vocabulary, in no particular order."""
+    logits = np.random.default_rng(0).normal(0, 3, 49_152).astype(np.float32)
+    return NextTokenTrace("random", "once", ("once",), logits, tuple(f"t{i}" for i in range(len(logits))))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--record", action="store_true", help="write benchmarks/widgets.json and the README's pictures")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A skipped browser must not look like a tested one."""
+    skipped = [
+        report for report in terminalreporter.stats.get("skipped", []) if "setup-browser" in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+        for report in skipped:
+            terminalreporter.write_line(f"{report.nodeid}: {report.longrepr[2]}")
