@@ -10,7 +10,6 @@ from course_utils.cli import find_browser
 from course_utils.traces import NextTokenTrace
 
 
-
 def need(tool: str, there: bool) -> None:
     """Skip the test when `tool` is not there; in CI that is a failure."""
     if there:

@@ -119,9 +119,7 @@ print(int(anonymous[0].split()[1]) / 1024)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_is_quick_and_private_memory_small():
     """In a fresh process: <= 2 s each with torch imported; weights are mapped, so they are nobody's own."""
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(LOAD)], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(LOAD)], capture_output=True, text=True, check=True)
     causal_seconds, encoder_seconds, private_megabytes = map(float, run.stdout.split())
     # The budget is 2 s; three times as much fails, because a busy machine is not a regression.
     assert causal_seconds < 6

@@ -46,7 +46,9 @@ def wheelhouse(tmp_path, monkeypatch):
         wheel.writestr("tiny_model/model/config.json", '{"model_type": "bert"}')
         wheel.writestr("tiny_model/__init__.py", "")
         wheel.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
-        wheel.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            "tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr("tiny_model-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -219,9 +221,7 @@ def test_kill_in_mid_fetch(store, entry, wheelhouse, tmp_path, monkeypatch):
         def log_message(self, *_):
             """Keep the test's output clean."""
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(HalfServer, directory=str(wheelhouse))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(HalfServer, directory=str(wheelhouse)))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("PIP_FIND_LINKS", f"http://127.0.0.1:{server.server_port}/")

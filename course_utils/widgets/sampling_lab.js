@@ -1,4 +1,4 @@
-// The sampling lab. Pure functions first (tests import them), then the page.
+// Pure functions first (tests import them), then the page.
 
 const OFF = { top_k: null, top_p: 1, min_p: 0 };
 const TOP_K_STEPS = [1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
@@ -53,7 +53,7 @@ export function stagesOf(sorted, settings) {
   return stages;
 }
 
-/** How often each ranked token is drawn: `uniforms` fall on a line cut in the order of the vocabulary. */
+/** How often each ranked token is drawn; the line is cut in the order of the vocabulary. */
 export function drawCounts(ids, stage, uniforms, draws) {
   const edges = new Float64Array(ids.length), rankOf = new Uint32Array(ids.length), counts = new Map();
   for (let i = 0; i < ids.length; i++) rankOf[ids[i]] = i;
@@ -71,7 +71,7 @@ export function drawCounts(ids, stage, uniforms, draws) {
   return counts;
 }
 
-/** One sentence on what is wrong with a setting, or "" if nothing is; the same words as Python's. */
+/** What is wrong with a setting, in Python's words, or "". */
 export function problem(name, value) {
   const rules = {
     temperature: ["a finite number of at least 0", value >= 0 && value < Infinity],
@@ -91,7 +91,7 @@ export function title(stage) {
   return `${stage.name} ${off ? "off" : +stage.value.toPrecision(4)}`;
 }
 
-/** The filter that removed the token at `position` of the ranking, or undefined if none did. */
+/** The filter that removed the token at `position` of the ranking, if one did. */
 export function removedBy(stages, position) {
   return stages.find((stage) => stage.kept <= position)?.name;
 }
@@ -132,7 +132,7 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
   return `<svg viewBox="0 0 ${width} ${top + rows * rowHeight}" width="${width}">${parts.join("")}</svg>`;
 }
 
-/** One line for people who listen: what is left and what leads. */
+/** The picture in one line, for people who listen. */
 export function summary(stages, labels) {
   const last = stages[stages.length - 1];
   return `${thousands(last.kept)} of ${thousands(labels.length)} tokens kept, entropy ${last.entropy.toFixed(2)} bits; ` +
@@ -157,14 +157,14 @@ async function render({ model, el }) {
   const status = element("div", { class: "status", "aria-live": "polite" });
   const table = element("tbody");
   const controls = element("div", { class: "controls" });
-  const refresh = []; // functions that put the model's state back into the controls
+  const refresh = []; // model -> controls
 
   const set = (name, value) => {
     model.set(name, value);
     save();
   };
 
-  /** A slider with a number box beside it; `scale` maps slider positions to values. */
+  /** A slider and a box; `scale` maps slider positions to values. */
   function control(name, slider, scale) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });

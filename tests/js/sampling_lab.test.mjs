@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const page = await import(process.env.WIDGET_MODULES + "/sampling_lab.mjs");
+
+const logits = Float32Array.from([1, 3, 2, 0]);
+const plain = { temperature: 1, top_k: null, top_p: 1, min_p: 0, order: ["temperature", "top_k", "top_p", "min_p"] };
+const { ids, sorted } = page.rank(logits);
+const kept = (settings) => page.stagesOf(sorted, { ...plain, ...settings }).map((stage) => stage.kept);
+
+test("ranking is by logit, ties by place in the vocabulary", () => {
+  assert.deepEqual([...ids], [1, 2, 0, 3]);
+  assert.deepEqual([...page.rank(Float32Array.from([5, 7, 5, 7])).ids], [1, 3, 0, 2]);
+});
+
+test("nothing is removed while all filters are off", () => assert.deepEqual(kept({}), [4, 4, 4, 4, 4]));
+
+test("each filter removes in its own column", () => {
+  assert.deepEqual(kept({ top_k: 2 }), [4, 4, 2, 2, 2]);
+  assert.deepEqual(kept({ top_p: 0.6 }), [4, 4, 4, 1, 1]);
+  assert.deepEqual(kept({ min_p: 0.2 }), [4, 4, 4, 4, 2]);
+  assert.deepEqual(kept({ temperature: 0 }), [4, 1, 1, 1, 1]);
+});
+
+test("the filter that removed a token is named", () => {
+  const stages = page.stagesOf(sorted, { ...plain, top_k: 3, top_p: 0.9 });
+  assert.equal(page.removedBy(stages, 0), undefined);
+  assert.equal(page.removedBy(stages, 2), "top_p");
+  assert.equal(page.removedBy(stages, 3), "top_k");
+});
+
+test("the order matters", () => {
+  const hot = { temperature: 3, top_p: 0.8 };
+  assert.ok(kept(hot).at(-1) > kept({ ...hot, order: ["top_p", "temperature", "top_k", "min_p"] }).at(-1));
+});
+
+test("tokens that tie with the last of top_k stay", () => {
+  const tied = page.rank(Float32Array.from([1, 1, 1, 0]));
+  assert.equal(page.stagesOf(tied.sorted, { ...plain, top_k: 2 })[2].kept, 3);
+});
+
+test("probabilities add up to 1 and uniform means log2 of the count", () => {
+  const { p, entropy } = page.softmax(new Float64Array(8), 8, 1);
+  assert.ok(Math.abs(p.reduce((a, b) => a + b) - 1) < 1e-12);
+  assert.equal(entropy, 3);
+});
+
+test("draws fall where the line is", () => {
+  const last = page.stagesOf(sorted, { ...plain, top_k: 1 }).at(-1);
+  assert.deepEqual([...page.drawCounts(ids, last, Float64Array.from([0.01, 0.5, 0.99]), 3)], [[0, 3]]);
+});
+
+test("bad values get Python's sentence", () => {
+  assert.equal(page.problem("top_p", 1.3), "top_p must be in (0, 1], got 1.3");
+  assert.equal(page.problem("top_p", NaN), "top_p must be in (0, 1], got NaN");
+  assert.equal(page.problem("temperature", -1), "temperature must be a finite number of at least 0, got -1");
+  assert.equal(page.problem("top_k", 0), "top_k must be a whole number of at least 1, got 0");
+  assert.equal(page.problem("top_k", null), "");
+  assert.equal(page.problem("temperature", 0), "");
+});
+
+test("the picture escapes what a token may contain and names the killer", () => {
+  const stages = page.stagesOf(sorted, { ...plain, top_k: 2 });
+  const svg = page.picture(stages, ["<b>", "&", "c", "d"], 0, 12, 900, new Map([[0, 1]]), 1);
+  assert.ok(!svg.includes("<b>"));
+  assert.equal(svg.match(/✗ top_k/g).length, 2);
+  assert.equal(svg.match(/class="drawn"/g).length, 1);
+});
+
+test("the summary is a sentence", () => {
+  const stages = page.stagesOf(sorted, plain);
+  assert.equal(page.summary(stages, ["a", "b", "c", "d"]), "4 of 4 tokens kept, entropy 1.37 bits; most likely a with 64.4 %.");
+});

@@ -1,0 +1,127 @@
+"""Traces, figures and widgets without a model: arrays in, picture, words and one-sentence errors out."""
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from course_utils import figures
+from course_utils.figures.base import drawable
+from course_utils.traces import NextTokenTrace
+from course_utils.widgets import SamplingLab
+
+GOLDEN = """\
+Sampling lab: what comes after “once upon” (toy, 8 tokens)
+start                  8 kept  entropy 1.50 bits
+temperature 2          8 kept  entropy 2.32 bits
+top_k 4                4 kept  entropy 1.80 bits
+top_p 0.9              4 kept  entropy 1.80 bits
+min_p 0.5              2 kept  entropy 0.96 bits
+most likely now: a 0.622, b 0.378
+10 draws with seed 3: a 7, b 3"""
+
+SETTINGS = {"temperature": 2, "top_k": 4, "top_p": 0.9, "min_p": 0.5, "seed": 3, "draws": 10}
+
+
+def test_trace_survives_a_file(toy_trace, tmp_path):
+    toy_trace.save(tmp_path / "trace.npz")
+    loaded = NextTokenTrace.load(tmp_path / "trace.npz")
+    assert np.array_equal(loaded.logits, toy_trace.logits)
+    assert (loaded.prompt, loaded.prompt_tokens, loaded.labels) == ("once upon", ("once", "␣upon"), tuple("abcdefgh"))
+
+
+def test_trace_refuses_a_wrong_length():
+    with pytest.raises(ValueError, match=r"logits must have shape \(1,\) like labels, got \(2,\)"):
+        NextTokenTrace("toy", "a", ("a",), np.zeros(2, np.float32), ("x",))
+
+
+def test_describe_is_golden(toy_trace):
+    assert SamplingLab(toy_trace, **SETTINGS).describe() == GOLDEN
+
+
+def test_bundle_has_a_small_picture_with_alt_text_and_words(random_trace):
+    lab = SamplingLab(random_trace, temperature=0.8, top_k=50, top_p=0.9, draws=1000)
+    data, metadata = lab._repr_mimebundle_()
+    assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+    assert len(data["image/png"]) <= 40_000
+    assert data["text/plain"] == lab.describe()
+    assert metadata["image/png"]["alt"].startswith("Sampling in 4 steps: start keeps 49,152 tokens")
+
+
+def test_state_within_budget(random_trace):
+    state = SamplingLab(random_trace).get_state()
+    size = sum(len(value) for value in state.values() if isinstance(value, bytes | str))
+    assert size <= 500_000
+    assert len(SamplingLab._esm.encode()) <= 15 * 1024
+
+
+def test_full_vocabulary_is_what_is_filtered(random_trace):
+    """Cutting the logits to 50 before the softmax would show another nucleus."""
+    lab = SamplingLab(random_trace, top_p=0.9)
+    ranked = torch.from_numpy(random_trace.logits).double().softmax(-1).sort(descending=True).values
+    needed = int((ranked.cumsum(-1) < 0.9).sum()) + 1
+    assert int((lab.probabilities() > 0).sum()) == needed > 50
+
+
+def test_order_is_data(toy_trace):
+    lab = SamplingLab(toy_trace, temperature=3, top_p=0.8)
+    after = int((lab.probabilities() > 0).sum())
+    lab.order = ["top_p", "temperature", "top_k", "min_p"]
+    assert int((lab.probabilities() > 0).sum()) < after
+    assert [title.split()[0] for title, _ in lab.stages()] == ["start", "top_p", "temperature", "top_k", "min_p"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("temperature", -1, "temperature must be a finite number of at least 0, got -1.0"),
+        ("top_p", 0, "top_p must be in (0, 1], got 0.0"),
+        ("top_p", float("nan"), "top_p must be in (0, 1], got nan"),
+        ("top_k", 0, "top_k must be a whole number of at least 1, got 0"),
+        ("min_p", 2, "min_p must be in [0, 1], got 2.0"),
+        ("draws", 1001, "draws must be in 0 … 1000, got 1001"),
+        ("seed", -1, "seed must be a whole number of at least 0, got -1"),
+        ("order", ["top_p"], "order must name each of ['temperature', 'top_k', 'top_p', 'min_p'] once, got ['top_p']"),
+    ],
+)
+def test_bad_setting_is_one_sentence_and_the_widget_lives(toy_trace, name, value, sentence):
+    lab = SamplingLab(toy_trace, **SETTINGS)
+    with pytest.raises(ValueError) as caught:
+        setattr(lab, name, value)
+    assert str(caught.value) == sentence
+    assert lab.describe() == GOLDEN
+
+
+def test_save_as_svg(toy_trace, tmp_path):
+    SamplingLab(toy_trace).save(tmp_path / "lab.svg")
+    assert (tmp_path / "lab.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_bars_show_the_rest(toy_trace):
+    figure = figures.next_token_bars(torch.from_numpy(toy_trace.logits).softmax(-1), toy_trace.labels, top=2)
+    assert repr(figure) == "Next-token distribution: a 63.2 %, b 23.3 %; the other 6 tokens share 13.5 %."
+    data, metadata = figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == figure.alt == data["text/plain"]
+    picture = Image.open(io.BytesIO(data["image/png"])).convert("RGB")
+    assert picture.getpixel((0, 0)) == (255, 255, 255), "opaque: readable in the dark theme"
+
+
+@pytest.mark.parametrize(
+    ("top", "sentence"), [(0, "top must be in 1 … 30, got 0"), (31, "top must be in 1 … 30, got 31")]
+)
+def test_bars_refuse_a_bad_top(top, sentence):
+    with pytest.raises(ValueError) as caught:
+        figures.next_token_bars(np.ones(40) / 40, ["x"] * 40, top=top)
+    assert str(caught.value) == sentence
+
+
+def test_no_character_breaks_a_picture():
+    """Emoji, Chinese, dollar signs (mathematics to matplotlib) and an empty-looking token."""
+    labels = ["🙂", "你好", "$x^$", "␣", "\\frac", "<E4>"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.png_bytes(figures.next_token_bars(np.ones(6) / 6, labels, top=6))
+    assert drawable("🙂") == "<U+1F642>"
