@@ -27,7 +27,7 @@ def modules(tmp_path_factory):
 
 def test_every_widget_has_javascript_tests():
     folder = Path(sampling.__file__).parents[1] / "widgets"
-    assert WIDGETS == sorted(path.stem for path in folder.glob("*.js") if not path.stem.startswith("_"))
+    assert sorted(path.stem for path in folder.glob("*.js") if not path.stem.startswith("_")) == WIDGETS
 
 
 @pytest.mark.parametrize("name", WIDGETS)

@@ -147,7 +147,10 @@ class ModelStore:
             yield
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                advice = f"there is not enough free space in {self.root}; free 2 GB or set COURSE_MODELS_DIR to a larger disk"
+                advice = (
+                    f"there is not enough free space in {self.root}; "
+                    "free 2 GB or set COURSE_MODELS_DIR to a larger disk"
+                )
             elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
                 advice = (
                     f"the folder {self.root} cannot be written and does not hold an intact copy; "

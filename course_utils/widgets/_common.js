@@ -1,6 +1,6 @@
-// Shared by every widget; Python puts this text in front of the widget's own module (see base.py).
+// Shared by every widget (see base.py).
 
-/** Make an element: element("button", {type: "button", onclick: f}, "Draw", child, ...). */
+/** element("button", {type: "button", onclick: f}, "Draw", child, ...) */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -24,13 +24,8 @@ export function thousands(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-/** Send the model's changed values to the kernel at most every `wait` milliseconds, the last one always. */
-export function throttledSave(model, wait = 120) {
-  let timer = null;
-  return () => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      model.save_changes();
-    }, wait);
-  };
+/** Call `commit` when typing in `input` is done; JupyterLab swallows the Enter that would fire "change". */
+export function whenTyped(input, commit) {
+  input.addEventListener("change", commit);
+  input.addEventListener("keydown", (event) => event.key === "Enter" && commit());
 }

@@ -118,7 +118,7 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
       if (p !== undefined) {
         const long = (p / most) * room;
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
-        text(x + long + 4, y + 15, p >= 0.0005 ? p.toFixed(3) : p.toExponential(0), 'class="small"');
+        text(x + Math.max(long + 4, shares[r - first] > 0 ? (shares[r - first] / most) * room + 9 : 0), y + 15, p >= 0.0005 ? p.toFixed(3) : p.toExponential(0), 'class="small"');
       } else if (stages[s - 1].p[r] !== undefined) {
         parts.push(`<path d="M${x} ${y + 11}H${x + column - 10}" class="strike"/>`);
         text(x + 12, y + 15, `✗ ${stage.name}`, 'class="killer"');
@@ -150,7 +150,7 @@ async function render({ model, el }) {
   const { ids, sorted } = rank(bytesOf(model.get("_logits"), Float32Array));
   const byId = await unzip(model.get("_labels"));
   const labels = Array.from(ids, (id) => byId[id]);
-  const save = throttledSave(model), ROWS = 12;
+  const ROWS = 12;
   let first = 0, drawnTimes = 0;
 
   const canvas = element("div", { role: "img", class: "picture" });
@@ -161,7 +161,7 @@ async function render({ model, el }) {
 
   const set = (name, value) => {
     model.set(name, value);
-    save();
+    model.save_changes(); // ipywidgets queues these, and drops echoes of older values
   };
 
   /** A slider and a box; `scale` maps slider positions to values. */
@@ -169,15 +169,18 @@ async function render({ model, el }) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });
     const range = element("input", { type: "range", ...slider, "aria-label": name });
+    let shown; // a repaint for another reason must not wipe what is being typed
     const show = () => {
       const value = model.get(name);
+      if (value === shown) return;
+      shown = value;
       range.value = scale.position(value);
       range.setAttribute("aria-valuetext", value === OFF[name] ? "off" : value);
       box.value = value === OFF[name] ? "off" : +value.toPrecision(6);
       wrong.textContent = "";
     };
     range.addEventListener("input", () => set(name, scale.value(+range.value)));
-    box.addEventListener("change", () => {
+    whenTyped(box, () => {
       const typed = box.value.trim(), value = typed === "off" || typed === "" ? (OFF[name] ?? null) : Number(typed);
       const sentence = problem(name, Number.isNaN(value) ? typed : value);
       if (sentence === "") set(name, value);
@@ -213,7 +216,7 @@ async function render({ model, el }) {
 
   const seedWrong = element("span", { class: "problem", role: "alert" });
   const seed = element("input", { type: "text", inputmode: "numeric", size: 5, "aria-label": "seed of the draws" });
-  seed.addEventListener("change", () => {
+  whenTyped(seed, () => {
     const sentence = problem("seed", seed.value.trim() === "" ? seed.value : Number(seed.value));
     if (sentence === "") set("seed", Number(seed.value));
     seedWrong.textContent = sentence;

@@ -1,0 +1,190 @@
+"""Lesson 00 as a learner meets it: JupyterLab in a browser, everything run, the keyboard in hand."""
+
+import json
+import statistics
+
+import pytest
+
+from course_utils.cli import ROOT
+from tests.browser.conftest import guarded_page
+
+pytestmark = pytest.mark.browser
+
+BUDGET_MILLISECONDS = 50
+PRESSES = 40
+
+# From the key going down to the frame that shows the answer: the widget counts its drawings in `data-drawn`;
+# a message posted inside an animation frame arrives after the frame was painted.
+STOPWATCH = """
+() => {
+  const root = document.querySelector(".sampling-lab");
+  window.keyToPaint = [];
+  let pressed = null;
+  document.addEventListener("keydown", () => { pressed = performance.now(); }, true);
+  new MutationObserver(() => {
+    if (pressed === null) return;
+    const start = pressed;
+    pressed = null;
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => window.keyToPaint.push(performance.now() - start);
+      port2.postMessage(null);
+    });
+  }).observe(root, { attributes: true, attributeFilter: ["data-drawn"] });
+}
+"""
+
+
+def choose_from_menu(page, menu, *items):
+    """Open `menu` of the menu bar and click through `items`."""
+    page.click(f".lm-MenuBar-itemLabel:text-is('{menu}')")
+    for item in items[:-1]:
+        page.hover(f".lm-Menu-itemLabel:text-is('{item}')")
+    page.click(f".lm-Menu-itemLabel:text-is('{items[-1]}')")
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    """Lesson 00, opened and run from top to bottom."""
+    page = guarded_page(browser, outside_requests, viewport={"width": 1300, "height": 900})
+    page.goto(f"{lab_server['address']}/lab/tree/notebooks/00_start_here.ipynb")
+    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    # The indicator says idle before there is a kernel; the status bar does not.
+    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=60_000)
+    choose_from_menu(page, "Run", "Run All Cells")
+    page.wait_for_selector(".sampling-lab[data-drawn]", state="attached", timeout=90_000)
+    page.wait_for_function("() => document.querySelectorAll('.course-widget.question').length === 6", timeout=90_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=60_000)
+    return page
+
+
+def shoot(page, artifacts, name):
+    page.locator(".sampling-lab").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    page.screenshot(path=artifacts / f"{name}.png")
+
+
+@pytest.fixture(scope="module")
+def artifacts():
+    folder = ROOT / "test-artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_keyboard_moves_the_temperature(page, record):
+    slider = page.locator(".sampling-lab [data-filter=temperature] input[type=range]")
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    page.evaluate(STOPWATCH)
+    before = float(slider.input_value())
+    for press in range(PRESSES):
+        page.keyboard.press("ArrowLeft" if press % 20 < 10 else "ArrowRight")
+        page.wait_for_function(f"() => window.keyToPaint.length > {press}", timeout=5_000)
+    page.keyboard.press("ArrowLeft")
+    # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
+    page.wait_for_timeout(1_000)
+    assert float(slider.input_value()) == pytest.approx(before - 0.05)
+    assert "temperature 0.95" in page.locator(".sampling-lab svg").text_content()
+
+    times = page.evaluate("() => window.keyToPaint")[:PRESSES]
+    p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    print(f"key to paint over {PRESSES} presses: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    record("SamplingLab", {"key_to_paint_ms": {"p50": round(p50), "p95": round(p95), "presses": PRESSES}})
+    # On a busy machine only three times the budget is a failure; the recorded numbers show the rest.
+    assert p95 < 3 * BUDGET_MILLISECONDS
+
+
+def test_draws_order_and_bad_input(page):
+    lab = page.locator(".sampling-lab")
+    lab.get_by_role("button", name="Draw 1000").click()
+    page.wait_for_function("() => document.querySelector('.sampling-lab .status').textContent.includes('1,000 drawn')")
+    assert lab.locator(".drawn").count() > 3
+
+    box = lab.locator("[data-filter=top_p] input[type=text]")
+    box.click(click_count=3)
+    page.keyboard.type("1.3\n")
+    assert lab.locator("[data-filter=top_p] .problem").text_content() == "top_p must be in (0, 1], got 1.3"
+    box.click(click_count=3)
+    page.keyboard.type("0.9\n")
+    assert lab.locator("[data-filter=top_p] .problem").text_content() == ""
+
+    lab.get_by_role("button", name="apply top_p one step earlier").press("Enter")
+    assert [row.get_attribute("data-filter") for row in lab.locator(".control").all()] == [
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+    ]
+    lab.get_by_role("button", name="Where it cuts").click()
+    assert lab.locator("text=✗ top_p").count() >= 3
+
+
+def test_tab_reaches_every_control(page):
+    lab = page.locator(".sampling-lab")
+    controls = lab.locator("input, button, summary")
+    lab.locator("input").first.focus()
+    reached = 1
+    for _ in range(controls.count() - 1):
+        page.keyboard.press("Tab")
+        reached += page.evaluate("() => document.activeElement.closest('.sampling-lab') !== null")
+    assert reached == controls.count()
+    unnamed = lab.locator("input:not([aria-label])").count()
+    assert unnamed == 0
+
+
+def test_prediction_by_keyboard_is_kept(page, lab_server):
+    question = page.locator(".question").first
+    question.scroll_into_view_if_needed()
+    question.locator("input").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('.question .status').textContent === 'Kept: over 50 %.'")
+    progress = json.loads((lab_server["home"] / "progress.json").read_text())
+    assert progress["entries"]["predictions"]["00-paris"] == {"choice": "over 50 %"}
+    assert question.locator("input:enabled").count() == 0
+
+
+def test_quiz_explains_every_option(page):
+    question = page.locator(".question").last
+    question.scroll_into_view_if_needed()
+    for option in range(question.locator("input").count()):
+        question.locator("input").nth(option).check()
+        question.get_by_role("button").click()
+        expected = "✓ Right." if option == 1 else "✗ Not quite."
+        page.wait_for_function(
+            "expected => [...document.querySelectorAll('.question .status')].at(-1).textContent.startsWith(expected)",
+            arg=expected,
+        )
+        page.wait_for_timeout(200)
+
+
+def test_screenshots_light_and_dark(page, artifacts, record):
+    shoot(page, artifacts, "lesson-00-light-1300")
+    if record("SamplingLab", {}):
+        (ROOT / "docs").mkdir(exist_ok=True)
+        page.locator(".sampling-lab").screenshot(path=ROOT / "docs" / "sampling-lab.png")
+    page.set_viewport_size({"width": 700, "height": 900})
+    shoot(page, artifacts, "lesson-00-light-700")
+    page.set_viewport_size({"width": 1300, "height": 900})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    shoot(page, artifacts, "lesson-00-dark-1300")
+    colours = page.evaluate(
+        """() => { const s = getComputedStyle(document.querySelector(".sampling-lab"));
+                   return [s.color, s.backgroundColor]; }"""
+    )
+    assert colours[0] != colours[1]
+
+
+def test_no_request_left_the_machine(page, outside_requests):
+    assert page.url.startswith("http://127.0.0.1")
+    assert outside_requests == []

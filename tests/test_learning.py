@@ -1,0 +1,219 @@
+"""What a learner did is never lost: kills, damage, two kernels, a full disk; and what they read is one sentence."""
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from course_utils.learning import Progress, machine_check, predict, progress_report, quiz_question
+from course_utils.learning import machine_check as machine_check_function
+from course_utils.models.store import ModelStore
+
+RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
+ANSWERS = [("a", False, "No: a."), ("b", True, "Yes: b."), ("c", False, "No: c.")]
+
+
+@pytest.fixture
+def progress(tmp_path):
+    return Progress(tmp_path / "home" / "progress.json")
+
+
+def press(question, choice):
+    """What the page does when the button is pressed."""
+    question.choice = choice
+    question.attempt += 1
+
+
+def test_record_and_get(progress):
+    assert progress.get("predictions", "x") is None
+    progress.record("predictions", "x", {"choice": "ä"})
+    assert Progress(progress.path).get("predictions", "x") == {"choice": "ä"}
+
+
+def test_unknown_kind(progress):
+    with pytest.raises(ValueError, match=r"kind must be one of \('predictions', 'quizzes'\), got 'grades'"):
+        progress.record("grades", "x", {})
+
+
+LOOP = """
+import sys
+from pathlib import Path
+from course_utils.learning.progress import Progress
+progress = Progress(Path(sys.argv[1]))
+for number in range(int(sys.argv[2]), 100_000):
+    progress.record("predictions", f"{sys.argv[3]}{number}", {"choice": "x" * 200})
+    print(number, flush=True)
+"""
+
+
+def start(progress, first, name):
+    command = [sys.executable, "-c", LOOP, str(progress.path), str(first), name]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_kill_at_any_moment_loses_nothing(progress):
+    chance, acknowledged = random.Random(7), -1
+    for _ in range(10):
+        process = start(progress, acknowledged + 1, "n")
+        assert process.stdout.readline()
+        time.sleep(chance.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        lines = process.stdout.read().split()
+        process.wait()
+        acknowledged = int(lines[-1]) if lines else acknowledged + 1
+        kept = json.loads(progress.path.read_text())["entries"]["predictions"]
+        assert all(f"n{number}" in kept for number in range(acknowledged + 1))
+    assert acknowledged > 10
+
+
+def test_two_kernels_do_not_lose_each_others_entries(progress):
+    processes = [start(progress, 99_950, name) for name in "ab"]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert len(progress.everything()["predictions"]) == 100
+
+
+@pytest.mark.parametrize("damage", ['{"version": 1, "entr', "", "[]", '{"entries": {"predictions": 3}}', "\x00" * 50])
+def test_corrupt_file_is_set_aside(progress, damage, capsys):
+    progress.path.parent.mkdir()
+    progress.path.write_text(damage)
+    progress.record("quizzes", "q", {"first_right": True})
+    aside = list(progress.path.parent.glob("progress.corrupt-*.json"))
+    assert [path.read_text() for path in aside] == [damage]
+    assert str(aside[0]) in capsys.readouterr().out
+    assert progress.get("quizzes", "q") == {"first_right": True}
+
+
+def test_prediction_is_kept_once_and_restored(progress):
+    asked = predict("p", "How much?", RANGES, progress)
+    press(asked, 1)
+    assert asked.feedback == "Kept: 10 % to 50 %."
+    again = predict("p", "How much?", RANGES, progress)
+    assert (again.choice, again.attempt, again.once) == (1, 1, True)
+    assert again.describe() == asked.describe() == "How much?\n  ( ) below 10 %\n  ( ) 10 % to 50 %\n  ( ) over 50 %"
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        (None, "Measured: 77 %, which is “over 50 %”. You kept no prediction."),
+        (0, "Measured: 77 %, which is “over 50 %”. You predicted “below 10 %”: ✗ not this time."),
+        (2, "Measured: 77 %, which is “over 50 %”. You predicted “over 50 %”: ✓ right."),
+    ],
+)
+def test_compare(progress, choice, sentence):
+    asked = predict("p", "How much?", RANGES, progress)
+    if choice is not None:
+        press(asked, choice)
+    for _ in range(2):  # running the cell again changes nothing
+        assert repr(asked.compare(0.77, show="{:.0%}").replace("77%", "77 %")).strip("'") == sentence
+    if choice is not None:
+        assert progress.get("predictions", "p")["right"] == (choice == 2)
+
+
+def test_compare_refuses_what_fits_no_option(progress):
+    with pytest.raises(ValueError, match=r"^measured must fit one of .* got -1$"):
+        predict("p", "How much?", RANGES, progress).compare(-1)
+
+
+def test_quiz_explains_every_option_and_keeps_the_first_try(progress):
+    asked = quiz_question("q", "Which?", ANSWERS, progress)
+    for choice, words in [(0, "✗ Not quite. No: a."), (2, "✗ Not quite. No: c."), (1, "✓ Right. Yes: b.")]:
+        press(asked, choice)
+        assert asked.feedback == words
+    assert progress.get("quizzes", "q") == {"first": "a", "first_right": False, "tries": 3, "right": True}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: predict("p", "?", RANGES, p), lambda p: quiz_question("q", "?", ANSWERS, p)]
+)
+@pytest.mark.parametrize("choice", [None, -1, 3])
+def test_a_choice_that_does_not_exist_is_one_sentence(progress, make, choice):
+    asked = make(progress)
+    press(asked, choice)
+    assert asked.feedback == f"choice must be in 0 … 2, got {choice}"
+    assert progress.everything() == {"predictions": {}, "quizzes": {}}
+
+
+def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Progress, "record", full)
+    asked = quiz_question("q", "Which?", ANSWERS, progress)
+    press(asked, 1)
+    assert asked.feedback.startswith("✓ Right. Yes: b.\nThis could not be kept: No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda p: predict("", "?", RANGES, p), "identifier must be a text, got ''"),
+        (lambda p: predict("p", "?", ["a"], p), "options of 'p' must be at least two different texts, got ['a']"),
+        (
+            lambda p: predict("p", "?", ["a", "a"], p),
+            "options of 'p' must be at least two different texts, got ['a', 'a']",
+        ),
+        (
+            lambda p: quiz_question("q", "?", [("a", False, "x"), ("b", False, "y")], p),
+            "options of 'q' must have a right one, got none",
+        ),
+        (
+            lambda p: quiz_question("q", "?", [("a", True, " "), ("b", False, "y")], p),
+            "options of 'q' must each have an explanation, got none for 'a'",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_questions_are_one_sentence(progress, make, sentence):
+    with pytest.raises(ValueError) as caught:
+        make(progress)
+    assert str(caught.value) == sentence
+
+
+def test_question_without_a_kernel_is_readable(progress):
+    data, _ = predict("p", "Is a < b?", ["yes", "no"], progress)._repr_mimebundle_()
+    assert "<strong>Is a &lt; b?</strong>" in data["text/html"]
+    assert "<li>yes</li>" in data["text/html"]
+
+
+def test_report(progress):
+    asked = predict("p", "How much?", RANGES, progress)
+    press(asked, 2)
+    asked.compare(0.9)
+    press(quiz_question("q", "Which?", ANSWERS, progress), 0)
+    assert repr(progress_report(progress)).splitlines()[:2] == [
+        "Predictions kept: 1, of which 1 came out right.",
+        "Quiz questions answered: 1, of which 0 right at the first try.",
+    ]
+
+
+def test_machine_check_is_fine_here():
+    report = machine_check()
+    assert "✓ fine" in repr(report)
+    assert {"Python", "free memory", "package torch", "model SmolLM2-135M-Instruct"} <= {
+        f.what for f in report.findings
+    }
+    assert "<table>" in report._repr_html_()
+
+
+def test_machine_check_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(ModelStore, "state", lambda *_: "missing")
+    monkeypatch.setattr(
+        sys.modules[machine_check_function.__module__],
+        "psutil",
+        SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=2**29, total=2**32)),
+    )
+    report = machine_check()
+    assert not report.ok
+    assert "✗ look" in repr(report)
+    assert "0.5 of 4.0 GB. Close other programs until 2 GB are free." in repr(report)
+    assert "missing. Run `python3 course.py models fetch`." in repr(report)
