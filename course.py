@@ -40,7 +40,7 @@ ADVICE = (
     (r"Long Path", "Windows cuts long paths: move the course to a short one such as C:\\course."),
     (
         r"Permission denied|Read-only file system|Access is denied|WinError (5|32)\b",
-        "Files in {root} cannot be written: move the course to a folder of your own, close whatever still runs "
+        "Files in {root} cannot be written: move the course to a folder of your own, close what still runs "
         "from its .venv, and run the same command again.",
     ),
     (
@@ -55,10 +55,10 @@ ADVICE = (
     ),
     (
         r"No matching distribution found for (?P<what>\S+)",
-        "The Python package index has no {what} for this machine ({machine}): use another Python of 3.11 to "
-        "3.13 or another index, and run the same command again.",
+        "The Python package index shows no {what} for this machine ({machine}): look at the network and at "
+        "PIP_INDEX_URL, or use another Python of 3.11 to 3.13, and run the same command again.",
     ),
-    (r"", "The course could not be installed ({last}): delete {venv} and run the same command, or read {log}."),
+    (r"", "The course could not be installed ({last}): read {log}, or delete {venv} and run the command again."),
 )
 
 
@@ -70,8 +70,8 @@ def main(arguments: list) -> int:
     """Install what the command needs, then hand over to it."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise Problem(
-            f"The course needs Python 3.11, 3.12 or 3.13 and this is {platform.python_version()}: install one "
-            "from https://www.python.org/downloads/ and start course.py with it."
+            f"The course needs Python 3.11, 3.12 or 3.13, and this is {platform.python_version()}: get one from "
+            "https://www.python.org/downloads/ and start course.py with it."
         )
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__.strip())
@@ -79,23 +79,25 @@ def main(arguments: list) -> int:
     if arguments[0] not in EXTRA:
         raise Problem(f"There is no command {arguments[0]}: use one of {', '.join(EXTRA)}.")
     install(EXTRA[arguments[0]])
-    return hand_over([str(PYTHON), "-m", "course_utils.cli", *arguments])
+    # -P: what lies in the folder that one happens to stand in is none of our modules.
+    return hand_over([str(PYTHON), "-P", "-m", "course_utils.cli", *arguments])
 
 
 def install(extra: str) -> None:
-    """Make `.venv` hold the pinned packages. A half-made one is finished, a broken one made again."""
+    """Make `.venv` hold the pinned packages; one that is half-made, moved or broken is made again."""
     pins = b"".join((ROOT / name).read_bytes() for name in ("constraints.txt", "pyproject.toml"))
-    key = f"{hashlib.sha256(pins).hexdigest()} {sys.version_info[:2]} {ROOT}\n"
+    place = f"{ROOT} {sys.version_info[:2]}\n"
+    key = f"{place}{hashlib.sha256(pins).hexdigest()}\n"
     done = STAMP.read_text(encoding="utf-8") if STAMP.exists() else ""
-    sound = is_sound()
+    sound = done.startswith(place) and runs()
     if sound and done in (key + extra, key + "[dev]"):
         return
     if not sound:
-        if shutil.disk_usage(str(ROOT)).free < SPACE:
-            raise Problem(explain("No space left"))
         print("Making the folder .venv (once) ...", flush=True)
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], stdout=subprocess.PIPE)
-    elif done:
+        if shutil.disk_usage(str(ROOT)).free < SPACE:
+            raise Problem(explain("No space left"))
+    else:
         STAMP.unlink()
     if done.endswith("[dev]"):
         extra = "[dev]"
@@ -106,13 +108,11 @@ def install(extra: str) -> None:
     os.replace(str(unfinished), str(STAMP))
 
 
-def is_sound() -> bool:
-    """Say whether `.venv` was made at this place, with this version of Python, and still runs."""
-    code = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+def runs() -> bool:
+    """Say whether the Python of `.venv` starts and has pip."""
     try:
-        made_here = str(VENV) in (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
-        return made_here and subprocess.call([str(PYTHON), "-c", code], stderr=subprocess.DEVNULL) == 0
-    except (OSError, ValueError):
+        return subprocess.call([str(PYTHON), "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    except OSError:
         return False
 
 
@@ -133,7 +133,8 @@ def explain(said: str) -> str:
     """Return what to do about a failure, in one sentence."""
     if shutil.disk_usage(str(ROOT)).free < SPACE / 100:
         said = "No space left"  # venv hides the reason
-    found, advice = next((re.search(pattern, said), text) for pattern, text in ADVICE if re.search(pattern, said))
+    matches = ((re.search(pattern, said), advice) for pattern, advice in ADVICE)
+    found, advice = next(match for match in matches if match[0])
     known = {"root": ROOT, "venv": VENV, "log": LOG, "space": SPACE / 10**9}
     known["last"] = said.strip().rpartition("\n")[2][:200]
     known["machine"] = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"

@@ -1,190 +1,297 @@
-"""The `course` command: lab, test, sync, models, setup-browser."""
+"""The `course` command: open the course, test it, make its notebooks, look after its models."""
 
 import argparse
+import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from course_utils.models.catalogue import CATALOGUE
-from course_utils.models.store import ModelStore, ModelStoreError
+from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-_BROWSER_PLACES = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+# JupyterLab would ask the network for news, updates and extensions, and the learner whether it may.
+QUIET_LAB = [
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+    f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
+]
+TEST_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "JUPYTER_PLATFORM_DIRS": "1",
+}
+_BROWSERS_ON_PATH = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+_BROWSERS_ELSEWHERE = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    "C:/Program Files/Google/Chrome/Application/chrome.exe",
-    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    r"%ProgramFiles%\Google\Chrome\Application\chrome.exe",
+    r"%ProgramFiles(x86)%\Google\Chrome\Application\chrome.exe",
+    r"%LocalAppData%\Google\Chrome\Application\chrome.exe",
+    r"%ProgramFiles(x86)%\Microsoft\Edge\Application\msedge.exe",
+    r"%ProgramFiles%\Microsoft\Edge\Application\msedge.exe",
 )
 
 
-class CommandError(Exception):
-    """A command cannot do its work; the message is one sentence that says what to do."""
+class CourseError(Exception):
+    """A command cannot go on; the message is one sentence that says what to do."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code. Errors that a person can meet end in one sentence."""
-    arguments, rest = _parser().parse_known_args(argv)
+def main(argv: list[str] | None = None) -> int:
+    """Run the `course` command; return its exit code.
+
+    Lesson: 00 · Start here
+    """
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        if rest and arguments.command not in ("lab", "test"):
-            raise CommandError(f"{arguments.command} does not take {rest[0]}; see `course {arguments.command} --help`.")
-        return arguments.run(arguments, rest)
-    except (CommandError, ModelStoreError) as error:
-        print(f"course: {error}", file=sys.stderr)
+        options, others = _parser().parse_known_args(argv)
+        if options.command == "test":
+            return run_tests(argv[1:])
+        if options.command == "lab":
+            return open_lab(options.port, others)
+        if others:
+            raise CourseError(f"course {options.command} has no option {others[0]}: see `course --help`.")
+        return options.run(options)
+    except (CourseError, ModelStoreError) as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{error.filename or 'The disk'} cannot be used ({error.strerror}): free it or choose another."
     except KeyboardInterrupt:
-        print("course: stopped.", file=sys.stderr)
+        problem = "Stopped: run the same command again to go on from here."
+    print(problem, file=sys.stderr)
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="course", description="Open, test and maintain the course.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    lab = commands.add_parser("lab", help="open the course in JupyterLab; other options go to JupyterLab")
-    lab.add_argument("--port", type=int, help="the port of the server (default: the first free one from 8888)")
-    lab.set_defaults(run=_lab)
-    test = commands.add_parser("test", help="run every test; other options go to pytest", add_help=False)
-    test.set_defaults(run=_test)
-    sync = commands.add_parser("sync", help="make every derived file from its source again")
-    sync.add_argument("--check", action="store_true", help="write nothing; fail if a file is not what its source makes")
-    sync.add_argument("--execute", action="store_true", help="execute every notebook, not only changed ones")
-    sync.set_defaults(run=_sync)
-    browser = commands.add_parser("setup-browser", help="install what the browser tests need")
-    browser.set_defaults(run=_setup_browser)
-    models = commands.add_parser("models", help="list, verify or fetch the models")
-    models.add_argument("action", nargs="?", choices=("list", "verify", "fetch"), default="list")
-    models.add_argument("--to", type=Path, metavar="DIR", help="fetch into this folder, to carry it to another machine")
-    models.set_defaults(run=_models)
-    return parser
+def open_lab(port: int | None, options: list[str]) -> int:
+    """Open JupyterLab on the first lesson; return when it is shut down.
 
+    Args:
+        port: The port it must use; None lets it take the next free one.
+        options: Further options of `jupyter lab`.
 
-def _lab(arguments: argparse.Namespace, rest: list[str]) -> int:
-    if arguments.port is not None:
-        if not _is_free(arguments.port):
-            raise CommandError(f"port {arguments.port} is taken; choose another one with --port.")
-        rest = [f"--ServerApp.port={arguments.port}", "--ServerApp.port_retries=0", *rest]
-    _ensure_models(ModelStore())
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
-    command += [f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}", *quiet_lab_options(), *rest]
-    return subprocess.call(command)
+    Raises:
+        CourseError: The lesson is missing or the port is taken.
+    """
+    if not (ROOT / FIRST_LESSON).exists():
+        raise CourseError(f"{ROOT / FIRST_LESSON} is missing: run `course sync` to make it from its source.")
+    if port is not None:
+        if port_is_taken(port):
+            raise CourseError(f"Port {port} is taken: choose another, or leave --port out to get a free one.")
+        options = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", *options]
+    ensure_models()
+    from jupyterlab.labapp import main as start  # takes a second, and no other command needs it
 
-
-def quiet_lab_options() -> list[str]:
-    """Return the options that keep JupyterLab from asking the network for news and extensions."""
-    return [
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.extension_manager=readonly",
-    ]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-    return True
-
-
-def _test(arguments: argparse.Namespace, rest: list[str]) -> int:
-    del arguments
-    if find_browser() is None or shutil.which("node") is None:
-        # Where it cannot be installed, the tests that need it say loudly that they did not run.
-        _install_browser()
-    _ensure_models(ModelStore())
-    if not any(option.startswith("-n") for option in rest):
-        rest = ["-n", "2", "--dist", "loadfile", *rest]
-    with tempfile.TemporaryDirectory() as home:
-        # A learner's own progress is neither read nor written by the tests.
-        environment = {**os.environ, **ONE_THREAD, "COURSE_HOME": home, "JUPYTER_PLATFORM_DIRS": "1"}
-        return subprocess.call([sys.executable, "-m", "pytest", *rest], cwd=ROOT, env=environment)
-
-
-def _sync(arguments: argparse.Namespace, rest: list[str]) -> int:
-    del rest
-    # jupytext and nbclient take a second to import, and only this command needs them.
-    from course_utils import sync
-
-    if arguments.check:
-        stale = sync.stale_files(ROOT)
-        for path in stale:
-            print(f"{path} is not what its source makes; run `python3 course.py sync`.")
-        return 1 if stale else 0
-    _ensure_models(ModelStore())
-    try:
-        for path in sync.write_all(ROOT, execute_all=arguments.execute):
-            print(f"wrote {path}")
-    except sync.SyncError as error:
-        raise CommandError(str(error)) from error
+    place = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}"]
+    start([*QUIET_LAB, *place, *options])
     return 0
 
 
-def _models(arguments: argparse.Namespace, rest: list[str]) -> int:
-    del rest
-    store = ModelStore(arguments.to)
-    if arguments.action == "fetch":
-        _ensure_models(store)
-        print(f"All models are in {store.root}.")
-        return 0
-    print(f"Models in {store.root}")
-    problems = []
-    for entry in CATALOGUE.values():
-        if arguments.action == "verify":
-            problems += store.verify(entry)
-        size = f"{store.size(entry) / 1e6:,.0f} MB"
-        print(f"  {entry.name:24} {entry.role:10} {size:>8}  {entry.licence:12} {store.state(entry):8} {entry.source}")
-    for problem in problems:
-        print(problem)
-    if problems:
-        print("Run `course models fetch` to mend this.")
+def run_tests(options: list[str]) -> int:
+    """Run every test, or what pytest's `options` say; return pytest's exit code.
+
+    Raises:
+        CourseError: The test tools are not installed.
+    """
+    if importlib.util.find_spec("xdist") is None:
+        raise CourseError("The test tools are not installed: run `python3 course.py test`, which installs them.")
+    try:
+        setup_browser()
+    except CourseError as error:
+        print(error, flush=True)
+    ensure_models()
+    import pytest
+
+    if not any(option.startswith(("-n", "--numprocesses")) for option in options):
+        options = ["-n", "2", "--dist", "loadfile", *options]
+    os.chdir(ROOT)
+    with tempfile.TemporaryDirectory() as home:  # the tests neither read nor write the learner's progress
+        os.environ.update(TEST_ENVIRONMENT, COURSE_HOME=home)
+        return int(pytest.main(options))
+
+
+def make_notebooks(check: bool, execute: bool) -> int:
+    """Make the notebooks and `environment.yml` from their sources; return 1 if there is a problem."""
+    from course_utils.sync import sync as make  # takes a second, and no other command needs it
+
+    if not check:
+        ensure_models()
+    problems = make(ROOT, check=check, execute=execute)
+    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return 1 if problems else 0
 
 
-def _ensure_models(store: ModelStore) -> None:
+def list_models() -> int:
+    """Print each model with its role, size, licence and state."""
+    store = ModelStore()
+    print(f"Models in {store.root}")
+    for entry in CATALOGUE.values():
+        size = f"{store.size(entry) / 1e6:,.0f} MB"
+        print(f"{entry.name:24}{entry.role:12}{size:>8}  {entry.licence:12}{store.state(entry)}")
+    return 0
+
+
+def verify_models() -> int:
+    """Re-hash every file of every model.
+
+    Raises:
+        CourseError: One is missing or damaged.
+    """
+    store = ModelStore()
+    bad = []
+    for entry in CATALOGUE.values():
+        problems = store.verify(entry)
+        bad += [entry.name] if problems else []
+        print("\n".join(problems) or f"{entry.name}: every file has its checksum.")
+    if bad:
+        raise CourseError(f"Delete {' and '.join(bad)} in {store.root} and run `course models fetch`.")
+    return 0
+
+
+def fetch_models(folder: Path) -> int:
+    """Make every model ready in `folder`, for this machine or one without a network."""
+    ensure_models(folder)
+    print(f"All models are in {folder}; a machine without a network finds them with COURSE_MODELS_DIR={folder}")
+    return 0
+
+
+def ensure_models(folder: Path | None = None) -> None:
+    """Fetch and prepare the models that are not ready yet.
+
+    Raises:
+        ModelStoreError: One cannot be had.
+    """
+    store = ModelStore(folder)
     for entry in CATALOGUE.values():
         store.ensure(entry)
 
 
+def port_is_taken(port: int) -> bool:
+    """Say whether another program listens on `port` of this machine."""
+    with socket.socket() as probe:
+        if os.name == "posix":  # a port that was freed a moment ago counts as free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def find_browser() -> str | None:
-    """Return the path of a Chromium-like browser: `COURSE_BROWSER`, or the first one found, or None."""
+    """Return the path of a browser that the tests can drive, or None.
+
+    `COURSE_BROWSER` names one; else Chromium, Chrome or Edge is looked for where they usually are, then the
+    Chromium of `python -m playwright install chromium`.
+    """
     named = os.environ.get("COURSE_BROWSER")
-    if named:
-        return named
-    found = (shutil.which(name) for name in _BROWSERS)
-    return next(filter(None, found), None) or next((place for place in _BROWSER_PLACES if os.path.exists(place)), None)
+    if named is not None:
+        return shutil.which(named)
+    places = [*_BROWSERS_ON_PATH, *map(os.path.expandvars, _BROWSERS_ELSEWHERE)]
+    return next(filter(None, map(shutil.which, places)), None) or _playwrights_browser()
 
 
-def _setup_browser(arguments: argparse.Namespace, rest: list[str]) -> int:
-    del arguments, rest
-    if find_browser() is None or shutil.which("node") is None:
-        _install_browser()
-    if find_browser() is None:
-        raise CommandError(
-            "no browser could be installed; install Chromium or Chrome and set COURSE_BROWSER to its path."
-        )
-    if shutil.which("node") is None:
-        raise CommandError("Node.js could not be installed; get it from https://nodejs.org and put `node` on the PATH.")
-    print(f"browser: {find_browser()}\nnode: {shutil.which('node')}")
+def find_node() -> str | None:
+    """Return the path of Node.js, or None."""
+    return shutil.which("node") or shutil.which("nodejs")
+
+
+def setup_browser() -> int:
+    """Install the browser and the Node.js that the tests need, where they are missing and apt can.
+
+    Raises:
+        CourseError: They are missing and cannot be installed from here.
+    """
+    browser, node = find_browser(), find_node()
+    if browser and node:
+        print(f"Browser: {browser}\nNode.js: {node}", flush=True)
+        return 0
+    named = os.environ.get("COURSE_BROWSER")
+    if named is not None and not browser:
+        raise CourseError(f"COURSE_BROWSER is {named!r}, which is no program: name one, or unset it.")
+    missing = ([] if browser else ["chromium", "fonts-dejavu-core"]) + ([] if node else ["nodejs"])
+    packages = ", ".join(missing)
+    by_hand = "install Chromium or Chrome, and Node.js 18 or newer, for the browser tests to run."
+    root = _as_root()
+    if root is None or shutil.which("apt-get") is None:
+        raise CourseError(f"There is no right to install {packages} from here: {by_hand}")
+    apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "Acquire::Retries=1"]
+    print(f"Installing {packages} with apt-get ...", flush=True)
+    for step in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        if subprocess.run([*apt, *step], stdin=subprocess.DEVNULL).returncode:
+            raise CourseError(f"apt-get could not install {packages}: {by_hand}")
     return 0
 
 
-def _install_browser() -> None:
-    """Try Debian's packages; where there is no apt-get or no right to use it, nothing happens."""
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return
-    packages = ["chromium", "fonts-dejavu-core"] + ["nodejs"] * (shutil.which("node") is None)
-    print(f"Installing {', '.join(packages)} ...", flush=True)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.call(["apt-get", "update"], **quiet)
-    subprocess.call(["apt-get", "install", "-y", "--no-install-recommends", *packages], **quiet)
+def _as_root() -> list[str] | None:
+    """Return what goes before a command to run it as root; None when a password would be asked for."""
+    if os.name != "posix":
+        return None
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    allowed = shutil.which("sudo") and subprocess.run([*sudo, "true"], capture_output=True).returncode == 0
+    return sudo if allowed else None
+
+
+def _playwrights_browser() -> str | None:
+    if importlib.util.find_spec("playwright") is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        return shutil.which(playwright.chromium.executable_path)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        raise CourseError(f"{message[:1].upper()}{message[1:]}: see `course --help`.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="course", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, help: str, run: object = None, into: object = commands) -> argparse.ArgumentParser:
+        command = into.add_parser(name, help=help, description=help, allow_abbrev=False)
+        command.set_defaults(run=run)
+        return command
+
+    opened = add("lab", "open the course in JupyterLab; its own options may follow")
+    opened.add_argument("--port", type=_port, help="the port to use (default: the next free one)")
+    add("test", "run every test; pytest's own options may follow")
+    made = add("sync", "make the notebooks from their sources", lambda o: make_notebooks(o.check, o.execute))
+    made.add_argument("--check", action="store_true", help="write nothing, say what is out of date")
+    made.add_argument("--execute", action="store_true", help="run also the notebooks that did not change")
+    add("setup-browser", "install the browser that the tests drive", lambda o: setup_browser())
+    models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
+    actions = models.add_subparsers(metavar="ACTION")
+    add("list", "list the models (the default)", lambda o: list_models(), actions)
+    add("verify", "compare every file with its checksum", lambda o: verify_models(), actions)
+    fetched = add("fetch", "make the models ready", lambda o: fetch_models(o.to), actions)
+    fetched.add_argument("--to", type=Path, default=models_folder(), metavar="DIR", help="in this folder")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535, got {text}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,143 +1,258 @@
-"""From the sources that people edit to the files that learners open: one way, the same bytes every time."""
+"""Notebooks from their sources: percent scripts in, executed notebooks out, never the other way round.
 
-import copy
+What people edit is `notebooks/source/NN_name.py`. What this makes is `notebooks/NN_name.ipynb`, byte for
+byte the same each time: cell ids come from the cells, and outputs are made anew only when a cell changed.
+"""
+
 import hashlib
+import json
 import os
+import re
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 FOLDERS = ("notebooks", "solutions")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CELL_TIMEOUT = 120  # seconds, as in the tests
+_KERNEL = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+_NOT_OURS = ("jupytext", "widgets", *_KERNEL)
 
 
-class SyncError(Exception):
-    """A derived file cannot be made; the message is one sentence."""
+class CellProblem(Exception):
+    """A cell did what no stored notebook may show; the message is one sentence."""
 
 
-def write_all(root: Path, execute_all: bool = False) -> Iterator[Path]:
-    """Make every derived file below `root` that is not up to date; yield the ones written.
+def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
+    """Make every notebook and `environment.yml` under `root` what its source says; return the problems.
 
-    Raises:
-        SyncError: A cell raises, or writes to stderr.
+    Args:
+        root: The repository's folder.
+        check: Write nothing; a notebook that isn't what its source makes is a problem.
+        execute: Run also the notebooks whose cells did not change.
+
+    Returns:
+        One sentence a problem; an empty list means that all is well.
+
+    Lesson: none (this is how notebooks are made).
     """
-    for source, target in pairs(root):
-        notebook = notebook_of(source)
-        if execute_all or not is_made_from(target, notebook):
-            execute(notebook, target.parent)
-            _write(target, nbformat.writes(notebook) + "\n")
-            yield target
-    environment = root / "environment.yml"
-    if not environment.exists() or environment.read_text(encoding="utf-8") != environment_yml(root):
-        _write(environment, environment_yml(root))
-        yield environment
+    problems = []
+    for folder in FOLDERS:
+        sources = sorted((root / folder / "source").glob("*.py"))
+        lessons = {file.stem for file in (root / folder).glob("[0-9][0-9]_*.ipynb")}
+        problems += [
+            f"{folder}/{name}.ipynb has no source: write {folder}/source/{name}.py or delete the notebook."
+            for name in sorted(lessons - {file.stem for file in sources})
+        ]
+        for source in sources:
+            problems += _sync_notebook(root, source, check, execute)
+    return problems + _sync_environment(root, check)
 
 
-def stale_files(root: Path) -> list[Path]:
-    """Return the derived files below `root` that are missing, outdated, or have no source."""
-    wanted = dict((target, source) for source, target in pairs(root))
-    stale = [target for target, source in wanted.items() if not is_made_from(target, notebook_of(source))]
-    stale += [found for folder in FOLDERS for found in (root / folder).glob("*.ipynb") if found not in wanted]
-    environment = root / "environment.yml"
-    if not environment.exists() or environment.read_text(encoding="utf-8") != environment_yml(root):
-        stale.append(environment)
-    return stale
+def build(source: str) -> NotebookNode:
+    """Make a notebook without outputs from the text of a percent script.
 
-
-def pairs(root: Path) -> list[tuple[Path, Path]]:
-    """Return every source below `root` with the notebook that it makes."""
-    sources = [source for folder in FOLDERS for source in sorted((root / folder / "source").glob("*.py"))]
-    return [(source, source.parents[1] / f"{source.stem}.ipynb") for source in sources]
-
-
-def notebook_of(source: Path) -> NotebookNode:
-    """Read a percent script as a notebook without outputs; a cell's id comes from what is in the cell."""
-    notebook = jupytext.read(source, fmt="py:percent")
-    notebook.metadata = NotebookNode(kernelspec=_KERNEL, language_info={"name": "python"})
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    seen: Counter[str] = Counter()
+    >>> [cell.source for cell in build("# %% [markdown]\\n# Two\\n# %%\\n1 + 1\\n").cells]
+    ['Two', '1 + 1']
+    """
+    notebook = jupytext.reads(source, fmt="py:percent")
+    own = {key: value for key, value in notebook.metadata.items() if key not in _NOT_OURS}
+    seen = Counter()
     for cell in notebook.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
-        seen[digest] += 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    return notebook
+        cell.source = cell.source.strip("\n")
+        content = (cell.cell_type, cell.source)
+        cell.id = cell_id(*content, earlier=seen[content])
+        seen[content] += 1
+    return nbformat.v4.new_notebook(cells=notebook.cells, metadata={**own, **_KERNEL})
 
 
-def is_made_from(target: Path, notebook: NotebookNode) -> bool:
-    """Tell whether the stored notebook `target` has the cells, ids and metadata of `notebook`."""
-    if not target.exists():
-        return False
-    stored = nbformat.read(target, as_version=4)
-    for cell in stored.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return nbformat.writes(stored) == nbformat.writes(notebook)
+def cell_id(cell_type: str, source: str, earlier: int = 0) -> str:
+    """Return the id of a cell: it changes when the cell does, and only then.
+
+    Args:
+        cell_type: "code", "markdown" or "raw".
+        source: The cell's text.
+        earlier: How many cells before it are exactly the same.
+
+    >>> cell_id("code", "1 + 1")
+    '639e071d0106'
+    """
+    return hashlib.sha256(f"{cell_type}\n{source}\n{earlier}".encode()).hexdigest()[:12]
 
 
-def execute(notebook: NotebookNode, folder: Path) -> None:
-    """Run `notebook` in `folder` as a new learner would, and keep the outputs that every machine agrees on.
+def without_outputs(notebook: dict) -> dict:
+    """Return all of a notebook that comes from its source: two are equal when their sources are.
+
+    >>> ran = build("# %%\\n1 + 1")
+    >>> ran.cells[0].execution_count = 1
+    >>> without_outputs(ran) == without_outputs(build("# %%\\n1 + 1"))
+    True
+    """
+    cells = [
+        {key: value for key, value in cell.items() if key not in ("outputs", "execution_count")}
+        for cell in notebook["cells"]
+    ]
+    return {**notebook, "cells": cells}
+
+
+def clean_outputs(notebook: NotebookNode) -> None:
+    """Leave only outputs that mean something to a reader without a kernel, and to the next machine.
 
     Raises:
-        SyncError: A cell raises, or writes to stderr.
+        CellProblem: A cell wrote to stderr or raised.
     """
-    source = copy.deepcopy(notebook)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        for output in cell.outputs:
+            _refuse_noise(output, number)
+            # A page without a kernel would say "model not found" instead of showing the stored picture.
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+        cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+        if "machine-dependent" in cell.metadata.get("tags", []):
+            cell.outputs = []
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.update(_KERNEL)  # running it added the version of this Python
+
+
+def run_cells(notebook: NotebookNode, folder: Path) -> None:
+    """Execute `notebook` in `folder` with a fresh progress file and no network, and keep the outputs.
+
+    Raises:
+        CellProblem: A cell raised, wrote to stderr, took too long or ended the kernel.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+    )
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "COURSE_HOME": home, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        client = NotebookClient(notebook, timeout=120, store_widget_state=False, record_timing=False)
+        quiet = {"COURSE_HOME": home, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         try:
-            client.execute(cwd=str(folder), env=environment)
+            client.execute(env={**os.environ, **quiet})
         except CellExecutionError as error:
-            raise SyncError(f"a cell of the lesson raises {error.ename}: {error.evalue}.") from error
-    notebook.metadata = source.metadata
-    for cell, original in zip(notebook.cells, source.cells, strict=True):
-        cell.metadata = original.metadata
-        if cell.cell_type == "code":
-            cell.outputs = _kept_outputs(cell)
-
-
-def _kept_outputs(cell: NotebookNode) -> list[NotebookNode]:
-    if "machine-dependent" in cell.metadata.get("tags", []):
-        return []
-    for output in cell.outputs:
-        if output.output_type == "stream" and output.name == "stderr":
-            raise SyncError(f"a cell of the lesson writes to stderr: {output.text.strip()[:200]!r}.")
-        # Without a kernel JupyterLab would look for the widget, not find it, and hide the stored picture.
-        output.get("data", {}).pop(WIDGET_VIEW, None)
-    return cell.outputs
+            clean_outputs(notebook)  # this says which cell
+            raise CellProblem(f"a cell raises {error.ename} ({_first_line(error.evalue)})") from None
+        except CellTimeoutError:
+            raise CellProblem(f"a cell takes more than {CELL_TIMEOUT} seconds") from None
+        except DeadKernelError:
+            raise CellProblem("its kernel died (too little memory?)") from None
+    clean_outputs(notebook)
 
 
 def environment_yml(root: Path) -> str:
-    """Return the conda environment with the pins of `constraints.txt`."""
+    """Return the text of `environment.yml`: the direct dependencies with the versions of the constraints.
+
+    Raises:
+        ValueError: A dependency of `pyproject.toml` has no line in `constraints.txt`.
+    """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = (root / "constraints.txt").read_text(encoding="utf-8").split()
-    pins = {line.split("==")[0].lower(): line for line in lines}
-    direct = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    names = sorted(requirement.split(">=")[0].lower() for requirement in direct)
-    wanted = ["-c constraints.txt", *(pins[name] for name in names), "-e .[dev]"]
-    head = [
-        "# Made by `python3 course.py sync` from pyproject.toml and constraints.txt.",
-        "name: llms-by-hand",
-        "channels:",
-        "  - conda-forge",
-        "dependencies:",
-        "  - python=3.12 # 3.11 and 3.13 work, too",
-        "  - nodejs",
-        "  - pip",
-        "  - pip:",
-    ]
-    return "\n".join([*head, *(f"      - {line}" for line in wanted)]) + "\n"
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = {_package(line): line.partition("==")[2] for line in lines if "==" in line}
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = sorted({_package(requirement) for requirement in needed})
+    for name in names:
+        if name not in pins:
+            raise ValueError(f"constraints.txt has no line for {name}: add {name}==VERSION.")
+    return "\n".join(
+        [
+            "# Made from pyproject.toml and constraints.txt by `course sync`: do not edit.",
+            f"name: {project['name']}",
+            "channels:",
+            "  - conda-forge",
+            "dependencies:",
+            "  - python=3.12  # 3.11 and 3.13 work too",
+            "  - pip",
+            "  - nodejs",
+            "  - pip:",
+            "      - -c constraints.txt",
+            *[f"      - {name}=={pins[name]}" for name in names],
+            "      - -e .[dev]",
+            "",
+        ]
+    )
 
 
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list[str]:
+    target = source.parent.parent / f"{source.stem}.ipynb"
+    name, of = target.relative_to(root).as_posix(), source.relative_to(root).as_posix()
+    notebook = build(source.read_text(encoding="utf-8"))
+    current = _stored(target) == without_outputs(json.loads(_written(notebook)))
+    if check:
+        return [] if current else [f"{name} is not what {of} makes: run `course sync`."]
+    if current and not execute:
+        return []
+    print(f"Running {name} ...", flush=True)
+    try:
+        run_cells(notebook, target.parent)
+    except CellProblem as problem:
+        return [f"{of}: {problem}; {name} is left as it was."]
+    _write(target, _written(notebook))
+    return []
+
+
+def _sync_environment(root: Path, check: bool) -> list[str]:
+    file = root / "environment.yml"
+    try:
+        wanted = environment_yml(root)
+    except ValueError as error:
+        return [str(error)]
+    if file.exists() and file.read_text(encoding="utf-8") == wanted:
+        return []
+    if check:
+        return ["environment.yml is not what constraints.txt and pyproject.toml make: run `course sync`."]
+    _write(file, wanted)
+    return []
+
+
+def _stored(file: Path) -> dict | None:
+    """Return what `file` holds besides outputs; None when it is missing or no notebook."""
+    try:
+        return without_outputs(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _refuse_noise(output: NotebookNode, number: int) -> None:
+    if output.output_type == "error":
+        raise CellProblem(f"cell {number} raises {output.ename} ({_first_line(output.evalue)})")
+    if output.output_type == "stream" and output.name == "stderr":
+        raise CellProblem(f"cell {number} writes to stderr ({_first_line(output.text)})")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def _package(requirement: str) -> str:
+    """Return the name at the start of `requirement`, spelled one way: `PyYAML>=6` → `pyyaml`."""
+    return re.match(r"[\w.-]*", requirement)[0].lower().replace("_", "-")
+
+
+def _written(notebook: NotebookNode) -> str:
+    return nbformat.v4.writes(notebook, indent=1) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
+    """Write `text` to `file` in one step: a reader sees the old file or the new one."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)

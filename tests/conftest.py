@@ -1,12 +1,13 @@
 """Shared by all tests: which tools are missing, said loudly at the end; traces to build widgets from."""
 
+import json
 import os
 import shutil
 
 import numpy as np
 import pytest
 
-from course_utils.cli import find_browser
+from course_utils.cli import ROOT, find_browser
 from course_utils.traces import NextTokenTrace
 
 
@@ -58,3 +59,19 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
         for report in skipped:
             terminalreporter.write_line(f"{report.nodeid}: {report.longrepr[2]}")
+
+
+@pytest.fixture(scope="session")
+def record(request):
+    """Put numbers into benchmarks/widgets.json when the tests run with --record; return whether they do."""
+    recording = request.config.getoption("--record")
+
+    def write(name, numbers):
+        if recording:
+            path = ROOT / "benchmarks" / "widgets.json"
+            everything = json.loads(path.read_text()) if path.exists() else {}
+            everything[name] = {**everything.get(name, {}), **numbers}
+            path.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
+        return recording
+
+    return write

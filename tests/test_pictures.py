@@ -51,11 +51,14 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words(random_trace):
     assert metadata["image/png"]["alt"].startswith("Sampling in 4 steps: start keeps 49,152 tokens")
 
 
-def test_state_within_budget(random_trace):
-    state = SamplingLab(random_trace).get_state()
-    size = sum(len(value) for value in state.values() if isinstance(value, bytes | str))
-    assert size <= 500_000
-    assert len(SamplingLab._esm.encode()) <= 15 * 1024
+def test_state_within_budget(random_trace, record):
+    lab = SamplingLab(random_trace)
+    state = sum(len(value) for value in lab.get_state().values() if isinstance(value, bytes | str))
+    module, picture = len(SamplingLab._esm.encode()), len(lab._repr_mimebundle_()[0]["image/png"])
+    record("SamplingLab", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
+    assert state <= 500_000
+    assert module <= 15 * 1024
+    assert picture <= 40_000
 
 
 def test_full_vocabulary_is_what_is_filtered(random_trace):

@@ -1,6 +1,5 @@
 """A real JupyterLab on loopback and a real browser in front of it that may talk to nobody else."""
 
-import json
 import os
 import shutil
 import socket
@@ -85,19 +84,3 @@ def guarded_page(browser, outside_requests, **options):
 
     context.route("**/*", guard)
     return context.new_page()
-
-
-@pytest.fixture(scope="session")
-def record(request):
-    """Put numbers into benchmarks/widgets.json when the tests run with --record; return whether they do."""
-    recording = request.config.getoption("--record")
-
-    def write(name, numbers):
-        if recording:
-            path = ROOT / "benchmarks" / "widgets.json"
-            everything = json.loads(path.read_text()) if path.exists() else {}
-            everything[name] = {**everything.get(name, {}), **numbers}
-            path.write_text(json.dumps(everything, indent=1, sort_keys=True) + "\n")
-        return recording
-
-    return write

@@ -1,0 +1,356 @@
+"""The `course` command: what it prints, what it passes on, and that every problem is one sentence."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from course_utils import cli
+from course_utils.models import catalogue, store
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    role: str = "causal LM"
+    licence: str = "Apache-2.0"
+    parameters: int = 1
+
+
+class Store:
+    """A store whose second model is damaged."""
+
+    def __init__(self, root=None):
+        self.root = Path(root or "/models")
+
+    def size(self, entry):
+        return 540_000_000
+
+    def state(self, entry):
+        return "damaged" if entry.name == "large" else "ready"
+
+    def verify(self, entry):
+        return ["large: model.safetensors is damaged."] if entry.name == "large" else []
+
+    def ensure(self, entry):
+        if entry.name == "large":
+            raise cli.ModelStoreError("large could not be downloaded: connect to a network.")
+        print(f"ensured {entry.name}")
+
+
+@pytest.fixture(autouse=True)
+def fake_models(monkeypatch):
+    monkeypatch.setattr(cli, "CATALOGUE", {"small": Entry("small"), "large": Entry("large")})
+    monkeypatch.setattr(cli, "ModelStore", Store)
+
+
+@pytest.fixture
+def only_small(monkeypatch):
+    monkeypatch.setattr(cli, "CATALOGUE", {"small": Entry("small")})
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def sentence(capsys, *argv):
+    """What the command says when it fails, after making sure that it is one line and the exit code is 1."""
+    assert cli.main(list(argv)) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1, said
+    assert said.endswith(".\n"), said
+    return said
+
+
+def test_the_command_starts_fast_and_without_torch():
+    code = "import sys, course_utils.cli; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# models
+
+
+@pytest.mark.parametrize("argv", [["models"], ["models", "list"]])
+def test_models_are_listed(capsys, argv):
+    assert cli.main(argv) == 0
+    where, *rows = capsys.readouterr().out.splitlines()
+    assert where == f"Models in {Path('/models')}"
+    assert rows[0].split() == ["small", "causal", "LM", "540", "MB", "Apache-2.0", "ready"]
+    assert rows[1].split()[-1] == "damaged"
+
+
+def test_verify_names_the_damage_and_the_next_step(capsys):
+    assert cli.main(["models", "verify"]) == 1
+    said = capsys.readouterr()
+    assert "small: every file has its checksum." in said.out
+    assert "large: model.safetensors is damaged." in said.out
+    assert said.err == f"Delete large in {Path('/models')} and run `course models fetch`.\n"
+
+
+def test_verify_of_intact_models(capsys, only_small):
+    assert cli.main(["models", "verify"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_fetch_to_a_folder_says_how_to_use_it(capsys, only_small):
+    assert cli.main(["models", "fetch", "--to", "usb"]) == 0
+    assert "ensured small" in (said := capsys.readouterr().out)
+    assert "COURSE_MODELS_DIR=usb" in said
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence(capsys):
+    assert sentence(capsys, "models", "fetch") == "large could not be downloaded: connect to a network.\n"
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/models/large"), OSError(28, "No space left on device")]
+)
+def test_a_disk_that_refuses_is_one_sentence(capsys, monkeypatch, error):
+    def refuse(self, entry):
+        raise error
+
+    monkeypatch.setattr(Store, "ensure", refuse)
+    assert error.strerror in sentence(capsys, "models", "fetch")
+
+
+# what is typed
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "COMMAND"),
+        (["labb"], "'labb'"),
+        (["models", "remove"], "'remove'"),
+        (["models", "fetch", "--to"], "--to"),
+        (["sync", "--chek"], "--chek"),
+        (["lab", "--port", "abc"], "must be a number from 1 to 65535, got abc"),
+        (["lab", "--port", "70000"], "must be a number from 1 to 65535, got 70000"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(capsys, argv, words):
+    assert words in sentence(capsys, *argv)
+
+
+# lab
+
+
+@pytest.fixture
+def lab_start(monkeypatch):
+    """Collects the options that JupyterLab is started with."""
+    started = []
+    monkeypatch.setattr("jupyterlab.labapp.main", started.append)
+    return started
+
+
+def test_lab_passes_jupyters_options_on_in_their_order(only_small, lab_start, capsys):
+    others = ["--no-browser", "-y", "--ip", "0.0.0.0", "--ServerApp.token=x"]
+    assert cli.main(["lab", *others[:2], "--port", "59999", *others[2:]]) == 0
+    (options,) = lab_start
+    assert options[-len(others) :] == others
+    assert "--ServerApp.port=59999" in options
+    assert "--ServerApp.port_retries=0" in options
+    assert set(cli.QUIET_LAB) < set(options)
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in options
+    assert "ensured small" in capsys.readouterr().out
+
+
+def test_lab_without_port_lets_jupyter_choose(only_small, lab_start):
+    assert cli.main(["lab"]) == 0
+    assert not any("port" in option for option in lab_start[0])
+
+
+def test_lab_on_a_taken_port_is_one_sentence(capsys, lab_start, taken_port):
+    assert f"Port {taken_port} is taken" in sentence(capsys, "lab", "--no-browser", "--port", str(taken_port))
+    assert not lab_start
+
+
+def test_lab_without_its_lesson_is_one_sentence(capsys, monkeypatch, lab_start, tmp_path):
+    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    assert "course sync" in sentence(capsys, "lab")
+    assert not lab_start
+
+
+def test_lab_does_not_start_without_models(capsys, lab_start):
+    assert "connect to a network" in sentence(capsys, "lab")
+    assert not lab_start
+
+
+def test_a_port_just_freed_counts_as_free(taken_port):
+    with socket.create_connection(("127.0.0.1", taken_port)):
+        assert cli.port_is_taken(taken_port)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    assert not cli.port_is_taken(free)
+
+
+def test_jupyterlab_starts_soon_and_asks_nothing_of_the_network(tmp_path):
+    """The real server; the budget is 5 s, and three times that fails."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "course_utils.cli", "lab", "--no-browser", "--port", str(port)]
+    folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR")}
+    for entry in catalogue.CATALOGUE.values():
+        store.ModelStore().ensure(entry)
+    start = time.monotonic()
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--allow-root", "--IdentityProvider.token="],
+            env={**os.environ, **folders},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        while True:
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() - start < 15, (tmp_path / "log").read_text()
+            try:
+                news = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/news", timeout=5))
+                break
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        update = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/update", timeout=5))
+        address = f"http://127.0.0.1:{port}/lab/api/settings/@jupyterlab/apputils-extension:notification"
+        properties = json.load(urllib.request.urlopen(address, timeout=5))["schema"]["properties"]
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert news == {"news": []}
+    assert update == {"notification": None}
+    assert properties["fetchNews"]["default"] == "false", "JupyterLab would ask the learner about news"
+    assert properties["checkForUpdates"]["default"] is False
+
+
+# test
+
+
+@pytest.fixture
+def pytest_start(monkeypatch, only_small):
+    """Collects what pytest is started with: options, folder, settings."""
+    started = []
+
+    def fake(options):
+        home = Path(os.environ["COURSE_HOME"])
+        started.append((options, Path.cwd(), home, list(home.iterdir()), os.environ["OMP_NUM_THREADS"]))
+        return 3
+
+    monkeypatch.setattr(os, "environ", {**os.environ, "COURSE_HOME": "/home/learner", "OMP_NUM_THREADS": "8"})
+    monkeypatch.setattr("pytest.main", fake)
+    monkeypatch.setattr(cli, "setup_browser", lambda: 0)
+    monkeypatch.chdir("/")
+    return started
+
+
+def test_pytest_gets_two_workers_one_thread_and_an_empty_home(pytest_start):
+    assert cli.main(["test", "tests/test_sampling.py", "-k", "top_p", "-x"]) == 3
+    options, folder, home, files, threads = pytest_start[0]
+    assert options == ["-n", "2", "--dist", "loadfile", "tests/test_sampling.py", "-k", "top_p", "-x"]
+    assert folder == cli.ROOT
+    assert home != Path("/home/learner")
+    assert files == []
+    assert not home.exists(), "it is removed afterwards"
+    assert threads == "1"
+
+
+@pytest.mark.parametrize("workers", [["-n", "0"], ["-n4"], ["--numprocesses=1"]])
+def test_the_number_of_workers_can_be_chosen(pytest_start, workers):
+    cli.main(["test", *workers])
+    assert pytest_start[0][0] == workers
+
+
+def test_a_missing_browser_does_not_stop_the_tests(pytest_start, monkeypatch, capsys):
+    def cannot():
+        raise cli.CourseError("There is no right to install chromium from here.")
+
+    monkeypatch.setattr(cli, "setup_browser", cannot)
+    assert cli.main(["test"]) == 3
+    assert "no right to install chromium" in capsys.readouterr().out
+
+
+# sync
+
+
+def test_sync_says_each_problem_and_fails(capsys, monkeypatch):
+    monkeypatch.setattr("course_utils.sync.sync", lambda root, check, execute: ["One.", "Two."])
+    assert cli.main(["sync", "--check"]) == 1
+    assert capsys.readouterr().err == "One.\nTwo.\n"
+
+
+def test_sync_has_the_models_before_a_cell_would_print_their_progress(capsys, monkeypatch, only_small):
+    calls = []
+    monkeypatch.setattr("course_utils.sync.sync", lambda root, **options: calls.append(options) or [])
+    assert cli.main(["sync", "--execute"]) == 0
+    assert calls == [{"check": False, "execute": True}]
+    assert "ensured small" in capsys.readouterr().out
+
+
+# browser
+
+
+@pytest.fixture
+def empty_machine(monkeypatch):
+    """No program at all is found."""
+    monkeypatch.delenv("COURSE_BROWSER", raising=False)
+    monkeypatch.setattr(cli.shutil, "which", lambda name: None)
+    monkeypatch.setattr(cli, "_playwrights_browser", lambda: None)
+
+
+def test_course_browser_comes_first(monkeypatch, tmp_path):
+    browser = tmp_path / "my-browser"
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("COURSE_BROWSER", str(browser))
+    assert cli.find_browser() == str(browser)
+
+
+def test_course_browser_that_is_no_program(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_BROWSER", "/nowhere/browser")
+    assert cli.find_browser() is None
+    assert "COURSE_BROWSER" in sentence(capsys, "setup-browser")
+
+
+def test_browsers_are_looked_for_on_the_path_then_in_playwrights_folder(empty_machine, monkeypatch):
+    assert cli.find_browser() is None
+    monkeypatch.setattr(cli, "_playwrights_browser", lambda: "/cache/chromium")
+    assert cli.find_browser() == "/cache/chromium"
+    monkeypatch.setattr(cli.shutil, "which", {"msedge": "/opt/msedge"}.get)
+    assert cli.find_browser() == "/opt/msedge"
+
+
+def test_setup_browser_without_the_right_to_install(empty_machine, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_as_root", lambda: None)
+    assert "install Chromium or Chrome" in sentence(capsys, "setup-browser")
+
+
+@pytest.mark.parametrize("code", [0, 100])
+def test_setup_browser_with_apt(empty_machine, monkeypatch, capsys, code):
+    commands = []
+
+    def fake(command, **options):
+        commands.append(" ".join(command))
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr(cli, "_as_root", lambda: ["sudo", "-n"])
+    monkeypatch.setattr(cli.shutil, "which", {"apt-get": "/usr/bin/apt-get"}.get)
+    monkeypatch.setattr(cli.subprocess, "run", fake)
+    if code:
+        assert "apt-get could not install" in sentence(capsys, "setup-browser")
+    else:
+        assert cli.main(["setup-browser"]) == 0
+        update, install = commands
+        assert update.startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
+        assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs")
