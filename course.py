@@ -120,12 +120,18 @@ def run(command: list, stdout: object = None) -> None:
     """Run pip or venv; turn what it says when it fails into one sentence."""
     defaults = {"PIP_DEFAULT_TIMEOUT": "15", "PIP_RETRIES": "2", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     environment = {**defaults, **os.environ, "PIP_USER": "0"}
-    result = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=stdout, stderr=subprocess.PIPE)
-    said = (result.stdout or b"") + result.stderr
+    child = subprocess.Popen(command, cwd=str(ROOT), env=environment, stdout=stdout, stderr=subprocess.PIPE)
+    try:
+        out, err = child.communicate()
+    except KeyboardInterrupt:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(10)  # pip got the Ctrl-C too, and removes what it half downloaded
+        raise
+    said = (out or b"") + err
     with suppress(OSError):  # on a full disk the sentence is what counts
         VENV.mkdir(exist_ok=True)
         LOG.write_bytes(said)
-    if result.returncode:
+    if child.returncode:
         raise Problem(explain(said.decode("utf-8", "replace")))
 
 

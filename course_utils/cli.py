@@ -159,26 +159,26 @@ def verify_models() -> int:
         bad += [entry.name] if problems else []
         print("\n".join(problems) or f"{entry.name}: every file has its checksum.")
     if bad:
-        raise CourseError(f"Delete {' and '.join(bad)} in {store.root} and run `course models fetch`.")
+        raise CourseError(f"Not intact: {', '.join(bad)}; run `python3 course.py models fetch` to make them again.")
     return 0
 
 
 def fetch_models(folder: Path) -> int:
-    """Make every model ready in `folder`, for this machine or one without a network."""
-    ensure_models(folder)
+    """Make every model ready in `folder`, for this machine or one without a network; damage is repaired."""
+    ensure_models(folder, rehash=True)
     print(f"All models are in {folder}; a machine without a network finds them with COURSE_MODELS_DIR={folder}")
     return 0
 
 
-def ensure_models(folder: Path | None = None) -> None:
-    """Fetch and prepare the models that are not ready yet.
+def ensure_models(folder: Path | None = None, rehash: bool = False) -> None:
+    """Fetch and prepare the models that are not ready yet; with `rehash`, look at every byte of the others.
 
     Raises:
         ModelStoreError: One cannot be had.
     """
     store = ModelStore(folder)
     for entry in CATALOGUE.values():
-        store.ensure(entry)
+        store.ensure(entry, rehash)
 
 
 def port_is_taken(port: int) -> bool:

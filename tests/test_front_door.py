@@ -221,11 +221,13 @@ def test_a_failed_installation_is_one_sentence_and_leaves_no_stamp(tmp_path, fau
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to send Ctrl-C to")
-def test_ctrl_c_is_one_sentence(tmp_path):
+def test_ctrl_c_is_one_sentence_and_pip_cleans_up(tmp_path):
     course_folder(tmp_path, fault="import time; open('started', 'w').close(); time.sleep(60)")
     command = [sys.executable, str(tmp_path / "course.py"), "lab"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
+    (tmp_path / "temporary").mkdir()
+    settings = environment(TMPDIR=str(tmp_path / "temporary"))
+    running = subprocess.Popen(command, env=settings, start_new_session=True, **pipes)
     deadline = time.monotonic() + 60
     while not (tmp_path / "started").exists():
         assert time.monotonic() < deadline
@@ -235,6 +237,7 @@ def test_ctrl_c_is_one_sentence(tmp_path):
     result = subprocess.CompletedProcess(command, running.returncode, out, err)
     assert "Stopped: run the same command again" in sentence(result)
     assert not (tmp_path / ".venv/course-installed").exists()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_file_in_the_place_of_the_environment(tmp_path):
@@ -278,13 +281,18 @@ def test_too_little_space_is_noticed_before_anything_is_downloaded(front_door, m
 def test_pip_gives_up_soon_and_keeps_the_users_settings(front_door, monkeypatch):
     seen = []
 
-    def fake(command, env, **options):
-        seen.append(env)
-        return subprocess.CompletedProcess(command, 0, b"", b"")
+    class Fake:
+        returncode = 0
+
+        def __init__(self, command, env, **options):
+            seen.append(env)
+
+        def communicate(self):
+            return None, b""
 
     for name in ("PIP_DEFAULT_TIMEOUT", "PIP_RETRIES"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(front_door.subprocess, "run", fake)
+    monkeypatch.setattr(front_door.subprocess, "Popen", Fake)
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
     front_door.run(["pip"])
     monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "180")

@@ -120,6 +120,8 @@ def test_silent_flip_is_found_by_verify(store, entry):
     store.ensure(entry)
     flip_one_byte(store.folder(entry) / "model.safetensors", keep_time=True)
     assert store.verify(entry) == ["tiny: model.safetensors is damaged (its checksum changed)."]
+    store.ensure(entry, rehash=True)
+    assert store.verify(entry) == []
 
 
 def test_copied_store_is_hashed_once_and_accepted(store, entry, tmp_path):

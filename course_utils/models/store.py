@@ -74,14 +74,18 @@ class ModelStore:
             return [f"{entry.name} is not in {self.root}."]
         return self._problems(entry, rehash=True)
 
-    def ensure(self, entry: ModelEntry) -> Path:
+    def ensure(self, entry: ModelEntry, rehash: bool = False) -> Path:
         """Return the folder of `entry`, ready to load; fetch, convert or repair it first if need be.
+
+        Args:
+            entry: A model of the catalogue.
+            rehash: Look at every byte first, not only at files whose size or time changed.
 
         Raises:
             ModelStoreError: It cannot be had: no network, no space, a read-only store. Nothing half-made
                 is left behind.
         """
-        if self.state(entry) == "ready":
+        if not (self.verify(entry) if rehash else self.state(entry) != "ready"):
             return self.folder(entry)
         with self._explained(entry):
             self.root.mkdir(parents=True, exist_ok=True)
