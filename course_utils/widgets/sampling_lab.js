@@ -9,7 +9,7 @@ export function rank(logits) {
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
 }
 
-/** Probabilities of the first `kept` ranked tokens at `temperature`, and the entropy in bits. */
+/** Probabilities of the first `kept` tokens, and the entropy in bits. */
 export function softmax(sorted, kept, temperature) {
   const p = new Float64Array(kept);
   let total = 0;
@@ -22,7 +22,7 @@ export function softmax(sorted, kept, temperature) {
   return { p, entropy };
 }
 
-/** How many tokens `name` keeps of a stage; the same rules as inference/sampling.py. */
+/** How many tokens `name` keeps; the rules of inference/sampling.py. */
 export function keep(name, value, sorted, stage) {
   const { kept, p } = stage;
   let left = kept;
@@ -39,7 +39,7 @@ export function keep(name, value, sorted, stage) {
   return left;
 }
 
-/** The start and all filters in their order: [{name, value, kept, temperature, p, entropy}]. */
+/** The start and all filters: [{name, value, kept, temperature, p, entropy}]. */
 export function stagesOf(sorted, settings) {
   const stages = [{ name: "start", kept: sorted.length, temperature: 1, ...softmax(sorted, sorted.length, 1) }];
   for (const name of settings.order) {
@@ -84,12 +84,14 @@ export function problem(name, value) {
   return ok ? "" : `${name} must be ${allowed}, got ${value}`;
 }
 
-/** "top_k 50", "min_p off". */
-export function title(stage) {
-  if (stage.name === "start") return "start";
-  const off = stage.name in OFF && stage.value === OFF[stage.name];
-  return `${stage.name} ${off ? "off" : +stage.value.toPrecision(4)}`;
+/** "50", "off". */
+export function setting({ name, value }) {
+  if (name === "start") return "";
+  return value === OFF[name] ? "off" : String(+value.toPrecision(4));
 }
+
+/** "top_k 50", "min_p off". */
+export const title = (stage) => `${stage.name} ${setting(stage)}`.trim();
 
 /** The filter that removed the token at `position` of the ranking, if one did. */
 export function removedBy(stages, position) {
@@ -98,7 +100,7 @@ export function removedBy(stages, position) {
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 52, column = (width - left) / stages.length;
+  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length;
   const end = Math.min(first + rows, labels.length), parts = [];
   const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   for (let r = first; r < end; r++) {
@@ -110,9 +112,10 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
     const shares = last && draws ? [...Array(end - first).keys()].map((i) => (counts.get(first + i) ?? 0) / draws) : [];
     let most = Math.max(1e-12, ...shares);
     for (let r = first; r < end; r++) most = Math.max(most, stage.p[r] ?? 0);
-    text(x, 14, title(stage), 'class="head"');
-    text(x, 28, `${thousands(stage.kept)} kept`, 'class="small"');
-    text(x, 42, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
+    text(x, 14, stage.name, 'class="head"');
+    text(x, 29, setting(stage), 'class="head"');
+    text(x, 44, `${thousands(stage.kept)} kept`, 'class="small"');
+    text(x, 58, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r];
       if (p !== undefined) {
@@ -169,7 +172,7 @@ async function render({ model, el }) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });
     const range = element("input", { type: "range", ...slider, "aria-label": name });
-    let shown; // a repaint for another reason must not wipe what is being typed
+    let shown; // a repaint must not wipe what is being typed
     const show = () => {
       const value = model.get(name);
       if (value === shown) return;

@@ -21,7 +21,7 @@
 # says what to do.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning import machine_check, predict, progress_report, quiz_question
+from course_utils.learning import machine_check
 
 machine_check()
 
@@ -70,10 +70,16 @@ round(probabilities.sum().item(), 3)
 # first choice is kept and set beside the result. Being wrong is fine: a surprise is what you remember.
 
 # %%
+from course_utils.learning import predict
+
 paris = predict(
     "00-paris",
     f"The prompt is “{prompt}”. How likely is it that the next token is ␣Paris?",
-    {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)},
+    {
+        "below 10 %": (0, 0.1),
+        "10 % to 50 %": (0.1, 0.5),
+        "over 50 %": (0.5, None),
+    },
 )
 paris
 
@@ -100,7 +106,11 @@ paris.compare(probabilities[paris_id].item(), show="{:.1%}")
 counted = predict(
     "00-over-one-percent",
     "How many tokens of the vocabulary have a probability over 1 %?",
-    {"fewer than 10": (0, 10), "10 to 1,000": (10, 1001), "more than 1,000": (1001, None)},
+    {
+        "fewer than 10": (0, 10),
+        "10 to 1,000": (10, 1001),
+        "more than 1,000": (1001, None),
+    },
 )
 counted
 
@@ -154,8 +164,8 @@ except ValueError as error:
 # 2. Set temperature back to 1 and **top_p** to 0.9. How many tokens are kept? *Where it cuts* shows the last ones.
 # 3. Press **Draw 1000**. The diamonds are the shares of the tokens that were drawn; the bars are what theory says.
 #    Now move temperature again.
-# 4. Set temperature to 2. Then press **◀** at top_p, so that it comes before temperature. The order changes which
-#    tokens are kept.
+# 4. Set temperature to 2. Then press **◀** at top_p twice, so that it comes before temperature. The order changes
+#    which tokens are kept.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_next_token
@@ -180,8 +190,9 @@ order
 from course_utils.inference.sampling import filter_stages
 
 my_logits = smollm.next_logits(my_prompt)
-temperature_first = filter_stages(my_logits, [("temperature", 2.0), ("top_p", 0.9)])[-1].isfinite().sum().item()
-top_p_first = filter_stages(my_logits, [("top_p", 0.9), ("temperature", 2.0)])[-1].isfinite().sum().item()
+hot, nucleus = ("temperature", 2.0), ("top_p", 0.9)
+temperature_first = filter_stages(my_logits, [hot, nucleus])[-1].isfinite().sum().item()
+top_p_first = filter_stages(my_logits, [nucleus, hot])[-1].isfinite().sum().item()
 temperature_first, top_p_first
 
 # %% tags=["nbval-check-output"]
@@ -218,9 +229,12 @@ len(kept), kept[:8]
 # %% [markdown]
 # ## 7 · Quiz
 #
-# Every option has an explanation, also the wrong ones. Try them all.
+# Every option has an explanation, also the wrong ones. Try them all. The code of these cells is folded away, because
+# the answers stand in it.
 
-# %% tags=["nbval-check-output"]
+# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+from course_utils.learning import quiz_question
+
 quiz_question(
     "00-quiz-output",
     "What does the model compute when it has read a prompt?",
@@ -231,7 +245,7 @@ quiz_question(
     ],
 )
 
-# %% tags=["nbval-check-output"]
+# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
 quiz_question(
     "00-quiz-temperature",
     "You set the temperature from 1 to 0.3. What happens to the likeliest token?",
@@ -242,7 +256,7 @@ quiz_question(
     ],
 )
 
-# %% tags=["nbval-check-output"]
+# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
 quiz_question(
     "00-quiz-top-p",
     "Why does top-p 0.9 keep few tokens for one prompt and hundreds for another?",
@@ -267,4 +281,6 @@ quiz_question(
 # **Next**: lesson 11 takes sampling apart. Until then, press *Restart kernel and run all* and try another prompt.
 
 # %% tags=["machine-dependent"]
+from course_utils.learning import progress_report
+
 progress_report()
