@@ -220,6 +220,13 @@ def test_a_failed_installation_is_one_sentence_and_leaves_no_stamp(tmp_path, fau
     assert not (tmp_path / ".venv/course-installed").exists()
 
 
+def test_a_course_that_ran_still_runs_when_the_test_tools_cannot_be_had(tmp_path):
+    course_folder(tmp_path, needs="nosuch==1; extra == 'dev'")
+    assert run(tmp_path, "lab").returncode == 7
+    assert "nosuch" in sentence(run(tmp_path, "test", PIP_NO_INDEX="1"))
+    assert run(tmp_path, "lab", PIP_NO_INDEX="1").stdout == "handed over ['lab']\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to send Ctrl-C to")
 def test_ctrl_c_is_one_sentence_and_pip_cleans_up(tmp_path):
     course_folder(tmp_path, fault="import time; open('started', 'w').close(); time.sleep(60)")
