@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from course_utils.inference.checks import check_min_p, check_temperature, check_top_k, check_top_p, check_whole
+
 REMOVED = float("-inf")
 
 
@@ -97,6 +99,12 @@ FILTERS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "top_p": apply_top_p,
     "min_p": apply_min_p,
 }
+CHECKS = {
+    "temperature": check_temperature,
+    "top_k": check_top_k,
+    "top_p": check_top_p,
+    "min_p": check_min_p,
+}
 
 
 def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) -> list[torch.Tensor]:
@@ -117,8 +125,7 @@ def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) ->
     """
     stages = [logits]
     for name, setting in filters:
-        if name not in FILTERS:
-            raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
+        check_filter(name, setting)
         stages.append(FILTERS[name](stages[-1], setting))
     return stages
 
@@ -141,6 +148,30 @@ def draw(probabilities: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     # Each number between 0 and 1 falls into one token's stretch of the line; a longer stretch is hit more.
     found = torch.searchsorted(edges / edges[-1], uniform_numbers(count, seed))
     return found.clamp(max=len(edges) - 1)
+
+
+def draw_next(
+    logits: torch.Tensor, filters: Sequence[tuple[str, float]] = (), generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Filter logits `(batch, vocab)` and draw one token id a row, `(batch,)`.
+
+    Args:
+        logits: `(batch, vocab)`.
+        filters: As in `filter_stages`.
+        generator: Where the chance comes from; None: torch's own, which `torch.manual_seed` sets.
+
+    Raises:
+        ValueError: As `filter_stages`.
+
+    Equals a step of `generate(do_sample=True)` under the same generator, with the filters in its order:
+    temperature, top-k, top-p, min-p. Temperature 0 is greedy.
+    Lesson: 11 · Sampling
+
+    >>> draw_next(torch.tensor([[0.0, 9.0, 3.0]]), [("temperature", 0)])
+    tensor([1])
+    """
+    probabilities = filter_stages(logits, filters)[-1].softmax(-1)
+    return torch.multinomial(probabilities, num_samples=1, generator=generator)[:, 0]
 
 
 def uniform_numbers(count: int, seed: int) -> torch.Tensor:
@@ -167,32 +198,8 @@ def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
     return torch.special.entr(probabilities).sum(-1) / math.log(2)
 
 
-def check_temperature(temperature: float) -> None:
-    """Raise a ValueError in one sentence unless `temperature` is a finite number of at least 0."""
-    _check("temperature", temperature, "a finite number of at least 0", lambda value: 0 <= value < math.inf)
-
-
-def check_top_k(top_k: int) -> None:
-    """Raise a ValueError in one sentence unless `top_k` is a whole number of at least 1."""
-    check_whole("top_k", top_k, 1)
-
-
-def check_top_p(top_p: float) -> None:
-    """Raise a ValueError in one sentence unless `top_p` is in (0, 1]."""
-    _check("top_p", top_p, "in (0, 1]", lambda value: 0 < value <= 1)
-
-
-def check_min_p(min_p: float) -> None:
-    """Raise a ValueError in one sentence unless `min_p` is in [0, 1]."""
-    _check("min_p", min_p, "in [0, 1]", lambda value: 0 <= value <= 1)
-
-
-def check_whole(name: str, value: int, least: int) -> None:
-    """Raise a ValueError in one sentence unless `value` is a whole number of at least `least`."""
-    _check(name, value, f"a whole number of at least {least}", lambda v: isinstance(v, int) and v >= least)
-
-
-def _check(name: str, value: float, allowed: str, is_allowed: Callable[[float], bool]) -> None:
-    # True and False are numbers to Python, but nobody means them as a setting.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not is_allowed(value):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+def check_filter(name: str, setting: float) -> None:
+    """Raise a ValueError in one sentence unless `FILTERS` has `name` and it allows `setting`."""
+    if name not in FILTERS:
+        raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
+    CHECKS[name](setting)

@@ -10,6 +10,7 @@ import traitlets
 from course_utils.figures.base import CourseFigure
 from course_utils.figures.sampling import sampling_stages
 from course_utils.inference import sampling
+from course_utils.inference.checks import check_whole
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import CourseWidget, page_module, page_style
 
@@ -87,9 +88,9 @@ class SamplingLab(CourseWidget):
             if not 0 <= value <= MOST_DRAWS:
                 raise ValueError(f"draws must be in 0 … {MOST_DRAWS}, got {value}")
         elif name == "seed":
-            sampling.check_whole("seed", value, 0)
+            check_whole("seed", value, 0)
         elif value is not None:
-            getattr(sampling, f"check_{name}")(value)
+            sampling.check_filter(name, value)
         return value
 
     @traitlets.observe("seed")

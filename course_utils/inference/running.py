@@ -1,0 +1,115 @@
+"""A model in the middle of a text: what it has read, and how to read on.
+
+One class for every kind of model, so that greedy search, sampling and beam search need not know which it is.
+
+Lesson: 15 · Capstone: your own generate()
+"""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from course_utils.inference.cache import KeyValueCache
+from course_utils.inference.prefill_decode import cache_length, new_cache, next_logits
+
+
+class RunningModel:
+    """A causal LM or an encoder–decoder that has read a batch of prompts.
+
+    Args:
+        model: Any causal LM or encoder–decoder of `transformers`.
+        ids: The prompts `(batch, seq)`; for an encoder–decoder what the encoder reads.
+        attention_mask: `(batch, seq)`, 0 where `ids` is padding. A causal LM wants its padding on the left.
+        use_cache: False reads the whole text again at every step.
+
+    Raises:
+        ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
+            another shape; a causal LM's padding is on the right.
+
+    Lesson: 15 · Capstone: your own generate()
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> running = RunningModel(smollm.model, smollm.encode("The capital of France is"))
+    >>> smollm.labels[running.next_logits(running.start_ids).argmax()]
+    '␣Paris'
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        use_cache: bool = True,
+    ) -> None:
+        _check_inputs(ids, attention_mask, model.config.is_encoder_decoder)
+        self.model, self.mask = model, attention_mask
+        self.cache = self.encoded = None
+        self.start_ids = ids
+        if model.config.is_encoder_decoder:
+            with torch.inference_mode():
+                self.encoded = model.get_encoder()(ids, attention_mask=attention_mask).last_hidden_state
+            start = model.generation_config.decoder_start_token_id
+            self.start_ids = torch.full((ids.shape[0], 1), start)
+        if use_cache:
+            self.cache = self._new_cache()
+        if self.room is not None and self.room < 1:
+            length = self.start_ids.shape[1]
+            raise ValueError(f"ids must be shorter than the context length ({self.room + length}), got {length} tokens")
+
+    @property
+    def room(self) -> int | None:
+        """How many tokens fit between the start and the model's context length; None: the model has no limit."""
+        context_length = getattr(self.model.config, "max_position_embeddings", None)
+        return None if context_length is None else context_length - self.start_ids.shape[1]
+
+    def padding(self, row: int) -> int:
+        """Return how many padding tokens row `row` of `start_ids` begins with."""
+        is_padded = self.mask is not None and self.encoded is None
+        return int((self.mask[row] == 0).sum()) if is_padded else 0
+
+    def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the next token `(batch, vocab)`, given everything so far `(batch, seq)`."""
+        unread = ids if self.cache is None else ids[:, cache_length(self.cache) :]
+        return next_logits(self.model, unread, self.cache, **self._other_inputs(ids, unread.shape[1]))
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows of the batch, in this order; a row may come more than once."""
+        rows = torch.tensor(rows)
+        if isinstance(self.cache, KeyValueCache):
+            self.cache.select(rows)
+        elif self.cache is not None:
+            self.cache.reorder_cache(rows)
+        self.mask = None if self.mask is None else self.mask[rows]
+        self.encoded = None if self.encoded is None else self.encoded[rows]
+
+    def _new_cache(self):
+        if self.encoded is not None:
+            return EncoderDecoderCache(DynamicCache(), DynamicCache())
+        # The course's own cache has no place for padding.
+        return new_cache(self.model) if self.mask is None else DynamicCache(config=self.model.config)
+
+    def _other_inputs(self, ids: torch.Tensor, unread: int) -> dict:
+        if self.encoded is not None:
+            return {"encoder_outputs": BaseModelOutput(self.encoded), "attention_mask": self.mask}
+        if self.mask is None:
+            return {}
+        mask = torch.nn.functional.pad(self.mask, (0, ids.shape[1] - self.mask.shape[1]), value=1)
+        # A row that begins with padding begins to count its positions after it.
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        return {"attention_mask": mask, "position_ids": positions[:, -unread:]}
+
+
+def _check_inputs(ids: torch.Tensor, attention_mask: torch.Tensor | None, is_encoder_decoder: bool) -> None:
+    if ids.ndim != 2 or not ids.numel():
+        raise ValueError(f"ids must have shape (batch, seq) with at least one token, got {tuple(ids.shape)}")
+    if attention_mask is None:
+        return
+    if attention_mask.shape != ids.shape:
+        raise ValueError(
+            f"attention_mask must have the shape of ids {tuple(ids.shape)}, got {tuple(attention_mask.shape)}"
+        )
+    if not is_encoder_decoder and not attention_mask[:, -1].all():
+        raise ValueError("attention_mask must have its padding on the left for a causal LM, got it on the right")
