@@ -160,7 +160,14 @@ def check_is_llama(model: torch.nn.Module) -> None:
 
 
 def is_llama(model: torch.nn.Module) -> bool:
-    """Tell whether this module can run `model`."""
+    """Tell whether this module can run `model`.
+
+    Lesson: 08 · Attention
+
+    >>> from course_utils.models import load_causal_lm
+    >>> is_llama(load_causal_lm().model)
+    True
+    """
     return (
         isinstance(model, LlamaForCausalLM)
         and model.config.rope_parameters["rope_type"] == "default"

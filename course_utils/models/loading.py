@@ -14,8 +14,8 @@ from course_utils.models.store import ModelStore
 _loading = Lock()
 
 
-class CausalLM:
-    """A causal language model with its tokenizer, and the two things every lesson asks of them.
+class LoadedModel:
+    """A model with its tokenizer: what every kind of model can be asked.
 
     Args:
         name: What the model is called in the catalogue.
@@ -23,10 +23,6 @@ class CausalLM:
         tokenizer: Its tokenizer.
 
     Lesson: 00 · Start here
-
-    >>> smollm = load_causal_lm()
-    >>> smollm.next_logits("The capital of France is").shape
-    torch.Size([49152])
     """
 
     def __init__(self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -62,6 +58,28 @@ class CausalLM:
             )
         return ids
 
+    @cached_property
+    def labels(self) -> list[str]:
+        """Every token of the vocabulary as visible text: `(vocab,)` strings, spaces drawn as ␣.
+
+        >>> load_causal_lm().labels[7042]
+        '␣Paris'
+        """
+        texts = self.tokenizer.batch_decode([[token] for token in range(self.model.config.vocab_size)])
+        raw = self.tokenizer.convert_ids_to_tokens(list(range(len(texts))))
+        return [_visible(text, token) for text, token in zip(texts, raw, strict=True)]
+
+
+class CausalLM(LoadedModel):
+    """A causal language model with its tokenizer.
+
+    Lesson: 00 · Start here
+
+    >>> smollm = load_causal_lm()
+    >>> smollm.next_logits("The capital of France is").shape
+    torch.Size([49152])
+    """
+
     @torch.inference_mode()
     def next_logits(self, prompt: str) -> torch.Tensor:
         """Run the model on `prompt`; return the logits of the next token, `(vocab,)`.
@@ -75,25 +93,9 @@ class CausalLM:
         """
         return self.model(self.encode(prompt), logits_to_keep=1).logits[0, -1]
 
-    @cached_property
-    def labels(self) -> list[str]:
-        """Every token of the vocabulary as visible text: `(vocab,)` strings, spaces drawn as ␣.
 
-        >>> load_causal_lm().labels[7042]
-        '␣Paris'
-        """
-        texts = self.tokenizer.batch_decode([[token] for token in range(self.model.config.vocab_size)])
-        raw = self.tokenizer.convert_ids_to_tokens(list(range(len(texts))))
-        return [_visible(text, token) for text, token in zip(texts, raw, strict=True)]
-
-
-class Encoder:
+class Encoder(LoadedModel):
     """An encoder with its tokenizer: texts in, one vector a text out.
-
-    Args:
-        name: What the model is called in the catalogue.
-        model: The `transformers` model, in evaluation mode.
-        tokenizer: Its tokenizer.
 
     Lesson: 05 · From text to vectors
 
@@ -103,11 +105,6 @@ class Encoder:
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
     True
     """
-
-    def __init__(self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.name = name
-        self.model = model
-        self.tokenizer = tokenizer
 
     @torch.inference_mode()
     def embed(self, texts: list[str]) -> torch.Tensor:

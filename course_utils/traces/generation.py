@@ -1,0 +1,118 @@
+"""A generation, step by step: what came out, how long it took, what the cache weighed."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from course_utils.inference.generation_steps import GrowingText, generation_steps, stop_rules
+from course_utils.inference.memory import measured_cache_bytes
+from course_utils.inference.prefill_decode import cache_length
+from course_utils.inference.running import RunningModel
+from course_utils.inference.settings import GenerationSettings
+from course_utils.models import CausalLM
+from course_utils.traces.base import Trace
+
+
+@dataclass(frozen=True)
+class GenerationTrace(Trace):
+    """One generated text. Step 0 is prefill and its token; every other step is a decode step.
+
+    Args:
+        model: Name of the model that ran.
+        prompt: What it read.
+        prompt_tokens: The prompt's tokens as visible text.
+        new_tokens: The generated tokens as visible text, one a step.
+        ids: Their ids, int64 `(step,)`.
+        milliseconds: Time of the model in each step, float64 `(step,)`.
+        cache_tokens: Tokens in the cache after each step, int64 `(step,)`; 0 without a cache.
+        cache_bytes: Bytes of the cache after each step, int64 `(step,)`.
+        logits: What the model said in each step, before penalties and filters, float32 `(step, vocab)`.
+        use_cache: Whether there was a cache.
+        reason: Why the text ended.
+
+    Raises:
+        ValueError: The arrays do not have one row a step.
+
+    Lesson: 10 · Prefill and decode
+    """
+
+    model: str
+    prompt: str
+    prompt_tokens: tuple[str, ...]
+    new_tokens: tuple[str, ...]
+    ids: np.ndarray
+    milliseconds: np.ndarray
+    cache_tokens: np.ndarray
+    cache_bytes: np.ndarray
+    logits: np.ndarray
+    use_cache: bool
+    reason: str
+
+    def __post_init__(self) -> None:
+        for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits"):
+            if len(getattr(self, name)) != len(self.new_tokens):
+                raise ValueError(
+                    f"{name} must have one row for each of {len(self.new_tokens)} steps, got {len(getattr(self, name))}"
+                )
+
+
+class _RecordingModel(RunningModel):
+    """A running model that notes, at every step, its logits, its time and the size of its cache."""
+
+    def __init__(self, *arguments, **settings) -> None:
+        super().__init__(*arguments, **settings)
+        self.steps: list[tuple[float, int, int, np.ndarray]] = []
+
+    def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
+        start = time.perf_counter()
+        logits = super().next_logits(ids)
+        milliseconds = (time.perf_counter() - start) * 1000
+        tokens, size = (0, 0) if self.cache is None else (cache_length(self.cache), measured_cache_bytes(self.cache))
+        self.steps.append((milliseconds, tokens, size, logits[0].numpy()))
+        return logits
+
+
+def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTrace:
+    """Generate after `prompt` and record every step.
+
+    Args:
+        model: Runs.
+        prompt: What it reads.
+        settings: As `GenerationSettings`; without beams, and one text.
+
+    Raises:
+        TypeError: `prompt` is not a str.
+        ValueError: `prompt` is empty or too long, or a setting is out of its range.
+
+    Lesson: 10 · Prefill and decode
+
+    >>> from course_utils.models import load_causal_lm
+    >>> trace = record_generation(load_causal_lm(), "The capital of France is", max_new_tokens=3)
+    >>> trace.new_tokens, trace.cache_tokens
+    (('␣Paris', '.', '⏎'), array([5, 6, 7]))
+    """
+    chosen = GenerationSettings(**settings)
+    if chosen.num_beams > 1 or chosen.num_return_sequences > 1:
+        raise ValueError("num_beams and num_return_sequences must be 1 to record a generation, got more")
+    ids = model.encode(prompt)
+    running = _RecordingModel(model.model, ids, use_cache=chosen.use_cache)
+    rules = stop_rules(running, chosen, model.tokenizer)
+    text = GrowingText(rules)
+    for _ in generation_steps(running, rules, chosen, [text]):
+        pass  # the running model notes every step
+    milliseconds, tokens, sizes, logits = zip(*running.steps, strict=True)
+    return GenerationTrace(
+        model=model.name,
+        prompt=prompt,
+        prompt_tokens=tuple(model.labels[token] for token in ids[0]),
+        new_tokens=tuple(model.labels[token] for token in text.ids),
+        ids=np.array(text.ids),
+        milliseconds=np.array(milliseconds),
+        cache_tokens=np.array(tokens),
+        cache_bytes=np.array(sizes),
+        logits=np.stack(logits),
+        use_cache=chosen.use_cache,
+        reason=str(text.reason),
+    )

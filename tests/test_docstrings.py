@@ -1,0 +1,71 @@
+"""Every public function and class of the engine says what it does, where it comes from, and which lesson teaches it."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
+ROOMS = ["inference", "traces"]
+# Words that promise a lesson of curriculum.md.
+LESSON = re.compile(r"Lesson: \d\d · \w")
+
+
+def public_definitions():
+    for room in ROOMS:
+        for file in sorted((PACKAGE / room).glob("*.py")):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    yield pytest.param(node, id=f"{room}/{file.stem}.{node.name}")
+
+
+DEFINITIONS = list(public_definitions())
+# These only refuse bad input, or are the common parts of something documented.
+CHECKS = ("check_", "Trace")
+
+
+@pytest.mark.parametrize("node", [case for case in DEFINITIONS if not case.values[0].name.startswith(CHECKS)])
+def test_the_lesson_is_named(node):
+    assert LESSON.search(ast.get_docstring(node)), f"{node.name} names no lesson"
+
+
+@pytest.mark.parametrize("node", DEFINITIONS)
+def test_the_first_line_is_a_sentence(node):
+    first = ast.get_docstring(node).splitlines()[0]
+    assert first[0].isupper(), first
+    assert first.endswith((".", ";")) or len(ast.get_docstring(node).splitlines()) > 1, first
+
+
+def raised(node):
+    """The exceptions that a definition raises itself, or through a check."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Raise) and isinstance(inner.exc, ast.Call):
+            yield inner.exc.func.id
+        elif isinstance(inner, ast.Call) and getattr(inner.func, "id", "").startswith("check_"):
+            yield "ValueError"
+
+
+@pytest.mark.parametrize("node", [case for case in DEFINITIONS if not case.values[0].name.startswith("check_")])
+def test_what_is_raised_is_documented(node):
+    documented = inspect.cleandoc(ast.get_docstring(node)) + "".join(
+        ast.get_docstring(inner) or "" for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)
+    )
+    for error in set(raised(node)):
+        assert error in documented or "rrors as" in documented, f"{node.name} raises {error} and does not say so"
+
+
+def lines_of_code(node):
+    docstring = 1 if ast.get_docstring(node) else 0
+    body = node.body[docstring:]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_everything_fits_on_a_projector(room):
+    for file in (PACKAGE / room).glob("*.py"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 200, file.name
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                assert lines_of_code(node) <= 25, f"{file.name}: {node.name}"

@@ -1,0 +1,109 @@
+"""Timings add up, percentiles are refused where the runs cannot support them, transformers' tokens are marked."""
+
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course_utils.inference import measurements, timing
+from course_utils.inference.generate import stream
+from tests.tiny_models import tiny_model, tiny_tokenizer
+
+seconds = st.lists(st.floats(1e-6, 10), min_size=1, max_size=200)
+
+
+@given(seconds)
+def test_spread_by_its_definition(values):
+    summary = measurements.spread(values)
+    ordered = sorted(values)
+    assert (summary.least, summary.most, summary.runs) == (ordered[0], ordered[-1], len(values))
+    middle = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+    assert summary.median == pytest.approx(middle)
+
+
+@given(seconds, st.sampled_from([1, 5, 25, 50, 90, 95, 99, 99.9]))
+def test_a_percentile_needs_enough_runs(values, percent):
+    needed = {1: 100, 5: 20, 25: 4, 50: 2, 90: 10, 95: 20, 99: 100, 99.9: 1000}[percent]
+    if len(values) < needed:
+        with pytest.raises(
+            ValueError, match=f"^percent must have at least {needed} measurements to be {percent}, got "
+        ):
+            measurements.percentile(values, percent)
+    else:
+        found = measurements.percentile(values, percent)
+        assert sum(value <= found for value in values) >= percent / 100 * len(values) - 1e-9
+        assert sum(value < found for value in values) <= percent / 100 * len(values)
+
+
+@pytest.mark.parametrize("percent", [0, 100, -1, float("nan"), "most"])
+def test_percent_is_between_0_and_100(percent):
+    with pytest.raises(ValueError, match=r"^percent must be between 0 and 100, got "):
+        measurements.percentile([1.0] * 500, percent)
+
+
+def test_total_is_ttft_and_the_other_tokens():
+    def run(mark):
+        time.sleep(0.03)
+        mark()
+        for _ in range(4):
+            time.sleep(0.01)
+            mark()
+
+    measured = timing.time_generation(run, repeats=3)
+    for ticks in measured.seconds:
+        tpot = (ticks[-1] - ticks[0]) / 4
+        assert ticks[-1] == pytest.approx(ticks[0] + 4 * tpot)
+    assert measured.ttft.least >= 0.03
+    assert 0.01 <= measured.tpot.least <= measured.ttft.least
+    assert measured.total.runs == 3
+    assert measured.throughput == pytest.approx(5 / measured.total.median)
+    assert measured.machine.threads == torch.get_num_threads()
+
+
+def test_warm_up_runs_are_not_counted():
+    sleeps = iter([0.2, 0.0, 0.0, 0.0])
+
+    def run(mark):
+        time.sleep(next(sleeps))
+        mark()
+
+    assert timing.time_generation(run, repeats=3, warm_up=1).total.most < 0.1
+
+
+def test_ours_and_transformers_mark_the_same_tokens():
+    model, ids = tiny_model("llama"), torch.tensor([[5, 6, 7]])
+    arguments = {"max_new_tokens": 7, "eos_ids": []}
+
+    def ours(mark):
+        for _ in stream(model, ids, tiny_tokenizer(), **arguments):
+            mark()
+
+    def theirs(mark):
+        streamer = timing.MarkingStreamer(mark)
+        model.generate(ids, streamer=streamer, max_new_tokens=7, min_new_tokens=7, do_sample=False)
+
+    for run in (ours, theirs):
+        assert len(timing.time_generation(run, repeats=1).seconds[0]) == 7
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: measurements.spread([]), "seconds must hold at least one measurement, got none"),
+        (lambda: timing.time_generation(print, repeats=0), "repeats must be a whole number of at least 1, got 0"),
+        (lambda: timing.time_generation(print, warm_up=-1), "warm_up must be a whole number of at least 0, got -1"),
+        (
+            lambda: timing.time_generation(lambda mark: None),
+            r"seconds must hold the same number of tokens in every run, got \[0\]",
+        ),
+        (
+            lambda: timing.time_generation(lambda mark: mark()).tpot,
+            "seconds must hold at least two tokens a run for a time per output token, got one",
+        ),
+    ],
+)
+def test_bad_input_gets_one_sentence(call, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        call()
