@@ -31,6 +31,13 @@ def test_the_lesson_is_named(node):
     assert LESSON.search(ast.get_docstring(node)), f"{node.name} names no lesson"
 
 
+@pytest.mark.parametrize("node", [case for case in DEFINITIONS if not case.values[0].name.startswith(CHECKS)])
+def test_there_is_an_example(node):
+    """Of a class, the example may stand at one of its methods; doctest runs them all."""
+    inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]
+    assert any(">>>" in (ast.get_docstring(inner) or "") for inner in inside)
+
+
 @pytest.mark.parametrize("node", DEFINITIONS)
 def test_the_first_line_is_a_sentence(node):
     first = ast.get_docstring(node).splitlines()[0]

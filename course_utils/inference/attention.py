@@ -146,6 +146,9 @@ class Projections(NamedTuple):
     """The four linear maps of an attention layer; `torch.nn.Linear` modules fit.
 
     Lesson: 08 · Attention
+
+    >>> Projections(*[torch.nn.Linear(8, 8)] * 4).output(torch.zeros(3, 8)).shape
+    torch.Size([3, 8])
     """
 
     query: Projection

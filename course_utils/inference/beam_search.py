@@ -24,6 +24,9 @@ class BeamNode(NamedTuple):
     of log-probabilities from the prompt to here; `fate` is "kept", "finished" or "pruned".
 
     Lesson: 13 · Beam search
+
+    >>> BeamNode(step=1, parent=ROOT, token=7042, score=-0.5, fate=KEPT).token
+    7042
     """
 
     step: int
@@ -37,6 +40,9 @@ class Finished(NamedTuple):
     """A finished text: the index of its last token in the tree, and its score with the length penalty.
 
     Lesson: 13 · Beam search
+
+    >>> Finished(node=3, score=-0.25).score
+    -0.25
     """
 
     node: int
@@ -48,6 +54,9 @@ class BeamTree:
     """Everything a beam search considered, in the order it did, and the finished texts, best first.
 
     Lesson: 13 · Beam search
+
+    >>> BeamTree([BeamNode(1, ROOT, 5, -0.1, KEPT), BeamNode(2, 0, 6, -0.3, FINISHED)]).path(1)
+    (5, 6)
     """
 
     nodes: list[BeamNode] = field(default_factory=list)
@@ -104,6 +113,14 @@ def beam_search(
     Equals `generate(num_beams=...)`: texts and scores. Source: Graves (2012), Sequence Transduction with Recurrent
     Neural Networks; the length penalty: Wu et al. (2016), as `transformers` simplifies it.
     Lesson: 13 · Beam search
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> rules, settings = StopRules(eos_ids=(), max_new_tokens=2), GenerationSettings(num_beams=2)
+    >>> running = RunningModel(smollm.model, smollm.encode("The capital of France is"))
+    >>> tree = beam_search(running, rules, settings, process=lambda log_probabilities, ids: log_probabilities)
+    >>> smollm.tokenizer.decode(tree.path(tree.finished[0].node))
+    ' Paris.'
     """
     tree, beams, ids, scores = BeamTree(), [ROOT], running.start_ids, torch.zeros(1)
     # Enough candidates to fill all beams even if every beam's best continuations end.
@@ -150,7 +167,18 @@ def is_done(
     `early_stopping` decides what counts as "can". False compares with the score a beam would have if it finished
     now, which is a guess. "never" compares with the best score it could still reach.
 
+    Args:
+        tree: What was found so far.
+        kept: The beams that would go on, as `BeamTree.grow` returns them.
+        step: How many tokens they have.
+        rules: What ends a text.
+        settings: Number of beams, length penalty, early stopping.
+
     Lesson: 13 · Beam search
+
+    >>> tree = BeamTree([BeamNode(1, ROOT, 5, -2.0, KEPT)], finished=[Finished(node=0, score=-1.0)])
+    >>> is_done(tree, [(0, 0)], 1, StopRules((), max_new_tokens=9), GenerationSettings(num_beams=1))
+    True
     """
     if len(tree.finished) < settings.num_beams:
         return False

@@ -30,6 +30,12 @@ def encoder_layer(
 
     The weights are `(batch, heads, seq, seq)`. Equals `BertLayer`.
     Lesson: 07 · Encoders, decoders and both
+
+    >>> from course_utils.models import load_encoder
+    >>> layer = load_encoder().model.encoder.layer[0]
+    >>> hidden, weights = encoder_layer(torch.zeros(1, 3, 384), layer, heads=12)
+    >>> hidden.shape, weights.shape
+    (torch.Size([1, 3, 384]), torch.Size([1, 12, 3, 3]))
     """
     attention, after = layer.attention.self, layer.attention.output
     projections = Projections(attention.query, attention.key, attention.value, after.dense)

@@ -27,6 +27,9 @@ class Generated:
         score: Of beam search: the sum of log-probabilities, divided by length ** length_penalty. Else None.
 
     Lesson: 15 · Capstone: your own generate()
+
+    >>> Generated((7042, 30), StopReason.MAX_NEW_TOKENS, " Paris.").reason == "max_new_tokens"
+    True
     """
 
     ids: tuple[int, ...]
@@ -40,6 +43,9 @@ class StreamedToken:
     """One token of a stream: its id, the text that may be shown now, and why the text ended if it did.
 
     Lesson: 12 · Repetition, length and stopping
+
+    >>> StreamedToken(30, ".", None).text
+    '.'
     """
 
     id: int

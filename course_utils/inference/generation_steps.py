@@ -19,6 +19,12 @@ class GrowingText:
     """One text while it grows: its new tokens, what they say, and why it ended.
 
     Lesson: 12 · Repetition, length and stopping
+
+    >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
+    >>> [text.add(token) for token in (5, 2, 6)]
+    ['', '', '']
+    >>> text.ids, text.reason
+    ([5, 2], <StopReason.EOS: 'eos'>)
     """
 
     def __init__(self, rules: StopRules) -> None:
@@ -50,6 +56,13 @@ def generation_steps(
     """Choose a token for every text, step by step, until all have ended; yield what each may show.
 
     Lesson: 15 · Capstone: your own generate()
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> running, settings = RunningModel(smollm.model, smollm.encode("1, 2, 3,")), GenerationSettings(max_new_tokens=2)
+    >>> rules = stop_rules(running, settings, smollm.tokenizer)
+    >>> list(generation_steps(running, rules, settings, [GrowingText(rules)]))
+    [[' '], ['4']]
     """
     ids = running.start_ids
     generator = None if settings.seed is None else torch.Generator().manual_seed(settings.seed)
@@ -67,6 +80,13 @@ def process_logits(
 
     Padding never counts as text.
     Lesson: 15 · Capstone: your own generate()
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> running = RunningModel(smollm.model, smollm.encode("Hi"))
+    >>> settings, rules = GenerationSettings(min_new_tokens=1), StopRules(eos_ids=(2,), max_new_tokens=9)
+    >>> process_logits(torch.zeros(1, 4), running.start_ids, running, rules, settings)
+    tensor([[0., 0., -inf, 0.]])
     """
     start = running.start_ids.shape[1]
     paddings = [running.padding(row) for row in range(len(ids))]
@@ -85,7 +105,16 @@ def stop_rules(
 ) -> StopRules:
     """Collect what ends the texts of `running`: the settings, the model's own end, the context length.
 
+    Raises:
+        ValueError: There are stop strings without a tokenizer.
+
     Lesson: 12 · Repetition, length and stopping
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> running = RunningModel(smollm.model, smollm.encode("Hi"))
+    >>> stop_rules(running, GenerationSettings(max_new_tokens=10_000), smollm.tokenizer).max_new_tokens
+    8191
     """
     eos_ids = running.model.generation_config.eos_token_id if settings.eos_ids is None else settings.eos_ids
     eos_ids = (eos_ids,) if isinstance(eos_ids, int) else tuple(eos_ids or ())

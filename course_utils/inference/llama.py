@@ -39,6 +39,10 @@ def feed_forward(hidden: torch.Tensor, mlp: LlamaMLP) -> torch.Tensor:
 
     Source: Shazeer (2020), GLU Variants Improve Transformer. Equals `LlamaMLP`.
     Lesson: 08 · Attention
+
+    >>> from course_utils.models import load_causal_lm
+    >>> feed_forward(torch.zeros(1, 3, 576), load_causal_lm().model.model.layers[0].mlp).shape
+    torch.Size([1, 3, 576])
     """
     return mlp.down_proj(silu(mlp.gate_proj(hidden)) * mlp.up_proj(hidden))
 
@@ -63,6 +67,15 @@ def self_attention(
 
     The weights are `(batch, query_heads, seq, key)`. Equals `LlamaAttention`.
     Lesson: 08 · Attention
+
+    >>> from course_utils.models import load_causal_lm
+    >>> layer = load_causal_lm().model.model.layers[0].self_attn
+    >>> rotation = rope_rotation(torch.arange(3), layer.head_dim, base=100_000.0)
+    >>> output, weights = self_attention(torch.zeros(1, 3, 576), layer, rotation, causal_mask(3, 3))
+    >>> weights[0, 0]
+    tensor([[1.0000, 0.0000, 0.0000],
+            [0.5000, 0.5000, 0.0000],
+            [0.3333, 0.3333, 0.3333]])
     """
     heads = layer.config.num_attention_heads, layer.config.num_key_value_heads
     query = rotate(split_heads(layer.q_proj(hidden), heads[0]), *rotation)
@@ -86,6 +99,13 @@ def decoder_layer(
 
     Equals `LlamaDecoderLayer`.
     Lesson: 08 · Attention
+
+    >>> from course_utils.models import load_causal_lm
+    >>> layer = load_causal_lm().model.model.layers[0]
+    >>> rotation = rope_rotation(torch.arange(3), layer.self_attn.head_dim, base=100_000.0)
+    >>> hidden, weights = decoder_layer(torch.zeros(1, 3, 576), layer, rotation, causal_mask(3, 3))
+    >>> hidden.shape, weights.shape
+    (torch.Size([1, 3, 576]), torch.Size([1, 9, 3, 3]))
     """
     normed = rms_norm(hidden, layer.input_layernorm)
     attended, weights = self_attention(normed, layer.self_attn, rotation, mask, cache, attend)

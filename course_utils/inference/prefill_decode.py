@@ -86,6 +86,11 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
 
     Prefill and decode are the same computation; what differs is how many tokens come in.
     Lesson: 10 · Prefill and decode
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> next_logits(smollm.model, smollm.encode("Hello world"), cache=None).shape
+    torch.Size([1, 49152])
     """
     if isinstance(cache, KeyValueCache):
         return llama_next_logits(model, ids, cache)

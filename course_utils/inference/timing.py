@@ -28,6 +28,9 @@ class Machine(NamedTuple):
     """Where a measurement was made: without it, a number of milliseconds says nothing.
 
     Lesson: 14 · Speed and memory in practice
+
+    >>> Machine("a laptop", cores=8, threads=4, memory_gigabytes=16.0, torch="2.13.0", transformers="5.23.0").threads
+    4
     """
 
     processor: str
@@ -140,6 +143,14 @@ class MarkingStreamer(BaseStreamer):
     """Lets `generate` of `transformers` mark its tokens: `model.generate(..., streamer=MarkingStreamer(mark))`.
 
     Lesson: 14 · Speed and memory in practice
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> ids, marks = smollm.encode("1, 2, 3,"), []
+    >>> streamer = MarkingStreamer(lambda: marks.append("a token"))
+    >>> after = smollm.model.generate(ids, max_new_tokens=2, do_sample=False, streamer=streamer)
+    >>> marks
+    ['a token', 'a token']
     """
 
     def __init__(self, mark: Mark) -> None:

@@ -123,6 +123,13 @@ def record_cross_attention(
         ValueError: The tokens do not fit the ids, or there is more than one text.
 
     Lesson: 08 · Attention
+
+    >>> from transformers import BartConfig, BartForConditionalGeneration
+    >>> size = {"d_model": 16, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "vocab_size": 9}
+    >>> bart = BartForConditionalGeneration(BartConfig(**size, encoder_layers=1, decoder_layers=1)).eval()
+    >>> source, target = torch.tensor([[3, 4, 5]]), torch.tensor([[2, 6]])
+    >>> record_cross_attention("tiny", bart, source, target, ("a", "b", "c"), ("<s>", "d")).weights.shape
+    (1, 16, 2, 3)
     """
     with eager_attention(model), torch.inference_mode():
         outputs = model(source_ids, decoder_input_ids=target_ids, output_attentions=True)

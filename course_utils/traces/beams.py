@@ -35,6 +35,11 @@ class BeamTrace(Trace):
         ValueError: The arrays do not have one row a node.
 
     Lesson: 13 · Beam search
+
+    >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
+    >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy")}
+    >>> BeamTrace("toy", "a", 2, 1.0, "never", ("x",), ("finished",), **node, **end).fates
+    ('finished',)
     """
 
     model: str

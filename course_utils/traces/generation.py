@@ -36,6 +36,10 @@ class GenerationTrace(Trace):
         ValueError: The arrays do not have one row a step.
 
     Lesson: 10 · Prefill and decode
+
+    >>> steps = {name: np.zeros(1) for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits")}
+    >>> GenerationTrace("toy", "a", ("a",), ("b",), **steps, use_cache=True, reason="eos").new_tokens
+    ('b',)
     """
 
     model: str
