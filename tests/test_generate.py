@@ -15,6 +15,7 @@ from transformers import LogitsProcessor
 
 from course_utils.inference.generate import generate, search_beams, stream
 from course_utils.inference.stopping import StopReason
+from course_utils.models import load_causal_lm
 from tests.tiny_models import EOS, PAD, START, VOCABULARY, tiny_model, tiny_tokenizer
 
 KINDS = ["llama", "gpt2", "t5", "bart"]
@@ -209,6 +210,45 @@ def test_stream_says_what_generate_says(kind, ids, strings, seed):
     assert tuple(token.id for token in streamed) == text.ids
     assert "".join(token.text for token in streamed) == text.text
     assert [token.reason for token in streamed] == [None] * (len(streamed) - 1) + [text.reason]
+
+
+SMOLLM2_CASES = {
+    "greedy": ({}, {}),
+    "long enough": ({"min_new_tokens": 12}, {"min_new_tokens": 12}),
+    "beams": (beams := {"num_beams": 4, "num_return_sequences": 2, "length_penalty": 0.7}, beams),
+    "never": (never := {"num_beams": 3, "early_stopping": "never"}, never),
+    "repetition": (
+        {"penalties": [("repetition_penalty", 1.3), ("no_repeat_ngram", 2)]},
+        {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2},
+    ),
+    "sampling": (
+        {"do_sample": True, "seed": 7, "filters": [("temperature", 0.8), ("top_k", 40), ("top_p", 0.9)]},
+        {"do_sample": True, "temperature": 0.8, "top_k": 40, "top_p": 0.9},
+    ),
+    "sampling with min-p": (
+        {"do_sample": True, "seed": 7, "filters": [("temperature", 1.5), ("min_p", 0.1)], "num_return_sequences": 2},
+        {"do_sample": True, "temperature": 1.5, "min_p": 0.1, "top_k": 0, "num_return_sequences": 2},
+    ),
+    "a stop string": (stop := {"stop_strings": ["ris.", "the"]}, stop),
+}
+
+
+@pytest.mark.parametrize("prompt", ["The capital of France is", "def add(a, b):", "Once upon a time"])
+@pytest.mark.parametrize("case", SMOLLM2_CASES)
+def test_smollm2_equals_transformers(case, prompt):
+    smollm, (ours, theirs) = load_causal_lm(), SMOLLM2_CASES[case]
+    ids, eos_ids = smollm.encode(prompt), [smollm.model.generation_config.eos_token_id]
+    texts = generate(smollm.model, ids, smollm.tokenizer, max_new_tokens=12, **ours)
+    torch.manual_seed(ours.get("seed", 0))
+    if "stop_strings" in theirs:
+        theirs = theirs | {"tokenizer": smollm.tokenizer}
+    expected, scores = theirs_generate(smollm.model, ids, eos_ids, max_new_tokens=12, **theirs)
+    assert_same(texts, expected, eos_ids)
+    if scores is not None:
+        assert [text.score for text in texts] == pytest.approx(scores.tolist(), abs=1e-4)
+    for text in texts:
+        assert text.text is not None
+        assert smollm.tokenizer.decode(text.ids, skip_special_tokens=True).startswith(text.text)
 
 
 def test_temperature_zero_is_greedy():

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -50,9 +51,8 @@ def this_machine() -> Machine:
     True
     """
     gigabytes = round(psutil.virtual_memory().total / 2**30, 1)
-    processor = platform.processor() or platform.machine()
     versions = version("torch"), version("transformers")
-    return Machine(processor, os.cpu_count() or 1, torch.get_num_threads(), gigabytes, *versions)
+    return Machine(_processor(), os.cpu_count() or 1, torch.get_num_threads(), gigabytes, *versions)
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,14 @@ class MarkingStreamer(BaseStreamer):
 
     def end(self) -> None:
         """Take the end; there is nothing left to mark."""
+
+
+def _processor() -> str:
+    # On Linux, platform.processor() only says "x86_64".
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
