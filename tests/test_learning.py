@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 
 from course_utils.learning import Progress, machine_check, predict, progress_report, quiz_question
 from course_utils.learning import machine_check as machine_check_function
@@ -148,10 +150,109 @@ def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Progress, "record", full)
+    prediction = predict("p", "How much?", RANGES, progress)
+    press(prediction, 0)
+    monkeypatch.setattr(Progress, "_write", full)
     asked = quiz_question("q", "Which?", ANSWERS, progress)
     press(asked, 1)
-    assert asked.feedback.startswith("✓ Right. Yes: b.\nThis could not be kept: No space left on device")
+    warning = f"This could not be kept: No space left on device ({progress.path})."
+    assert asked.feedback == f"✓ Right. Yes: b.\n{warning}"
+    assert prediction.compare(0.05).splitlines() == [
+        "Measured: 0.05, which is “below 10 %”. You predicted “below 10 %”: ✓ right.",
+        warning,
+    ]
+    other = predict("other", "How much?", RANGES, progress)
+    press(other, 0)
+    assert (other.attempt, other.feedback) == (0, warning)  # not locked: it can be tried again
+
+
+def test_the_first_kept_choice_is_final_in_every_view(progress):
+    first, second = (predict("p", "How much?", RANGES, progress) for _ in range(2))
+    press(first, 2)
+    press(second, 0)
+    assert progress.get("predictions", "p") == {"choice": "over 50 %"}
+    assert (second.choice, second.attempt) == (2, 1)
+    assert second.feedback == "Kept: over 50 %. It was your first choice, and the first is final."
+
+
+def test_a_question_whose_options_changed_is_asked_again(progress):
+    press(predict("p", "How much?", ["little", "a lot"], progress), 0)
+    asked = predict("p", "How much?", RANGES, progress)
+    assert asked.attempt == 0
+    press(asked, 1)
+    assert progress.get("predictions", "p") == {"choice": "10 % to 50 %"}
+
+
+@pytest.mark.parametrize("choice", [None, -1, 3])
+def test_a_malformed_press_does_not_lock_a_prediction(progress, choice):
+    asked = predict("p", "How much?", RANGES, progress)
+    press(asked, choice)
+    assert asked.attempt == 0
+    press(asked, 1)
+    assert asked.feedback == "Kept: 10 % to 50 %."
+
+
+def test_an_unreadable_file_is_a_sentence_beside_the_question(progress):
+    progress.path.mkdir(parents=True)  # a folder of that name: not readable, whoever runs this
+    asked = predict("p", "How much?", RANGES, progress)
+    unreadable = f"Your progress could not be read: Is a directory ({progress.path})."
+    assert asked.feedback == unreadable
+    press(asked, 1)
+    assert (asked.attempt, asked.feedback) == (0, f"This could not be kept: Is a directory ({progress.path}).")
+    assert asked.compare(0.05).splitlines()[1] == unreadable
+    assert repr(progress_report(progress)) == unreadable
+
+
+def test_readers_of_a_corrupt_file_do_not_fail_each_other(progress, capsys):
+    progress.path.parent.mkdir()
+    for _ in range(5):
+        progress.path.write_text("{ not json")
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: Progress(progress.path).everything(), range(8)))
+        assert found == [{"predictions": {}, "quizzes": {}}] * 8
+    assert len(list(progress.path.parent.glob("progress.corrupt-*.json"))) == 5
+    assert capsys.readouterr().out.count("could not be read") == 5
+
+
+def test_a_file_that_was_put_right_meanwhile_is_not_set_aside(progress, monkeypatch):
+    progress.record("predictions", "x", {"choice": "a"})
+    good = progress.path.read_text()
+    progress.path.write_text("{ not json")
+    locked = Progress._locked
+
+    def somebody_is_faster(self):
+        self.path.write_text(good)
+        return locked(self)
+
+    monkeypatch.setattr(Progress, "_locked", somebody_is_faster)
+    assert progress.get("predictions", "x") == {"choice": "a"}
+    assert not list(progress.path.parent.glob("progress.corrupt-*"))
+
+
+def test_a_file_of_a_newer_course_is_left_as_it_is(progress):
+    progress.path.parent.mkdir()
+    newer = json.dumps({"version": 2, "entries": {"predictions": {}, "quizzes": {}, "grades": {"x": 1}}})
+    progress.path.write_text(newer)
+    asked = predict("p", "How much?", RANGES, progress)
+    press(asked, 1)
+    assert asked.feedback == (
+        f"This could not be kept: a newer version of the course wrote it, so it is left as it is ({progress.path})."
+    )
+    assert progress.path.read_text() == newer
+    assert [path.name for path in progress.path.parent.iterdir() if "lock" not in path.name] == ["progress.json"]
+
+
+def test_a_held_lock_does_not_hang_the_kernel(progress, monkeypatch):
+    monkeypatch.setattr(sys.modules[Progress.__module__], "LOCK_SECONDS", 0.2)
+    asked = predict("p", "How much?", RANGES, progress)
+    progress.path.parent.mkdir()
+    with FileLock(progress.path.with_suffix(".lock")):
+        started = time.monotonic()
+        press(asked, 1)
+        assert time.monotonic() - started < 3
+    assert asked.feedback.startswith("This could not be kept: another program has held it for 0.2 seconds (")
+    press(asked, 1)
+    assert asked.feedback == "Kept: 10 % to 50 %."
 
 
 @pytest.mark.parametrize(

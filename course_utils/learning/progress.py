@@ -1,16 +1,21 @@
 """What a learner predicted and answered, in one file that nothing may damage."""
 
+import errno
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
 KINDS = ("predictions", "quizzes")
+LOCK_SECONDS = 5
 _VERSION = 1
+_CORRUPT = (ValueError, KeyError, TypeError)
 
 
 def progress_folder() -> Path:
@@ -45,37 +50,72 @@ class Progress:
 
         Raises:
             ValueError: `kind` is not one of `KINDS`.
-            OSError: The file cannot be written.
+            OSError: As `update`.
+        """
+        self.update(kind, identifier, lambda before: value)
+
+    def update(self, kind: str, identifier: str, change: Callable[[dict | None], dict]) -> dict:
+        """Replace what is kept by `change(what was kept, or None)`; return what is kept now.
+
+        Nobody else can write in between, so that a decision about what was there before holds.
+
+        Raises:
+            ValueError: `kind` is not one of `KINDS`.
+            OSError: The file cannot be read or written, another program holds it for `LOCK_SECONDS`, or a newer
+                version of the course wrote it.
         """
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock")):
-            entries = self.everything()
-            entries[kind][identifier] = value
+        with self._locked():
+            entries = self._read_or_set_aside()
+            entries[kind][identifier] = change(entries[kind].get(identifier))
             self._write(entries)
+            return entries[kind][identifier]
 
     def get(self, kind: str, identifier: str) -> dict | None:
-        """Return what is kept under `kind` and `identifier`, or None."""
+        """Return what is kept under `kind` and `identifier`, or None. Errors as `everything`."""
         return self.everything()[kind].get(identifier)
 
     def everything(self) -> dict[str, dict[str, dict]]:
-        """Return all that is kept, by kind and identifier. A file that cannot be read is set aside, not lost."""
-        empty: dict[str, dict] = {kind: {} for kind in KINDS}
-        try:
-            entries = json.loads(self.path.read_text(encoding="utf-8"))["entries"]
-            return {kind: dict(entries[kind]) for kind in KINDS}
-        except FileNotFoundError:
-            return empty  # a new learner
-        except (ValueError, KeyError, TypeError):
-            self._set_aside()
-            return empty
+        """Return all that is kept, by kind and identifier. A file that makes no sense is set aside, not lost.
 
-    def _set_aside(self) -> None:
-        moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-        kept = self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json")
-        os.replace(self.path, kept)
-        print(f"Your progress file could not be read. It is kept as {kept}; a new one is started.")
+        Raises:
+            OSError: As `update`.
+        """
+        try:
+            return self._read()
+        except _CORRUPT:
+            with self._locked():
+                return self._read_or_set_aside()  # reads again: by now, somebody may have put it right
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.path.with_suffix(".lock"), timeout=LOCK_SECONDS):
+                yield
+        except Timeout as error:
+            raise TimeoutError(errno.ETIMEDOUT, f"another program has held it for {LOCK_SECONDS} seconds") from error
+
+    def _read(self) -> dict[str, dict[str, dict]]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {kind: {} for kind in KINDS}  # a new learner
+        if content["version"] > _VERSION:
+            raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
+        entries = content["entries"]
+        return {kind: {name: dict(entry) for name, entry in dict(entries[kind]).items()} for kind in KINDS}
+
+    def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
+        try:
+            return self._read()
+        except _CORRUPT:
+            moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+            kept = self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json")
+            os.replace(self.path, kept)
+            print(f"Your progress file could not be read. It is kept as {kept}; a new one is started.")
+            return {kind: {} for kind in KINDS}
 
     def _write(self, entries: dict) -> None:
         # A reader sees the old file or the new one, never half of one, whenever this process is killed.
@@ -95,10 +135,14 @@ class ProgressReport:
     """
 
     def __init__(self, progress: Progress) -> None:
-        entries = progress.everything()
+        try:
+            entries = progress.everything()
+        except OSError as error:
+            self.lines = [f"Your progress could not be read: {reason(error)} ({progress.path})."]
+            return
         predictions, quizzes = entries["predictions"].values(), entries["quizzes"].values()
         right = sum(entry.get("right", False) for entry in predictions)
-        first = sum(entry["first_right"] for entry in quizzes)
+        first = sum(entry.get("first_right", False) for entry in quizzes)
         self.lines = [
             f"Predictions kept: {len(predictions)}, of which {right} came out right.",
             f"Quiz questions answered: {len(quizzes)}, of which {first} right at the first try.",
@@ -118,3 +162,12 @@ def progress_report(progress: Progress | None = None) -> ProgressReport:
     'Predictions kept: 0, of which 0 came out right.'
     """
     return ProgressReport(progress or Progress())
+
+
+def reason(error: OSError) -> str:
+    """Return why a file could not be used, without the error's number and path.
+
+    >>> reason(PermissionError(13, "Permission denied", "progress.json"))
+    'Permission denied'
+    """
+    return error.strerror or str(error)

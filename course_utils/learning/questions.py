@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from course_utils.learning.progress import Progress
+from course_utils.learning.progress import Progress, reason
 from course_utils.widgets.question import QuestionWidget
 
 Range = tuple[float | None, float | None]
@@ -21,19 +21,37 @@ class Prediction(QuestionWidget):
         self.identifier, self.progress = identifier, progress
         self.ranges = dict(options) if isinstance(options, Mapping) else {option: option for option in options}
         super().__init__(question=question, options=list(options), button="Keep my prediction", once=True)
-        kept = progress.get("predictions", identifier)
-        if kept and kept["choice"] in self.options:
-            self.choice, self.attempt = self.options.index(kept["choice"]), 1
-            self.feedback = f"Kept: {kept['choice']}."
+        try:
+            self._show_kept(progress.get("predictions", identifier))
+        except OSError as error:
+            self.feedback = _could_not("read", progress, error)
         self.observe(self._keep, "attempt")
 
+    def _show_kept(self, kept: dict | None) -> None:
+        if kept and kept.get("choice") in self.options:
+            self.choice, self.attempt = self.options.index(kept["choice"]), 1
+            self.feedback = f"Kept: {kept['choice']}."
+
     def _keep(self, change: dict) -> None:
-        del change
-        if self.choice is None or not 0 <= self.choice < len(self.options):
-            self.feedback = f"choice must be in 0 … {len(self.options) - 1}, got {self.choice}"
+        if not change["new"]:
             return
-        chosen = self.options[self.choice]
-        self.feedback = _kept(self.progress, "predictions", self.identifier, {"choice": chosen}) or f"Kept: {chosen}."
+        if not _is_choice(self):
+            self.attempt = 0  # or the page would lock with nothing kept
+            return
+        chosen = {"choice": self.options[self.choice]}
+        try:
+            kept = self.progress.update(
+                "predictions",
+                self.identifier,
+                # Another view of this question may have been answered first, and the first choice is final.
+                lambda before: before if before and before.get("choice") in self.options else chosen,
+            )
+        except OSError as error:
+            self.attempt, self.feedback = 0, _could_not("kept", self.progress, error)
+            return
+        self._show_kept(kept)
+        if kept["choice"] != chosen["choice"]:
+            self.feedback += " It was your first choice, and the first is final."
 
     def compare(self, measured: float | str, show: str = "{}") -> str:
         """Set what was measured beside what was predicted, and keep whether they agree.
@@ -48,13 +66,20 @@ class Prediction(QuestionWidget):
         truth = next((option for option, wanted in self.ranges.items() if _fits(measured, wanted)), None)
         if truth is None:
             raise ValueError(f"measured must fit one of {self.options}, got {measured!r}")
-        kept = self.progress.get("predictions", self.identifier)
         found = f"Measured: {show.format(measured)}" + (f", which is “{truth}”." if measured != truth else ".")
-        if not kept:
+        try:
+            kept = self.progress.get("predictions", self.identifier)
+        except OSError as error:
+            return Sentence(f"{found}\n{_could_not('read', self.progress, error)}")
+        if not kept or "choice" not in kept:
             return Sentence(f"{found} You kept no prediction.")
         right = kept["choice"] == truth
-        _kept(self.progress, "predictions", self.identifier, {**kept, "right": right})
-        return Sentence(f"{found} You predicted “{kept['choice']}”: {'✓ right' if right else '✗ not this time'}.")
+        said = f"{found} You predicted “{kept['choice']}”: {'✓ right' if right else '✗ not this time'}."
+        try:
+            self.progress.update("predictions", self.identifier, lambda before: {**(before or kept), "right": right})
+        except OSError as error:
+            said += f"\n{_could_not('kept', self.progress, error)}"
+        return Sentence(said)
 
 
 class QuizQuestion(QuestionWidget):
@@ -75,15 +100,20 @@ class QuizQuestion(QuestionWidget):
         self.observe(self._answer, "attempt")
 
     def _answer(self, change: dict) -> None:
-        del change
-        if self.choice is None or not 0 <= self.choice < len(self.options):
-            self.feedback = f"choice must be in 0 … {len(self.options) - 1}, got {self.choice}"
+        if not change["new"] or not _is_choice(self):
             return
         label, right, explanation = self.answers[self.choice]
-        before = self.progress.get("quizzes", self.identifier) or {"first": label, "first_right": right, "tries": 0}
-        record = {**before, "tries": before["tries"] + 1, "right": before.get("right", False) or right}
-        problem = _kept(self.progress, "quizzes", self.identifier, record)
-        self.feedback = "\n".join(filter(None, [f"{'✓ Right' if right else '✗ Not quite'}. {explanation}", problem]))
+
+        def one_more(before: dict | None) -> dict:
+            before = before or {"first": label, "first_right": right}
+            return {**before, "tries": before.get("tries", 0) + 1, "right": before.get("right", False) or right}
+
+        said = f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"
+        try:
+            self.progress.update("quizzes", self.identifier, one_more)
+        except OSError as error:
+            said += f"\n{_could_not('kept', self.progress, error)}"
+        self.feedback = said
 
 
 class Sentence(str):
@@ -148,13 +178,18 @@ def _fits(measured: float | str, wanted: Range | str) -> bool:
     return (low is None or measured >= low) and (high is None or measured < high)
 
 
-def _kept(progress: Progress, kind: str, identifier: str, value: dict) -> str:
-    """Keep `value`; where that fails, return a sentence for the learner, because the lesson must go on."""
-    try:
-        progress.record(kind, identifier, value)
-    except OSError as error:
-        return f"This could not be kept: {error.strerror} ({progress.path})."
-    return ""
+def _is_choice(question: QuestionWidget) -> bool:
+    """Tell whether the chosen option exists; the page may send anything, and says so where it does not."""
+    if question.choice is not None and 0 <= question.choice < len(question.options):
+        return True
+    question.feedback = f"choice must be in 0 … {len(question.options) - 1}, got {question.choice}"
+    return False
+
+
+def _could_not(do: str, progress: Progress, error: OSError) -> str:
+    """Say in a sentence what went wrong with the progress file: the lesson must go on."""
+    what = {"kept": "This could not be kept", "read": "Your progress could not be read"}[do]
+    return f"{what}: {reason(error)} ({progress.path})."
 
 
 def _check_texts(identifier: str, question: str, labels: list[str]) -> None:
