@@ -305,6 +305,11 @@ BAD = [
     ({"penalties": [("repetition_penalty", 0)]}, "repetition_penalty must be a finite number above 0, got 0"),
     ({"penalties": [("no_repeat_ngram", 0)]}, "no_repeat_ngram must be a whole number of at least 1, got 0"),
     ({"num_beams": 2, "do_sample": True}, "num_beams must be 1 when do_sample is True, got 2"),
+    (
+        {"penalties": {"presence_penalty": 1}},
+        "penalties must be a list of (name, setting) pairs, got {'presence_penalty': 1}",
+    ),
+    ({"do_sample": True, "filters": "top_p"}, "filters must be a list of (name, setting) pairs, got 'top_p'"),
     ({"early_stopping": "soon"}, "early_stopping must be True, False or 'never', got 'soon'"),
     ({"length_penalty": float("nan")}, "length_penalty must be a finite number, got nan"),
     ({"stop_strings": "abc"}, "stop_strings must be a list of str, none of them empty, got 'abc'"),
@@ -324,7 +329,7 @@ BAD = [
     ),
     (
         {"ids": torch.ones(1, 128, dtype=torch.long)},
-        "ids must be shorter than the context length (128), got 128 tokens",
+        "ids must fit into the context length of 128 tokens, got 128",
     ),
 ]
 
@@ -334,6 +339,19 @@ def test_bad_settings_get_one_sentence(arguments, sentence):
     with pytest.raises(ValueError) as caught:
         generate(tiny_model("llama"), **({"ids": torch.tensor([[5, 6, 7]])} | arguments))
     assert str(caught.value) == sentence
+
+
+def test_text_must_be_encoded_first():
+    with pytest.raises(TypeError, match=r"^ids must be a tensor of token ids \(a tokenizer makes them\), got str$"):
+        generate(tiny_model("llama"), "Once upon a time")
+
+
+def test_a_source_must_fit_into_the_encoder():
+    ids = torch.ones(1, 129, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"^ids must fit into the context length of 128 tokens, got 129$"):
+        generate(tiny_model("bart"), ids)
+    assert generate(tiny_model("bart"), ids[:, :128], max_new_tokens=1)
+    assert generate(tiny_model("t5"), ids, max_new_tokens=1)  # relative positions: no limit
 
 
 def test_stream_refuses_what_cannot_stream():

@@ -25,6 +25,7 @@ class RunningModel:
         use_cache: False reads the whole text again at every step.
 
     Raises:
+        TypeError: `ids` is not a tensor.
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
             another shape; a causal LM's padding is on the right.
 
@@ -44,7 +45,7 @@ class RunningModel:
         attention_mask: torch.Tensor | None = None,
         use_cache: bool = True,
     ) -> None:
-        _check_inputs(ids, attention_mask, model.config.is_encoder_decoder)
+        _check_inputs(model, ids, attention_mask)
         self.model, self.mask = model, attention_mask
         self.cache = self.encoded = None
         self.start_ids = ids
@@ -55,14 +56,11 @@ class RunningModel:
             self.start_ids = torch.full((ids.shape[0], 1), start)
         if use_cache:
             self.cache = self._new_cache()
-        if self.room is not None and self.room < 1:
-            length = self.start_ids.shape[1]
-            raise ValueError(f"ids must be shorter than the context length ({self.room + length}), got {length} tokens")
 
     @property
     def room(self) -> int | None:
         """How many tokens fit between the start and the model's context length; None: the model has no limit."""
-        context_length = getattr(self.model.config, "max_position_embeddings", None)
+        context_length = _context_length(self.model)
         return None if context_length is None else context_length - self.start_ids.shape[1]
 
     def padding(self, row: int) -> int:
@@ -102,14 +100,25 @@ class RunningModel:
         return {"attention_mask": mask, "position_ids": positions[:, -unread:]}
 
 
-def _check_inputs(ids: torch.Tensor, attention_mask: torch.Tensor | None, is_encoder_decoder: bool) -> None:
+def _context_length(model: PreTrainedModel) -> int | None:
+    return getattr(model.config, "max_position_embeddings", None)
+
+
+def _check_inputs(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
+    if not isinstance(ids, torch.Tensor):
+        raise TypeError(f"ids must be a tensor of token ids (a tokenizer makes them), got {type(ids).__name__}")
     if ids.ndim != 2 or not ids.numel():
         raise ValueError(f"ids must have shape (batch, seq) with at least one token, got {tuple(ids.shape)}")
+    # A causal LM writes behind its prompt, an encoder–decoder beside it.
+    needed = ids.shape[1] + (0 if model.config.is_encoder_decoder else 1)
+    longest = _context_length(model)
+    if longest is not None and needed > longest:
+        raise ValueError(f"ids must fit into the context length of {longest} tokens, got {ids.shape[1]}")
     if attention_mask is None:
         return
     if attention_mask.shape != ids.shape:
         raise ValueError(
             f"attention_mask must have the shape of ids {tuple(ids.shape)}, got {tuple(attention_mask.shape)}"
         )
-    if not is_encoder_decoder and not attention_mask[:, -1].all():
+    if not model.config.is_encoder_decoder and not attention_mask[:, -1].all():
         raise ValueError("attention_mask must have its padding on the left for a causal LM, got it on the right")

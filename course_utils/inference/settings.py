@@ -65,10 +65,10 @@ class GenerationSettings:
         check_whole("min_new_tokens", self.min_new_tokens, 0)
         if self.seed is not None:
             check_whole("seed", self.seed, 0)
-        for name, setting in self.filters:
-            check_filter(name, setting)
-        for name, setting in self.penalties:
-            check_penalty(name, setting)
+        for name, check in (("filters", check_filter), ("penalties", check_penalty)):
+            check_pairs(name, getattr(self, name))
+            for pair in getattr(self, name):
+                check(*pair)
         check_stop_strings(self.stop_strings)
         check_finite("length_penalty", self.length_penalty)
         if self.early_stopping not in (True, False, "never"):
@@ -90,3 +90,10 @@ class GenerationSettings:
                 f"num_return_sequences must be at most num_beams ({self.num_beams}) without sampling, "
                 f"got {self.num_return_sequences}"
             )
+
+
+def check_pairs(name: str, pairs: Sequence[tuple[str, float]]) -> None:
+    """Raise a ValueError in one sentence unless `pairs` is a list of pairs: their order matters."""
+    is_list = isinstance(pairs, Sequence) and not isinstance(pairs, str)
+    if not is_list or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"{name} must be a list of (name, setting) pairs, got {pairs!r}")
