@@ -183,8 +183,8 @@ def test_filters_say_who_removed_a_token(recorded):
     ("kind", "wrong", "sentence"),
     [
         ("attention", {"weights": np.zeros((30, 9, 5, 4))}, r"weights must have shape \(layer, head, 5, 5\), got "),
-        ("generation", {"ids": np.zeros(2)}, "ids must have one row for each of 6 steps, got 2"),
-        ("beams", {"scores": np.zeros(2)}, r"scores must have one row for each of \d+ nodes, got 2"),
+        ("generation", {"ids": np.zeros(2)}, "ids must have 6 rows, one a step, got 2"),
+        ("beams", {"scores": np.zeros(2)}, r"scores must have \d+ rows, one a node, got 2"),
         ("filters", {"stages": np.zeros((2, 5))}, r"stages must have shape \(4, vocab\), got \(2, 5\)"),
         ("next token", {"logits": np.zeros(5)}, r"logits must have shape \(49152,\) like labels, got \(5,\)"),
     ],

@@ -14,6 +14,12 @@ import numpy as np
 class Trace:
     """A frozen dataclass whose fields are arrays, texts, numbers, or tuples of these."""
 
+    def check_rows(self, what: str, count: int, names: tuple[str, ...]) -> None:
+        """Raise a ValueError in one sentence unless each field in `names` has `count` rows, one for each `what`."""
+        for name in names:
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} must have {count} rows, one a {what}, got {len(getattr(self, name))}")
+
     def save(self, path: str | Path) -> None:
         """Write the trace to `path` (.npz, no pickle inside); an older file is replaced only when all is written.
 

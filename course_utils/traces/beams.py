@@ -58,11 +58,7 @@ class BeamTrace(Trace):
     greedy: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("fates", "ids", "steps", "parents", "scores"):
-            if len(getattr(self, name)) != len(self.tokens):
-                raise ValueError(
-                    f"{name} must have one row for each of {len(self.tokens)} nodes, got {len(getattr(self, name))}"
-                )
+        self.check_rows("node", len(self.tokens), ("fates", "ids", "steps", "parents", "scores"))
 
 
 def record_beams(model: CausalLM, prompt: str, **settings) -> BeamTrace:

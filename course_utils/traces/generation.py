@@ -55,11 +55,8 @@ class GenerationTrace(Trace):
     reason: str
 
     def __post_init__(self) -> None:
-        for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits"):
-            if len(getattr(self, name)) != len(self.new_tokens):
-                raise ValueError(
-                    f"{name} must have one row for each of {len(self.new_tokens)} steps, got {len(getattr(self, name))}"
-                )
+        names = ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits")
+        self.check_rows("step", len(self.new_tokens), names)
 
 
 class _RecordingModel(RunningModel):
