@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+WORDS: dict[str, list[str]] = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
+
 
 def read_rows(data: Path, *names: str) -> list[dict]:
     """Read the rows of the files `names` (`"sst2/train"`) under `data`, one after the other.

@@ -63,17 +63,13 @@ class Task:
 
     def settings(self) -> dict:
         """Return what `config.json` of the head will hold."""
-        modules = "every linear layer of the encoder"
+        lora = {"rank": self.recipe.rank, "alpha": self.recipe.alpha, "modules": "every linear layer of the encoder"}
         return {
             "task": self.name,
             "base_model": "all-MiniLM-L6-v2",
             "architecture": self.architecture,
             "labels": list(self.labels),
-            "lora": {
-                "rank": self.recipe.rank,
-                "alpha": self.recipe.alpha,
-                "modules": "every linear layer of the encoder",
-            },
+            "lora": lora,
         }
 
     def train_rows(self) -> list[Row]:
