@@ -1,0 +1,37 @@
+"""The command: `python -m training sentiment --data DIR --out DIR`."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from course_utils.models.loading import load_encoder
+from course_utils.models.task_heads import load_head, save_head
+from training.loop import train
+from training.report import write_report
+from training.tasks import TASKS
+
+
+def main() -> None:
+    """Train one head and write it, with its report, card and loss curve, to the folder."""
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train a small task head.")
+    parser.add_argument("task", choices=sorted(TASKS))
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
+    parser.add_argument("--out", type=Path, required=True, help="where the head goes; a killed run goes on from there")
+    parser.add_argument("--minutes", type=float, help="stop after about so long (default: all epochs of the recipe)")
+    parser.add_argument("--steps", type=int, help="stop after exactly so many steps")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    wanted = parser.parse_args()
+    if wanted.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU that torch can use, and there is none")
+    task = TASKS[wanted.task](wanted.data, load_encoder().tokenizer)
+    model, history = train(task, wanted.out, wanted.minutes, wanted.device, wanted.steps)
+    save_head(model, task.settings(), wanted.out)
+    # What is measured is what was written: fp16, added to the encoder's weights.
+    finished, _ = load_head(wanted.out)
+    scores = task.evaluate(finished.to(wanted.device))
+    write_report(task, scores, history, wanted.device, wanted.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What a training left behind, for people: the scores as JSON, the loss as a picture, the model card."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from training.task import Task
+
+
+def write_report(task: Task, scores: dict[str, float], history: dict, device: str, folder: Path) -> None:
+    """Write `report.json`, `loss.png` and `README.md` beside the head in `folder`, and print the scores."""
+    score, target = task.main_score
+    report = {
+        "task": task.name,
+        "scores": {name: round(value, 4) for name, value in scores.items()},
+        "target": {score: target},
+        "steps": history["step"],
+        "epochs": history["epochs"],
+        "training_rows": history["rows"],
+        "minutes": round(history["seconds"] / 60, 1),
+        "device": device,
+        "precision": history["precision"],
+        "torch": torch.__version__,
+        "recipe": history["recipe"],
+        "bytes": (folder / "head.safetensors").stat().st_size,
+    }
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    loss_figure(task.title, history["losses"]).savefig(folder / "loss.png", dpi=80)
+    (folder / "README.md").write_text(model_card(task, report), encoding="utf-8")
+    print(json.dumps(report["scores"], indent=2))
+
+
+def loss_figure(title: str, losses: list[float]) -> Figure:
+    """Draw the loss of every step, and its mean over the last fiftieth of the steps."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    window = max(1, len(losses) // 50)
+    sums = torch.tensor([0.0, *losses], dtype=torch.float64).cumsum(0)
+    steps = torch.arange(1, len(losses) + 1)
+    first = (steps - window).clamp(min=0)
+    axes.plot(steps, losses, color="#56B4E9", alpha=0.35, linewidth=0.5, label="each step")
+    axes.plot(steps, (sums[steps] - sums[first]) / (steps - first), color="#0072B2", label=f"mean of {window} steps")
+    axes.set(title=f"{title}: training loss", xlabel="step", ylabel="loss", ylim=(0, None))
+    axes.legend(frameon=False)
+    return figure
+
+
+def model_card(task: Task, report: dict) -> str:
+    """Write the model card: what it is, data and licences, recipe, scores, failures."""
+    recipe = report["recipe"]
+    score, target = task.main_score
+    reached = "reached" if report["scores"][score] >= target else "not reached"
+    core = " core" if report["device"] == "cpu" else ""
+    return f"""# {task.title} head for all-MiniLM-L6-v2
+
+{" ".join((task.__doc__ or "").split())}
+
+- Base model: all-MiniLM-L6-v2 (Apache-2.0). It stays as it is; this folder adds {report["bytes"] / 1e6:.2f} MB.
+- Form: `{task.architecture}`; LoRA of rank {recipe["rank"]} (alpha {recipe["alpha"]}) on every linear layer of the
+  encoder, the head in full, all in fp16.
+- Licence of these weights: Apache-2.0. The data keep their own licences; none of their texts is in the package.
+- Load: `course_utils.models.load_head("{task.name}")` returns the model and its tokenizer.
+
+## Data
+
+{_points(task.data_sets)}
+
+## Recipe
+
+`python -m training {task.name} --data DIR --out DIR --steps {report["steps"]}`
+
+{report["training_rows"]:,} rows, {report["epochs"]} epochs, batches of {recipe["batch_tokens"]:,} tokens; AdamW,
+learning rate {recipe["learning_rate"]:g} with {recipe["warmup"]} steps of warm-up and linear decay, weight decay
+{recipe["weight_decay"]:g}, dropout {recipe["dropout"]:g}, seed {recipe["seed"]}. It took {report["minutes"]} minutes on
+one {report["device"].upper()}{core} in {report["precision"]}.
+
+## Scores
+
+| measured | score |
+|---|---|
+{chr(10).join(f"| {name} | {value:.4f} |" for name, value in report["scores"].items())}
+
+The goal was {target:g} for *{score}*: {reached}.
+
+## Failures and limits
+
+{_points(task.notes)}
+"""
+
+
+def _points(lines: Iterable[str]) -> str:
+    """Return `lines` as a list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
