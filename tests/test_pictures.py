@@ -10,8 +10,8 @@ from PIL import Image
 
 from course_utils import figures
 from course_utils.figures.base import drawable
-from course_utils.traces import NextTokenTrace
-from course_utils.widgets import SamplingLab
+from course_utils.traces import NextTokenTrace, PipelineTrace
+from course_utils.widgets import PipelineXray, SamplingLab
 
 GOLDEN = """\
 Sampling lab: what comes after “once upon” (toy, 8 tokens)
@@ -128,3 +128,82 @@ def test_no_character_breaks_a_picture():
         warnings.simplefilter("error")
         figures.png_bytes(figures.next_token_bars(np.ones(6) / 6, labels, top=6))
     assert drawable("🙂") == "<U+1F642>"
+
+
+TOKENS = ("what the model reads", (1, 3), ("token", "input_ids"), (("[CLS]", 101), ("good", 2204), ("[SEP]", 102)))
+LOGITS = ("logits", (1, 2), ("label", "logit"), (("NEGATIVE", -1.5), ("POSITIVE", 1.5)))
+ANSWER = ("the answer", (1,), ("label", "score"), (("POSITIVE", 0.9526),))
+XRAY = """\
+Pipeline x-ray: sentiment-analysis on “good”
+1 preprocess
+  what the model reads, shape (1, 3): token, input_ids
+    [CLS]  101
+    good  2204
+    [SEP]  102
+2 forward
+  logits, shape (1, 2): label, logit
+    NEGATIVE  -1.5
+    POSITIVE  1.5
+3 postprocess
+  the answer, shape (1,): label, score
+    POSITIVE  0.9526"""
+
+
+def toy_pipeline(text="good"):
+    return PipelineTrace("sentiment-analysis", text, (TOKENS,), (LOGITS,), (ANSWER,))
+
+
+def test_xray_says_and_draws_every_step():
+    xray = PipelineXray(toy_pipeline())
+    assert xray.describe() == XRAY
+    data, metadata = xray._repr_mimebundle_()
+    assert data["text/plain"] == XRAY
+    assert len(data["image/png"]) <= 40_000
+    assert metadata["image/png"]["alt"] == (
+        "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3): [CLS] 101; good 2204; "
+        "[SEP] 102. forward makes logits of shape (1, 2): NEGATIVE -1.5; POSITIVE 1.5. "
+        "postprocess makes the answer of shape (1,): POSITIVE 0.9526."
+    )
+    assert len(PipelineXray._esm.encode()) <= 15 * 1024
+
+
+def test_xray_runs_another_text_and_survives_a_wrong_one():
+    def run(text):
+        if not text:
+            raise ValueError("texts must be texts that are not empty, got ''")
+        return toy_pipeline(text)
+
+    xray = PipelineXray(toy_pipeline(), run)
+    xray.asked = [1, "better"]
+    assert (xray.text, xray.problem, xray.answered) == ("better", "", 1)
+    xray.asked = [2, ""]
+    assert (xray.text, xray.problem, xray.answered) == ("better", "texts must be texts that are not empty, got ''", 2)
+    xray.asked = [3, "better"]
+    assert (xray.problem, xray.answered) == ("", 3)
+
+
+def test_xray_of_a_long_text_stays_small():
+    rows = tuple((f"token{i}", i) for i in range(40))
+    long = ("what the model reads", (1, 500), ("token", "input_ids"), rows)
+    xray = PipelineXray(PipelineTrace("ner", "long", (long,) * 8, (LOGITS,), (ANSWER,)))
+    data, _ = xray._repr_mimebundle_()
+    assert len(data["image/png"]) <= 40_000
+    assert "(1 of 8)" in "".join(text.get_text() for text in xray.figure().axes[0].texts)
+    assert "… 34 more rows" in xray.describe()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: setattr(PipelineXray(toy_pipeline()), "step", 3), "step must be 0, 1 or 2, got 3"),
+        (lambda: figures.pipeline_steps([], ""), "steps must hold at least one step, got none"),
+        (
+            lambda: PipelineTrace("toy", "a", (), (LOGITS,), (ANSWER,)),
+            "preprocess must hold at least one table, got none",
+        ),
+    ],
+)
+def test_bad_xrays_are_one_sentence(make, sentence):
+    with pytest.raises(ValueError) as caught:
+        make()
+    assert str(caught.value) == sentence

@@ -2,6 +2,7 @@
 
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.next_token import next_token_bars
+from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.sampling import sampling_stages
 
-__all__ = ["PALETTE", "CourseFigure", "next_token_bars", "png_bytes", "sampling_stages"]
+__all__ = ["PALETTE", "CourseFigure", "next_token_bars", "pipeline_steps", "png_bytes", "sampling_stages"]

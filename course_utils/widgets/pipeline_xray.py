@@ -1,0 +1,101 @@
+"""The pipeline x-ray: the three steps of a pipeline, with every value that passes between them."""
+
+from collections.abc import Callable
+
+import traitlets
+from transformers import Pipeline
+
+from course_utils.figures.base import CourseFigure
+from course_utils.figures.pipeline import pipeline_steps
+from course_utils.traces.pipeline import PipelineTrace, record_pipeline
+from course_utils.widgets.base import CourseWidget, page_module, page_style
+
+
+class PipelineXray(CourseWidget):
+    """Step through preprocess, forward and postprocess, and read every value with its shape.
+
+    Args:
+        trace: The recorded run; `record_pipeline` makes one.
+        run: Records another text; without it, the text box is not there.
+
+    Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
+
+    >>> table = ("ids", (1, 1), ("token", "id"), (("hi", 7),))
+    >>> PipelineXray(PipelineTrace("toy", "hi", (table,), (table,), (table,))).step
+    0
+    """
+
+    _esm = page_module("pipeline_xray")
+    _css = page_style("pipeline_xray")
+
+    task = traitlets.Unicode().tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)  # what was run last
+    steps = traitlets.List().tag(sync=True)
+    step = traitlets.Int(0).tag(sync=True)
+    can_run = traitlets.Bool().tag(sync=True)
+    asked = traitlets.List([0, ""]).tag(sync=True)  # number of the press, and the text: the same text again is news
+    problem = traitlets.Unicode().tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, trace: PipelineTrace, run: Callable[[str], PipelineTrace] | None = None) -> None:
+        super().__init__(can_run=run is not None)
+        self._run = run
+        self._show(trace)
+        self.observe(self._answer, "asked")
+
+    @traitlets.validate("step")
+    def _check_step(self, proposal: dict) -> int:
+        if proposal["value"] not in (0, 1, 2):
+            raise ValueError(f"step must be 0, 1 or 2, got {proposal['value']}")
+        return proposal["value"]
+
+    def _show(self, trace: PipelineTrace) -> None:
+        self.trace = trace
+        self.task, self.text = trace.task, trace.text
+        self.steps = [{"name": name, "tables": [list(table) for table in tables]} for name, tables in trace.steps]
+
+    def _answer(self, change: dict) -> None:
+        press, text = change["new"]
+        self.problem = ""
+        try:
+            self._show(self._run(text))
+        except (ValueError, TypeError) as error:  # what the pipeline says about the text, beside the text
+            self.problem = str(error)
+        self.answered = press
+
+    def describe(self) -> str:
+        """Say in words what every step made."""
+        lines = [f"Pipeline x-ray: {self.trace.task} on “{self.trace.text}”"]
+        for number, (name, tables) in enumerate(self.trace.steps, start=1):
+            lines.append(f"{number} {name}")
+            for title, shape, columns, rows in tables:
+                lines.append(f"  {title}, shape {shape}: {', '.join(columns)}")
+                lines += ["    " + "  ".join(map(str, row)) for row in rows[:6]]
+                if len(rows) > 6:
+                    lines.append(f"    … {len(rows) - 6} more rows")
+        return "\n".join(lines)
+
+    def figure(self) -> CourseFigure:
+        """Draw the three steps side by side."""
+        return pipeline_steps(self.trace.steps, self.trace.text)
+
+
+def pipeline_xray(pipe: Pipeline, text: str, **settings: object) -> PipelineXray:
+    """Open a pipeline on a text; the text can then be changed on the page.
+
+    Args:
+        pipe: A pipeline for text.
+        text: What it is called with.
+        settings: What else it is called with, such as `candidate_labels`.
+
+    Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
+
+    >>> from course_utils.models.pipelines import load_pipeline
+    >>> pipeline_xray(load_pipeline("sentiment-analysis"), "Good!").trace.task
+    'sentiment-analysis'
+    """
+
+    def run(other: str) -> PipelineTrace:
+        return record_pipeline(pipe, other, **settings)
+
+    return PipelineXray(run(text), run)

@@ -1,0 +1,71 @@
+"""Lesson 03 in JupyterLab: the pipeline x-ray by keyboard, with a text of one's own."""
+
+import pytest
+
+from tests.browser.conftest import guarded_page
+from tests.browser.test_lesson_00 import artifacts, choose_from_menu  # noqa: F401
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
+    page.goto(f"{lab_server['address']}/lab/tree/notebooks/03_the_pipeline_opened.ipynb")
+    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=60_000)
+    choose_from_menu(page, "Run", "Run All Cells")
+    page.wait_for_selector(".xray[data-drawn]", state="attached", timeout=90_000)
+    page.wait_for_function("() => document.querySelectorAll('.course-widget.question').length === 7", timeout=90_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=60_000)
+    return page
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_steps_by_keyboard(page, artifacts):  # noqa: F811
+    xray = page.locator(".xray")
+    xray.scroll_into_view_if_needed()
+    xray.locator("input[type=radio]").first.focus()
+    assert "[CLS]" in xray.locator(".tables").text_content()
+    page.screenshot(path=artifacts / "lesson-03-preprocess.png")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.xray caption').textContent.startsWith('logits')")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.xray caption').textContent.startsWith('softmax')")
+    assert xray.locator(".step.current").text_content() == "3 · postprocess"
+    assert xray.locator(".bar").count() == 3
+    page.screenshot(path=artifacts / "lesson-03-postprocess.png")
+
+
+def test_a_text_of_ones_own_and_a_wrong_one(page):
+    xray = page.locator(".xray")
+    box = xray.locator("input[type=text]")
+    box.fill("A waste of time.")
+    box.press("Enter")
+    page.wait_for_function("() => document.querySelector('.xray .status').textContent.includes('A waste of time.')")
+    assert xray.locator("td").filter(has_text="NEGATIVE").count() == 2
+    box.fill(" ")
+    xray.get_by_role("button", name="Run").click()
+    page.wait_for_selector(".xray .status.problem")
+    assert xray.locator(".status").text_content().startswith("texts must be texts that are not empty")
+    box.fill("word " * 600)
+    xray.get_by_role("button", name="Run").click()
+    page.wait_for_function("() => document.querySelector('.xray .status').textContent.includes('at most 512 tokens')")
+
+
+def test_tab_reaches_every_control(page):
+    xray = page.locator(".xray")
+    xray.locator("input[type=text]").focus()
+    names = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("() => document.activeElement.type || document.activeElement.className"))
+    assert names == ["button", "radio", "tables"]
+
+
+def test_nobody_was_asked_outside(outside_requests):
+    assert outside_requests == []

@@ -1,0 +1,94 @@
+"""The pipelines of the tasks: ours, transformers' own on the same folder, opened step by step, and in a new process."""
+
+import subprocess
+import sys
+
+import pytest
+from transformers import pipeline
+
+from course_utils.models.pipelines import load_pipeline, path, pipeline_tasks
+from course_utils.traces import PipelineTrace, record_pipeline
+
+TEXT = "This course is not bad at all."
+
+
+def test_known_sentences():
+    classifier = load_pipeline("sentiment-analysis")
+    hopeful, hateful, fine = classifier(
+        ["I've been waiting for a HuggingFace course my whole life.", "I hate this so much!", "This is not bad at all."]
+    )
+    assert hopeful["label"] == fine["label"] == "POSITIVE"
+    assert hateful["label"] == "NEGATIVE"
+    assert hateful["score"] > 0.95
+
+
+def test_transformers_loads_the_folder():
+    theirs = pipeline("sentiment-analysis", model=path("sentiment-analysis"), device="cpu")(TEXT)
+    ours = load_pipeline("sentiment-analysis")(TEXT)
+    assert theirs[0]["label"] == ours[0]["label"]
+    assert theirs[0]["score"] == pytest.approx(ours[0]["score"], abs=1e-6)
+
+
+def test_a_new_process_without_a_hub():
+    code = (
+        "from course_utils.models.pipelines import path\nfrom transformers import pipeline\n"
+        "print(pipeline('sentiment-analysis', model=path('sentiment-analysis'), device='cpu')('A joy.')[0]['label'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip().splitlines()[-1] == "POSITIVE"
+
+
+def test_the_model_is_loaded_once():
+    first, second = load_pipeline("sentiment-analysis"), load_pipeline("text-classification")
+    assert first.model is second.model
+
+
+def test_text_generation():
+    generator = load_pipeline("text-generation")
+    texts = generator("The capital of France is", max_new_tokens=1, do_sample=False)
+    assert texts[0]["generated_text"] == "The capital of France is Paris"
+
+
+def test_steps_one_by_one_give_the_answer_of_the_call():
+    classifier = load_pipeline("sentiment-analysis")
+    trace = record_pipeline(classifier, TEXT)
+    (answer,) = classifier(TEXT)
+    assert trace.postprocess[-1][3] == ((answer["label"], pytest.approx(answer["score"], abs=1e-4)),)
+    (tokens,) = trace.preprocess
+    assert tokens[1] == (1, len(tokens[3]))
+    assert [row[0] for row in tokens[3]][:3] == ["[CLS]", "this", "course"]
+    assert trace.forward[0][:3] == ("logits", (1, 2), ("label", "logit"))
+
+
+def test_generation_opened():
+    trace = record_pipeline(load_pipeline("text-generation"), "The capital of France is", max_new_tokens=1)
+    assert [row[0] for row in trace.preprocess[0][3]] == ["The", "␣capital", "␣of", "␣France", "␣is"]
+    assert len(trace.forward[0][3]) == 6
+
+
+def test_trace_survives_a_file(tmp_path):
+    trace = record_pipeline(load_pipeline("sentiment-analysis"), TEXT)
+    trace.save(tmp_path / "trace.npz")
+    assert PipelineTrace.load(tmp_path / "trace.npz") == trace
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ([], "texts must hold at least one text, got an empty list"),
+        (None, "texts must be texts that are not empty, got None"),
+        (["good", ""], "texts must be texts that are not empty, got ''"),
+        ("word " * 10_000, "texts must have at most 512 tokens, got 10,002"),
+    ],
+)
+def test_bad_texts_get_one_sentence(texts, sentence):
+    with pytest.raises(ValueError) as caught:
+        load_pipeline("sentiment-analysis")(texts)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("load", [load_pipeline, path])
+def test_unknown_task(load):
+    with pytest.raises(ValueError) as caught:
+        load("dance")
+    assert str(caught.value) == f"task must be one of {pipeline_tasks()}, got 'dance'"
