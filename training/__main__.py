@@ -25,11 +25,14 @@ def main() -> None:
     if wanted.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU that torch can use, and there is none")
     task = TASKS[wanted.task](wanted.data, load_encoder().tokenizer)
-    model, history = train(task, wanted.out, wanted.minutes, wanted.device, wanted.steps)
+    try:
+        model, history = train(task, wanted.out, wanted.minutes, wanted.device, wanted.steps)
+    except (FileNotFoundError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
     save_head(model, task.settings(), wanted.out)
     # What is measured is what was written: fp16, added to the encoder's weights.
-    finished, _ = load_head(wanted.out)
-    scores = task.evaluate(finished.to(wanted.device))
+    finished = load_head(wanted.out)[0].to(wanted.device)
+    scores = {"scores": task.evaluate(finished), "quick_scores": task.evaluate(finished, quick=True)}
     write_report(task, scores, history, wanted.device, wanted.out)
 
 

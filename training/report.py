@@ -1,6 +1,12 @@
-"""What a training left behind, for people: the scores as JSON, the loss as a picture, the model card."""
+"""What a training leaves behind: the scores as JSON, the loss as a picture, the model card.
 
+`python -m training.report --data DIR` measures every shipped head again and prints the scores beside those that
+were reached after training; it fails when one is lower by more than `MARGIN`. `--quick` measures on small parts.
+"""
+
+import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,15 +14,21 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from course_utils.models.loading import load_encoder
+from course_utils.models.task_heads import load_head
 from training.task import Task
+from training.tasks import TASKS
+
+RESULTS = Path(__file__).parent / "results"
+MARGIN = 0.01  # of the score: another machine rounds differently
 
 
-def write_report(task: Task, scores: dict[str, float], history: dict, device: str, folder: Path) -> None:
+def write_report(task: Task, scores: dict[str, dict[str, float]], history: dict, device: str, folder: Path) -> None:
     """Write `report.json`, `loss.png` and `README.md` beside the head in `folder`, and print the scores."""
     score, target = task.main_score
     report = {
         "task": task.name,
-        "scores": {name: round(value, 4) for name, value in scores.items()},
+        **{kind: {name: round(value, 4) for name, value in found.items()} for kind, found in scores.items()},
         "target": {score: target},
         "steps": history["step"],
         "epochs": history["epochs"],
@@ -96,3 +108,29 @@ The goal was {target:g} for *{score}*: {reached}.
 def _points(lines: Iterable[str]) -> str:
     """Return `lines` as a list in Markdown."""
     return "\n".join(f"- {line}" for line in lines)
+
+
+def main() -> int:
+    """Measure the shipped heads again; return 1 if one is worse than it was."""
+    parser = argparse.ArgumentParser(prog="python -m training.report", description="Measure the shipped heads again.")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
+    parser.add_argument("--quick", action="store_true", help="measure on a small part of each test set")
+    wanted = parser.parse_args()
+    kind = "quick_scores" if wanted.quick else "scores"
+    worse = 0
+    print(f"| head | measured | goal | after training | now |{chr(10)}|---|---|---|---|---|")
+    for file in sorted(RESULTS.glob("*/report.json")):
+        report = json.loads(file.read_text(encoding="utf-8"))
+        task = TASKS[report["task"]](wanted.data, load_encoder().tokenizer)
+        found = task.evaluate(load_head(task.name)[0], quick=wanted.quick)
+        for name, before in report[kind].items():
+            worse += found[name] < before - MARGIN * max(1, before)
+            goal = report["target"].get(name, "")
+            print(f"| {task.name} | {name} | {goal} | {before:.4g} | {found[name]:.4g} |", flush=True)
+    if worse:
+        print(f"{worse} scores are lower than after training by more than {MARGIN:.0%}", file=sys.stderr)
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

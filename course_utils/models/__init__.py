@@ -12,7 +12,9 @@ __all__ = [
     "ModelStoreError",
     "load_causal_lm",
     "load_encoder",
+    "load_head",
     "models_folder",
+    "shipped_heads",
 ]
 
 
@@ -22,4 +24,8 @@ def __getattr__(name: str) -> object:
         from course_utils.models import loading
 
         return getattr(loading, name)
+    if name in ("load_head", "shipped_heads"):
+        from course_utils.models import task_heads
+
+        return getattr(task_heads, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,200 @@
+"""The training loop on a handful of made-up rows: it learns, goes on after a kill, and what it writes can be loaded."""
+
+import gzip
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_utils.models import load_encoder, load_head
+from course_utils.models.lora import LoraLinear, attach_lora, merge_lora
+from course_utils.models.task_heads import new_head, save_head
+from training.loop import batches, set_learning_rate, train
+from training.ner import BIT, LABELS, Ner
+from training.qa import Qa
+from training.report import write_report
+from training.sentiment import Sentiment
+from training.task import Recipe
+from training.tasks import TASKS
+
+
+class Small(Sentiment):
+    recipe = replace(Recipe(), batch_tokens=64, warmup=3)
+
+
+class Killed(Exception):
+    pass
+
+
+def write_rows(folder, name, rows):
+    file = folder / f"{name}.jsonl.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(file, "wt", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    reviews = [
+        {"text": f"{word} {thing} {number}", "label": label}
+        for number in range(4)
+        for thing in ("soup", "chair", "film")
+        for word, label in (("awful", 0), ("lovely", 1))
+    ]
+    for name in ("sst2/train", "sst2/dev", "cad_sentiment/train", "cad_sentiment/test"):
+        write_rows(folder, name, reviews)
+    write_rows(folder, "sst2/test", [{"text": "a lovely evening", "label": 1}])
+    for part in ("amazonReviewSnippets", "movieReviewSnippets", "nytEditorialSnippets", "tweets"):
+        write_rows(
+            folder, f"vader/{part}", [{"text": "A lovely evening!", "score": 3.0}, {"text": "Rain", "score": 0.1}]
+        )
+    return folder
+
+
+@pytest.fixture
+def task(data):
+    return Small(data, load_encoder().tokenizer)
+
+
+def trained(model):
+    return {name: value.detach() for name, value in model.named_parameters() if value.requires_grad}
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(task, tmp_path, monkeypatch):
+    whole, history = train(task, tmp_path / "whole", steps=8)
+    calls = []
+
+    def killed(self, model, batch):
+        calls.append(batch)
+        if len(calls) == 5:
+            raise Killed
+        return Sentiment.loss(self, model, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Small, "loss", killed)
+        with pytest.raises(Killed):
+            train(task, tmp_path / "parts", steps=8, checkpoint_seconds=0)
+    parts, again = train(task, tmp_path / "parts", steps=8)
+    assert again["losses"] == history["losses"]
+    for name, value in trained(whole).items():
+        assert torch.equal(value, trained(parts)[name]), name
+
+
+def test_it_learns_and_what_it_writes_can_be_loaded(task, tmp_path):
+    model, history = train(task, tmp_path / "out", steps=30)
+    assert sum(history["losses"][-5:]) < sum(history["losses"][:5]) / 2
+    save_head(model, task.settings(), tmp_path / "out")
+    loaded, _ = load_head(tmp_path / "out")
+    scores = task.evaluate(loaded)
+    assert scores["sst2 dev accuracy"] > 0.9
+    write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["bytes"] < 3_000_000
+    assert report["steps"] == 30
+    assert (tmp_path / "out" / "loss.png").stat().st_size > 1000
+    assert "sst2 test accuracy" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+
+
+def test_minutes_become_a_number_of_steps(task, tmp_path):
+    _, history = train(task, tmp_path, minutes=0.0001)
+    assert history["step"] == history["steps"] == task.recipe.warmup + 1
+
+
+def test_a_checkpoint_of_other_rows_is_refused(task, data, tmp_path):
+    train(task, tmp_path / "out", steps=1)
+    write_rows(data, "sst2/train", [{"text": "one lovely row", "label": 1}])
+    with pytest.raises(ValueError, match="made with another rows"):
+        train(task, tmp_path / "out", steps=1)
+
+
+def test_texts_of_the_test_set_are_left_out(task):
+    texts = task.tokenizer.batch_decode([row["input_ids"] for row in task.train_rows()], skip_special_tokens=True)
+    assert not any("evening" in text for text in texts)
+
+
+def test_batches_keep_the_budget_and_every_row():
+    rows = [{"input_ids": [0] * (1 + 7 * number % 40), "number": number} for number in range(500)]
+    cut = list(batches(rows, 64, seed=1))
+    assert all(len(batch) * max(len(row["input_ids"]) for row in batch) <= 64 for batch in cut)
+    assert sorted(row["number"] for batch in cut for row in batch) == list(range(500))
+    assert cut == list(batches(rows, 64, seed=1)) != list(batches(rows, 64, seed=2))
+
+
+def test_the_learning_rate_rises_and_falls_to_zero():
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
+    rates = []
+    for step in range(100):
+        set_learning_rate(optimizer, 1.0, step, 10, 100)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[0] == 0.1
+    assert max(rates) == rates[9] == rates[10] == 1
+    assert rates[99] == pytest.approx(1 / 90)
+
+
+def test_merged_lora_gives_the_same_output():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.GELU(), torch.nn.Linear(16, 4))
+    inputs = torch.randn(5, 8)
+    before = model(inputs)
+    attach_lora(model, rank=2, alpha=4)
+    assert torch.equal(model(inputs), before)
+    for layer in model.modules():
+        if isinstance(layer, LoraLinear):
+            torch.nn.init.normal_(layer.lora_b)
+    changed = model(inputs)
+    merge_lora(model)
+    assert not torch.allclose(changed, before)
+    assert torch.allclose(model(inputs), changed, atol=1e-5)
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_head_is_small_and_leaves_the_encoder_alone(name, tmp_path):
+    task = TASKS[name](tmp_path, load_encoder().tokenizer)
+    model = new_head(task.settings())
+    save_head(model, task.settings(), tmp_path)
+    assert (tmp_path / "head.safetensors").stat().st_size <= 3_000_000
+    loaded, tokenizer = load_head(tmp_path)
+    encoder = load_encoder().model
+    batch = tokenizer("Nothing was learned yet.", return_tensors="pt")
+    with torch.inference_mode():
+        same = loaded.base_model(**batch).last_hidden_state, encoder(**batch).last_hidden_state
+    assert torch.allclose(*same, atol=1e-5)
+    assert type(loaded).__name__ == task.architecture
+
+
+def test_a_token_may_have_one_of_several_labels(tmp_path):
+    task = Ner(tmp_path, load_encoder().tokenizer)
+    rows = task._rows([(["in", "Karlovagrad"], [BIT["O"], BIT["B-LOC"] | BIT["B-ORG"]])])
+    tokens = task.tokenizer.convert_ids_to_tokens(rows[0]["input_ids"])
+    first, *others = rows[0]["allowed"][2:-1]
+    assert len(tokens) == len(rows[0]["allowed"])
+    assert first == BIT["B-LOC"] | BIT["B-ORG"]
+    assert set(others) == {BIT["I-LOC"] | BIT["I-ORG"]}
+    model = new_head(task.settings())
+    torch.nn.init.zeros_(model.classifier.weight)
+    loss = task.loss(model, task.collate([{"input_ids": [101, 2005], "allowed": [0, 3]}]))
+    assert loss.item() == pytest.approx(-torch.tensor(2 / len(LABELS)).log().item(), abs=0.05)
+
+
+def test_answers_keep_their_places_in_long_texts(tmp_path):
+    task = Qa(tmp_path, load_encoder().tokenizer)
+    context = "Nothing to see here. " * 90 + "The bell hangs in Oslo. " + "Nothing to see here. " * 30
+    rows, _ = task._windows([("Where is the bell?", context, ("Oslo", context.index("Oslo")))])
+    assert len(rows) > 2
+    found = [task.tokenizer.decode(row["input_ids"][row["first"] : row["last"] + 1]) for row in rows if row["first"]]
+    assert found
+    assert set(found) == {"oslo"}
+
+
+def test_missing_data_is_said_in_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "training", "nli", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    result = subprocess.run(command, cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].endswith("laid out as training/README.md says")
+    assert "Traceback" not in result.stderr
