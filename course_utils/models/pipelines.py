@@ -10,7 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
-from transformers import Pipeline, PreTrainedModel, PreTrainedTokenizerBase, pipeline
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    Pipeline,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    pipeline,
+)
 from transformers.pipelines import PIPELINE_REGISTRY
 
 # Importing them registers question answering, translation and summarization with transformers.
@@ -28,6 +35,7 @@ TASK_HEADS = {
     "token-classification": "ner",
     "question-answering": "qa",
     "fill-mask": "mlm",
+    "translation": "translation",
 }
 CAUSAL_LM_TASK = "text-generation"
 
@@ -89,6 +97,8 @@ def path(task: str) -> str:
     if task == CAUSAL_LM_TASK:
         return load_causal_lm().model.name_or_path
     head = TASK_HEADS[task]
+    if _is_whole(head):
+        return str(HEADS / head)
     version = hashlib.sha256((HEADS / head / "head.safetensors").read_bytes()).hexdigest()[:12]
     folder = models_folder() / "heads" / f"{head}-{version}"
     if not folder.exists():
@@ -118,7 +128,15 @@ def _model(task: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 @cache
 def _head(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    return load_head(name)
+    if not _is_whole(name):
+        return load_head(name)
+    model = AutoModelForSeq2SeqLM.from_pretrained(HEADS / name, local_files_only=True)
+    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(HEADS / name, local_files_only=True)
+
+
+def _is_whole(name: str) -> bool:
+    """Tell whether a model is shipped whole, and not as a head on the encoder."""
+    return (HEADS / name / "model.safetensors").is_file()
 
 
 def _check_task(task: str) -> None:
