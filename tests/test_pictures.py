@@ -189,13 +189,17 @@ def test_xray_of_a_long_text_stays_small():
     data, _ = xray._repr_mimebundle_()
     assert len(data["image/png"]) <= 40_000
     assert "(1 of 8)" in "".join(text.get_text() for text in xray.figure().axes[0].texts)
-    assert "… 34 more rows" in xray.describe()
+    assert "… 24 more rows" in xray.describe()
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
         (lambda: setattr(PipelineXray(toy_pipeline()), "step", 3), "step must be 0, 1 or 2, got 3"),
+        (
+            lambda: figures.attention_map(np.zeros((2, 3)), ["a"], ["b", "c", "d"]),
+            "weights must have shape (1, 3) like the tokens, got (2, 3)",
+        ),
         (lambda: figures.pipeline_steps([], ""), "steps must hold at least one step, got none"),
         (
             lambda: PipelineTrace("toy", "a", (), (LOGITS,), (ANSWER,)),

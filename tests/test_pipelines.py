@@ -87,6 +87,24 @@ def test_bad_texts_get_one_sentence(texts, sentence):
     assert str(caught.value) == sentence
 
 
+def test_zero_shot_takes_labels_of_ones_own():
+    sorter = load_pipeline("zero-shot-classification")
+    sentence = "This is a course about the Transformers library on huggingface"
+    found = sorter(sentence, candidate_labels=["politics", "education", "sports"])
+    assert found["labels"][0] == "education"
+    assert found["scores"][0] > 0.6
+    assert sum(found["scores"]) == pytest.approx(1)
+    trace = record_pipeline(sorter, sentence, candidate_labels=["sports", "education"])
+    assert [table[0] for table in trace.forward] == ["logits, piece 1 of 2", "logits, piece 2 of 2"]
+    assert [row[0] for row in trace.postprocess[0][3]] == ["education", "sports"]
+
+
+@pytest.mark.parametrize("labels", [[], None, "", [""], ["a", 3]])
+def test_bad_labels_get_one_sentence(labels):
+    with pytest.raises(ValueError, match=r"^candidate_labels must hold at least one label that is not empty, got "):
+        load_pipeline("zero-shot-classification")("A text.", candidate_labels=labels)
+
+
 @pytest.mark.parametrize("load", [load_pipeline, path])
 def test_unknown_task(load):
     with pytest.raises(ValueError) as caught:

@@ -162,10 +162,18 @@ def _checked(pipeline_class: type) -> type:
     class Checked(pipeline_class):
         def __call__(self, inputs, *args, **settings):
             check_texts(inputs, self.tokenizer)
+            if self.task == "zero-shot-classification":
+                _check_labels(settings.get("candidate_labels", args[0] if args else None))
             return super().__call__(inputs, *args, **settings)
 
     Checked.__name__ = Checked.__qualname__ = pipeline_class.__name__
     return Checked
+
+
+def _check_labels(labels: object) -> None:
+    given = labels.split(",") if isinstance(labels, str) else labels
+    if not isinstance(given, list) or not given or not all(isinstance(label, str) and label.strip() for label in given):
+        raise ValueError(f"candidate_labels must hold at least one label that is not empty, got {labels!r}")
 
 
 def check_texts(texts: str | list[str], tokenizer: PreTrainedTokenizerBase) -> None:

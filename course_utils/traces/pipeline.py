@@ -91,6 +91,12 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
     return PipelineTrace(pipe.task, shown, read, said, found)
 
 
+def _numbered(tables: tuple[Table, ...], pieces: int) -> tuple[Table, ...]:
+    """Say of each table which of several pieces it belongs to; every piece has equally many tables."""
+    each = len(tables) // pieces
+    return tuple((f"{name}, piece {i // each + 1} of {pieces}", *rest) for i, (name, *rest) in enumerate(tables))
+
+
 def _tokens(pipe: Pipeline, inputs: dict) -> Iterator[Table]:
     """One row a token: the token, and every number that the model reads for it."""
     ids = inputs["input_ids"][0].tolist()

@@ -10,6 +10,8 @@ from course_utils.figures.pipeline import pipeline_steps
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
 from course_utils.widgets.base import CourseWidget, page_module, page_style
 
+MOST_ROWS = 16  # of a table, in words
+
 
 class PipelineXray(CourseWidget):
     """Step through preprocess, forward and postprocess, and read every value with its shape.
@@ -70,9 +72,9 @@ class PipelineXray(CourseWidget):
             lines.append(f"{number} {name}")
             for title, shape, columns, rows in tables:
                 lines.append(f"  {title}, shape {shape}: {', '.join(columns)}")
-                lines += ["    " + "  ".join(map(str, row)) for row in rows[:6]]
-                if len(rows) > 6:
-                    lines.append(f"    … {len(rows) - 6} more rows")
+                lines += ["    " + "  ".join(map(str, row)) for row in rows[:MOST_ROWS]]
+                if len(rows) > MOST_ROWS:
+                    lines.append(f"    … {len(rows) - MOST_ROWS} more rows")
         return "\n".join(lines)
 
     def figure(self) -> CourseFigure:
