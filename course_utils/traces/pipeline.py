@@ -85,6 +85,8 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
     said = tuple(
         table for piece, output in zip(inputs, outputs, strict=True) for table in _outputs(pipe, piece, output)
     )
+    if len(inputs) > 1:
+        read, said = _numbered(read, len(inputs)), _numbered(said, len(inputs))
     answer = pipe.postprocess(outputs if isinstance(pipe, ChunkPipeline) else outputs[0], **choosing)
     shown = text if isinstance(text, str) else " · ".join(text.values())
     found = (*_probabilities(pipe, outputs), *_answers(answer))
