@@ -110,3 +110,10 @@ def test_unknown_task(load):
     with pytest.raises(ValueError) as caught:
         load("dance")
     assert str(caught.value) == f"task must be one of {pipeline_tasks()}, got 'dance'"
+
+
+def test_named_entities_with_right_places():
+    text = "My name is Sylvain and I work at Face in Brooklyn."
+    found = load_pipeline("ner", aggregation_strategy="simple")(text)
+    spans = [(entity["entity_group"], text[entity["start"] : entity["end"]]) for entity in found]
+    assert spans == [("PER", "Sylvain"), ("ORG", "Face"), ("LOC", "Brooklyn")]

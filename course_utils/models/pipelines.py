@@ -22,6 +22,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 # Importing them registers question answering, translation and summarization with transformers.
 from course_utils.models import question_answering, translation  # noqa: F401
+from course_utils.models.hub import HUB_MODELS, fetch_from_hub, profile
 from course_utils.models.loading import load_causal_lm
 from course_utils.models.store import models_folder
 from course_utils.models.task_heads import HEADS, load_head
@@ -48,6 +49,8 @@ def pipeline_tasks() -> list[str]:
     >>> "sentiment-analysis" in pipeline_tasks()
     True
     """
+    if profile() == "hub":
+        return sorted(HUB_MODELS)
     heads = [task for task, head in TASK_HEADS.items() if (HEADS / head / "config.json").is_file()]
     return sorted([*heads, CAUSAL_LM_TASK])
 
@@ -81,7 +84,7 @@ def path(task: str) -> str:
     """Return a folder with the task's model, complete and plain: `transformers.pipeline(task, model=path(task))`.
 
     A head is shipped as a small file beside the encoder. The folder is made from both on first use, in the folder
-    of the models, and takes 90 MB.
+    of the models, and takes 90 MB. In the hub profile it is the model's folder in the hub's cache.
 
     Raises:
         ValueError: The task is not one of `pipeline_tasks()`.
@@ -94,6 +97,8 @@ def path(task: str) -> str:
     'POSITIVE'
     """
     _check_task(task)
+    if profile() == "hub":
+        return str(fetch_from_hub(HUB_MODELS[task]))
     if task == CAUSAL_LM_TASK:
         return load_causal_lm().model.name_or_path
     head = TASK_HEADS[task]
@@ -121,6 +126,9 @@ def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
 @cache
 def _model(task: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     _check_task(task)
+    if profile() == "hub":
+        loaded = pipeline(task, model=path(task), device="cpu")
+        return loaded.model, loaded.tokenizer
     if task == CAUSAL_LM_TASK:
         return load_causal_lm().model, load_causal_lm().tokenizer
     return _head(TASK_HEADS[task])

@@ -42,7 +42,7 @@ class TranslationPipeline(Pipeline):
     def preprocess(self, text: str) -> dict:
         """Turn a text into token ids; models of the T5 family want to be told the task in words."""
         tasks = getattr(self.model.config, "task_specific_params", None) or {}
-        prefix = tasks.get(self.task, {}).get("prefix", "")
+        prefix = (tasks.get(self.task) or tasks.get("translation_en_to_fr", {})).get("prefix", "")
         inputs = self.tokenizer(prefix + text, return_tensors="pt")
         longest = self.tokenizer.model_max_length
         if inputs.input_ids.shape[1] > longest:

@@ -1,0 +1,121 @@
+"""The hub profile against a hub on this machine, through the real client: every model, and everything that can fail."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from course_utils.models.hub import HUB_MODELS, profile
+from tests.loopback_hub import loopback_hub, make_models
+
+TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
+TASKS += ["question-answering", "translation"]
+
+
+@pytest.fixture(scope="module")
+def hub_models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
+    return folder, make_models(folder)
+
+
+def run(code, address, cache):
+    """Run code in a process of its own: the client reads the address of the hub when it is imported."""
+    settings = {"COURSE_MODELS": "hub", "HF_ENDPOINT": address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | settings
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+
+
+FETCH = """
+from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub
+from course_utils.models.store import ModelStoreError
+try:
+    print("fetched", fetch_from_hub({model}))
+except ModelStoreError as error:
+    print("refused", error)
+"""
+SENTIMENT = "HUB_MODELS['sentiment-analysis']"
+
+EVERY_TASK = """
+from course_utils.models.pipelines import load_pipeline, path
+inputs = {
+    "zero-shot-classification": (("this is not bad", ["good", "bad"]), {}),
+    "fill-mask": (("paris is in <mask>",), {}),
+    "question-answering": (({"question": "where?", "context": "i work in brooklyn"},), {}),
+    "text-generation": (("my name is",), {"max_new_tokens": 3}),
+    "translation": (("this is not bad",), {"max_new_tokens": 5}),
+}
+for task in TASKS:
+    texts, settings = inputs.get(task, (("my name is sylvain",), {}))
+    pipe = load_pipeline(task)
+    pipe(*texts, **settings)
+    assert pipe.model.name_or_path == path(task)
+    print(task, type(pipe.model).__name__)
+"""
+
+
+def test_every_task_runs_on_its_model_and_needs_the_hub_once(hub_models, tmp_path):
+    code = EVERY_TASK.replace("TASKS", repr(TASKS))
+    with loopback_hub(*hub_models) as address:
+        first = run(code, address, tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert [line.split()[0] for line in first.stdout.splitlines()] == TASKS
+    assert "BartForSequenceClassification" in first.stdout
+    again = run(code, address, tmp_path)  # the hub is gone
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "model", "words"),
+    [
+        ("429", SENTIMENT, "asked too often; wait some minutes"),
+        ("cut short", SENTIMENT, "a file arrived cut short; run it again"),
+        (None, f"HubModel({SENTIMENT}.repository, 'f' * 40)", "the hub has no revision ffff"),
+        (None, "HubModel('nobody/nothing', 'f' * 40)", "the hub has no such repository"),
+    ],
+)
+def test_faults_get_one_sentence(hub_models, tmp_path, fault, model, words):
+    with loopback_hub(*hub_models, fault) as address:
+        result = run(FETCH.format(model=model), address, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("refused ")
+    assert words in result.stdout
+    assert len(result.stdout.strip().splitlines()) == 1
+
+
+def test_a_file_that_was_cut_short_is_fetched_again(hub_models, tmp_path):
+    with loopback_hub(*hub_models, "cut short") as address:
+        run(FETCH.format(model=SENTIMENT), address, tmp_path)
+    with loopback_hub(*hub_models) as address:
+        assert run(FETCH.format(model=SENTIMENT), address, tmp_path).stdout.startswith("fetched ")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://hub.invalid"])
+def test_a_hub_that_is_down_is_noticed_at_once(tmp_path, address):
+    code = (
+        "import time; start = time.monotonic()\n" + FETCH.format(model=SENTIMENT) + "\nprint(time.monotonic() - start)"
+    )
+    sentence, seconds = run(code, address, tmp_path).stdout.splitlines()
+    assert sentence.startswith(f"refused The hub at {address} does not answer; connect to a network, or set ")
+    imports = 8  # of the client, on a busy machine
+    assert float(seconds) < 3 + imports
+
+
+def test_unknown_profile(monkeypatch):
+    monkeypatch.setenv("COURSE_MODELS", "cloud")
+    with pytest.raises(ValueError, match=r"^COURSE_MODELS must be one of \('embedded', 'hub'\), got 'cloud'$"):
+        profile()
+
+
+def test_revisions_are_whole_commits():
+    for model in HUB_MODELS.values():
+        assert len(model.revision) == 40
+        assert set(model.revision) <= set("0123456789abcdef")
+
+
+def test_the_course_uses_its_own_models_unless_told(monkeypatch):
+    monkeypatch.delenv("COURSE_MODELS", raising=False)
+    started = time.monotonic()
+    assert profile() == "embedded"
+    assert time.monotonic() - started < 1
