@@ -7,7 +7,7 @@ import pytest
 from transformers import pipeline
 
 from course_utils.models.pipelines import load_pipeline, path, pipeline_tasks
-from course_utils.traces import PipelineTrace, record_pipeline
+from course_utils.traces import PipelineTrace, record_cross_attention, record_pipeline
 
 TEXT = "This course is not bad at all."
 
@@ -117,3 +117,16 @@ def test_named_entities_with_right_places():
     found = load_pipeline("ner", aggregation_strategy="simple")(text)
     spans = [(entity["entity_group"], text[entity["start"] : entity["end"]]) for entity in found]
     assert spans == [("PER", "Sylvain"), ("ORG", "Face"), ("LOC", "Brooklyn")]
+
+
+def test_translation_looks_at_the_word_it_translates():
+    """Adjectives change sides between English and French; the last layer of cross-attention crosses with them."""
+    translator = load_pipeline("translation")
+    source = translator.tokenizer("I have a red car.", return_tensors="pt").input_ids
+    target = translator.model.generate(source, do_sample=False)
+    words = [tuple(translator.tokenizer.decode([token]).strip() for token in ids[0]) for ids in (source, target)]
+    assert translator.tokenizer.decode(target[0], skip_special_tokens=True).strip() == "J'ai une voiture rouge."
+    trace = record_cross_attention("t", translator.model, source, target[:, :-1], words[0], words[1][:-1])
+    places = trace.weights[-1].mean(0).argmax(-1)
+    looks_at = {word: words[0][place] for word, place in zip(words[1][1:], places, strict=True)}
+    assert (looks_at["voiture"], looks_at["rouge"]) == ("car", "red")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForSeq2SeqLM
 
 from course_utils.models import load_encoder, load_head
 from course_utils.models.lora import LoraLinear, attach_lora, merge_lora
 from course_utils.models.task_heads import new_head, save_head
+from training import translation
 from training.loop import batches, set_learning_rate, train
 from training.ner import BIT, LABELS, Ner
 from training.qa import Qa
@@ -198,3 +200,47 @@ def test_missing_data_is_said_in_one_sentence(tmp_path):
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].endswith("laid out as training/README.md says")
     assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def pairs(tmp_path, monkeypatch):
+    rows = [{"en": f"I see {n} cats.", "fr": f"Je vois {n}\u202fchats."} for n in range(60)]
+    write_rows(tmp_path / "data", "tatoeba_en_fr/pairs", [*rows, {"en": "I see 1 cats.", "fr": "J'en vois 1."}])
+    monkeypatch.setattr(translation, "HELD_OUT", 5)
+    monkeypatch.setattr(translation, "VOCABULARY", 300)
+    return tmp_path / "data"
+
+
+def test_no_sentence_is_in_two_parts(pairs):
+    parts = translation.split(pairs)
+    assert [len(parts[name]) for name in ("train", "dev", "test")] == [50, 5, 5]
+    assert len(set().union(*parts.values())) == 60
+    everything = parts["train"] | parts["dev"] | parts["test"]
+    assert everything["I see 1 cats."] == ["Je vois 1 chats.", "J'en vois 1."]
+
+
+def test_translation_goes_on_after_a_kill_as_if_nothing_had_been(pairs, tmp_path, monkeypatch):
+    whole = translation.train(pairs, tmp_path / "whole", steps=8, batch_tokens=200, device="cpu")
+    calls, loss_of = [], translation.loss_of
+
+    def killed(*arguments, **settings):
+        calls.append(1)
+        if len(calls) > 5:
+            raise Killed
+        return loss_of(*arguments, **settings)
+
+    monkeypatch.setattr(translation, "loss_of", killed)
+    with pytest.raises(Killed):
+        translation.train(pairs, tmp_path / "cut", steps=8, batch_tokens=200, device="cpu")
+    monkeypatch.setattr(translation, "loss_of", loss_of)
+    resumed = translation.train(pairs, tmp_path / "cut", steps=8, batch_tokens=200, device="cpu")
+    assert resumed["losses"] == whole["losses"]
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_a_translator_is_half_the_size_and_loads_in_full_precision(pairs, tmp_path):
+    translation.train(pairs, tmp_path / "out", steps=2, batch_tokens=400, device="cpu")
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
+    assert model.dtype == torch.float32
+    assert (tmp_path / "out" / "model.safetensors").stat().st_size < 2.1 * model.num_parameters()
