@@ -130,3 +130,11 @@ def test_translation_looks_at_the_word_it_translates():
     places = trace.weights[-1].mean(0).argmax(-1)
     looks_at = {word: words[0][place] for word, place in zip(words[1][1:], places, strict=True)}
     assert (looks_at["voiture"], looks_at["rouge"]) == ("car", "red")
+
+
+def test_question_answering():
+    asked = {"question": "where do i work?", "context": "my name is sylvain and i work at hugging face in brooklyn"}
+    answers = load_pipeline("question-answering")(**asked, top_k=3)
+    assert any("hugging face" in answer["answer"] for answer in answers[:1])
+    for answer in answers:
+        assert asked["context"][answer["start"] : answer["end"]] == answer["answer"]
