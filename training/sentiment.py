@@ -1,16 +1,13 @@
 """Sentiment: is a text positive or negative?"""
 
-import math
 import random
 
-import torch
 from transformers import PreTrainedModel
 
 from training.data import Overlap
 from training.task import Recipe, Row, Task
 
-SURE = 0.98  # nobody is surer than that of a label that one person gave
-STEEPNESS = 1.6  # turns a mean rating from −4 to +4 into a probability: ±0.5 becomes 69 %, ±2 becomes 96 %
+CLEAR = 0.8  # of a mean rating from −4 to +4: below it people did not agree, or the text says nothing
 
 
 class Sentiment(Task):
@@ -29,26 +26,16 @@ class Sentiment(Task):
     )
 
     def train_rows(self) -> list[Row]:
-        """Return SST-2, the rated snippets, and the shorter of the reviews with their twins.
-
-        A row's label is the probability of "positive": a snippet that people found neutral gets about a half.
-        """
+        """Return SST-2, the clear ones of the rated snippets, and the shorter of the reviews with their twins."""
         unseen = Overlap(row["text"] for row in self.read("sst2/test"))
-        pairs = [(row["text"], SURE if row["label"] else 1 - SURE) for row in self.read("sst2/train")]
+        pairs = [(row["text"], row["label"]) for row in self.read("sst2/train")]
         for part in ("amazonReviewSnippets", "movieReviewSnippets", "nytEditorialSnippets", "tweets"):
-            rated = [(row["text"], 1 / (1 + math.exp(-STEEPNESS * row["score"]))) for row in self.read(f"vader/{part}")]
+            clear = [row for row in self.read(f"vader/{part}") if abs(row["score"]) >= CLEAR]
             # The film snippets and SST-2 come from the same site.
-            pairs += [pair for pair in rated if pair[0] not in unseen] * (2 if part == "movieReviewSnippets" else 1)
-        for row in self.read("cad_sentiment/train"):
-            if len(row["text"].split()) <= 120:
-                pairs.append((row["text"].replace("<br />", " "), SURE if row["label"] else 1 - SURE))
+            pairs += [(row["text"], int(row["score"] > 0)) for row in clear if row["text"] not in unseen]
+        reviews = [(row["text"].replace("<br />", " "), row["label"]) for row in self.read("cad_sentiment/train")]
+        pairs += [pair for pair in reviews if len(pair[0].split()) <= 120]
         return self._rows(pairs)
-
-    def loss(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the cross-entropy with the probabilities, as a mean."""
-        positive = batch.pop("labels")
-        wanted = torch.stack([1 - positive, positive], -1)
-        return torch.nn.functional.cross_entropy(model(**batch).logits.float(), wanted)
 
     def evaluate(self, model: PreTrainedModel, quick: bool = False) -> dict[str, float]:
         """Accuracy on SST-2 and on the rewritten reviews."""
@@ -63,6 +50,6 @@ class Sentiment(Task):
             scores[f"{name.replace('/', ' ')} accuracy"] = sum(right) / len(right)
         return scores
 
-    def _rows(self, pairs: list[tuple[str, float]], longest: int = 160) -> list[Row]:
+    def _rows(self, pairs: list[tuple[str, int]], longest: int = 160) -> list[Row]:
         encoded = self.encode([text for text, _ in pairs], longest=longest)
         return [row | {"labels": label} for row, (_, label) in zip(encoded, pairs, strict=True)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.models.loading import load_encoder
@@ -86,5 +86,5 @@ def save_head(model: PreTrainedModel, settings: dict, folder: Path) -> None:
         if value.requires_grad
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "head.safetensors").write_bytes(save(weights))
+    save_file(weights, folder / "head.safetensors")
     (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
