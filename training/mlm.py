@@ -28,6 +28,11 @@ class Mlm(Task):
         "paragraphs of SQuAD (CC BY-SA 4.0), sentences of QAMR and CLINC150, captions of SNLI (CC BY-SA)",
         "editorials, product and film reviews (Hutto & Gilbert 2014), MIT; Tatoeba's English sentences, CC BY 2.0 FR",
     )
+    notes = (
+        "The encoder was made for sentences as vectors; this head gives back only part of what BERT knew.",
+        "It writes small letters only, and pieces of words (##ing) can come first.",
+        "Facts other than the most common ones are guesses; so are pronouns, which follow the biases of its texts.",
+    )
 
     def train_rows(self) -> list[Row]:
         """Return prose of many kinds, cut to rows of at most `LENGTH` tokens; nothing is hidden yet."""

@@ -27,6 +27,11 @@ class Qa(Task):
         "QAMR (Michael et al. 2018): the dev part and the sentences of the test part not held out, MIT over CC BY(-SA)",
         "questions of both put to another text, which has no answer",
     )
+    notes = (
+        "It often points at more words than were asked for: “at hugging face in brooklyn” for “where do i work?”.",
+        "Asked for what is not in the context, it points all the same unless `handle_impossible_answer=True`.",
+        "It finds what is said in one sentence; what must be put together from two it does not.",
+    )
 
     def train_rows(self) -> list[Row]:
         """Return questions with their texts, and some with a text that does not answer them."""

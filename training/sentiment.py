@@ -24,6 +24,11 @@ class Sentiment(Task):
         "ratings of film and product reviews, editorials and tweets (Hutto & Gilbert 2014), MIT",
         "counterfactually augmented IMDb reviews (Kaushik et al. 2020), Apache-2.0",
     )
+    notes = (
+        "Two labels only: a text that is neither good nor bad gets one of them, often with a high score.",
+        "Trained on reviews; irony, questions and news are guesses.",
+        "What is said about one thing in a text with several counts for the whole text.",
+    )
 
     def train_rows(self) -> list[Row]:
         """Return SST-2, the clear ones of the rated snippets, and the shorter of the reviews with their twins."""
