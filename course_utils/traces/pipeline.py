@@ -130,7 +130,7 @@ def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
         elif shape == (1, len(tokens), len(labels)):
             rows = [(token, *_rounded(numbers)) for token, numbers in zip(tokens, value[0], strict=True)]
             yield name, shape, ("token", *labels), tuple(rows[:MOST_ROWS])
-        elif value.ndim == 3:  # one logit for every token of the vocabulary, at every place
+        elif shape == (1, len(tokens), pipe.model.config.vocab_size) and pipe.tokenizer.mask_token in tokens:
             yield _at_the_mask(pipe, inputs, name, value)
     for name in ("generated_sequence", "output_ids"):
         if name in outputs:

@@ -166,8 +166,6 @@ from transformers import Pipeline
 
 
 class ShortAnswerPipeline(Pipeline):
-    """Point at the answer to a question in a short context."""
-
     def _sanitize_parameters(self, **settings):
         return {}, {}, {}
 
