@@ -43,10 +43,8 @@ function tableOf([title, shape, columns, rows]) {
   return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
-let made = 0;
-
 function render({ model, el }) {
-  const group = `xray-${++made}`;
+  const group = `xray-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
   let drawnTimes = 0;
   const box = element("input", { type: "text", "aria-label": "text for the pipeline", value: model.get("text") });
   const button = element("button", { type: "button" }, "Run");

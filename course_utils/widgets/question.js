@@ -5,10 +5,8 @@ export function isLocked(once, attempt) {
   return once && attempt > 0;
 }
 
-let made = 0;
-
 function render({ model, el }) {
-  const group = `question-${++made}`;
+  const group = `question-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
   let drawnTimes = 0;
   const boxes = model.get("options").map((option, i) => {
     const id = `${group}-${i}`;

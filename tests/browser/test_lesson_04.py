@@ -1,0 +1,40 @@
+"""Lesson 04 in JupyterLab: everything runs, and widgets of one kind do not disturb each other."""
+
+import pytest
+
+from tests.browser.conftest import guarded_page
+from tests.browser.test_lesson_00 import choose_from_menu
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
+    page.goto(f"{lab_server['address']}/lab/tree/notebooks/04_the_pipeline_tasks.ipynb")
+    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=60_000)
+    choose_from_menu(page, "Run", "Run All Cells")
+    page.wait_for_function("() => document.querySelectorAll('.course-widget.question').length === 7", timeout=90_000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=60_000)
+    return page
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_radio_buttons_belong_to_their_widget(page):
+    groups = page.evaluate(
+        "() => [...document.querySelectorAll('.course-widget')]"
+        ".map((widget) => [...new Set([...widget.querySelectorAll('input[type=radio]')].map((box) => box.name))])"
+        ".filter((names) => names.length)"
+    )
+    assert all(len(names) == 1 for names in groups)
+    assert len({names[0] for names in groups}) == len(groups) == 9
+    assert page.locator(".xray input[type=radio]:checked").count() == 2
+
+
+def test_nobody_was_asked_outside(outside_requests):
+    assert outside_requests == []
