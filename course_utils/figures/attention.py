@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from course_utils.figures.base import CourseFigure, drawable
+from course_utils.figures.base import CourseFigure, drawable, spoken
 
 
 def attention_map(
@@ -40,7 +40,7 @@ def attention_map(
         value = weights[row, column]
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
     looks = "; ".join(
-        f"{token} looks most at {key_tokens[column]} ({weights[row, column]:.2f})"
+        f"{spoken(token)} looks most at {spoken(key_tokens[column])} ({weights[row, column]:.2f})"
         for row, (token, column) in enumerate(zip(query_tokens, best, strict=True))
     )
     figure.alt = f"A map of attention, {shape[0]} rows, {shape[1]} columns. {looks}."

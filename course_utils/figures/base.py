@@ -83,3 +83,14 @@ def drawable(text: str) -> str:
     safe = "".join(character if ord(character) in known else f"<U+{ord(character):04X}>" for character in text)
     # matplotlib reads text between two dollar signs as mathematics.
     return safe.replace("$", r"\$")
+
+
+def spoken(token: str) -> str:
+    """Write a token for an alt text: no angle brackets, which a screen reader spells out or a page takes for a tag.
+
+    Lesson: every lesson.
+
+    >>> spoken("<eos>")
+    'eos'
+    """
+    return token.removeprefix("<").removesuffix(">").replace("<", "less-than") or "an empty token"

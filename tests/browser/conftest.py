@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -12,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 from course_utils.cli import QUIET_LAB, ROOT
 
+ARTIFACTS = ROOT / "test-artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -46,7 +48,7 @@ def lab_server(tmp_path_factory):
         address = f"http://127.0.0.1:{port}"
         try:
             _wait_for(f"{address}/api/status", server, folder / "lab.log")
-            yield {"address": address, "home": Path(settings["COURSE_HOME"])}
+            yield {"address": address, "home": Path(settings["COURSE_HOME"]), "log": folder / "lab.log"}
         finally:
             server.terminate()
             server.wait(30)
@@ -84,3 +86,95 @@ def guarded_page(browser, outside_requests, **options):
 
     context.route("**/*", guard)
     return context.new_page()
+
+
+def choose_from_menu(page, menu, *items):
+    """Open `menu` of the menu bar and click through `items`."""
+    page.click(f".lm-MenuBar-itemLabel:text-is('{menu}')")
+    for item in items[:-1]:
+        page.hover(f".lm-Menu-itemLabel:text-is('{item}')")
+    page.click(f".lm-Menu-itemLabel:text-is('{items[-1]}')")
+
+
+# Cells, the kernel's state and the first outputs: what a person would look at when a lesson does not run.
+NOTEBOOK_STATE = """
+() => ({
+  kernel: document.querySelector("#jp-bottom-panel")?.textContent,
+  prompts: [...document.querySelectorAll(".jp-InputPrompt")].map((prompt) => prompt.textContent),
+  dialog: document.querySelector(".jp-Dialog")?.textContent,
+  errors: [...document.querySelectorAll("[data-mime-type='application/vnd.jupyter.error']")].map((e) => e.textContent),
+})
+"""
+STARTED = (
+    "() => [...document.querySelectorAll('.jp-InputPrompt')].some((prompt) => /\\[.+\\]/.test(prompt.textContent))"
+)
+
+
+def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=1000):
+    """Open `lesson`, run every cell, and wait until the JavaScript condition `drawn` holds and the kernel is idle."""
+    page = guarded_page(browser, outside_requests, viewport={"width": width, "height": 900})
+    page.goto(f"{lab_server['address']}/lab/tree/notebooks/{lesson}.ipynb")
+    try:
+        # The indicator says idle before there is a kernel; the status bar does not.
+        page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=120_000)
+        choose_from_menu(page, "Run", "Run All Cells")
+        try:
+            page.wait_for_function(STARTED, timeout=15_000)
+        except TimeoutError:
+            # A busy machine can bring the notebook forward after the menu was clicked; a person would click again.
+            choose_from_menu(page, "Run", "Run All Cells")
+            page.wait_for_function(STARTED, timeout=60_000)
+        page.wait_for_function(f"() => {drawn}", timeout=240_000)
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=120_000)
+    except TimeoutError as problem:
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / f"{lesson}-did-not-run.png")
+        pytest.fail(
+            f"{lesson} did not run: {problem}\n{page.evaluate(NOTEBOOK_STATE)}\n{lab_server['log'].read_text()[-3000:]}"
+        )
+    return page
+
+
+# From the key going down to the frame that shows the answer: the widget counts its drawings in `data-drawn`;
+# a message posted inside an animation frame arrives after the frame was painted.
+STOPWATCH = """
+(selector) => {
+  const root = document.querySelector(selector);
+  window.keyToPaint = [];
+  let pressed = null;
+  document.addEventListener("keydown", () => { pressed = performance.now(); }, true);
+  window.stopwatch?.disconnect();
+  window.stopwatch = new MutationObserver(() => {
+    if (pressed === null) return;
+    const start = pressed;
+    pressed = null;
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => window.keyToPaint.push(performance.now() - start);
+      port2.postMessage(null);
+    });
+  });
+  window.stopwatch.observe(root, { attributes: true, attributeFilter: ["data-drawn"] });
+}
+"""
+
+
+def key_to_paint(page, root, keys):
+    """Press `keys` in the focused control of the widget `root`; return milliseconds from key to paint.
+
+    The widget must draw once for every key. Returns p50, p95 and the number of presses.
+    """
+    page.evaluate(STOPWATCH, root)
+    for number, key in enumerate(keys):
+        page.keyboard.press(key)
+        page.wait_for_function(f"() => window.keyToPaint.length > {number}", timeout=5_000)
+    times = page.evaluate("() => window.keyToPaint")[: len(keys)]
+    p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    print(f"{root}: key to paint over {len(keys)} presses: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+    return {"p50": round(p50), "p95": round(p95), "presses": len(keys)}
+
+
+@pytest.fixture(scope="session")
+def artifacts():
+    ARTIFACTS.mkdir(exist_ok=True)
+    return ARTIFACTS

@@ -2,22 +2,18 @@
 
 import pytest
 
-from tests.browser.conftest import guarded_page
-from tests.browser.test_lesson_00 import artifacts, choose_from_menu  # noqa: F401
+from tests.browser.conftest import open_and_run
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
-    page.goto(f"{lab_server['address']}/lab/tree/notebooks/03_the_pipeline_opened.ipynb")
-    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=60_000)
-    choose_from_menu(page, "Run", "Run All Cells")
-    page.wait_for_selector(".xray[data-drawn]", state="attached", timeout=90_000)
-    page.wait_for_function("() => document.querySelectorAll('.course-widget.question').length === 7", timeout=90_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=60_000)
-    return page
+    drawn = (
+        "document.querySelector('.xray[data-drawn]')"
+        " && document.querySelectorAll('.course-widget.question').length === 7"
+    )
+    return open_and_run(browser, lab_server, outside_requests, "03_the_pipeline_opened", drawn)
 
 
 def test_every_cell_ran_without_an_error(page):
@@ -26,7 +22,7 @@ def test_every_cell_ran_without_an_error(page):
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
-def test_steps_by_keyboard(page, artifacts):  # noqa: F811
+def test_steps_by_keyboard(page, artifacts):
     xray = page.locator(".xray")
     xray.scroll_into_view_if_needed()
     xray.locator("input[type=radio]").first.focus()

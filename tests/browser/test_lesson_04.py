@@ -2,21 +2,15 @@
 
 import pytest
 
-from tests.browser.conftest import guarded_page
-from tests.browser.test_lesson_00 import choose_from_menu
+from tests.browser.conftest import open_and_run
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
-    page.goto(f"{lab_server['address']}/lab/tree/notebooks/04_the_pipeline_tasks.ipynb")
-    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=60_000)
-    choose_from_menu(page, "Run", "Run All Cells")
-    page.wait_for_function("() => document.querySelectorAll('.course-widget.question').length === 7", timeout=90_000)
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached", timeout=60_000)
-    return page
+    drawn = "document.querySelectorAll('.course-widget.question').length === 7"
+    return open_and_run(browser, lab_server, outside_requests, "04_the_pipeline_tasks", drawn)
 
 
 def test_every_cell_ran_without_an_error(page):
