@@ -60,14 +60,9 @@ class QuestionAnsweringPipeline(ChunkPipeline):
         question = self.tokenizer(pair["question"], add_special_tokens=False).encodings[0]
         if len(question) > longest // 2:
             raise ValueError(f"question must have at most {longest // 2} tokens, got {len(question)}")
-        windows = self.tokenizer(
-            pair["question"],
-            pair["context"],
-            truncation="only_second",
-            max_length=longest,
-            stride=min(doc_stride, (longest - len(question)) // 4),
-            return_overflowing_tokens=True,
-        ).encodings
+        cut = {"truncation": "only_second", "return_overflowing_tokens": True, "max_length": longest}
+        stride = min(doc_stride, (longest - len(question)) // 4)
+        windows = self.tokenizer(pair["question"], pair["context"], stride=stride, **cut).encodings
         sources = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
         for window in windows:
             names = [name for name in sources if name in self.tokenizer.model_input_names]
@@ -146,9 +141,8 @@ def _best_spans(start: torch.Tensor, end: torch.Tensor, top_k: int, longest: int
 
 def _characters(window: Encoding, first: int, last: int) -> tuple[int, int]:
     """Return where in the context the whole words from token `first` to token `last` are."""
-    return window.word_to_chars(window.token_to_word(first), 1)[0], window.word_to_chars(window.token_to_word(last), 1)[
-        1
-    ]
+    words = window.token_to_word(first), window.token_to_word(last)
+    return window.word_to_chars(words[0], 1)[0], window.word_to_chars(words[1], 1)[1]
 
 
 restore_task("question-answering", QuestionAnsweringPipeline, AutoModelForQuestionAnswering)
