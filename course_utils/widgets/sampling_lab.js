@@ -1,9 +1,9 @@
 // Pure functions first (tests import them), then the page.
 
 const OFF = { top_k: null, top_p: 1, min_p: 0 };
-const TOP_K_STEPS = [1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
+const ROWS = 12;
 
-/** Sort once: no filter changes the ranking, so every stage keeps the first `kept` of these. */
+/** Sort once: no filter of the library changes the ranking, so every stage keeps the first `kept` of these. */
 export function rank(logits) {
   const ids = Uint32Array.from(logits, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
@@ -43,7 +43,7 @@ export function keep(name, value, sorted, stage) {
 export function stagesOf(sorted, settings) {
   const stages = [{ name: "start", kept: sorted.length, temperature: 1, ...softmax(sorted, sorted.length, 1) }];
   for (const name of settings.order) {
-    const before = stages[stages.length - 1], value = settings[name];
+    const before = stages.at(-1), value = settings[name];
     const temperature = name === "temperature" && value > 0 ? before.temperature * value : before.temperature;
     const kept = keep(name, value, sorted, before);
     const same = kept === before.kept && temperature === before.temperature;
@@ -84,10 +84,10 @@ export function problem(name, value) {
   return ok ? "" : `${name} must be ${allowed}, got ${value}`;
 }
 
-/** "50", "off". */
-export function setting({ name, value }) {
+/** "50", "off", "0.9 · yours". */
+export function setting({ name, value, own }) {
   if (name === "start") return "";
-  return value === OFF[name] ? "off" : String(+value.toPrecision(4));
+  return (value === OFF[name] ? "off" : +value.toPrecision(4)) + (own ? " · yours" : "");
 }
 
 /** "top_k 50", "min_p off". */
@@ -95,8 +95,11 @@ export const title = (stage) => `${stage.name} ${setting(stage)}`.trim();
 
 /** The filter that removed the token at `position` of the ranking, if one did. */
 export function removedBy(stages, position) {
-  return stages.find((stage) => stage.kept <= position)?.name;
+  return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
+
+/** Where the learner's own function differs from the reference. */
+const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
@@ -108,28 +111,25 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
     text(left - 8, y, `${r + 1}. ${labels[r].slice(0, 14)}`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
   stages.forEach((stage, s) => {
-    const x = left + s * column, room = column - 58, last = s === stages.length - 1;
-    const shares = last && draws ? [...Array(end - first).keys()].map((i) => (counts.get(first + i) ?? 0) / draws) : [];
-    let most = Math.max(1e-12, ...shares);
-    for (let r = first; r < end; r++) most = Math.max(most, stage.p[r] ?? 0);
+    const x = left + s * column, room = column - 58;
+    const share = (r) => (stage === stages.at(-1) && draws ? (counts.get(r) ?? 0) / draws : 0);
+    let most = 1e-12;
+    for (let r = first; r < end; r++) most = Math.max(most, stage.p[r] ?? 0, share(r));
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
     text(x, 44, `${thousands(stage.kept)} kept`, 'class="small"');
     text(x, 58, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
     for (let r = first; r < end; r++) {
-      const y = top + (r - first) * rowHeight, p = stage.p[r];
+      const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(r) / most) * room;
       if (p !== undefined) {
-        const long = (p / most) * room;
+        const long = (p / most) * room, digits = p >= 0.0005 ? p.toFixed(3) : p.toExponential(0);
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
-        text(x + Math.max(long + 4, shares[r - first] > 0 ? (shares[r - first] / most) * room + 9 : 0), y + 15, p >= 0.0005 ? p.toFixed(3) : p.toExponential(0), 'class="small"');
+        text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits + mark(stage, r), 'class="small"');
       } else if (stages[s - 1].p[r] !== undefined) {
         parts.push(`<path d="M${x} ${y + 11}H${x + column - 10}" class="strike"/>`);
-        text(x + 12, y + 15, `✗ ${stage.name}`, 'class="killer"');
+        text(x + 12, y + 15, `✗ ${stage.name}${mark(stage, r)}`, 'class="killer"');
       }
-      if (shares[r - first] > 0) {
-        const centre = x + (shares[r - first] / most) * room;
-        parts.push(`<path d="M${centre} ${y + 5}l5 6l-5 6l-5 -6z" class="drawn"/>`);
-      }
+      if (drawn) parts.push(`<path d="M${x + drawn} ${y + 5}l5 6l-5 6l-5 -6z" class="drawn"/>`);
     }
   });
   return `<svg viewBox="0 0 ${width} ${top + rows * rowHeight}" width="${width}">${parts.join("")}</svg>`;
@@ -137,15 +137,15 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
 
 /** The picture in one line, for people who listen. */
 export function summary(stages, labels) {
-  const last = stages[stages.length - 1];
+  const last = stages.at(-1), best = last.best ?? 0;
   return `${thousands(last.kept)} of ${thousands(labels.length)} tokens kept, entropy ${last.entropy.toFixed(2)} bits; ` +
-    `most likely ${labels[0]} with ${(last.p[0] * 100).toFixed(1)} %.`;
+    `most likely ${labels[best]} with ${(last.p[best] * 100).toFixed(1)} %.`;
 }
 
 const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 async function unzip(view) {
-  const stream = new Blob([bytesOf(view, Uint8Array)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("gzip"));
   return (await new Response(stream).text()).split("\n");
 }
 
@@ -153,11 +153,11 @@ async function render({ model, el }) {
   const { ids, sorted } = rank(bytesOf(model.get("_logits"), Float32Array));
   const byId = await unzip(model.get("_labels"));
   const labels = Array.from(ids, (id) => byId[id]);
-  const ROWS = 12;
-  let first = 0, drawnTimes = 0;
+  let answer, stages, drawnTimes = 0;
 
   const canvas = element("div", { role: "img", class: "picture" });
   const status = element("div", { class: "status", "aria-live": "polite" });
+  const said = element("div", { "aria-live": "polite" });
   const table = element("tbody");
   const controls = element("div", { class: "controls" });
   const refresh = []; // model -> controls
@@ -167,27 +167,32 @@ async function render({ model, el }) {
     model.save_changes(); // ipywidgets queues these, and drops echoes of older values
   };
 
-  /** A slider and a box; `scale` maps slider positions to values. */
-  function control(name, slider, scale) {
+  /** A box for an exact value, and a place for what is wrong with it. */
+  function typed(name) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });
-    const range = element("input", { type: "range", ...slider, "aria-label": name });
     let shown; // a repaint must not wipe what is being typed
-    const show = () => {
-      const value = model.get(name);
-      if (value === shown) return;
-      shown = value;
-      range.value = scale.position(value);
-      range.setAttribute("aria-valuetext", value === OFF[name] ? "off" : value);
-      box.value = value === OFF[name] ? "off" : +value.toPrecision(6);
+    refresh.push(() => {
+      if (shown === (shown = model.get(name))) return;
+      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(6);
       wrong.textContent = "";
-    };
-    range.addEventListener("input", () => set(name, scale.value(+range.value)));
+    });
     whenTyped(box, () => {
-      const typed = box.value.trim(), value = typed === "off" || typed === "" ? (OFF[name] ?? null) : Number(typed);
-      const sentence = problem(name, Number.isNaN(value) ? typed : value);
-      if (sentence === "") set(name, value);
-      wrong.textContent = sentence;
+      const text = box.value.trim() || "off", value = text === "off" && name in OFF ? OFF[name] : Number(text);
+      wrong.textContent = problem(name, Number.isNaN(value) ? text : value);
+      if (!wrong.textContent) set(name, value);
+    });
+    return [box, wrong];
+  }
+
+  /** A slider and a box; `scale` maps slider positions to values. */
+  function control(name, slider, scale) {
+    const [box, wrong] = typed(name);
+    const range = element("input", { type: "range", ...slider, "aria-label": name });
+    range.addEventListener("input", () => set(name, scale.value(+range.value)));
+    refresh.push(() => {
+      range.value = scale.position(model.get(name));
+      range.setAttribute("aria-valuetext", box.value);
     });
     const move = element("button", { type: "button", "aria-label": `apply ${name} one step earlier` }, "◀");
     move.addEventListener("click", () => {
@@ -196,19 +201,19 @@ async function render({ model, el }) {
       set("order", order);
       move.focus();
     });
-    refresh.push(show);
     return element("div", { class: "control", "data-filter": name }, element("label", {}, name), range, box, move, wrong);
   }
 
-  const linear = { position: (value) => value, value: (position) => +position.toFixed(2) };
-  const steps = TOP_K_STEPS.filter((k) => k < labels.length);
+  const linear = { position: Number, value: Number };
+  const powers = [1, 10, 100, 1000, 1e4].flatMap((n) => [1, 2, 3, 5, 8].map((k) => k * n));
+  const steps = [...powers.filter((k) => k < labels.length), null];
   const ladder = {
-    position: (value) => (value === null ? steps.length : steps.findIndex((k) => k >= value) + 1 || steps.length) - (value === null ? 0 : 1),
-    value: (position) => steps[position] ?? null,
+    position: (value) => steps.findIndex((k) => k === null || (value !== null && k >= value)),
+    value: (position) => steps[position],
   };
   const made = {
     temperature: control("temperature", { min: 0, max: 2, step: 0.05 }, linear),
-    top_k: control("top_k", { min: 0, max: steps.length, step: 1 }, ladder),
+    top_k: control("top_k", { min: 0, max: steps.length - 1, step: 1 }, ladder),
     top_p: control("top_p", { min: 0.01, max: 1, step: 0.01 }, linear),
     min_p: control("min_p", { min: 0, max: 0.5, step: 0.01 }, linear),
   };
@@ -217,44 +222,43 @@ async function render({ model, el }) {
     if (order.some((name, i) => controls.children[i] !== made[name])) controls.replaceChildren(...order.map((name) => made[name]));
   });
 
-  const seedWrong = element("span", { class: "problem", role: "alert" });
-  const seed = element("input", { type: "text", inputmode: "numeric", size: 5, "aria-label": "seed of the draws" });
-  whenTyped(seed, () => {
-    const sentence = problem("seed", seed.value.trim() === "" ? seed.value : Number(seed.value));
-    if (sentence === "") set("seed", Number(seed.value));
-    seedWrong.textContent = sentence;
-  });
-  refresh.push(() => (seed.value = model.get("seed")));
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
-  const go = (label, where) => button(label, () => ((first = where()), paint()));
-  const lastKept = () => stagesOf(sorted, settings()).at(-1).kept;
-  const bound = (rank) => Math.max(0, Math.min(rank, labels.length - ROWS));
+  // A page of tokens, but never past the end.
+  const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
   const buttons = element("div", { class: "row" }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
-    draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), element("label", {}, "seed ", seed), seedWrong,
-    go("Top tokens", () => 0), go("Earlier", () => bound(first - ROWS)), go("Later", () => bound(first + ROWS)),
-    go("Where it cuts", () => bound(lastKept() - ROWS / 2)));
+    draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),
+    go("Top tokens", () => 0), go("Earlier", (first) => first - ROWS), go("Later", (first) => first + ROWS),
+    go("Where it cuts", () => stages.at(-1).kept - ROWS / 2));
 
-  const settings = () => Object.fromEntries(["temperature", "top_k", "top_p", "min_p", "order"].map((n) => [n, model.get(n)]));
+  // With a function of the learner's own, the kernel runs the filters and answers with what is to be seen.
+  function changed() {
+    refresh.forEach((show) => show());
+    if (answer && answer === model.get("_answer")) status.textContent = "Running your function …";
+    else answer = model.get("_answer"), paint();
+  }
 
   function paint() {
-    refresh.forEach((show) => show());
-    const stages = stagesOf(sorted, settings()), draws = model.get("draws");
-    const counts = draws ? drawCounts(ids, stages.at(-1), bytesOf(model.get("_uniforms"), Float64Array), draws) : new Map();
+    const draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
+    for (const name in made) settings[name] = model.get(name);
+    stages = answer?.stages ?? stagesOf(sorted, settings);
+    const counts = answer ? new Map(answer.counts)
+      : draws ? drawCounts(ids, stages.at(-1), bytesOf(model.get("_uniforms"), Float64Array), draws) : new Map();
+    said.replaceChildren(...(answer?.said ?? []).map((line) => element("div", { class: /^[≠✗]/.test(line) && "problem" }, line)));
     const width = Math.max(640, Math.min(root.clientWidth - 16, 1000));
     canvas.innerHTML = picture(stages, labels, first, ROWS, width, counts, draws);
     const words = summary(stages, labels);
     canvas.setAttribute("aria-label", `Sampling lab. ${words}`);
     const best = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n]) => `${labels[r]} ${n}`);
     status.textContent = words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
-    if (details.open) fillTable(stages, counts);
+    if (details.open) fillTable(first, counts);
     root.setAttribute("data-drawn", ++drawnTimes);
   }
 
-  function fillTable(stages, counts) {
+  function fillTable(first, counts) {
     const rows = [["rank", "token", ...stages.map(title), "drawn"]];
     for (let r = first; r < Math.min(first + ROWS, labels.length); r++) {
-      const cells = stages.map((s, i) => (s.p[r] !== undefined ? s.p[r].toPrecision(3) : stages[i - 1].p[r] !== undefined ? "removed here" : "–"));
+      const cells = stages.map((s) => (s.p[r]?.toPrecision(3) ?? (removedBy(stages, r) === s.name ? "removed here" : "–")) + mark(s, r));
       rows.push([r + 1, labels[r], ...cells, counts.get(r) ?? 0]);
     }
     table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
@@ -262,16 +266,15 @@ async function render({ model, el }) {
 
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const root = element("div", { class: "course-widget sampling-lab" },
-    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons, canvas, status, details);
+    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons, said, canvas, status, details);
   details.addEventListener("toggle", paint);
   el.append(root);
-  const watched = ["temperature", "top_k", "top_p", "min_p", "order", "draws", "_uniforms"].map((n) => `change:${n}`).join(" ");
-  model.on(watched, paint);
-  const observer = new ResizeObserver(() => paint());
+  model.on("change", changed);
+  const observer = new ResizeObserver(paint);
   observer.observe(el);
-  paint();
+  changed();
   return () => {
-    model.off(watched, paint);
+    model.off("change", changed);
     observer.disconnect();
   };
 }

@@ -1,6 +1,7 @@
 """The sampling lab: what temperature, top-k, top-p and min-p do to one real next-token distribution."""
 
 import gzip
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +12,13 @@ from course_utils.figures.base import CourseFigure
 from course_utils.figures.sampling import sampling_stages
 from course_utils.inference import sampling
 from course_utils.inference.checks import check_whole
+from course_utils.inference.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.sampling_rows import seen_of_stage
 
 MOST_DRAWS = 1000
+OFF = {"top_k": None, "top_p": 1.0, "min_p": 0.0}
 
 
 class SamplingLab(CourseWidget):
@@ -24,8 +28,15 @@ class SamplingLab(CourseWidget):
     struck out in the column of the filter that removed it. Moving a control does not call the model, and not
     even the kernel: the page has all logits.
 
+    With functions of the learner's own, the kernel runs them at every move, and the page shows what they return. A
+    line above the picture says at which token each differs from the library's filter, and ≠ marks these tokens. A
+    function that fails is named in such a line, and its column shows the library's filter.
+
     Args:
         trace: The recorded run; `record_next_token` makes one.
+        own: Functions of the learner's own by the filter they stand in for, as `{"top_p": my_top_p}`. Each takes
+            logits `(vocab,)` and the setting, and returns logits `(vocab,)`. It is not called while its filter is
+            off.
         temperature: At least 0; 1 changes nothing, 0 keeps the best token only.
         top_k: At least 1; None switches the filter off.
         top_p: In (0, 1]; 1 switches the filter off.
@@ -35,7 +46,9 @@ class SamplingLab(CourseWidget):
         draws: How many tokens to draw, 0 to 1,000.
 
     Raises:
-        ValueError: A setting is out of its range; the widget keeps its last good state.
+        ValueError: A setting is out of its range (the widget keeps its last good state), or `own` has a key that is
+            no filter's name.
+        TypeError: A value of `own` is no function.
 
     Lesson: 11 · Sampling
 
@@ -61,13 +74,19 @@ class SamplingLab(CourseWidget):
     seed = traitlets.Int(0).tag(sync=True)
     draws = traitlets.Int(0).tag(sync=True)
 
+    _first = traitlets.Int(0).tag(sync=True)  # rank of the first token on the page, from 0
+    # What the page shows when the kernel runs the filters; None: the page runs them.
+    _answer = traitlets.Dict(None, allow_none=True).tag(sync=True)
+
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _logits = traitlets.Bytes().tag(sync=True)  # float32, in the order of the vocabulary
     _labels = traitlets.Bytes().tag(sync=True)  # gzip of the labels, one a line
     _uniforms = traitlets.Bytes().tag(sync=True)  # float64, one number a draw
 
-    def __init__(self, trace: NextTokenTrace, **settings: object) -> None:
-        self.trace = trace
+    def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:
+        self.trace, self.own = trace, dict(own or {})
+        _check_own(self.own)
+        self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons
         # The moment of compression would be stored too, and no two states would be equal.
         labels = gzip.compress("\n".join(trace.labels).encode(), mtime=0)
         super().__init__(
@@ -77,6 +96,9 @@ class SamplingLab(CourseWidget):
             _uniforms=_uniform_bytes(0),
             **settings,
         )
+        if self.own:
+            self._send_answer()
+            self.observe(self._send_answer, [*sampling.FILTERS, "order", "seed", "draws", "_first"])
 
     @traitlets.validate("temperature", "top_p", "min_p", "top_k", "seed", "draws", "order")
     def _check_setting(self, proposal: dict) -> object:
@@ -101,20 +123,61 @@ class SamplingLab(CourseWidget):
     def _start(self) -> torch.Tensor:
         return torch.from_numpy(self.trace.logits)
 
+    @cached_property
+    def _ranking(self) -> torch.Tensor:
+        """Tokens by their logit, as the page ranks them."""
+        return self._start.argsort(descending=True, stable=True)
+
+    @cached_property
+    def _ranks(self) -> torch.Tensor:
+        """The rank of every token, from 0."""
+        return self._ranking.argsort()
+
     def filters(self) -> list[tuple[str, float]]:
         """Return the settings as `filter_stages` takes them, filters that are off left out."""
-        off = {"top_k": None, "top_p": 1.0, "min_p": 0.0}
-        return [(name, getattr(self, name)) for name in self.order if getattr(self, name) != off.get(name, "")]
+        return [(name, getattr(self, name)) for name in self.order if getattr(self, name) != OFF.get(name, "")]
 
     def stages(self) -> list[tuple[str, torch.Tensor]]:
         """Return title and logits `(vocab,)` of the start and of all four filters, in their order."""
-        stages = [("start", self._start)]
+        return self._run_filters()[0]
+
+    def comparisons(self) -> list[FilterComparison]:
+        """Return what each of the learner's own functions did, in their order; those that are off are left out."""
+        return self._run_filters()[1]
+
+    def _run_filters(self) -> tuple[list[tuple[str, torch.Tensor]], list[FilterComparison]]:
+        """Run all filters, once for the same settings: a learner's function may take its time."""
         switched_on = dict(self.filters())
-        for name in self.order:
-            title = f"{name} {switched_on[name]:g}" if name in switched_on else f"{name} off"
-            step = [(name, switched_on[name])] if name in switched_on else []
-            stages.append((title, sampling.filter_stages(stages[-1][1], step)[-1]))
-        return stages
+        settings = tuple((name, switched_on.get(name)) for name in self.order)
+        if self._run is None or self._run[0] != settings:
+            stages, comparisons = [("start", self._start)], []
+            for name, setting in settings:
+                title, logits = f"{name} off", stages[-1][1]
+                if name in switched_on and name in self.own:
+                    comparisons.append(compare_filter(name, self.own[name], logits, setting))
+                    title, logits = f"{name} {setting:g} (yours)", comparisons[-1].logits
+                elif name in switched_on:
+                    title, logits = f"{name} {setting:g}", sampling.FILTERS[name](logits, setting)
+                stages.append((title, logits))
+            self._run = settings, stages, comparisons
+        return self._run[1:]
+
+    def said(self) -> list[str]:
+        """Return one line for each of the learner's own functions: where it differs from the library's filter."""
+        ran = {run.name: run.sentence(self.trace.labels, self._ranks + 1) for run in self.comparisons()}
+        return [ran.get(name, f"– your {name} is off.") for name in self.order if name in self.own]
+
+    def _send_answer(self, change: dict | None = None) -> None:
+        differing = {run.name: run.differing for run in self.comparisons()}
+        stages = []
+        for name, (_, logits) in zip(["start", *self.order], self.stages(), strict=True):
+            seen = seen_of_stage(logits, self._ranking, self._ranks, self._first, differing.get(name, ()))
+            stages.append({"name": name, "value": getattr(self, name, None), "own": name in self.own, **seen})
+        drawn = self.drawn()
+        counts = [[int(self._ranks[token]), int(drawn[token])] for token in drawn.nonzero()[0]]
+        # Numbered, because the page waits for an answer also where nothing changed.
+        number = (self._answer or {}).get("number", 0) + 1
+        self._answer = {"stages": stages, "counts": counts, "first": self._first, "said": self.said(), "number": number}
 
     def probabilities(self) -> torch.Tensor:
         """Return the probabilities after the last filter, `(vocab,)`."""
@@ -134,9 +197,13 @@ class SamplingLab(CourseWidget):
             f"Sampling lab: what comes after “{self.trace.prompt}” "
             f"({self.trace.model}, {len(self.trace.labels):,} tokens)"
         ]
+        width = 21 if self.own else 16
         for title, logits in self.stages():
             kept = int(logits.isfinite().sum())
-            lines.append(f"{title:16}{kept:>8,} kept  entropy {abs(sampling.entropy_bits(logits).item()):.2f} bits")
+            lines.append(
+                f"{title:{width}}{kept:>8,} kept  entropy {abs(sampling.entropy_bits(logits).item()):.2f} bits"
+            )
+        lines += self.said()
         best = self.probabilities().topk(min(5, len(self.trace.labels)))
         ranking = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         named = [f"{self.trace.labels[token]} {value:.3f}" for value, token in ranking if value]
@@ -152,6 +219,14 @@ class SamplingLab(CourseWidget):
         """Draw the columns."""
         stages = [(title, logits.softmax(-1).numpy()) for title, logits in self.stages()]
         return sampling_stages(stages, self.trace.labels, drawn=self.drawn())
+
+
+def _check_own(own: dict[str, Filter]) -> None:
+    for name, function in own.items():
+        if name not in sampling.FILTERS:
+            raise ValueError(f"own must name filters of {list(sampling.FILTERS)}, got {name!r}")
+        if not callable(function):
+            raise TypeError(f"own must hold functions, got {type(function).__name__} for {name!r}")
 
 
 def _uniform_bytes(seed: int) -> bytes:
