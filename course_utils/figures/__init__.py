@@ -5,13 +5,17 @@ from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.sampling import sampling_stages
+from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 
 __all__ = [
     "PALETTE",
     "CourseFigure",
     "attention_map",
+    "diversity_and_likelihood",
+    "kept_by_order",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",
+    "probability_mass",
     "sampling_stages",
 ]

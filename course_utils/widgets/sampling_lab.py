@@ -48,7 +48,7 @@ class SamplingLab(CourseWidget):
     Raises:
         ValueError: A setting is out of its range (the widget keeps its last good state), or `own` has a key that is
             no filter's name.
-        TypeError: A value of `own` is no function.
+        TypeError: `own` does not hold functions by name.
 
     Lesson: 11 · Sampling
 
@@ -76,7 +76,7 @@ class SamplingLab(CourseWidget):
 
     _first = traitlets.Int(0).tag(sync=True)  # rank of the first token on the page, from 0
     # What the page shows when the kernel runs the filters; None: the page runs them.
-    _answer = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    _answer = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
 
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _logits = traitlets.Bytes().tag(sync=True)  # float32, in the order of the vocabulary
@@ -84,8 +84,7 @@ class SamplingLab(CourseWidget):
     _uniforms = traitlets.Bytes().tag(sync=True)  # float64, one number a draw
 
     def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:
-        self.trace, self.own = trace, dict(own or {})
-        _check_own(self.own)
+        self.trace, self.own = trace, checked_own(own or {})
         self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons
         # The moment of compression would be stored too, and no two states would be equal.
         labels = gzip.compress("\n".join(trace.labels).encode(), mtime=0)
@@ -197,7 +196,7 @@ class SamplingLab(CourseWidget):
             f"Sampling lab: what comes after “{self.trace.prompt}” "
             f"({self.trace.model}, {len(self.trace.labels):,} tokens)"
         ]
-        width = 21 if self.own else 16
+        width = 25 if self.own else 16
         for title, logits in self.stages():
             kept = int(logits.isfinite().sum())
             lines.append(
@@ -221,12 +220,16 @@ class SamplingLab(CourseWidget):
         return sampling_stages(stages, self.trace.labels, drawn=self.drawn())
 
 
-def _check_own(own: dict[str, Filter]) -> None:
+def checked_own(own: Mapping[str, Filter]) -> dict[str, Filter]:
+    """Return `own` as a dict; raise in one sentence unless it holds functions by the names of filters."""
+    if not isinstance(own, Mapping):
+        raise TypeError(f"own must hold functions by name, as {{'top_p': my_top_p}}, got {type(own).__name__}")
     for name, function in own.items():
         if name not in sampling.FILTERS:
             raise ValueError(f"own must name filters of {list(sampling.FILTERS)}, got {name!r}")
         if not callable(function):
             raise TypeError(f"own must hold functions, got {type(function).__name__} for {name!r}")
+    return dict(own)
 
 
 def _uniform_bytes(seed: int) -> bytes:

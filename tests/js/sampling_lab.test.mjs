@@ -71,3 +71,40 @@ test("the summary is a sentence", () => {
   const stages = page.stagesOf(sorted, plain);
   assert.equal(page.summary(stages, ["a", "b", "c", "d"]), "4 of 4 tokens kept, entropy 1.37 bits; most likely a with 64.4 %.");
 });
+
+// With functions of the learner's own, the kernel sends stages of this form: only the rows on the page.
+const answered = [
+  { name: "start", kept: 4, entropy: 1.4, best: 0, p: { 0: 0.6, 1: 0.2, 2: 0.1, 3: 0.1 }, differs: [] },
+  { name: "top_k", value: 2, own: true, kept: 2, entropy: 0.9, best: 2, p: { 0: 0.3, 2: 0.7 }, differs: [1, 2] },
+  { name: "top_p", value: 1, own: false, kept: 2, entropy: 0.9, best: 2, p: { 0: 0.3, 2: 0.7 }, differs: [] },
+];
+
+test("a stage of the learner's own says so, and ≠ marks where it differs", () => {
+  assert.equal(page.title(answered[1]), "top_k 2 · yours");
+  assert.equal(page.title(answered[2]), "top_p off");
+  const svg = page.picture(answered, ["a", "b", "c", "d"], 0, 12, 900, new Map(), 0);
+  assert.ok(svg.includes("✗ top_k ≠"), "b: removed, and the reference keeps it");
+  assert.ok(svg.includes("0.700 ≠"), "c: kept, and the reference does not");
+  assert.equal(svg.match(/≠/g).length, 2);
+  assert.equal(svg.match(/✗/g).length, 2);
+});
+
+test("a function may keep any tokens, and change which is the best", () => {
+  assert.equal(page.removedBy(answered, 1), "top_k");
+  assert.equal(page.removedBy(answered, 2), undefined);
+  assert.equal(page.summary(answered, ["a", "b", "c", "d"]), "2 of 4 tokens kept, entropy 0.90 bits; most likely c with 70.0 %.");
+});
+
+test("a token that comes back is not struck out", () => {
+  const back = [answered[0], { ...answered[1], p: { 0: 1 } }, { ...answered[2], p: { 0: 0.5, 3: 0.5 } }];
+  assert.equal(page.removedBy(back, 3), undefined);
+  assert.equal(page.removedBy(back, 1), "top_k");
+});
+
+test("an empty box is no temperature", () =>
+  assert.equal(page.problem("temperature", "off"), "temperature must be a finite number of at least 0, got off"));
+
+test("diamonds stand on the last column only", () => {
+  const svg = page.picture(answered, ["a", "b", "c", "d"], 0, 12, 900, new Map([[0, 3], [2, 7]]), 10);
+  assert.equal(svg.match(/class="drawn"/g).length, 2);
+});

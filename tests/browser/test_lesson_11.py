@@ -1,0 +1,223 @@
+"""Lesson 11 in JupyterLab: the sampling lab runs the learner's functions, by keyboard, within its budgets."""
+
+import nbformat
+import pytest
+
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+
+pytestmark = pytest.mark.browser
+
+PAGE_BUDGET, KERNEL_BUDGET = 50, 250  # milliseconds from key to paint
+PRESSES = 20
+LABS = {"plain": 0, "wrong": 1, "mine": 2, "own-prompt": 3}
+
+SCRATCH = """
+import numpy as np
+from course_utils.inference.sampling import FILTERS
+from course_utils.traces import NextTokenTrace
+from course_utils.widgets import SamplingLab
+
+logits = np.random.default_rng(0).normal(0, 3, 49_152).astype(np.float32)
+labels = tuple(f"t{i}" for i in range(len(logits)))
+
+
+def lab(tokens, **settings):
+    words = tuple(f"␣word{i}" for i in range(tokens))
+    return SamplingLab(NextTokenTrace("random", "".join(words), words, logits, labels), top_p=0.9, **settings)
+"""
+
+
+def name_the_labs(page, names):
+    """Give each lab an id, in the order of the page."""
+    page.evaluate(
+        """names => { const labs = document.querySelectorAll(".sampling-lab");
+                      for (const [name, place] of Object.entries(names)) labs[place].id = name; }""",
+        names,
+    )
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    drawn = (
+        "document.querySelectorAll('.sampling-lab[data-drawn]').length === 4"
+        " && document.querySelectorAll('.course-widget.question').length === 9"
+    )
+    page = open_and_run(browser, lab_server, outside_requests, "11_sampling", drawn, width=1300)
+    name_the_labs(page, LABS)
+    return page
+
+
+def said(page, lab):
+    return page.locator(f"{lab} [aria-live] div").all_text_contents()
+
+
+def wait_until_said(page, lab, words):
+    page.wait_for_function(
+        "([lab, words]) => document.querySelector(lab).textContent.includes(words)"
+        " && !document.querySelector(lab).textContent.includes('Running')",
+        arg=[lab, words],
+    )
+
+
+def type_into(page, lab, filter_name, text):
+    box = page.locator(f"{lab} [data-filter={filter_name}] input[type=text]")
+    box.click(click_count=3)
+    page.keyboard.type(f"{text}\n")
+
+
+def sweep(page, lab, presses=PRESSES):
+    slider = page.locator(f"{lab} [data-filter=temperature] input[type=range]")
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    half = presses // 2
+    return key_to_paint(page, lab, ["ArrowLeft"] * half + ["ArrowRight"] * (presses - half))
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_the_wrong_function_is_found_out(page, artifacts):
+    assert said(page, "#wrong") == [
+        "≠ your top_p removes ␣futuristic (rank 546); the reference keeps it. "
+        "They differ at 1 token: yours keeps 545, the reference 546."
+    ]
+    page.locator("#wrong").get_by_role("button", name="Where it cuts").press("Enter")
+    page.wait_for_function("() => document.querySelector('#wrong svg').textContent.includes('✗ top_p ≠')")
+    page.locator("#wrong").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    page.locator("#wrong").screenshot(path=artifacts / "lesson-11-wrong-top-p.png")
+
+
+def test_a_function_that_fails_is_one_line_and_the_lab_lives_on(page, artifacts):
+    type_into(page, "#wrong", "top_p", 0.01)
+    wait_until_said(page, "#wrong", "✗ your top_p removes every token. The picture shows the reference.")
+    assert page.locator("#wrong .problem").filter(has_text="removes every token").count() == 1
+    page.locator("#wrong").get_by_role("button", name="Top tokens").press("Enter")
+    page.wait_for_function("() => document.querySelectorAll('#wrong svg .killer').length === 11")
+    page.locator("#wrong").screenshot(path=artifacts / "lesson-11-removes-everything.png")
+    type_into(page, "#wrong", "top_p", 0.9)
+    wait_until_said(page, "#wrong", "yours keeps 545")
+
+
+def test_a_bad_value_is_said_beside_its_box(page):
+    for filter_name, typed, sentence in [
+        ("top_p", "1.3", "top_p must be in (0, 1], got 1.3"),
+        ("temperature", "", "temperature must be a finite number of at least 0, got off"),
+        ("top_k", "many", "top_k must be a whole number of at least 1, got many"),
+    ]:
+        type_into(page, "#mine", filter_name, "x" if typed == "" else typed)
+        if typed == "":
+            box = page.locator(f"#mine [data-filter={filter_name}] input[type=text]")
+            box.fill("")
+            box.press("Enter")
+        assert page.locator(f"#mine [data-filter={filter_name}] .problem").text_content() == sentence
+    for filter_name, good in [("top_p", "0.9"), ("temperature", "0.7"), ("top_k", "50")]:
+        type_into(page, "#mine", filter_name, good)
+        assert page.locator(f"#mine [data-filter={filter_name}] .problem").text_content() == ""
+    assert len(said(page, "#mine")) == 4
+
+
+def test_keyboard_moves_the_learners_functions(page, record):
+    before = page.locator("#mine svg").text_content()
+    times = sweep(page, "#mine", 40)
+    page.keyboard.press("ArrowLeft")
+    wait_until_said(page, "#mine", "temperature")
+    page.wait_for_timeout(1_000)
+    slider = page.locator("#mine [data-filter=temperature] input[type=range]")
+    assert float(slider.input_value()) == pytest.approx(0.65), "no press is lost, no older value comes back"
+    page.wait_for_function("() => document.querySelector('#mine svg').textContent.includes('0.65 · yours')")
+    assert page.locator("#mine svg").text_content() != before
+    record("SamplingLab with own functions", {"key_to_paint_ms": times})
+    assert times["p95"] < 3 * KERNEL_BUDGET
+
+
+def test_draws_order_and_table_with_own_functions(page):
+    lab = page.locator("#mine")
+    lab.get_by_role("button", name="Draw 1000").click()
+    page.wait_for_function("() => document.querySelector('#mine .status').textContent.includes('1,000 drawn')")
+    page.wait_for_function("() => document.querySelectorAll('#mine .drawn').length > 3")
+    lab.get_by_role("button", name="apply min_p one step earlier").press("Enter")
+    page.wait_for_function("() => document.querySelector('#mine .control:nth-child(3)').dataset.filter === 'min_p'")
+    page.wait_for_function("() => document.querySelectorAll('#mine svg .head')[6].textContent === 'min_p'")
+    lab.locator("summary").click()
+    page.wait_for_function("() => document.querySelectorAll('#mine table tr').length === 13")
+    assert "removed here" in lab.locator("table").text_content()
+    lab.locator("summary").click()
+
+
+def test_tab_reaches_every_control(page):
+    lab = page.locator("#mine")
+    controls = lab.locator("input, button, summary")
+    lab.locator("input").first.focus()
+    reached = 1
+    for _ in range(controls.count() - 1):
+        page.keyboard.press("Tab")
+        reached += page.evaluate("() => document.activeElement.closest('#mine') !== null")
+    assert reached == controls.count()
+    assert lab.locator("input:not([aria-label])").count() == 0
+
+
+def test_another_prompt_runs_and_a_broken_function_is_named(page):
+    """What the lesson invites to: change the prompt, break a function, run the cell again."""
+    lab = page.locator("#own-prompt")
+    assert "→ ?" in lab.locator(".prompt").text_content()
+    cell = page.locator(".jp-CodeCell").filter(has_text='my_prompt = "').first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(
+        "def broken(logits, top_k):\n    return logits.top(top_k)\n\n"
+        'SamplingLab(record_next_token(smollm, "你好 🙂"), own={"top_k": broken}, top_k=5)'
+    )
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.sampling-lab')].some((lab) => lab.textContent.includes("
+        "\"✗ your top_k stopped in its line 2 with AttributeError: 'Tensor' object has no attribute 'top'\"))",
+        timeout=60_000,
+    )
+
+
+def test_screenshots_light_and_dark(page, artifacts):
+    def shoot(name):
+        page.locator("#mine").scroll_into_view_if_needed()
+        page.wait_for_timeout(400)
+        page.locator("#mine").screenshot(path=artifacts / f"lesson-11-{name}.png")
+
+    shoot("light-1300")
+    page.set_viewport_size({"width": 700, "height": 900})
+    shoot("light-700")
+    page.set_viewport_size({"width": 1300, "height": 900})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    shoot("dark-1300")
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Light")
+    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached", timeout=20_000)
+
+
+def test_budgets_at_20_60_and_200_tokens(browser, lab_server, outside_requests, record, artifacts):
+    """The picture shows twelve tokens whatever the prompt; the prompt above it grows. Page and kernel, both."""
+    sizes = (20, 60, 200)
+    cells = [SCRATCH]
+    cells += [f"lab({tokens}{own})" for own in ("", ", own=dict(FILTERS)") for tokens in sizes]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(notebook, lab_server["home"].parent / "notebooks" / "scratch_sampling.ipynb")
+    drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 6"
+    page = open_and_run(browser, lab_server, outside_requests, "scratch_sampling", drawn)
+    names = [f"{kind}-{tokens}" for kind in ("page", "kernel") for tokens in sizes]
+    name_the_labs(page, {name: place for place, name in enumerate(names)})
+    for kind, budget, widget in [
+        ("page", PAGE_BUDGET, "SamplingLab"),
+        ("kernel", KERNEL_BUDGET, "SamplingLab with own functions"),
+    ]:
+        times = {str(tokens): sweep(page, f"#{kind}-{tokens}") for tokens in sizes}
+        record(widget, {"key_to_paint_ms_by_prompt_tokens": times})
+        assert max(numbers["p95"] for numbers in times.values()) < 3 * budget
+    page.locator("#page-200").screenshot(path=artifacts / "lesson-11-200-tokens.png")
+
+
+def test_nobody_was_asked_outside(page, outside_requests):
+    assert page.url.startswith("http://127.0.0.1")
+    assert outside_requests == []
