@@ -2,22 +2,28 @@
 
 from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention
 from course_utils.traces.beams import BeamTrace, record_beams
+from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.next_token import FilterTrace, NextTokenTrace, record_filters, record_next_token
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
+from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
 
 __all__ = [
     "AttentionTrace",
     "BeamTrace",
+    "EmbeddingTrace",
     "FilterTrace",
     "GenerationTrace",
     "NextTokenTrace",
     "PipelineTrace",
+    "TokenizationTrace",
     "record_attention",
     "record_beams",
     "record_cross_attention",
+    "record_embeddings",
     "record_filters",
     "record_generation",
     "record_next_token",
     "record_pipeline",
+    "record_tokenization",
 ]

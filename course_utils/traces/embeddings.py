@@ -1,0 +1,135 @@
+"""The vectors of words in their texts, at every layer of a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from course_utils.inference.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
+from course_utils.models import CausalLM, Encoder
+from course_utils.traces.base import Trace
+
+MOST_WORDS = 200
+Item = str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class EmbeddingTrace(Trace):
+    """The vectors of words in their texts, at every layer.
+
+    Args:
+        model: Name of the model that ran.
+        texts: What the model read for each word.
+        words: Which word of the text each vector is of.
+        tokens: The tokens that the vector was read from, as visible text.
+        states: float32 `(layer + 1, word, hidden)`: 0 is the embedding, the last is after the final norm.
+
+    Raises:
+        ValueError: The states do not fit the words.
+
+    Lesson: 05 · From text to vectors; 08 · Attention
+
+    >>> trace = EmbeddingTrace("toy", ("a", "b"), ("a", "b"), ("a", "b"), np.eye(2, dtype=np.float32)[None])
+    >>> trace.points.shape, [round(share, 2) for share in trace.explained]
+    ((1, 2, 2), [1.0])
+    """
+
+    model: str
+    texts: tuple[str, ...]
+    words: tuple[str, ...]
+    tokens: tuple[str, ...]
+    states: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.states.ndim != 3 or self.states.shape[1] != len(self.words) or len(self.words) < 2:
+            raise ValueError(f"states must have shape (layer, {len(self.words)}, hidden), got {self.states.shape}")
+        self.check_rows("word", len(self.words), ("texts", "tokens"))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The words, numbered where a word comes more than once: bank 1, bank 2."""
+        seen = [f"{word} {self.words[:i].count(word) + 1}" for i, word in enumerate(self.words)]
+        return tuple(name if self.words.count(word) > 1 else word for name, word in zip(seen, self.words, strict=True))
+
+    def cosines(self, word: int) -> np.ndarray:
+        """Return the cosine of `word` with every word at every layer, `(layer + 1, word)`."""
+        states = torch.from_numpy(self.states)
+        return torch.stack([cosine_similarity(layer[word : word + 1], layer)[0] for layer in states]).numpy()
+
+    @property
+    def points(self) -> np.ndarray:
+        """The map: every word at every layer on two axes that are the same for all layers, `(layer + 1, word, 2)`.
+
+        Vectors are divided by their length, and the mean of the words is in the middle of the map at every layer.
+        """
+        centred = self._centred()
+        return (centred @ self._axes(centred).T).numpy()
+
+    @property
+    def explained(self) -> list[float]:
+        """The share of the differences between the words that the map shows, at each layer, 0 to 1."""
+        centred = self._centred()
+        return [explained_variance(layer, self._axes(centred)) for layer in centred]
+
+    def _centred(self) -> torch.Tensor:
+        unit = unit_vectors(torch.from_numpy(self.states))
+        return unit - unit.mean(1, keepdim=True)
+
+    def _axes(self, centred: torch.Tensor) -> torch.Tensor:
+        return principal_axes(centred.flatten(0, 1))
+
+
+@torch.inference_mode()
+def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> EmbeddingTrace:
+    """Run `model` once on every text and record the vector of one word, or of the whole text, at every layer.
+
+    Args:
+        model: A causal LM, of which the vector is read at the last token: it has seen all before it. Or an encoder,
+            of which it is the mean over the tokens.
+        items: Texts, or pairs of a text and a word in it, such as `("the bank of the river", "bank")`. Where a word
+            comes more than once, its last place counts.
+
+    Raises:
+        TypeError: An item is no text and no pair of texts.
+        ValueError: There are fewer than 2 items or more than 200, or a text is empty or too long, or it does not hold
+            its word.
+
+    Lesson: 05 · From text to vectors; 08 · Attention
+
+    >>> from course_utils.models import load_causal_lm
+    >>> trace = record_embeddings(load_causal_lm(), [("the river bank", "bank"), ("the savings bank", "bank")])
+    >>> trace.states.shape, trace.labels
+    ((31, 2, 576), ('bank 1', 'bank 2'))
+    >>> [round(trace.cosines(0)[layer, 1].item(), 1) for layer in (0, 15)]
+    [1.0, 0.9]
+    """
+    if not 2 <= len(items) <= MOST_WORDS:
+        raise ValueError(f"items must hold 2 … {MOST_WORDS} texts, got {len(items)}")
+    texts, words, tokens, states = [], [], [], []
+    for item in items:
+        text, word = _pair(item)
+        ids, places = model.encode(text)[0], _places(model, text, word)
+        hidden = torch.stack(model.model(ids[None], output_hidden_states=True).hidden_states)[:, 0]
+        texts.append(text)
+        words.append(word.strip())
+        tokens.append("".join(model.labels[token] for token in ids[places]))
+        states.append(hidden[:, places].float().mean(1))
+    return EmbeddingTrace(model.name, tuple(texts), tuple(words), tuple(tokens), torch.stack(states, 1).numpy())
+
+
+def _pair(item: Item) -> tuple[str, str]:
+    text, word = (item, item) if isinstance(item, str) else tuple(item)
+    if not isinstance(text, str) or not isinstance(word, str):
+        raise TypeError(f"items must be texts or pairs of a text and a word, got {item!r}")
+    if not word.strip() or word not in text:
+        raise ValueError(f"text must hold its word {word!r}, got {text!r}")
+    return text, word
+
+
+def _places(model: CausalLM | Encoder, text: str, word: str) -> list[int]:
+    """The tokens of `word` at its last place in `text`; of a causal LM only the last of them."""
+    begin = text.rindex(word)
+    offsets = model.tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    places = [i for i, (first, end) in enumerate(offsets) if first < begin + len(word) and end > begin]
+    return places[-1:] if isinstance(model, CausalLM) else places
