@@ -6,6 +6,8 @@ from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
+from course_utils.figures.tokens import merge_tree, token_chips, token_counts
+from course_utils.figures.vectors import curves, word_map
 
 __all__ = [
     "PALETTE",
@@ -13,9 +15,14 @@ __all__ = [
     "attention_map",
     "diversity_and_likelihood",
     "kept_by_order",
+    "curves",
+    "merge_tree",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",
     "probability_mass",
     "sampling_stages",
+    "token_chips",
+    "token_counts",
+    "word_map",
 ]

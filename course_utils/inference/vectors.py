@@ -74,7 +74,8 @@ def principal_axes(vectors: torch.Tensor, axes: int = 2) -> torch.Tensor:
     """
     if not 1 <= axes <= min(vectors.shape):
         raise ValueError(f"axes must be in 1 … {min(vectors.shape)}, got {axes}")
-    found = torch.linalg.svd(vectors.double(), full_matrices=False).Vh[:axes]
+    # The directions of a singular value decomposition, from a matrix of only (hidden, hidden).
+    found = torch.linalg.eigh(vectors.double().T @ vectors.double()).eigenvectors.T.flip(0)[:axes]
     largest = found.gather(1, found.abs().argmax(1, keepdim=True))
     return (found * largest.sign()).to(vectors.dtype)
 

