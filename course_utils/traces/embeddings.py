@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class EmbeddingTrace(Trace):
     states: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.states.ndim != 3 or self.states.shape[1] != len(self.words) or len(self.words) < 2:
+        if self.states.ndim != 3 or self.states.shape[1] != len(self.words) or not self.words:
             raise ValueError(f"states must have shape (layer, {len(self.words)}, hidden), got {self.states.shape}")
         self.check_rows("word", len(self.words), ("texts", "tokens"))
 
@@ -52,6 +53,19 @@ class EmbeddingTrace(Trace):
         """The words, numbered where a word comes more than once: bank 1, bank 2."""
         seen = [f"{word} {self.words[:i].count(word) + 1}" for i, word in enumerate(self.words)]
         return tuple(name if self.words.count(word) > 1 else word for name, word in zip(seen, self.words, strict=True))
+
+    def joined(self, other: Self) -> Self:
+        """Return the words of both traces, first these, then those of `other`.
+
+        Raises:
+            ValueError: Another model ran, or there are more than 200 words.
+        """
+        if other.model != self.model:
+            raise ValueError(f"other must be of {self.model}, got {other.model}")
+        if len(self.words) + len(other.words) > MOST_WORDS:
+            raise ValueError(f"words must be at most {MOST_WORDS}, got {len(self.words) + len(other.words)}")
+        texts, words, tokens = (getattr(self, name) + getattr(other, name) for name in ("texts", "words", "tokens"))
+        return type(self)(self.model, texts, words, tokens, np.concatenate([self.states, other.states], axis=1))
 
     def cosines(self, word: int) -> np.ndarray:
         """Return the cosine of `word` with every word at every layer, `(layer + 1, word)`."""
@@ -82,7 +96,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
 
     Raises:
         TypeError: An item is no text and no pair of texts.
-        ValueError: There are fewer than 2 items or more than 200, or a text is empty or too long, or it does not hold
+        ValueError: There is no item or more than 200, or a text is empty or too long, or it does not hold
             its word.
 
     Lesson: 05 · From text to vectors; 08 · Attention
@@ -94,8 +108,8 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
     >>> [round(trace.cosines(0)[layer, 1].item(), 1) for layer in (0, 15)]
     [1.0, 0.8]
     """
-    if not 2 <= len(items) <= MOST_WORDS:
-        raise ValueError(f"items must hold 2 … {MOST_WORDS} texts, got {len(items)}")
+    if not 1 <= len(items) <= MOST_WORDS:
+        raise ValueError(f"items must hold 1 … {MOST_WORDS} texts, got {len(items)}")
     texts, words, tokens, states = [], [], [], []
     for item in items:
         text, word = _pair(item)

@@ -32,7 +32,8 @@ class TokenPieces:
         self.labels: list[str] = []
         self.steps: list[tuple[str, tuple[str, ...], int]] = []
         self._rows: list[list[int]] = []
-        self._words = [self._begin(word) for word in words]
+        spans = [self._begin(word) for word in words]
+        self._words = [span for span in spans if span[0] < span[1]]  # a word may be lost: see BytePairs.symbols
         if isinstance(rules, BytePairs):
             self._merge()
         else:

@@ -80,7 +80,7 @@ def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = Fa
 
     Raises:
         TypeError: `text` is not a str.
-        ValueError: `text` is empty or has over 20,000 characters, or one of its words over 1,000 bytes, or the
+        ValueError: `text` has no token or over 20,000 characters, or one of its words over 1,000 bytes, or the
             tokenizer is of another kind.
 
     Lesson: 05 · From text to vectors
@@ -93,6 +93,8 @@ def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = Fa
     _check_text(text)
     rules = _rules(model.tokenizer)
     words, tokens = _first_words(rules, _words(model, rules, text, special))
+    if not tokens:
+        raise ValueError(f"text must have at least one token for {model.name}, got {text!r}")
     made = TokenPieces(rules, words, model.labels)
     is_causal = isinstance(model, CausalLM)
     return TokenizationTrace(

@@ -1,7 +1,18 @@
 """Pictures you can touch: state and controls, on top of `figures` and `inference`."""
 
 from course_utils.widgets.base import CourseWidget
+from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.sampling_lab import SamplingLab
+from course_utils.widgets.tokenizer_stepper import TokenizerStepper, tokenizer_stepper
 
-__all__ = ["CourseWidget", "PipelineXray", "SamplingLab", "pipeline_xray"]
+__all__ = [
+    "CourseWidget",
+    "EmbeddingMap",
+    "PipelineXray",
+    "SamplingLab",
+    "TokenizerStepper",
+    "embedding_map",
+    "pipeline_xray",
+    "tokenizer_stepper",
+]

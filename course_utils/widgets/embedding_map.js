@@ -1,0 +1,192 @@
+// All layers of the map are here, so that moving through them does not wait for the kernel.
+
+const MOST_LABELS = 60, MOST_LISTED = 12;
+
+/** The point of a word at a layer: [x, y]. */
+export const pointOf = (points, words, layer, word) => points.subarray(2 * (layer * words + word), 2 * (layer * words + word) + 2);
+
+/** How far the map must reach so that no point leaves it at any layer. */
+export const reachOf = (points) => points.reduce((most, value) => Math.max(most, Math.abs(value)), 0) * 1.1 || 1;
+
+/** Every other word with its cosine to the pinned one at a layer, the most alike first. */
+export function ranking(cosines, words, layer, pinned) {
+  const rounded = (word) => Math.round(cosines[layer * words + word] * 1e4);
+  const others = [...Array(words).keys()].filter((word) => word !== pinned);
+  return others.sort((a, b) => rounded(b) - rounded(a) || a - b).map((word) => [word, cosines[layer * words + word]]);
+}
+
+/** 0.5 -> "0.50"; never "-0.00" */
+export const twoDecimals = (number) => (Math.abs(number) < 0.005 ? "0.00" : number.toFixed(2).replace("-", "−"));
+
+/** What is seen, in a sentence. */
+export function summary(names, layers, layer, share, pinned, ranked) {
+  const near = ranked.slice(0, 3).map(([word, cosine]) => `${names[word]} ${twoDecimals(cosine)}`).join(", ");
+  const place = layer === 0 ? ", the embedding" : layer === layers - 1 ? ", the last" : "";
+  return `Layer ${layer} of ${layers - 1}${place}: the map shows ${Math.round(share * 100)} % of the differences. ` +
+    (near ? `Nearest to ${names[pinned]}: ${near}.` : "There is no other word.");
+}
+
+/** The map as SVG source. */
+export function picture({ points, names, layers, layer, pinned, near, path, reach, width }) {
+  const words = names.length, high = 400, side = Math.min(width, high) / 2, parts = [];
+  const place = (at, word) => {
+    const [x, y] = pointOf(points, words, at, word);
+    return [width / 2 + (x / reach) * side, high / 2 - (y / reach) * side];
+  };
+  const fixed = ([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+  parts.push(`<path d="M0 ${high / 2}H${width}M${width / 2} 0V${high}" class="axis"/>`,
+    `<text x="${width - 4}" y="${high / 2 - 4}" text-anchor="end" class="small">axis 1</text>`,
+    `<text x="${width / 2 + 4}" y="10" class="small">axis 2</text>`);
+  if (path && layers > 1) {
+    const line = (from, to) => `M${[...Array(to - from + 1).keys()].map((i) => fixed(place(from + i, pinned))).join("L")}`;
+    if (layer < layers - 1) parts.push(`<path d="${line(layer, layers - 1)}" class="path later"/>`);
+    if (layer > 0) parts.push(`<path d="${line(0, layer)}" class="path"/>`);
+    const [x, y] = place(0, pinned);
+    parts.push(`<path d="M${x - 4} ${y - 4}l8 8m0 -8l-8 8" class="path"/>`);
+  }
+  const here = place(layer, pinned);
+  for (const word of near) parts.push(`<path d="M${fixed(here)}L${fixed(place(layer, word))}" class="link"/>`);
+  for (let word = 0; word < words; word++) {
+    const [x, y] = place(layer, word), rank = near.indexOf(word), name = escapeText(names[word]);
+    const mark = word === pinned ? `<path d="M${x} ${y - 8}l8 8l-8 8l-8 -8z" class="pin"/>`
+      : `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${rank < 0 ? 4 : 6}" class="${rank < 0 ? "dot" : "dot near"}"/>`;
+    parts.push(`<g data-word="${word}"><title>${name}</title>${mark}`);
+    if (words <= MOST_LABELS || word === pinned || rank >= 0) {
+      const bold = word === pinned ? ' class="bold"' : "";
+      parts.push(`<text x="${(x + 9).toFixed(1)}" y="${(y - 4).toFixed(1)}"${bold}>${name}${rank < 0 ? "" : ` (${rank + 1})`}</text>`);
+    }
+    parts.push("</g>");
+  }
+  return `<svg viewBox="0 0 ${width} ${high}" width="${width}" height="${high}">${parts.join("")}</svg>`;
+}
+
+/** Cosine with the pinned word over the layers: every word thin, the compared one thick. */
+export function curvePicture({ cosines, names, layers, layer, pinned, compared, width }) {
+  const words = names.length, high = 150, left = 40, low = Math.min(0, ...cosines);
+  const x = (at) => left + (layers > 1 ? at / (layers - 1) : 0.5) * (width - left - 12);
+  const y = (value) => 12 + ((1 - value) / (1 - low)) * (high - 34);
+  const line = (word) => `M${[...Array(layers).keys()].map((at) => `${x(at).toFixed(1)} ${y(cosines[at * words + word]).toFixed(1)}`).join("L")}`;
+  const parts = [];
+  for (let word = 0; word < Math.min(words, MOST_LABELS); word++) {
+    if (word !== pinned && word !== compared) parts.push(`<path d="${line(word)}" class="thin"/>`);
+  }
+  const value = cosines[layer * words + compared];
+  parts.push(`<path d="${line(compared)}" class="thick"/>`, `<path d="M${x(layer)} 8V${high - 20}" class="here"/>`,
+    `<circle cx="${x(layer)}" cy="${y(value)}" r="5" class="dot near"/>`);
+  for (const mark of low < 0 ? [1, 0.5, 0, low] : [1, 0.5, 0]) {
+    parts.push(`<text x="${left - 6}" y="${y(mark) + 4}" text-anchor="end" class="small">${twoDecimals(mark)}</text>`);
+  }
+  parts.push(`<text x="${x(0)}" y="${high - 4}" class="small">layer 0</text>`,
+    `<text x="${x(layers - 1)}" y="${high - 4}" text-anchor="end" class="small">${layers - 1}</text>`);
+  return `<svg viewBox="0 0 ${width} ${high}" width="${width}" height="${high}">${parts.join("")}</svg>`;
+}
+
+const floatsOf = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+function render({ model, el }) {
+  let drawnTimes = 0, points, cosines, reach;
+  const set = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const named = (label, control) => element("label", { class: "named" }, `${label} `, control);
+  const slider = (name, label, max) => {
+    const range = element("input", { type: "range", min: 0, max, step: 1, "data-trait": name, "aria-label": label });
+    range.addEventListener("input", () => set(name, +range.value));
+    return range;
+  };
+  const chooser = (name) => {
+    const select = element("select", { "data-trait": name });
+    select.addEventListener("change", () => set(name, +select.value));
+    return select;
+  };
+  const layer = slider("layer", "layer", 0), neighbours = slider("neighbours", "neighbours", 10);
+  const pin = chooser("pinned"), compare = chooser("compared");
+  const path = element("input", { type: "checkbox" });
+  path.addEventListener("change", () => set("path", path.checked));
+  const map = element("div", { class: "map", role: "img" }), curve = element("div", { class: "curve", role: "img" });
+  map.addEventListener("click", (event) => {
+    const found = event.target.closest("[data-word]");
+    if (found) set("pinned", +found.dataset.word);
+  });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const wrong = element("div", { class: "problem", role: "alert" });
+  const heading = element("div", { class: "heading" }), list = element("table"), table = element("table");
+  const details = element("details", {}, element("summary", {}, "Show as table"), table);
+  const text = element("input", { type: "text", "aria-label": "one more text", placeholder: "one more text" });
+  const word = element("input", { type: "text", size: 12, "aria-label": "word in it", placeholder: "word in it" });
+  const add = element("button", { type: "button" }, "Add");
+  function run() {
+    wrong.textContent = "";
+    status.textContent = "Running …";
+    set("asked", [model.get("asked")[0] + 1, text.value, word.value]);
+  }
+  add.addEventListener("click", run);
+  for (const box of [text, word]) box.addEventListener("keydown", (event) => event.key === "Enter" && run());
+  const root = element("div", { class: "course-widget embedding-map" }, heading,
+    element("div", { class: "row" }, named("layer", layer), named("pinned", pin), named("compared", compare)),
+    element("div", { class: "row" }, named("neighbours", neighbours), named("path of the pinned word", path)),
+    model.get("can_run") ? element("div", { class: "row ask" }, text, word, add, wrong) : null,
+    status, map, element("div", { class: "below" }, list, curve), details);
+
+  function read() {
+    const names = model.get("words");
+    points = floatsOf(model.get("_points"));
+    reach = reachOf(points);
+    layer.max = model.get("explained").length - 1;
+    for (const select of [pin, compare]) {
+      select.replaceChildren(...names.map((name, i) => element("option", { value: i, title: model.get("texts")[i] }, name)));
+    }
+  }
+
+  const rowOf = (cells, kind) => element("tr", {}, ...cells.map((cell) => element(kind, {}, cell)));
+  function bar(cosine) {
+    const shown = element("span", { class: "bar", style: `width:${Math.max(0, cosine) * 60}px`, "aria-hidden": "true" });
+    return element("span", {}, shown, ` ${twoDecimals(cosine)}`);
+  }
+
+  function paint() {
+    const names = model.get("words"), texts = model.get("texts"), explained = model.get("explained");
+    const [at, pinned, compared] = ["layer", "_of", "compared"].map((name) => model.get(name));
+    cosines = floatsOf(model.get("_cosines"));
+    const layers = explained.length, ranked = ranking(cosines, names.length, at, pinned);
+    [layer.value, pin.value, compare.value, neighbours.value, path.checked] = [at, pinned, compared, model.get("neighbours"), model.get("path")];
+    heading.textContent = `${model.get("source")}: ${names.length} words · ${names[pinned]} in “${texts[pinned]}”`;
+    const width = Math.max(420, Math.min(root.clientWidth - 16, 760));
+    const near = ranked.slice(0, model.get("neighbours")).map(([other]) => other);
+    map.innerHTML = picture({ points, names, layers, layer: at, pinned, near, path: model.get("path"), reach, width });
+    const words = summary(names, layers, at, explained[at], pinned, ranked);
+    map.setAttribute("aria-label", `Embedding map. ${words}`);
+    const hidden = names.length > MOST_LABELS ? ` Only the pinned word and its neighbours are named: ${names.length} names do not fit.` : "";
+    status.textContent = words + hidden;
+    wrong.textContent = model.get("problem");
+    const listed = ranked.slice(0, MOST_LISTED), left = ranked.length - listed.length;
+    list.replaceChildren(element("caption", {}, `cosine with ${names[pinned]}`),
+      ...listed.map(([other, cosine]) => rowOf([names[other], bar(cosine), texts[other].slice(0, 44)], "td")),
+      ...(left ? [rowOf(["", "", `… ${left} more`], "td")] : []));
+    curve.innerHTML = curvePicture({ cosines, names, layers, layer: at, pinned, compared, width: 330 });
+    const ends = [0, at, layers - 1].map((where) => `${twoDecimals(cosines[where * names.length + compared])} at layer ${where}`);
+    curve.setAttribute("aria-label", `Cosine of ${names[pinned]} and ${names[compared]} through the layers: ${ends.join(", ")}.`);
+    if (details.open) {
+      const rows = names.map((name, i) => [name, ...Array.from(pointOf(points, names.length, at, i), twoDecimals), twoDecimals(cosines[at * names.length + i]), texts[i]]);
+      table.replaceChildren(rowOf(["word", "axis 1", "axis 2", `cosine with ${names[pinned]}`, "text"], "th"), ...rows.map((row) => rowOf(row, "td")));
+    }
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+  details.addEventListener("toggle", paint);
+  el.append(root);
+  const again = () => (read(), paint());
+  const watched = "change:layer change:compared change:neighbours change:path change:_cosines";
+  model.on(watched, paint);
+  model.on("change:answered", again);
+  again();
+  const observer = new ResizeObserver(paint);
+  observer.observe(el);
+  return () => {
+    model.off(watched, paint);
+    model.off("change:answered", again);
+    observer.disconnect();
+  };
+}
+
+export default { render };

@@ -1,0 +1,170 @@
+"""The embedding map: words in their texts on a map, layer by layer."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import traitlets
+
+from course_utils.figures.base import CourseFigure
+from course_utils.figures.vectors import word_map
+from course_utils.traces.embeddings import EmbeddingTrace, Item, record_embeddings
+from course_utils.widgets.base import CourseWidget, page_module, page_style
+
+MOST_NEIGHBOURS = 10
+
+
+class EmbeddingMap(CourseWidget):
+    """Move through the layers of a model and watch where words go.
+
+    The two axes of the map are the same at every layer, so a point that moves has moved. The mean of all words is in
+    the middle at every layer. Moving through the layers does not call the kernel; another pinned word does, for its
+    cosines, but not the model.
+
+    Args:
+        trace: The recorded vectors; `record_embeddings` makes them.
+        run: Records one more text; without it, the text boxes are not there.
+        settings: `layer`: 0 is the embedding; `pinned` and `compared`: numbers of two words; `neighbours`: how many
+            of the nearest are marked; `path`: draw where the pinned word was at the layers before.
+
+    Raises:
+        ValueError: A setting is out of its range; the widget keeps its last good state.
+
+    Lesson: 05 · From text to vectors; 08 · Attention
+
+    >>> states = np.array([[[1, 0], [1, 0]], [[1, 0], [0, 1]]], dtype=np.float32)
+    >>> trace = EmbeddingTrace("toy", ("river bank", "money bank"), ("bank", "bank"), ("bank", "bank"), states)
+    >>> print(EmbeddingMap(trace))
+    Embedding map: 2 words of toy at layer 1 of 1; the map shows 100 % of their differences
+    pinned: bank 1 in “river bank”
+      bank 2  0.00  “money bank”
+    bank 1 and bank 2 through the layers: 1.00 at 0, 0.00 at 1
+    """
+
+    _esm = page_module("embedding_map")
+    _css = page_style("embedding_map")
+
+    layer = traitlets.Int(0).tag(sync=True)
+    pinned = traitlets.Int(0).tag(sync=True)
+    compared = traitlets.Int(0).tag(sync=True)
+    neighbours = traitlets.Int(3).tag(sync=True)
+    path = traitlets.Bool(True).tag(sync=True)
+
+    source = traitlets.Unicode().tag(sync=True)
+    words = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    explained = traitlets.List(traitlets.Float()).tag(sync=True)
+    _points = traitlets.Bytes().tag(sync=True)  # float32 (layer, word, 2)
+    _cosines = traitlets.Bytes().tag(sync=True)  # float32 (layer, word), with the word `_of`
+    _of = traitlets.Int(0).tag(sync=True)
+    can_run = traitlets.Bool().tag(sync=True)
+    asked = traitlets.List([0, "", ""]).tag(sync=True)  # number of the press, the text, the word in it
+    problem = traitlets.Unicode().tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self, trace: EmbeddingTrace, run: Callable[[Item], EmbeddingTrace] | None = None, **settings: object
+    ) -> None:
+        super().__init__(can_run=run is not None)
+        self._run = run
+        self._show(trace)
+        self.layer, self.compared = len(trace.states) - 1, len(trace.words) - 1
+        for name, value in settings.items():
+            setattr(self, name, value)
+        self.observe(self._answer, "asked")
+
+    @traitlets.validate("layer", "pinned", "compared", "neighbours")
+    def _check(self, proposal: dict) -> int:
+        name, value = proposal["trait"].name, proposal["value"]
+        words = len(self.trace.words) - 1
+        most = {"layer": len(self.trace.states) - 1, "neighbours": MOST_NEIGHBOURS}.get(name, words)
+        if not 0 <= value <= most:
+            raise ValueError(f"{name} must be in 0 … {most}, got {value}")
+        return value
+
+    @traitlets.observe("pinned")
+    def _send_cosines(self, change: dict) -> None:
+        with self.hold_sync():
+            self._cosines, self._of = self.trace.cosines(self.pinned).astype("<f4").tobytes(), self.pinned
+
+    def _show(self, trace: EmbeddingTrace) -> None:
+        self.trace = trace
+        self._map, explained = trace.map()
+        with self.hold_sync():
+            self.source, self.words, self.texts = trace.model, list(trace.labels), list(trace.texts)
+            self.explained = [round(share, 4) for share in explained]
+            self._points = self._map.astype("<f4").tobytes()
+            self._send_cosines({})
+
+    def _answer(self, change: dict) -> None:
+        press, text, word = change["new"]
+        self.problem = ""
+        try:
+            self._show(self.trace.joined(self._run((text, word or text))))
+        except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
+            self.problem = str(error)
+        self.answered = press
+
+    def ranking(self) -> list[tuple[int, float]]:
+        """Return every other word with its cosine to the pinned one at this layer, the most alike first."""
+        cosines = self.trace.cosines(self.pinned)[self.layer]
+        order = np.argsort(-cosines.round(4), kind="stable")
+        return [(int(word), float(cosines[word])) for word in order if word != self.pinned]
+
+    def describe(self) -> str:
+        """Say in words who is near the pinned word, and how two words moved apart through the layers."""
+        last, share = len(self.trace.states) - 1, self.explained[self.layer]
+        pinned, compared = self.words[self.pinned], self.words[self.compared]
+        lines = [
+            f"Embedding map: {len(self.words)} words of {self.source} at layer {self.layer} of {last}; "
+            f"the map shows {share:.0%} of their differences".replace("%", " %"),
+            f"pinned: {pinned} in “{self.texts[self.pinned]}”",
+        ]
+        for word, cosine in self.ranking()[:MOST_NEIGHBOURS]:
+            lines.append(f"  {self.words[word]}  {_two_decimals(cosine)}  “{self.texts[word]}”")
+        curve = self.trace.cosines(self.pinned)[:, self.compared]
+        there = sorted({0, last // 2, last})
+        said = ", ".join(f"{_two_decimals(curve[layer])} at {layer}" for layer in there)
+        lines.append(f"{pinned} and {compared} through the layers: {said}")
+        return "\n".join(lines)
+
+    def figure(self) -> CourseFigure:
+        """Draw the map at this layer."""
+        path = self._map[: self.layer + 1, self.pinned] if self.path else None
+        title = f"{self.source}, layer {self.layer}"
+        reach = float(np.abs(self._map).max()) * 1.1 or 1.0
+        return word_map(
+            self._map[self.layer], self.words, self.explained[self.layer], title, self._groups(), path, reach
+        )
+
+    def _groups(self) -> list[str]:
+        near = {word for word, _ in self.ranking()[: self.neighbours]}
+        names = {True: "nearest", False: "others"}
+        return ["pinned" if word == self.pinned else names[word in near] for word in range(len(self.words))]
+
+
+def embedding_map(model: object, items: Sequence[Item], **settings: object) -> EmbeddingMap:
+    """Open the vectors of words in their texts; more texts can be added on the page.
+
+    Args:
+        model: A causal LM or an encoder of the course.
+        items: Texts, or pairs of a text and a word in it, such as `("the bank of the river", "bank")`.
+        settings: As `EmbeddingMap` takes them.
+
+    Raises:
+        TypeError, ValueError: As `record_embeddings`.
+
+    Lesson: 05 · From text to vectors; 08 · Attention
+
+    >>> from course_utils.models import load_encoder
+    >>> embedding_map(load_encoder(), ["a cat", "a kitten", "a bridge"], pinned=1).ranking()[0][0]
+    0
+    """
+
+    def run(item: Item) -> EmbeddingTrace:
+        return record_embeddings(model, [item])
+
+    return EmbeddingMap(record_embeddings(model, items), run, **settings)
+
+
+def _two_decimals(number: float) -> str:
+    return f"{abs(number):.2f}" if abs(number) < 0.005 else f"{number:.2f}"  # no minus zero

@@ -1,0 +1,211 @@
+"""The tokenizer stepper: how a text becomes tokens, step by step, with two tokenizers below each other."""
+
+from collections.abc import Callable, Sequence
+
+import traitlets
+
+from course_utils.figures.base import CourseFigure
+from course_utils.figures.tokens import token_chips
+from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
+from course_utils.widgets.base import CourseWidget, page_module, page_style
+
+MOST_SAID = 40  # tokens, in words
+
+# Of one tokenizer: the text alone, and the text with the model's special tokens around it.
+Traces = Sequence[tuple[TokenizationTrace, TokenizationTrace]]
+
+
+class TokenizerStepper(CourseWidget):
+    """Step through the merges of one tokenizer, and through the longest matches of another.
+
+    Args:
+        traces: For each tokenizer the recorded steps, without and with special tokens.
+        run: Records another text; without it, the text box is not there.
+        settings: `special`: with the special tokens; `step`, `word`: for each tokenizer how many steps are done, and
+            which word's tree is drawn.
+
+    Raises:
+        ValueError: A setting is out of its range; the widget keeps its last good state.
+
+    Lesson: 05 · From text to vectors
+
+    >>> from course_utils.models import load_causal_lm
+    >>> print(tokenizer_stepper([load_causal_lm()], "The cat", step=[2]))
+    Tokenizer stepper: “The cat”
+    SmolLM2-135M-Instruct: byte pairs
+      Step 2 of 5: a + t → at (merge 10 of the training)
+      T 68 | he 255 | ␣ 216 | c 83 | at 261
+      2 tokens · 0.02 % of the context length of 8,192 · 92,160 bytes of KV cache
+    """
+
+    _esm = page_module("tokenizer_stepper")
+    _css = page_style("tokenizer_stepper")
+
+    text = traitlets.Unicode().tag(sync=True)
+    special = traitlets.Bool(False).tag(sync=True)
+    step = traitlets.List(traitlets.Int()).tag(sync=True)
+    word = traitlets.List(traitlets.Int()).tag(sync=True)
+    panes = traitlets.List().tag(sync=True)
+    can_run = traitlets.Bool().tag(sync=True)
+    asked = traitlets.List([0, ""]).tag(sync=True)  # number of the press, and the text: the same text again is news
+    problem = traitlets.Unicode().tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, traces: Traces, run: Callable[[str], Traces] | None = None, **settings: object) -> None:
+        if not traces:
+            raise ValueError("traces must hold at least one tokenizer, got none")
+        self.traces = traces
+        super().__init__(can_run=run is not None, special=settings.pop("special", False))
+        self._run = run
+        self._show(traces)
+        self.observe(self._begin, "special")
+        self.observe(self._answer, "asked")
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    @property
+    def shown(self) -> list[TokenizationTrace]:
+        """The trace of each tokenizer that the page shows now."""
+        return [pair[self.special] for pair in self.traces]
+
+    @traitlets.validate("step", "word")
+    def _check(self, proposal: dict) -> list[int]:
+        name, value = proposal["trait"].name, proposal["value"]
+        most = [len(trace.steps) if name == "step" else len(trace.words) - 1 for trace in self.shown]
+        allowed = ", ".join(f"0 … {end}" for end in most)
+        if len(value) != len(most) or not all(0 <= v <= end for v, end in zip(value, most, strict=True)):
+            raise ValueError(f"{name} must hold one number a tokenizer, in {allowed}, got {value}")
+        return value
+
+    def _begin(self, change: dict | None = None) -> None:
+        """Show all steps done, and the tree of the longest word."""
+        self.step = [len(trace.steps) for trace in self.shown]
+        self.word = [_longest_word(trace) for trace in self.shown]
+
+    def _show(self, traces: Traces) -> None:
+        self.traces = traces
+        with self.hold_sync():
+            self.text = traces[0][0].text
+            self.panes = [_pane(pair) for pair in traces]
+            self._begin()
+
+    def _answer(self, change: dict) -> None:
+        press, text = change["new"]
+        self.problem = ""
+        try:
+            self._show(self._run(text))
+        except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
+            self.problem = str(error)
+        self.answered = press
+
+    def describe(self) -> str:
+        """Say in words which tokens are there now, what the last step did, and what they cost."""
+        lines = [f"Tokenizer stepper: “{_clip(self.text)}”" + (", with special tokens" if self.special else "")]
+        for trace, step in zip(self.shown, self.step, strict=True):
+            seen = trace.seen_at(step)
+            tokens = [_named(trace, piece) for piece in seen[:MOST_SAID]]
+            more = f" | … {len(seen) - MOST_SAID} more" if len(seen) > MOST_SAID else ""
+            lines += [f"{trace.model}: {trace.kind}", f"  {step_said(trace, step)}"]
+            lines += ["  " + " | ".join(tokens) + more, f"  {readout(trace)}"]
+        return "\n".join(lines)
+
+    def figure(self) -> CourseFigure:
+        """Draw the tokens of this step as chips."""
+        rows = []
+        for trace, step in zip(self.shown, self.step, strict=True):
+            begins = {first for first, _, is_special in trace.words.tolist() if is_special}
+            chips = [
+                (trace.labels[piece], str(row[4]) if row[4] >= 0 else "no id yet", row[0] in begins)
+                for piece in trace.seen_at(step)
+                for row in [trace.pieces[piece].tolist()]
+            ]
+            rows.append((f"{trace.model}, step {step} of {len(trace.steps)}", chips))
+        return token_chips(rows)
+
+
+def step_said(trace: TokenizationTrace, step: int) -> str:
+    """Say what step number `step` did.
+
+    Lesson: 05 · From text to vectors
+    """
+    start, unit = f"Step {step} of {len(trace.steps)}: ", "byte" if trace.kind == "byte pairs" else "character"
+    if not step:
+        return f"{start}{_counted(len(trace.atoms), unit)}, nothing joined yet"
+    made, parts, number = trace.steps[step - 1]
+    if unit == "byte":
+        return f"{start}{parts[0]} + {parts[1]} → {made} (merge {number:,} of the training)"
+    if made == "[UNK]":
+        return f"{start}{parts[0]} cannot be made of known pieces: {made}"
+    return f"{start}{parts[0]} begins with {made} ({_counted(number, 'candidate')} looked up)"
+
+
+def readout(trace: TokenizationTrace) -> str:
+    """Say what the tokens of a text cost: share of the context length, and bytes of KV cache.
+
+    Lesson: 05 · From text to vectors
+    """
+    fits = ": too long for this model" if trace.tokens > trace.context_length else ""
+    size = trace.tokens * trace.cache_bytes_per_token
+    cache = f"{size:,} bytes of KV cache" if trace.cache_bytes_per_token else "an encoder keeps no KV cache"
+    share = f"{100 * trace.tokens / trace.context_length:.2f} % of the context length of {trace.context_length:,}{fits}"
+    return f"{_counted(trace.tokens, 'token')} · {share} · {cache}"
+
+
+def tokenizer_stepper(models: Sequence, text: str, **settings: object) -> TokenizerStepper:
+    """Open the tokenizers of `models` on a text; the text can then be changed on the page.
+
+    Args:
+        models: Models with a byte-level BPE tokenizer, or with WordPiece as in BERT.
+        text: What is tokenized first.
+        settings: As `TokenizerStepper` takes them.
+
+    Raises:
+        ValueError: As `record_tokenization`.
+
+    Lesson: 05 · From text to vectors
+
+    >>> from course_utils.models import load_encoder
+    >>> tokenizer_stepper([load_encoder()], "Tokenized").step
+    [2]
+    """
+
+    def run(other: str) -> Traces:
+        return [tuple(record_tokenization(model, other, special) for special in (False, True)) for model in models]
+
+    return TokenizerStepper(run(text), run, **settings)
+
+
+def _pane(pair: tuple[TokenizationTrace, TokenizationTrace]) -> dict:
+    plain = pair[0]
+    about = {"model": plain.model, "kind": plain.kind, "context": plain.context_length}
+    return about | {"bytes": plain.cache_bytes_per_token, "views": [_view(trace) for trace in pair]}
+
+
+def _view(trace: TokenizationTrace) -> dict:
+    pieces = trace.pieces.clip(max=[[2**31, 2**31, 2**31, len(trace.steps) + 1, 2**31]])
+    return {
+        "atoms": list(trace.atoms),
+        "words": trace.words.tolist(),
+        "pieces": pieces.tolist(),
+        "labels": list(trace.labels),
+        "steps": [[made, list(parts), number] for made, parts, number in trace.steps],
+        "tokens": trace.tokens,
+        "start": _longest_word(trace),
+    }
+
+
+def _longest_word(trace: TokenizationTrace) -> int:
+    return int((trace.words[:, 1] - trace.words[:, 0]).argmax())
+
+
+def _named(trace: TokenizationTrace, piece: int) -> str:
+    token = int(trace.pieces[piece, 4])
+    return trace.labels[piece] if token < 0 else f"{trace.labels[piece]} {token}"
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"
