@@ -1,6 +1,6 @@
 """Vectors of words: a map in two dimensions, likeness through the layers, scores over a distance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ def word_map(
     groups: Sequence[str] | None = None,
     path: np.ndarray | None = None,
     reach: float | None = None,
+    named: Collection[int] | None = None,
 ) -> CourseFigure:
     """Draw words as points, and say how much of their differences the two dimensions show.
 
@@ -30,6 +31,7 @@ def word_map(
         groups: A name for each word; words of a group share a mark and a colour.
         path: `(step, 2)`: where one word came from, drawn as a line.
         reach: The map goes from −reach to +reach; as far as the points if None.
+        named: Which words have their names on the map; all if None.
 
     Raises:
         ValueError: The points do not fit the labels.
@@ -48,8 +50,8 @@ def word_map(
         chosen = [i for i in range(len(labels)) if not groups or groups[i] == name]
         style = {"color": PALETTE[_COLOURS[number % 8]], "marker": _MARKS[number % 8]}
         axes.scatter(*points[chosen].T, label=drawable(name), s=28, zorder=2, **style)
-    for (x, y), label in zip(points, labels, strict=True):
-        axes.annotate(drawable(label), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    for word in range(len(labels)) if named is None else named:
+        axes.annotate(drawable(labels[word]), points[word], xytext=(4, 4), textcoords="offset points", fontsize=8)
     if path is not None:
         axes.plot(*path.T, "-", color=PALETTE["grey"], linewidth=1.2, zorder=1)
         axes.plot(*path[0], "x", color=PALETTE["black"])

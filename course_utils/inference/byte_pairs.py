@@ -49,11 +49,12 @@ def merge_pair(symbols: Sequence[str], pair: Pair) -> list[str]:
     >>> merge_pair(["b", "a", "n", "a", "n", "a"], ("a", "n"))
     ['b', 'an', 'an', 'a']
     """
-    merged, place = [], 0
-    while place < len(symbols):
-        found = tuple(symbols[place : place + 2]) == pair
-        merged.append("".join(pair) if found else symbols[place])
-        place += 2 if found else 1
+    merged = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
     return merged
 
 

@@ -11,6 +11,7 @@ from course_utils.traces.embeddings import EmbeddingTrace, Item, record_embeddin
 from course_utils.widgets.base import CourseWidget, page_module, page_style
 
 MOST_NEIGHBOURS = 10
+MOST_NAMED = 60  # on the map
 
 
 class EmbeddingMap(CourseWidget):
@@ -129,17 +130,21 @@ class EmbeddingMap(CourseWidget):
 
     def figure(self) -> CourseFigure:
         """Draw the map at this layer."""
-        path = self._map[: self.layer + 1, self.pinned] if self.path else None
-        title = f"{self.source}, layer {self.layer}"
-        reach = float(np.abs(self._map).max()) * 1.1 or 1.0
+        near = [word for word, _ in self.ranking()[: self.neighbours]]
+        groups = ["others"] * len(self.words)
+        for word in near:
+            groups[word] = "nearest"
+        groups[self.pinned] = "pinned"
         return word_map(
-            self._map[self.layer], self.words, self.explained[self.layer], title, self._groups(), path, reach
+            self._map[self.layer],
+            self.words,
+            self.explained[self.layer],
+            f"{self.source}, layer {self.layer}",
+            groups=groups,
+            path=self._map[: self.layer + 1, self.pinned] if self.path else None,
+            reach=float(np.abs(self._map).max()) * 1.1 or 1.0,
+            named=None if len(self.words) <= MOST_NAMED else [self.pinned, *near],
         )
-
-    def _groups(self) -> list[str]:
-        near = {word for word, _ in self.ranking()[: self.neighbours]}
-        names = {True: "nearest", False: "others"}
-        return ["pinned" if word == self.pinned else names[word in near] for word in range(len(self.words))]
 
 
 def embedding_map(model: object, items: Sequence[Item], **settings: object) -> EmbeddingMap:

@@ -1,0 +1,255 @@
+"""Lesson 05 in JupyterLab: the tokenizer stepper and the embedding map by keyboard, with texts of one's own."""
+
+import pytest
+
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+
+pytestmark = pytest.mark.browser
+
+BUDGET_MILLISECONDS = 50
+KERNEL_BUDGET_MILLISECONDS = 250
+STEP = ".stepper section:first-of-type input[data-trait=step]"
+# About 20, 60 and 200 tokens in both tokenizers.
+TEXTS = {size: "The tokenizer reads bytes, and 12 is two digits. " * (size // 13) for size in (20, 60)} | {
+    200: "The tokenizer reads bytes, and 12 is two digits. " * 15 + "Well, that is a lot."
+}
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    drawn = (
+        "document.querySelector('.stepper[data-drawn]') && document.querySelector('.embedding-map[data-drawn]')"
+        " && document.querySelectorAll('.course-widget.question').length === 12"
+    )
+    return open_and_run(browser, lab_server, outside_requests, "05_from_text_to_vectors", drawn, width=1300)
+
+
+def shoot(page, artifacts, selector, name):
+    page.locator(selector).scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    page.locator(selector).screenshot(path=artifacts / f"lesson-05-{name}.png")
+
+
+def tokenize(page, text):
+    box = page.locator(".stepper .ask input")
+    drawn = int(page.locator(".stepper").get_attribute("data-drawn"))
+    box.fill(text)
+    box.press("Enter")
+    page.wait_for_function(f"() => +document.querySelector('.stepper').dataset.drawn > {drawn}", timeout=30_000)
+
+
+def within(times, budget):
+    """A busy machine is not a regression: three times the budget is."""
+    assert times["p95"] <= 3 * budget, times
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_merges_by_keyboard(page, artifacts):
+    page.locator(".stepper").scroll_into_view_if_needed()
+    shoot(page, artifacts, ".stepper", "stepper")
+    slider = page.locator(STEP)
+    slider.focus()
+    page.keyboard.press("Home")
+    section = page.locator(".stepper section").first
+    page.wait_for_function("() => document.querySelector('.stepper .said').textContent.startsWith('Step 0 of')")
+    bytes_of_text = len("Tokenization isn't obvious: 2,048 naïve 🙂 你好".encode())
+    assert section.locator(".chip").count() == bytes_of_text
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.stepper .said').textContent.startsWith('Step 1 of')")
+    assert " → " in section.locator(".said").text_content()
+    assert section.locator(".chip.new").count() >= 1
+    assert section.locator(".chip").count() == bytes_of_text - section.locator(".chip.new").count()
+    shoot(page, artifacts, ".stepper", "stepper-first-merge")
+    page.keyboard.press("End")
+    page.wait_for_function("() => !document.querySelector('.stepper .later')")
+    assert section.locator(".chip").count() == 20
+
+
+def test_special_tokens_of_the_chat_template(page, artifacts):
+    page.locator(".stepper input[type=checkbox]").focus()
+    page.keyboard.press("Space")
+    page.wait_for_selector(".stepper .chip.special")
+    specials = page.locator(".stepper .chip.special b").all_text_contents()
+    assert specials == ["<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>", "<|im_start|>", "[CLS]", "[SEP]"]
+    shoot(page, artifacts, ".stepper", "stepper-chat")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => !document.querySelector('.stepper .chip.special')")
+
+
+def test_the_tree_of_another_word(page):
+    word = page.locator(".stepper section:first-of-type input[data-trait=word]")
+    word.focus()
+    page.keyboard.press("End")
+    page.wait_for_function("() => document.querySelectorAll('.stepper section:first-of-type .tree .node').length === 8")
+    tree = page.locator(".stepper section:first-of-type .tree")
+    assert "<E5>" in tree.get_attribute("aria-label")
+    page.locator(".stepper section:first-of-type .word").first.click()
+    page.wait_for_function("() => document.querySelector('.stepper .word-name').textContent === 'Token·ization'")
+
+
+def test_a_text_of_ones_own_and_wrong_ones(page, artifacts):
+    tokenize(page, "🙂")
+    assert page.locator(".stepper section:first-of-type .chip").count() == 2
+    assert page.locator(".stepper section:last-of-type .chip b").text_content() == "[UNK]"
+    tokenize(page, "a")
+    assert page.locator(".stepper section:first-of-type .chip").count() == 1
+    tokenize(page, "")
+    page.wait_for_selector(".stepper .status.problem")
+    assert page.locator(".stepper .status").text_content() == "text must have 1 … 20,000 characters, got 0"
+    tokenize(page, "word " * 3_000)
+    assert page.locator(".stepper .notice").first.text_content() == "Only the first 200 tokens of 3,001 are drawn."
+    assert "too long for this model" in page.locator(".stepper .cost").last.text_content()
+    tokenize(page, "<b>bold</b> 你好 👩‍👩‍👧")
+    assert page.locator(".stepper b b").count() == 0
+    shoot(page, artifacts, ".stepper", "stepper-own-text")
+
+
+@pytest.mark.parametrize("size", TEXTS)
+def test_stepping_is_fast(page, record, size):
+    tokenize(page, TEXTS[size])
+    shown = page.locator(".stepper section:first-of-type .chip").count()
+    assert abs(shown - size) <= 8, shown
+    page.locator(STEP).focus()
+    times = key_to_paint(page, ".stepper", ["Home", *["ArrowRight"] * 20, *["ArrowLeft"] * 10, "End"])
+    record("TokenizerStepper", {f"key_to_paint_ms_{size}_tokens": times})
+    within(times, BUDGET_MILLISECONDS)
+
+
+def test_the_table_says_what_the_chips_say(page):
+    tokenize(page, "Hi tokens")
+    page.locator(".stepper summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".stepper details table")
+    rows = page.locator(".stepper details table").first.locator("tr").all_text_contents()
+    assert rows == ["placetokenidbytes", "1Hi1585548 69".replace("15855", rows[1][3:-5]), rows[2]]
+    assert rows[2].endswith("20 74 6F 6B 65 6E 73")
+    page.keyboard.press("Enter")
+
+
+def test_layers_by_keyboard(page, artifacts, record):
+    page.locator(".embedding-map").scroll_into_view_if_needed()
+    shoot(page, artifacts, ".embedding-map", "map")
+    slider = page.locator(".embedding-map input[data-trait=layer]")
+    slider.focus()
+    times = key_to_paint(page, ".embedding-map", ["ArrowLeft"] * 15 + ["ArrowRight"] * 15)
+    record("EmbeddingMap", {"key_to_paint_ms": times})
+    within(times, BUDGET_MILLISECONDS)
+    page.keyboard.press("Home")
+    status = page.locator(".embedding-map .status")
+    page.wait_for_function(
+        "() => document.querySelector('.embedding-map .status').textContent.startsWith('Layer 0 of 30, the embedding')"
+    )
+    assert "shows 0 % of the differences" in status.text_content()
+    assert page.locator(".embedding-map table tr td:nth-child(2)").first.text_content().strip() == "1.00"
+    page.keyboard.press("End")
+
+
+def test_pinning_asks_the_kernel_but_not_the_model(page, record, artifacts):
+    page.locator(".embedding-map select[data-trait=pinned]").focus()
+    times = key_to_paint(page, ".embedding-map", ["ArrowDown"] * 5 + ["ArrowUp"] * 5 + ["ArrowDown"] * 5)
+    record("EmbeddingMap", {"pin_through_the_kernel_ms": times})
+    within(times, KERNEL_BUDGET_MILLISECONDS)
+    assert "bank 6 in “She opened an account" in page.locator(".embedding-map .heading").text_content()
+    page.locator(".embedding-map [data-word='0'] circle").click()
+    page.wait_for_function("() => document.querySelector('.embedding-map .heading').textContent.includes('bank 1 in')")
+    page.locator(".embedding-map input[data-trait=neighbours]").focus()
+    page.keyboard.press("End")
+    page.wait_for_function("() => document.querySelectorAll('.embedding-map .link').length === 5")
+    page.locator(".embedding-map input[type=checkbox]").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => !document.querySelector('.embedding-map .path')")
+    page.keyboard.press("Space")
+    page.wait_for_selector(".embedding-map .path")
+
+
+def add(page, text, word):
+    boxes = page.locator(".embedding-map .ask input")
+    drawn = int(page.locator(".embedding-map").get_attribute("data-drawn"))
+    boxes.nth(0).fill(text)
+    boxes.nth(1).fill(word)
+    boxes.nth(1).press("Enter")
+    page.wait_for_function(f"() => +document.querySelector('.embedding-map').dataset.drawn > {drawn}", timeout=60_000)
+
+
+def test_a_sentence_of_ones_own_and_a_wrong_one(page, artifacts):
+    add(page, "We sat on the grass of the bank", "bank")
+    assert page.locator(".embedding-map [data-word]").count() == 7
+    add(page, "There is no such thing here", "bank")
+    page.wait_for_function("() => document.querySelector('.embedding-map .problem').textContent")
+    said = page.locator(".embedding-map .problem").text_content()
+    assert said == "text must hold its word 'bank', got 'There is no such thing here'"
+    add(page, "你好 🙂", "")
+    assert page.locator(".embedding-map [data-word]").count() == 8
+    shoot(page, artifacts, ".embedding-map", "map-own-text")
+
+
+def focused(page, presses):
+    names = []
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("() => document.activeElement.dataset?.trait || document.activeElement.tagName"))
+    return names
+
+
+def test_tab_reaches_every_control(page):
+    page.locator(".stepper .ask input").focus()
+    assert focused(page, 9) == ["BUTTON", "INPUT", "step", "DIV", "word", "step", "DIV", "word", "SUMMARY"]
+    page.locator(".embedding-map input[data-trait=layer]").focus()
+    names = focused(page, 8)
+    assert names == ["pinned", "compared", "neighbours", "INPUT", "INPUT", "INPUT", "BUTTON", "SUMMARY"]
+
+
+MANY_WORDS = """
+import numpy as np
+from course_utils.traces import EmbeddingTrace
+from course_utils.widgets import EmbeddingMap
+names = tuple(f"w{i}" for i in range(SIZE))
+states = np.random.default_rng(0).normal(size=(31, SIZE, 576)).astype("f4")
+EmbeddingMap(EmbeddingTrace("random", names, names, names, states))
+"""
+
+
+@pytest.mark.parametrize("size", TEXTS)
+def test_maps_of_many_words_are_fast(page, record, size):
+    """In a new cell at the end of the lesson, from random vectors."""
+    page.locator(".embedding-map").first.scroll_into_view_if_needed()
+    page.keyboard.press("Escape")
+    cell = page.locator(".jp-Notebook .jp-CodeCell").filter(has=page.locator(".embedding-map")).first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(MANY_WORDS.replace("SIZE", str(size)).strip())
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(
+        f"() => document.querySelector('.embedding-map .heading')?.textContent.startsWith('random: {size} words')",
+        timeout=60_000,
+    )
+    page.locator(".embedding-map input[data-trait=layer]").focus()
+    times = key_to_paint(page, ".embedding-map", ["ArrowLeft"] * 15 + ["ArrowRight"] * 10)
+    record("EmbeddingMap", {f"key_to_paint_ms_{size}_words": times})
+    within(times, BUDGET_MILLISECONDS)
+    if size == 200:
+        assert "200 names do not fit" in page.locator(".embedding-map .status").text_content()
+
+
+def test_dark_and_narrow(page, artifacts):
+    page.set_viewport_size({"width": 700, "height": 900})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light=false]")
+    for selector, name in ((".stepper", "stepper"), (".embedding-map", "map")):
+        shoot(page, artifacts, selector, f"{name}-dark-700")
+        colour, ground = page.evaluate(
+            "(s) => { const c = getComputedStyle(document.querySelector(s)); return [c.color, c.backgroundColor]; }",
+            selector,
+        )
+        assert colour != ground
+    assert page.evaluate("() => document.querySelector('.stepper').scrollWidth") <= 700
+
+
+def test_nobody_was_asked_outside(page, outside_requests):
+    assert page.url.startswith("http://127.0.0.1")
+    assert outside_requests == []

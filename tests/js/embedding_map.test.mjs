@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const page = await import(process.env.WIDGET_MODULES + "/embedding_map.mjs");
+
+// 2 layers, 3 words.
+const points = Float32Array.from([0, 0, 0, 0, 0, 0, 1, 0.5, -1, -0.5, 0, -2]);
+const cosines = Float32Array.from([1, 1, 1, 1, 0.25, 0.75]);
+const names = ["bank 1", "bank 2", "<b>"];
+
+test("points lie layer by layer, word by word", () => {
+  assert.deepEqual([...page.pointOf(points, 3, 1, 1)], [-1, -0.5]);
+});
+
+test("the map reaches beyond every point of every layer", () => {
+  assert.ok(Math.abs(page.reachOf(points) - 2.2) < 1e-6);
+  assert.equal(page.reachOf(new Float32Array(4)), 1);
+});
+
+test("the ranking leaves the pinned word out; equals keep their order", () => {
+  assert.deepEqual(page.ranking(cosines, 3, 1, 0), [[2, 0.75], [1, 0.25]]);
+  assert.deepEqual(page.ranking(cosines, 3, 0, 0).map(([word]) => word), [1, 2]);
+});
+
+test("numbers have a real minus sign and no minus zero", () => {
+  assert.deepEqual([-0.001, 0.5, -0.25].map(page.twoDecimals), ["0.00", "0.50", "−0.25"]);
+});
+
+test("the summary says layer, share and neighbours", () => {
+  const said = page.summary(names, 2, 1, 0.456, 0, page.ranking(cosines, 3, 1, 0));
+  assert.equal(said, "Layer 1 of 1, the last: the map shows 46 % of the differences. Nearest to bank 1: <b> 0.75, bank 2 0.25.");
+  assert.ok(page.summary(["a"], 1, 0, 0, 0, []).endsWith("There is no other word."));
+});
+
+test("the picture escapes names, marks the pinned word and its neighbours", () => {
+  const svg = page.picture({ points, names, layers: 2, layer: 1, pinned: 0, near: [2], path: true, reach: 2.2, width: 500 });
+  assert.ok(svg.includes("&#60;b&#62; (1)"));
+  assert.equal(svg.match(/class="pin"/g).length, 1);
+  assert.equal(svg.match(/class="dot near"/g).length, 1);
+  assert.equal(svg.match(/class="link"/g).length, 1);
+  assert.ok(!svg.includes("NaN"));
+});
+
+test("with many words only the pinned one and its neighbours are named", () => {
+  const many = [...Array(100).keys()].map(String);
+  const svg = page.picture({ points: new Float32Array(200), names: many, layers: 1, layer: 0, pinned: 0, near: [1, 2], path: true, reach: 1, width: 500 });
+  assert.equal(svg.match(/<circle/g).length, 99);
+  assert.equal(svg.match(/<text/g).length, 2 + 3); // two axes
+});
+
+test("the curve of one layer and of many has only numbers", () => {
+  for (const layers of [1, 2]) {
+    const svg = page.curvePicture({ cosines, names, layers, layer: 0, pinned: 0, compared: 2, width: 300 });
+    assert.ok(!svg.includes("NaN"));
+  }
+});
