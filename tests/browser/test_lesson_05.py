@@ -19,7 +19,7 @@ TEXTS = {size: "The tokenizer reads bytes, and 12 is two digits. " * (size // 13
 def page(browser, lab_server, outside_requests):
     drawn = (
         "document.querySelector('.stepper[data-drawn]') && document.querySelector('.embedding-map[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 12"
+        " && document.querySelectorAll('.course-widget.question').length === 11"
     )
     return open_and_run(browser, lab_server, outside_requests, "05_from_text_to_vectors", drawn, width=1300)
 
@@ -85,7 +85,7 @@ def test_the_tree_of_another_word(page):
     word = page.locator(".stepper section:first-of-type input[data-trait=word]")
     word.focus()
     page.keyboard.press("End")
-    page.wait_for_function("() => document.querySelectorAll('.stepper section:first-of-type .tree .node').length === 8")
+    page.wait_for_function("() => document.querySelectorAll('.stepper section:first-of-type .tree .node').length === 9")
     tree = page.locator(".stepper section:first-of-type .tree")
     assert "<E5>" in tree.get_attribute("aria-label")
     page.locator(".stepper section:first-of-type .word").first.click()
@@ -126,7 +126,10 @@ def test_the_table_says_what_the_chips_say(page):
     page.keyboard.press("Enter")
     page.wait_for_selector(".stepper details table")
     rows = page.locator(".stepper details table").first.locator("tr").all_text_contents()
-    assert rows == ["placetokenidbytes", "1Hi1585548 69".replace("15855", rows[1][3:-5]), rows[2]]
+    assert rows[0] == "placetokenidbytes"
+    assert rows[1].startswith("1Hi")
+    assert rows[1].endswith("48 69")
+    assert rows[2].startswith("2␣tokens")
     assert rows[2].endswith("20 74 6F 6B 65 6E 73")
     page.keyboard.press("Enter")
 
