@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.ticker import StrMethodFormatter
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
@@ -43,6 +44,7 @@ def probability_mass(curves: Mapping[str, np.ndarray], share: float = 0.9) -> Co
         axes.plot(count, sums[count - 1], marker, color=PALETTE[colour], markeredgecolor="black", markersize=7)
     axes.axhline(share, color=PALETTE["grey"], linewidth=1)
     axes.set(xscale="log", ylim=(0, 1.04), xlabel="the best … tokens (log scale)", ylabel="probability they share")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.legend(title=f"tokens up to {share:.0%}", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     counts = ", ".join(f"{spoken(name)} needs {count:,} token{'s' * (count > 1)}" for name, count in needed.items())
@@ -73,6 +75,7 @@ def kept_by_order(temperatures: Sequence[float], kept: Mapping[str, Sequence[int
     for (name, counts), (colour, line, marker) in zip(kept.items(), _LINES, strict=False):
         axes.plot(temperatures, counts, line, marker=marker, color=PALETTE[colour], label=name, markersize=5)
     axes.set(yscale="log", xlabel="temperature", ylabel="tokens kept (log scale)")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     ends = [
@@ -105,14 +108,20 @@ def diversity_and_likelihood(
     """
     figure = CourseFigure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    said = []
-    for number, (name, groups) in enumerate(settings.items()):
+    for name, groups in settings.items():
         if len({len(values) for values in groups}) != 1 or len(groups[0]) < 2:
             raise ValueError(f"settings must have two groups or more for {name!r}, got {[len(v) for v in groups]}")
-        (x, x_error), (y, y_error) = (_mean_and_error(values) for values in groups)
+    points = {name: [_mean_and_error(values) for values in groups] for name, groups in settings.items()}
+    said, labelled = [], []
+    width = np.ptp([x for (x, _), _ in points.values()]) or 1
+    for number, (name, ((x, x_error), (y, y_error))) in enumerate(points.items()):
         colour, _, marker = _LINES[number % len(_LINES)]
         axes.errorbar(x, y, y_error, x_error, marker, color=PALETTE[colour], markeredgecolor="black", capsize=3)
-        axes.annotate(drawable(name), (x, y), xytext=(7, 6), textcoords="offset points", fontsize=9)
+        # Where two points are close, the second one's name goes to the other side.
+        crowded = any(abs(x - other_x) < width / 10 and abs(y - other_y) < 0.1 for other_x, other_y in labelled)
+        place = {"xytext": (-8, -13), "ha": "right"} if crowded else {"xytext": (7, 6), "ha": "left"}
+        axes.annotate(drawable(name), (x, y), textcoords="offset points", fontsize=9, **place)
+        labelled.append((x, y))
         said.append(f"{spoken(name)}: {y * 100:.0f} % different tokens, mean log-probability {x:.1f}.")
     if people is not None:
         axes.axvline(people, color=PALETTE["grey"], linestyle="--")

@@ -40,7 +40,7 @@ for word, share, times in zip(words, toy.softmax(-1), drawn.bincount(minlength=5
 
 # %% [markdown]
 # The generator is where the chance comes from. Started with the same **seed**, it gives the same numbers again, so
-# your 1,000 draws are these, too. Section 9 comes back to that.
+# your 1,000 draws are these, too. Section 10 comes back to that.
 #
 # Always taking the best token is called **greedy**. Why not do that? Because texts then get dull and repeat
 # themselves, as lesson 12 shows. Why not draw from the distribution as it is? That is what you find out now.
@@ -49,7 +49,8 @@ for word, share, times in zip(words, toy.softmax(-1), drawn.bincount(minlength=5
 # ## 2 · Temperature
 #
 # **Temperature** divides every logit by the same number before the softmax. The word comes from physics: Ackley,
-# Hinton and Sejnowski (1985) draw the states of a neural network in this way. The function has one line.
+# Hinton and Sejnowski (1985, *A Learning Algorithm for Boltzmann Machines*) draw the states of a network in this way.
+# The function has one line.
 
 
 # %% tags=["nbval-check-output"]
@@ -359,7 +360,7 @@ for wrong in ("", "word " * 10_000):
 # ## 8 · The order matters
 #
 # `transformers` applies temperature, then top-k, then top-p, then min-p. llama.cpp, another widely used program,
-# applies temperature **last**. So what do a temperature of 2 and a top-p of 0.9 keep if top-p comes first?
+# applies temperature **last** unless told otherwise. So what do a temperature of 2 and a top-p of 0.9 keep if top-p comes first?
 
 # %%
 top_p_first = predict(
@@ -489,7 +490,8 @@ print(alone, in_batch, sep="\n")
 
 # %% [markdown]
 # A seed fixes the stream of random numbers, not the text. In a batch, the other texts take numbers from the same
-# stream. A server that puts your request into a batch with others does the same to you.
+# stream. A server that puts your request into a batch with others can do the same to you, unless every request has a
+# generator of its own.
 #
 # ## 11 · The whole thing in one cell
 #
@@ -595,7 +597,7 @@ quiz_question(
     "The same prompt, settings and seed give you another text than yesterday. What could be the reason?",
     [
         ("The model forgot the seed", False, "The seed is not in the model. It starts the generator, at every run."),
-        ("Your prompt ran in a batch with others", True, "Yes: the others take random numbers from the same stream."),
+        ("Your prompt ran in a batch with others", True, "Yes: the others may take numbers from the same stream."),
         ("Sampling can never be repeated", False, "It can, as section 10 shows, if everything is the same."),
     ],
 )
