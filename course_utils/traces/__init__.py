@@ -7,6 +7,7 @@ from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.next_token import FilterTrace, NextTokenTrace, record_filters, record_next_token
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
 from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
+from course_utils.traces.repetition import RepetitionTrace, record_repetition
 
 __all__ = [
     "AttentionTrace",
@@ -17,6 +18,7 @@ __all__ = [
     "NextTokenTrace",
     "PipelineTrace",
     "TokenizationTrace",
+    "RepetitionTrace",
     "record_attention",
     "record_beams",
     "record_cross_attention",
@@ -26,4 +28,5 @@ __all__ = [
     "record_next_token",
     "record_pipeline",
     "record_tokenization",
+    "record_repetition",
 ]
