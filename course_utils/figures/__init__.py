@@ -4,6 +4,7 @@ from course_utils.figures.attention import attention_map
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
+from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 from course_utils.figures.tokens import merge_tree, token_chips, token_counts
@@ -21,6 +22,13 @@ __all__ = [
     "pipeline_steps",
     "png_bytes",
     "probability_mass",
+    "end_of_text",
+    "logit_changes",
+    "loop_rounds",
+    "next_token_bars",
+    "pipeline_steps",
+    "png_bytes",
+    "repetition_steps",
     "sampling_stages",
     "token_chips",
     "token_counts",

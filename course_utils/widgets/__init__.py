@@ -3,6 +3,7 @@
 from course_utils.widgets.base import CourseWidget
 from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
+from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
 from course_utils.widgets.sampling_lab import SamplingLab
 from course_utils.widgets.tokenizer_stepper import TokenizerStepper, tokenizer_stepper
 
@@ -16,3 +17,4 @@ __all__ = [
     "pipeline_xray",
     "tokenizer_stepper",
 ]
+__all__ = ["CourseWidget", "PipelineXray", "RepetitionLab", "SamplingLab", "pipeline_xray", "repetition_lab"]

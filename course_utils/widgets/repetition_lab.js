@@ -1,0 +1,244 @@
+// The whole recorded run is here: moving the step does not wait for the kernel.
+
+const BANNED = -32768, NEW = 32767, ROW = 24, LEFT = 118, RIGHT = 150, PAGE = 10;
+const NUMBERS = ["presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram", "min_new_tokens", "max_new_tokens"];
+const HINTS = {
+  presence_penalty: "0 is off", frequency_penalty: "0 is off", repetition_penalty: "1 is off", no_repeat_ngram: "0 is off",
+  max_new_tokens: "up to 200", stop_strings: "\\n: new line, |: or",
+};
+
+/** "\\n|User:" -> ["\n", "User:"]: what is typed, as stop strings. */
+export function readStops(typed) {
+  return typed.split("|").map((stop) => stop.replaceAll("\\n", "\n")).filter((stop) => stop);
+}
+
+/** The other way round. */
+export function writeStops(stops) {
+  return stops.map((stop) => stop.replaceAll("\n", "\\n")).join("|");
+}
+
+/** "0.5" -> 0.5; what is no number stays as it was typed: Python says what is wrong with it. */
+export function readNumber(typed) {
+  const text = typed.trim().replace("−", "-");
+  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+/** Which tokens are part of a run of `size` tokens that came before. */
+export function repeated(ids, size) {
+  const seen = new Set(), marks = ids.map(() => false);
+  for (let end = size; end <= ids.length; end++) {
+    const run = ids.slice(end - size, end).join();
+    if (seen.has(run)) marks.fill(true, end - size, end);
+    seen.add(run);
+  }
+  return marks;
+}
+
+/** One logit: {before, after, change}; null before the token is in the text. */
+export function changeOf(before, after) {
+  if (before === NEW) return null;
+  const now = after === BANNED ? -Infinity : after / 100;
+  return { before: before / 100, after: now, change: after === BANNED ? now : (after - before) / 100 };
+}
+
+/** 1.5 -> "1.50", -Infinity -> "−∞"; with a sign where asked. */
+export function number(value, signed = false) {
+  if (value === -Infinity) return "−∞";
+  return (value < 0 ? "−" : signed && value > 0 ? "+" : "") + (value && Math.abs(value).toFixed(2));
+}
+
+/** One row as paths: lowered hangs, raised stands, banned is crossed. */
+export function rowPaths(changes, most, left, width, top, height) {
+  const paths = { lowered: "", raised: "", banned: "" }, w = width.toFixed(1);
+  changes.forEach((change, step) => {
+    if (!change) return;
+    const x = (left + step * width).toFixed(1), h = Math.max(1, (Math.abs(change) / most) * height);
+    if (change === -Infinity) paths.banned += `M${x} ${top}l${w} ${height}m0-${height}l-${w} ${height}`;
+    else if (change < 0) paths.lowered += `M${x} ${top}h${w}v${h.toFixed(1)}h-${w}z`;
+    else paths.raised += `M${x} ${top + height}h${w}v-${h.toFixed(1)}h-${w}z`;
+  });
+  return paths;
+}
+
+/** How far below 1 a probability lies on a scale that ends at one in a million. */
+export function depth(probability, height) {
+  return (height * Math.log10(Math.max(probability, 1e-6))) / -6;
+}
+
+/** Which control a sentence is about: "top_p must be …" -> "top_p". */
+export function namedIn(sentence, names) {
+  return names.find((name) => sentence.startsWith(name) || sentence.startsWith(`your ${name}`)) ?? "prompt";
+}
+
+const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+const visible = (text) => text.replaceAll("\n", "⏎");
+
+/** As the page needs it. */
+export function unpack(logits, chances, steps, rows) {
+  const at = (part, step, row) => logits[(part * steps + step) * rows + row];
+  const cells = Array.from({ length: rows }, (_, row) => Array.from({ length: steps }, (_, step) => changeOf(at(0, step, row), at(1, step, row))));
+  const finite = cells.flat().filter((cell) => cell && cell.change > -Infinity).map((cell) => Math.abs(cell.change));
+  const part = (which) => [...chances.slice(which * steps, (which + 1) * steps)];
+  return { cells, most: Math.max(0.01, ...finite), chosen: part(0), eosBefore: part(1), eosAfter: part(2) };
+}
+
+/** What a step does not change. */
+export function picture(data, rows, ids, first, width) {
+  const right = width - RIGHT, column = (right - LEFT) / ids.length, parts = [], at = (step) => (LEFT + (step + 0.5) * column).toFixed(1);
+  const text = (y, what, kind) => parts.push(`<text x="${LEFT - 8}" y="${y}" text-anchor="end" class="${kind}">${escapeText(what)}</text>`);
+  const path = (d, kind) => d && parts.push(`<path d="${d}" class="${kind}"/>`);
+  const plot = (values, y, scale, kind) => path(values.map((p, step) => `${step ? "L" : "M"}${at(step)} ${(y + scale(p)).toFixed(1)}`).join(""), kind);
+  let top = 8;
+  rows.slice(first, first + PAGE).forEach(([label, id], i) => {
+    text(top + 14, label.slice(0, 14), "");
+    path(`M${LEFT} ${top}H${right}`, "base");
+    const paths = rowPaths(data.cells[first + i].map((cell) => cell?.change ?? 0), data.most, LEFT, column, top, ROW - 6);
+    for (const kind in paths) path(paths[kind], kind);
+    ids.forEach((other, step) => other === id && parts.push(`<circle cx="${at(step)}" cy="${top}" r="3"/>`));
+    top += ROW;
+  });
+  for (const [name, scale, height] of [["chosen token", "1 … 0", 40], ["end of text", "1 … 0.000001", 48]]) {
+    text(top + 26, name, "small");
+    text(top + 39, scale, "small");
+    path(`M${LEFT} ${top + 10}H${right}m0 ${height}H${LEFT}`, "base");
+    top += 58;
+  }
+  plot(data.chosen, top - 106, (p) => 40 * (1 - p), "line");
+  plot(data.eosBefore, top - 48, (p) => depth(p, 48), "eos");
+  plot(data.eosAfter, top - 48, (p) => depth(p, 48), "after");
+  return { source: `<svg width="${width}" viewBox="0 0 ${width} ${top + 6}">${parts.join("")}<g></g></svg>`, column, top, right };
+}
+
+/** What it does: its column, and the numbers beside the rows. */
+export function cursor(data, { column, top, right }, step, first) {
+  const said = data.cells.slice(first, first + PAGE).map(({ [step]: cell }) => (cell ? `${number(cell.before)} → ${number(cell.after)}` : "not yet"));
+  const text = (y, what) => `<text x="${right + 8}" y="${y}" class="small">${what}</text>`;
+  return `<rect x="${LEFT + step * column}" y="2" width="${Math.max(column, 2)}" height="${top}" class="cursor"/>` +
+    said.map((what, i) => text(22 + i * ROW, what)).join("") + text(top - 84, data.chosen[step].toFixed(3)) +
+    text(top - 20, `${data.eosBefore[step].toPrecision(2)} → ${data.eosAfter[step].toPrecision(2)}`);
+}
+
+function render({ model, el }) {
+  const get = (name) => model.get(name);
+  let data, ids, rows, drawing, loaded, shown, first = 0, sent, marked, drawnTimes = 0, press = get("asked")[0];
+  const wrongs = {}, boxes = {}, disabled = !get("can_run");
+  const make = (tag, name, ...children) => element(tag, { class: name }, ...children);
+  const alertFor = (name) => (wrongs[name] = element("span", { class: "problem", role: "alert" }));
+  const set = (name, value) => (model.set(name, value), model.save_changes());
+  const field = (name, size) => {
+    const box = (boxes[name] = element("input", { type: "text", size, disabled }));
+    whenTyped(box, () => run(false));
+    return make("div", `field ${name}`, element("label", {}, `${name} `, box), element("small", {}, HINTS[name] ?? ""), alertFor(name));
+  };
+  const eosBox = element("input", { type: "checkbox", disabled, onchange: () => run(false) });
+  const button = element("button", { type: "button", disabled, onclick: () => run(true) }, "Run");
+  const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 });
+  const turn = (label, by) => element("button", { type: "button", onclick: () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()) }, label);
+  const why = make("p", "why"), words = make("p", "words"), buffer = make("p", "buffer"), notice = make("span", "");
+  const status = element("div", { class: "status", "aria-live": "polite" }), stage = element("div", { class: "picture", role: "img" }), body = element("tbody"), details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), element("table", {}, body));
+  const key = (kind, said) => [make("span", `key ${kind}`), ` ${said} `];
+  const root = make("div", "course-widget repetition-lab", make("div", "ask", field("prompt", 40), button),
+    make("div", "fields", ...NUMBERS.map((name) => field(name, 5)), field("stop_strings", 10), make("div", "field", element("label", {}, "stop_at_eos ", eosBox))),
+    status, why,
+    make("div", "row", element("label", {}, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), alertFor("run_length")),
+    words, buffer, stage, make("div", "row", turn("Earlier rows", -PAGE), turn("Later rows", PAGE), notice),
+    make("p", "small", ...key("lowered", "lowered"), ...key("raised", "raised"), "× banned ● chosen; end of text: ", ...key("eos", "as the model says"), ...key("after", "after penalties and minimum")), details);
+
+  const form = () => [boxes.prompt.value, {
+    ...Object.fromEntries(NUMBERS.map((name) => [name, readNumber(boxes[name].value)])),
+    stop_strings: readStops(boxes.stop_strings.value), stop_at_eos: eosBox.checked,
+  }];
+
+  function run(always) {
+    const wanted = JSON.stringify(form());
+    if (!always && wanted === sent) return; // left after Enter
+    sent = wanted;
+    status.textContent = "Running …";
+    root.classList.add("running");
+    set("asked", [++press, ...form()]);
+  }
+
+  const go = (step) => ids[step] === undefined || root.classList.contains("running") || (set("step", step), paint());
+  slider.addEventListener("input", () => go(+slider.value));
+  whenTyped(runBox, () => {
+    const value = readNumber(runBox.value), ok = Number.isInteger(value) && value >= 1;
+    wrongs.run_length.textContent = ok ? "" : `run_length must be a whole number of at least 1, got ${value}`;
+    if (ok) set("run_length", value);
+  });
+  const point = (event) => event.buttons && go(Math.floor((event.clientX - stage.firstChild.getBoundingClientRect().left - LEFT) / drawing.column));
+  stage.addEventListener("pointerdown", point);
+  stage.addEventListener("pointermove", point);
+
+  function load() {
+    loaded = get("_logits");
+    shown = get("settings");
+    ids = get("ids");
+    rows = get("rows");
+    data = unpack(bytesOf(loaded, Int16Array), bytesOf(get("_chances"), Float32Array), ids.length, rows.length);
+    first = marked = 0;
+    slider.max = ids.length - 1;
+    words.replaceChildren(...get("tokens").map((token) => element("span", {}, token.replaceAll("␣", " "))));
+    if (get("answered") >= press) { // nobody waits
+      const values = { ...shown, prompt: get("prompt"), stop_strings: writeStops(shown.stop_strings ?? []) };
+      for (const name in boxes) boxes[name].value = values[name] ?? "";
+      eosBox.checked = shown.stop_at_eos ?? true;
+      sent = JSON.stringify(form());
+    }
+    draw();
+  }
+
+  function draw() {
+    drawing = picture(data, rows, ids, first, Math.max(560, Math.min(root.clientWidth - 16, 1000)));
+    stage.innerHTML = drawing.source;
+    const left = get("held") - rows.length;
+    notice.textContent = `${first + 1}–${Math.min(first + PAGE, rows.length)} of ${rows.length} tokens, most changed first${left > 0 ? `; ${left} left out` : ""}`;
+  }
+
+  function paint() {
+    if (get("answered") >= press) root.classList.remove("running");
+    if (get("_logits") !== loaded || get("settings") !== shown) load();
+    const tokens = get("tokens"), step = Math.min(get("step"), ids.length - 1), spans = [...words.children];
+    const runs = get("run_length"), problem = get("problem"), about = namedIn(problem, Object.keys(wrongs));
+    if (marked !== runs) {
+      runBox.value = marked = runs;
+      repeated(ids, runs).forEach((again, i) => spans[i].classList.toggle("again", again));
+    }
+    slider.value = step;
+    slider.setAttribute("aria-valuetext", `${step + 1} of ${ids.length}, ${tokens[step]}`);
+    spans.forEach(({ classList }, i) => (classList.toggle("later", i > step), classList.toggle("now", i === step)));
+    stage.querySelector("g").innerHTML = cursor(data, drawing, step, first);
+    const held = get("withheld")[step], kind = held && (step === ids.length - 1 ? "cut off" : "held back");
+    const seen = [...get("text")].slice(0, get("shown")[step]).slice(-60).join("");
+    buffer.replaceChildren("The reader sees: “…", element("b", {}, visible(seen)), "” ", held ? make("span", kind, `${kind}: ${visible(held)}`) : "Nothing is held back.");
+    const said = `Step ${step + 1} of ${ids.length}: ${tokens[step]} chosen with probability ${data.chosen[step].toFixed(2)}.`;
+    stage.setAttribute("aria-label", `Logit changes of ${rows.length} tokens. ${said}`);
+    if (!root.classList.contains("running")) {
+      status.textContent = said;
+      for (const name in wrongs) wrongs[name].textContent = problem && name === about ? problem : "";
+    }
+    why.textContent = `${get("why")} ${get("differs")}`;
+    if (details.open) table(step);
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+
+  function table(step) {
+    const line = (cells, tag) => element("tr", {}, ...cells.map((cell) => element(tag, {}, String(cell))));
+    body.replaceChildren(line(["token", "times before", "logit before", "after", "change"], "th"), ...rows.map(([label, id], row) => {
+      const cell = data.cells[row][step], count = ids.slice(0, step).filter((other) => other === id).length;
+      return line(cell ? [label, count, number(cell.before), number(cell.after), number(cell.change, true)] : [label, 0, "–", "–", "–"], "td");
+    }));
+  }
+
+  el.append(root);
+  paint();
+  const watched = "change:answered change:step change:run_length change:settings change:_logits";
+  model.on(watched, paint);
+  const observer = new ResizeObserver(() => (draw(), paint()));
+  observer.observe(el);
+  return () => {
+    model.off(watched, paint);
+    observer.disconnect();
+  };
+}
+
+export default { render };
