@@ -163,7 +163,7 @@ def test_beams_hang_together(recorded):
     assert {trace.fates[node] for node in trace.finished} == {"finished"}
     lengths = trace.steps[trace.finished]
     np.testing.assert_allclose(trace.finished_scores, trace.scores[trace.finished] / lengths, atol=1e-6)
-    assert len(trace.greedy) == 4
+    assert len(trace.greedy) == len(trace.greedy_scores) == 4
 
 
 def test_filters_say_who_removed_a_token(recorded):
@@ -197,10 +197,7 @@ def test_arrays_that_do_not_fit_are_refused(recorded, kind, wrong, sentence):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (
-            lambda model: traces.record_beams(model, PROMPT),
-            "num_beams must be at least 2 to record a beam search, got 1",
-        ),
+        (lambda model: traces.record_beams(model, ""), "prompt must have at least one character, got an empty str"),
         (
             lambda model: traces.record_generation(model, PROMPT, num_beams=2),
             "num_beams and num_return_sequences must be 1 to record a generation, got more",

@@ -3,7 +3,7 @@
 Lesson: 13 · Beam search
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -88,12 +88,18 @@ class BeamTree:
             has_room = (rank if ends else len(kept)) < settings.num_beams
             fate = (FINISHED if ends else KEPT) if has_room else PRUNED
             self.nodes.append(BeamNode(step, beams[row], token, score, fate))
-            if fate == FINISHED:
-                self.finished.append(Finished(len(self.nodes) - 1, score / step**settings.length_penalty))
-            elif fate == KEPT:
+            if fate == KEPT:
                 kept.append((row, len(self.nodes) - 1))
-        self.finished = sorted(self.finished, key=lambda text: -text.score)[: settings.num_beams]
+        self.rank(range(len(self.nodes) - len(candidates), len(self.nodes)), settings)
         return kept
+
+    def rank(self, new: Iterable[int], settings: GenerationSettings) -> None:
+        """Put those of the `new` nodes that end a text among the finished texts, and keep the best `num_beams`."""
+        for index in new:
+            node = self.nodes[index]
+            if node.fate == FINISHED:
+                self.finished.append(Finished(index, node.score / node.step**settings.length_penalty))
+        self.finished = sorted(self.finished, key=lambda text: -text.score)[: settings.num_beams]
 
 
 def beam_search(
@@ -101,6 +107,7 @@ def beam_search(
     rules: StopRules,
     settings: GenerationSettings,
     process: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    to_the_end: bool = False,
 ) -> BeamTree:
     """Search for the most likely text after one prompt; return everything that was considered.
 
@@ -109,6 +116,7 @@ def beam_search(
         rules: What ends a text.
         settings: Number of beams, length penalty, early stopping.
         process: What changes the log-probabilities `(beams, vocab)`, given the texts so far `(beams, seq)`.
+        to_the_end: Go on also when the search is done, so that `replay` can tell what other settings find.
 
     Equals `generate(num_beams=...)`: texts and scores. Source: Graves (2012), Sequence Transduction with Recurrent
     Neural Networks; the length penalty: Wu et al. (2016), as `transformers` simplifies it.
@@ -129,7 +137,7 @@ def beam_search(
         log_probabilities = process(running.next_logits(ids).log_softmax(-1), ids)
         candidates = best_candidates(scores, log_probabilities, count)
         kept = tree.grow(step, beams, candidates, rules, settings)
-        if not kept or is_done(tree, kept, step, rules, settings):
+        if not kept or (not to_the_end and is_done(tree, kept, step, rules, settings)):
             break
         rows, beams = [row for row, _ in kept], [node for _, node in kept]
         # The cache follows: a beam that was kept twice gets its keys and values twice, a dropped one loses them.
@@ -182,7 +190,7 @@ def is_done(
     """
     if len(tree.finished) < settings.num_beams:
         return False
-    if settings.early_stopping is True:
+    if settings.early_stopping is True or settings.num_beams == 1:  # one beam is greedy search: no second chance
         return True
     # A positive length penalty makes a long text with the same sum of log-probabilities score higher.
     hopes_for_length = settings.early_stopping == "never" and settings.length_penalty > 0

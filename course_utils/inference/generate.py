@@ -136,9 +136,12 @@ def search_beams(
     ids: torch.Tensor,
     tokenizer: PreTrainedTokenizerBase | None = None,
     attention_mask: torch.Tensor | None = None,
+    to_the_end: bool = False,
     **settings,
 ) -> BeamTree:
     """Run beam search after one prompt `(1, seq)`; return the whole tree. Arguments and errors as `generate`.
+
+    With `to_the_end` the search goes on when it is done, as `beam_search` says.
 
     Lesson: 13 · Beam search
 
@@ -148,16 +151,17 @@ def search_beams(
     >>> [smollm.tokenizer.decode(tree.path(text.node)) for text in tree.finished]
     [' Paris.', ' Paris,']
     """
-    return _search(model, ids, tokenizer, attention_mask, GenerationSettings(**settings))[0]
+    return _search(model, ids, tokenizer, attention_mask, GenerationSettings(**settings), to_the_end)[0]
 
 
-def _search(model, ids, tokenizer, attention_mask, settings) -> tuple[BeamTree, StopRules]:
+def _search(model, ids, tokenizer, attention_mask, settings, to_the_end=False) -> tuple[BeamTree, StopRules]:
     running = RunningModel(model, ids, attention_mask, settings.use_cache)
     rules = stop_rules(running, settings, tokenizer)
-    tree = beam_search(
-        running, rules, settings, lambda logits, texts: process_logits(logits, texts, running, rules, settings)
-    )
-    return tree, rules
+
+    def process(logits: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        return process_logits(logits, texts, running, rules, settings)
+
+    return beam_search(running, rules, settings, process, to_the_end), rules
 
 
 def _beam_texts(model, ids, tokenizer, attention_mask, settings) -> list[Generated]:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from course_utils.inference.beam_search import BeamTree
+from course_utils.inference.beam_replay import Replay, replay
+from course_utils.inference.beam_search import KEPT, BeamNode, BeamTree
 from course_utils.inference.generate import generate, search_beams
 from course_utils.inference.settings import GenerationSettings
 from course_utils.models import CausalLM
@@ -21,6 +23,7 @@ class BeamTrace(Trace):
         num_beams: Number of beams.
         length_penalty: Scores are divided by length to this power.
         early_stopping: "True", "False" or "never".
+        max_new_tokens: The most tokens of a text.
         tokens: Every node's token as visible text.
         fates: Every node's fate: "kept", "finished" or "pruned".
         ids: Token ids, int64 `(node,)`.
@@ -30,6 +33,7 @@ class BeamTrace(Trace):
         finished: Nodes where the finished texts end, best first, int64 `(text,)`.
         finished_scores: Their scores with the length penalty, float64 `(text,)`.
         greedy: The token ids that greedy search chooses, int64 `(token,)`.
+        greedy_scores: Their sums of log-probabilities, each up to this token, float64 `(token,)`.
 
     Raises:
         ValueError: The arrays do not have one row a node.
@@ -37,8 +41,8 @@ class BeamTrace(Trace):
     Lesson: 13 · Beam search
 
     >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
-    >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy")}
-    >>> BeamTrace("toy", "a", 2, 1.0, "never", ("x",), ("finished",), **node, **end).fates
+    >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy", "greedy_scores")}
+    >>> BeamTrace("toy", "a", 2, 1.0, "never", 1, ("x",), ("finished",), **node, **end).fates
     ('finished',)
     """
 
@@ -47,6 +51,7 @@ class BeamTrace(Trace):
     num_beams: int
     length_penalty: float
     early_stopping: str
+    max_new_tokens: int
     tokens: tuple[str, ...]
     fates: tuple[str, ...]
     ids: np.ndarray
@@ -56,18 +61,47 @@ class BeamTrace(Trace):
     finished: np.ndarray
     finished_scores: np.ndarray
     greedy: np.ndarray
+    greedy_scores: np.ndarray
 
     def __post_init__(self) -> None:
         self.check_rows("node", len(self.tokens), ("fates", "ids", "steps", "parents", "scores"))
 
+    @property
+    def nodes(self) -> list[BeamNode]:
+        """The tree as beam search made it."""
+        columns = (self.steps, self.parents, self.ids, self.scores)
+        rows = zip(*(column.tolist() for column in columns), self.fates, strict=True)
+        return [BeamNode(*row) for row in rows]
 
-def record_beams(model: CausalLM, prompt: str, **settings) -> BeamTrace:
+    @property
+    def is_whole(self) -> bool:
+        """Whether the search went on to its last step, so that the tree holds what other settings find."""
+        last = self.steps.max()
+        return last == self.max_new_tokens or KEPT not in np.array(self.fates)[self.steps == last]
+
+    def replay(self, length_penalty: float, early_stopping: bool | str) -> Replay:
+        """Return what the search finds under other settings; the tree must be whole.
+
+        Raises:
+            ValueError: A setting is out of its range, or the tree is not whole.
+        """
+        if not self.is_whole:
+            raise ValueError("trace must hold a whole tree (record_beams with to_the_end=True), got one that stops")
+        settings = GenerationSettings(
+            num_beams=self.num_beams, length_penalty=length_penalty, early_stopping=early_stopping
+        )
+        return replay(self.nodes, self.max_new_tokens, settings)
+
+
+def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **settings) -> BeamTrace:
     """Run beam search after `prompt` and record its whole tree.
 
     Args:
         model: Runs.
         prompt: What it reads.
-        settings: As `GenerationSettings`; `num_beams` is at least 2.
+        to_the_end: Go on also when the search is done, so that the trace can be replayed under other settings;
+            the finished texts are those of the search that stops.
+        settings: As `GenerationSettings`; one beam is greedy search.
 
     Raises:
         TypeError: `prompt` is not a str.
@@ -80,26 +114,37 @@ def record_beams(model: CausalLM, prompt: str, **settings) -> BeamTrace:
     >>> trace.tokens[0], trace.fates[:4]
     ('␣Paris', ('kept', 'kept', 'pruned', 'pruned'))
     """
-    chosen = GenerationSettings(**settings)
-    if chosen.num_beams < 2:
-        raise ValueError(f"num_beams must be at least 2 to record a beam search, got {chosen.num_beams}")
-    ids = model.encode(prompt)
-    tree: BeamTree = search_beams(model.model, ids, model.tokenizer, **settings)
-    one_beam = settings | {"num_beams": 1, "num_return_sequences": 1}
-    steps, parents, tokens, scores, fates = zip(*tree.nodes, strict=True)
+    chosen, ids = GenerationSettings(**settings), model.encode(prompt)
+    tree = search_beams(model.model, ids, model.tokenizer, to_the_end=to_the_end, **settings)
+    longest = min(chosen.max_new_tokens, model.context_length - ids.shape[1])
+    finished = replay(tree.nodes, longest, chosen).finished
+    greedy = generate(model.model, ids, model.tokenizer, **settings | {"num_beams": 1, "num_return_sequences": 1})[0]
     return BeamTrace(
         model=model.name,
         prompt=prompt,
         num_beams=chosen.num_beams,
         length_penalty=chosen.length_penalty,
         early_stopping=str(chosen.early_stopping),
-        tokens=tuple(model.labels[token] for token in tokens),
-        fates=fates,
-        ids=np.array(tokens),
-        steps=np.array(steps),
-        parents=np.array(parents),
-        scores=np.array(scores),
-        finished=np.array([text.node for text in tree.finished]),
-        finished_scores=np.array([text.score for text in tree.finished]),
-        greedy=np.array(generate(model.model, ids, model.tokenizer, **one_beam)[0].ids),
+        max_new_tokens=longest,
+        **_columns(tree, model.labels),
+        finished=np.array([text.node for text in finished]),
+        finished_scores=np.array([text.score for text in finished]),
+        greedy=np.array(greedy.ids),
+        greedy_scores=_running_sums(model, ids, greedy.ids),
     )
+
+
+def _columns(tree: BeamTree, labels: list[str]) -> dict:
+    steps, parents, tokens, scores, fates = zip(*tree.nodes, strict=True)
+    arrays = {"ids": tokens, "steps": steps, "parents": parents, "scores": scores}
+    texts = {"tokens": tuple(labels[token] for token in tokens), "fates": fates}
+    return texts | {name: np.array(column) for name, column in arrays.items()}
+
+
+@torch.inference_mode()
+def _running_sums(model: CausalLM, prompt: torch.Tensor, tokens: tuple[int, ...]) -> np.ndarray:
+    """Sum the log-probabilities of `tokens` after the prompt, up to each of them."""
+    text = torch.cat([prompt, torch.tensor([tokens])], dim=1)
+    logits = model.model(text, logits_to_keep=len(tokens) + 1).logits[0, :-1]
+    chosen = logits.log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    return chosen.double().cumsum(0).numpy()
