@@ -2,6 +2,7 @@
 
 from course_utils.figures.attention import attention_map
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
+from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
@@ -18,6 +19,8 @@ __all__ = [
     "diversity_and_likelihood",
     "kept_by_order",
     "merge_tree",
+    "beam_tree",
+    "length_penalty_lines",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",
@@ -33,4 +36,5 @@ __all__ = [
     "token_chips",
     "token_counts",
     "word_map",
+    "shares_by_method",
 ]

@@ -35,6 +35,7 @@ class CourseFigure(Figure):
     """
 
     alt = ""
+    colors = 256  # of its PNG; a picture full of small words is lighter with fewer
 
     def __repr__(self) -> str:
         return self.alt
@@ -45,7 +46,7 @@ class CourseFigure(Figure):
 
 
 def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
-    """Draw `figure` as a PNG on a white card, in at most 256 colours.
+    """Draw `figure` as a PNG on a white card, in at most 256 colours (a `CourseFigure` may ask for fewer).
 
     The background is opaque, so dark text stays readable in JupyterLab's dark theme; the small palette
     keeps a notebook with twenty pictures light.
@@ -58,7 +59,10 @@ def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dots_per_inch, facecolor="white")
     small = io.BytesIO()
-    Image.open(drawn).convert("RGB").quantize(256).save(small, format="PNG", optimize=True)
+    colors = getattr(figure, "colors", 256)
+    # With few colours, "maximum coverage" keeps the rare ones; a median cut would make a thin orange line grey.
+    method = Image.Quantize.MEDIANCUT if colors == 256 else Image.Quantize.MAXCOVERAGE
+    Image.open(drawn).convert("RGB").quantize(colors, method=method).save(small, format="PNG", optimize=True)
     return small.getvalue()
 
 

@@ -26,13 +26,14 @@ class BeamTrace(Trace):
         max_new_tokens: The most tokens of a text.
         tokens: Every node's token as visible text.
         fates: Every node's fate: "kept", "finished" or "pruned".
+        greedy_tokens: The tokens that greedy search chooses, as visible text.
         ids: Token ids, int64 `(node,)`.
         steps: From 1, int64 `(node,)`.
         parents: Index of the node before, −1 for the prompt, int64 `(node,)`.
         scores: Sum of log-probabilities, float64 `(node,)`.
         finished: Nodes where the finished texts end, best first, int64 `(text,)`.
         finished_scores: Their scores with the length penalty, float64 `(text,)`.
-        greedy: The token ids that greedy search chooses, int64 `(token,)`.
+        greedy: Their ids, int64 `(token,)`.
         greedy_scores: Their sums of log-probabilities, each up to this token, float64 `(token,)`.
 
     Raises:
@@ -42,7 +43,7 @@ class BeamTrace(Trace):
 
     >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
     >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy", "greedy_scores")}
-    >>> BeamTrace("toy", "a", 2, 1.0, "never", 1, ("x",), ("finished",), **node, **end).fates
+    >>> BeamTrace("toy", "a", 2, 1.0, "never", 1, ("x",), ("finished",), ("x",), **node, **end).fates
     ('finished',)
     """
 
@@ -54,6 +55,7 @@ class BeamTrace(Trace):
     max_new_tokens: int
     tokens: tuple[str, ...]
     fates: tuple[str, ...]
+    greedy_tokens: tuple[str, ...]
     ids: np.ndarray
     steps: np.ndarray
     parents: np.ndarray
@@ -129,6 +131,7 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
         **_columns(tree, model.labels),
         finished=np.array([text.node for text in finished]),
         finished_scores=np.array([text.score for text in finished]),
+        greedy_tokens=tuple(model.labels[token] for token in greedy.ids),
         greedy=np.array(greedy.ids),
         greedy_scores=_running_sums(model, ids, greedy.ids),
     )

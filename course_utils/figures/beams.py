@@ -1,0 +1,233 @@
+"""Pictures of beam search: the tree, the ranking under a length penalty, how much a text repeats itself."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from course_utils.figures.base import PALETTE, CourseFigure, drawable
+
+_MOST_DETAILED = 70  # nodes; of a larger tree only what was not pruned is drawn, or a notebook grows heavy
+_BOX = 0.8  # of a column
+
+
+def tree_rows(steps: Sequence[int], parents: Sequence[int], drawn: Sequence[int]) -> dict[int, int]:
+    """Return the row of every node of a tree that is `drawn`, such that no two branches cross.
+
+    Args:
+        steps: Column of every node, from 1, in rising order.
+        parents: Index of the node before, −1 for the prompt.
+        drawn: The nodes that get a row; with a node comes the one before it.
+
+    Lesson: 13 · Beam search
+
+    >>> tree_rows([1, 1, 2, 2, 2], [-1, -1, 1, 0, 1], drawn=range(5))
+    {0: 0, 1: 1, 3: 0, 2: 1, 4: 2}
+    """
+    rows = {-1: 0}
+    for step in sorted(set(steps)):
+        column = [node for node in drawn if steps[node] == step]
+        column.sort(key=lambda node: rows[parents[node]])  # stable: children of one node stay in their order
+        rows.update({node: row for row, node in enumerate(column)})
+    del rows[-1]
+    return rows
+
+
+def beam_tree(
+    tokens: Sequence[str],
+    steps: Sequence[int],
+    parents: Sequence[int],
+    scores: Sequence[float],
+    fates: Sequence[str],
+    winner: Sequence[int] = (),
+    greedy: Sequence[int] = (),
+    last_step: int | None = None,
+    title: str = "",
+) -> CourseFigure:
+    """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall behind them.
+
+    Args:
+        tokens: Visible text of every node, `(node,)`; the other sequences have one entry a node, too.
+        steps: From 1, in rising order.
+        parents: Index of the node before, −1 for the prompt.
+        scores: Sums of log-probabilities.
+        fates: "kept", "finished" or "pruned".
+        winner: The nodes of the best text; drawn with thick branches and a star.
+        greedy: The nodes on greedy's path; drawn with a double outline.
+        last_step: Where the search stops; what comes after is drawn faintly.
+        title: Above the tree.
+
+    Raises:
+        ValueError: There are no nodes, or the sequences differ in length.
+
+    Lesson: 13 · Beam search
+
+    >>> beam_tree(["x", "y"], [1, 1], [-1, -1], [-0.5, -1.2], ["finished", "pruned"], winner=[0]).alt
+    'A beam search of 1 step: 2 tokens considered, 0 kept, 1 finished, 1 pruned. The best text is “x”, sum −0.50.'
+    """
+    columns = {"steps": steps, "parents": parents, "scores": scores, "fates": fates}
+    if not tokens:
+        raise ValueError("tokens must hold at least one node, got none")
+    for name, column in columns.items():
+        if len(column) != len(tokens):
+            raise ValueError(f"{name} must have {len(tokens)} entries, one a node, got {len(column)}")
+    last, detailed = last_step or max(steps), len(tokens) <= _MOST_DETAILED
+    drawn = [node for node, fate in enumerate(fates) if detailed or fate != "pruned"]
+    rows = tree_rows(steps, parents, drawn)
+    height = max(rows.values()) + 1
+    inches = (1.12, 0.235) if detailed else (0.86, 0.2)
+    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.75 + inches[1] * height))
+    figure.colors = 24
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0.55, max(steps) + 1.0), ylim=(height, -2.2 if title else -1.4))
+    axes.axis("off")
+    axes.text(0.6, -1.6, drawable(title), fontsize=10, fontweight="bold")
+    for step in range(1, max(steps) + 1):
+        axes.text(step + _BOX / 2, -0.75, f"step {step}", ha="center", fontsize=8, color=PALETTE["grey"])
+    for node in drawn:
+        faint = 0.35 if steps[node] > last else 1.0
+        _branch(axes, steps, rows, parents, node, node in winner, fates[node], faint)
+        _box(axes, steps[node], rows[node], tokens[node], scores[node] if detailed else None, fates[node], faint)
+        if node in greedy:
+            axes.add_patch(_rectangle(steps[node], rows[node], 0.045, 0.13, PALETTE["orange"], 1.6))
+    if winner:
+        axes.text(steps[winner[-1]] + _BOX + 0.07, rows[winner[-1]], "★", va="center", fontsize=9)
+    if not detailed:
+        axes.text(0.6, height - 0.3, f"{fates.count('pruned')} pruned tokens are not drawn", fontsize=8)
+    if last < max(steps):
+        axes.axvline(last + _BOX + 0.12, color=PALETTE["black"], linewidth=1, linestyle=":")
+    figure.alt = _tree_alt(tokens, steps, scores, fates, winner, last)
+    return figure
+
+
+def _branch(axes, steps, rows, parents, node, wins, fate, faint) -> None:
+    parent = parents[node]
+    start = (steps[parent] + _BOX, rows[parent]) if parent >= 0 else (0.6, max(rows.values()) / 2)
+    style = {"linestyle": "--" if fate == "pruned" else "-", "linewidth": 2.4 if wins else 0.8, "alpha": faint}
+    color = PALETTE["blue"] if wins else PALETTE["grey"]
+    axes.plot([start[0], steps[node]], [start[1], rows[node]], color=color, zorder=1, **style)
+
+
+def _rectangle(step, row, margin_x, margin_y, color, width, **style):
+    from matplotlib.patches import Rectangle  # 0.1 s, and only a tree needs it
+
+    corner = (step - margin_x, row - 0.36 - margin_y)
+    size = (_BOX + 2 * margin_x, 0.72 + 2 * margin_y)
+    return Rectangle(corner, *size, fill=False, edgecolor=color, linewidth=width, zorder=3, **style)
+
+
+def _box(axes, step, row, token, score, fate, faint) -> None:
+    pruned = fate == "pruned"
+    box = _rectangle(step, row, 0, 0, PALETTE["grey" if pruned else "blue"], 0.8, linestyle="--" if pruned else "-")
+    box.set(fill=True, facecolor="white" if pruned else "#DCEBF7", alpha=faint, zorder=2)
+    axes.add_patch(box)
+    if fate == "finished":
+        ends = [step + _BOX, step + _BOX]
+        axes.plot(ends, [row - 0.4, row + 0.4], color=PALETTE["black"], linewidth=3, zorder=3, alpha=faint)
+    word = _clipped(drawable(_clipped(token, 8)), 10)
+    axes.text(step + 0.03, row, word, va="center", fontsize=7, zorder=4, alpha=faint)
+    if score is not None:
+        number = _minus(f"{score:.1f}")
+        axes.text(step + _BOX - 0.03, row, number, va="center", ha="right", fontsize=6.5, zorder=4, alpha=faint)
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
+
+
+def _tree_alt(tokens, steps, scores, fates, winner, last) -> str:
+    reached = [fate for fate, step in zip(fates, steps, strict=True) if step <= last]
+    counts = ", ".join(f"{reached.count(fate)} {fate}" for fate in ("kept", "finished", "pruned"))
+    said = (
+        f"A beam search of {last} step{'s' * (last != 1)}: {len(reached)} token{'s' * (len(reached) != 1)} considered, "
+        f"{counts}."
+    )
+    if winner:
+        text = "".join(tokens[node] for node in winner).replace("␣", " ").strip()
+        said += f" The best text is “{_quiet(text)}”, sum {_minus(f'{scores[winner[-1]]:.2f}')}."
+    return said
+
+
+def _quiet(text: str) -> str:
+    """Without angle brackets, which a page may take for a tag."""
+    return text.replace("<", "(").replace(">", ")").replace("{", "(").replace("}", ")")
+
+
+def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequence[float]]) -> CourseFigure:
+    """Draw the place of every finished text in the ranking, while the length penalty rises.
+
+    Args:
+        penalties: The length penalties, rising.
+        scores: For every text its score under each of them.
+
+    Raises:
+        ValueError: There are no texts, or a text has not one score a penalty.
+
+    Lesson: 13 · Beam search
+
+    >>> length_penalty_lines([0, 1], {"short": [-1, -1], "long": [-3, -0.3]}).alt
+    'The ranking of 2 texts under length penalties from 0 to 1. At 0 the best is “short”, at 1 it is “long”.'
+    """
+    if not scores:
+        raise ValueError("scores must hold at least one text, got none")
+    for text, row in scores.items():
+        if len(row) != len(penalties):
+            raise ValueError(f"scores of {text!r} must have {len(penalties)} entries, one a penalty, got {len(row)}")
+    table = np.array(list(scores.values()), dtype=float)
+    places = 1 + (-table).argsort(0, kind="stable").argsort(0, kind="stable")
+    figure = CourseFigure(figsize=(8.6, 0.9 + 0.42 * len(scores)), layout="constrained")
+    axes = figure.subplots()
+    marks, lines = "osD^vP*X", ("-", "--", "-.", ":")
+    colors = [PALETTE[name] for name in ("blue", "vermilion", "green", "purple", "orange", "sky", "black", "grey")]
+    for number, (text, row) in enumerate(zip(scores, places, strict=True)):
+        style = {"color": colors[number % 8], "marker": marks[number % 8], "linestyle": lines[number % 4]}
+        axes.plot(penalties, row, linewidth=2, markersize=6, **style)
+        name = drawable(text if len(text) <= 58 else text[:57] + "…")
+        axes.text(penalties[-1], row[-1], f"  {name}", va="center", fontsize=9)
+    axes.set(xlabel="length penalty", ylabel="place", yticks=range(1, len(scores) + 1))
+    axes.invert_yaxis()
+    axes.set_xlim(penalties[0], penalties[-1])
+    axes.spines[["top", "right"]].set_visible(False)
+    best = [list(scores)[table[:, column].argmax()] for column in (0, -1)]
+    figure.alt = (
+        f"The ranking of {len(scores)} texts under length penalties from {penalties[0]:g} to {penalties[-1]:g}. "
+        f"At {penalties[0]:g} the best is “{_quiet(best[0])}”, at {penalties[-1]:g} it is “{_quiet(best[1])}”."
+    )
+    return figure
+
+
+def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> CourseFigure:
+    """Draw a share for every text and method as dots, and the mean of each method as a bar.
+
+    Args:
+        shares: For every method one number a text, 0 to 1.
+        what: What the share is of, for the axis.
+
+    Raises:
+        ValueError: There are no methods, or a method has no text.
+
+    Lesson: 13 · Beam search
+
+    >>> shares_by_method({"greedy": [0.5, 0.3], "sampling": [0.0, 0.1]}, "repeated").alt
+    'repeated, mean over 2 texts: greedy 40 %, sampling 5 %.'
+    """
+    if not shares or not all(len(row) for row in shares.values()):
+        raise ValueError("shares must hold at least one number for each method, got none")
+    figure = CourseFigure(figsize=(7, 0.9 + 0.45 * len(shares)), layout="constrained")
+    axes = figure.subplots()
+    means = [float(np.mean(row)) for row in shares.values()]
+    axes.barh(range(len(shares)), means, color=PALETTE["sky"], edgecolor=PALETTE["blue"], height=0.6)
+    for place, (row, mean) in enumerate(zip(shares.values(), means, strict=True)):
+        axes.plot(row, [place] * len(row), "D", markersize=5, color=PALETTE["orange"], markeredgecolor="black")
+        axes.text(1.02, place, f"mean {mean * 100:.0f} %", va="center", fontsize=9)
+    axes.set_yticks(range(len(shares)), [drawable(name) for name in shares])
+    axes.set(xlim=(0, 1), xlabel=what)
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    texts = len(next(iter(shares.values())))
+    found = ", ".join(f"{name} {mean * 100:.0f} %" for name, mean in zip(shares, means, strict=True))
+    figure.alt = f"{what}, mean over {texts} texts: {found}."
+    return figure

@@ -1,0 +1,254 @@
+// One recorded search: the length penalty and early stopping need neither kernel nor model.
+
+const ROOT = -1;
+
+/** The rules of inference/beam_search.py, up to step `upTo`: {finished: [{node, score}], last}. */
+export function replay(tree, penalty, early, upTo = Infinity) {
+  const { steps, fates, scores, beams, longest } = tree;
+  const end = Math.min(upTo, steps.at(-1));
+  let finished = [], step = 1;
+  for (; step <= end; step++) {
+    let running = -Infinity;
+    steps.forEach((of, node) => {
+      if (of !== step) return;
+      if (fates[node] === "finished") finished.push({ node, score: scores[node] / step ** penalty });
+      if (fates[node] === "kept") running = Math.max(running, scores[node]);
+    });
+    finished = finished.sort((a, b) => b.score - a.score).slice(0, beams);
+    if (running === -Infinity) break;
+    if (finished.length < beams) continue;
+    if (early === true || beams === 1) break;
+    const length = early === "never" && penalty > 0 ? longest : step;
+    if (running / length ** penalty <= finished.at(-1).score) break;
+  }
+  return { finished, last: Math.min(step, end) };
+}
+
+/** The nodes from the first token to `node`. */
+export function pathTo(tree, node) {
+  const way = [];
+  for (; node !== ROOT; node = tree.parents[node]) way.unshift(node);
+  return way;
+}
+
+/** −1.03 */
+export const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+
+/** Tokens as a text. */
+export const textOf = (tokens) => tokens.join("").replaceAll("␣", " ");
+const textTo = (tree, node) => textOf(pathTo(tree, node).map((n) => tree.tokens[n]));
+
+/** One token in words. */
+export function nodeWords(tree, node, penalty) {
+  const { tokens, steps, scores, parents, fates, beams } = tree;
+  const step = steps[node], own = scores[node] - (parents[node] === ROOT ? 0 : scores[parents[node]]);
+  const better = node - steps.indexOf(step);
+  const fate = {
+    kept: `kept: number ${better + 1} of step ${step}`,
+    finished: `finished: score ${number(scores[node] / step ** penalty, 3)} (${number(scores[node])} / ${step}^${penalty})`,
+    pruned: `pruned: ${better} of step ${step} had larger sums, and there ${beams === 1 ? "is 1 beam" : `are ${beams} beams`}`,
+  }[fates[node]];
+  return `Step ${step}, “${tokens[node]}”: log-probability ${number(own)} (${(100 * Math.exp(own)).toFixed(1)} %), ` +
+    `sum ${number(scores[node])}, ${fate}. Text: “${textTo(tree, node)}”`;
+}
+
+/** Where an arrow key leads: parent, best child, up and down in the column. */
+export function walk(tree, node, key, upTo) {
+  const { steps, parents, rows } = tree;
+  if (key === "ArrowLeft") return parents[node] === ROOT ? node : parents[node];
+  if (key === "ArrowRight") {
+    const child = parents.indexOf(node);
+    return child > -1 && steps[child] <= upTo ? child : node;
+  }
+  const row = rows[node] + (key === "ArrowDown" ? 1 : -1);
+  const there = steps.findIndex((step, other) => step === steps[node] && rows[other] === row);
+  return there > -1 ? there : node;
+}
+
+/** What is wrong with a length penalty, in Python's words, or "". */
+export function problem(value) {
+  return value >= -5 && value <= 5 ? "" : `length_penalty must be in [-5, 5], got ${value}`;
+}
+
+const HIGH = 24, TOP = 24, LEFT = 26;
+
+/** Corner and width of a node's box. */
+export const place = (tree, node, column) =>
+  [LEFT + (tree.steps[node] - 1) * column, TOP + tree.rows[node] * HIGH, column - 24];
+
+/** The picture as SVG source. */
+export function picture(tree, found, upTo, column) {
+  const { tokens, steps, parents, scores, fates, rows, greedy } = tree;
+  const high = TOP + (Math.max(...rows) + 1) * HIGH, wide = LEFT + steps.at(-1) * column;
+  const winner = new Set(found.finished.length ? pathTo(tree, found.finished[0].node) : []);
+  const onGreedy = new Set(greedy), room = Math.max(3, Math.floor((column - 66) / 6.8));
+  const edges = [], boxes = [];
+  for (let step = 1; step <= upTo; step++) {
+    boxes.push(`<text x="${LEFT + (step - 0.5) * column - 12}" y="12" text-anchor="middle" class="head">step ${step}</text>`);
+  }
+  steps.forEach((step, node) => {
+    if (step > upTo) return;
+    const [x, y, w] = place(tree, node, column), from = parents[node];
+    const kind = `${fates[node]}${winner.has(node) ? " winner" : ""}${step > found.last ? " beyond" : ""}`;
+    const [px, py, pw] = from === ROOT ? [4, high / 2 - 9, 0] : place(tree, from, column), bend = (px + pw + x) / 2;
+    edges.push(`<path d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
+    if (onGreedy.has(node)) boxes.push(`<rect x="${x - 3}" y="${y - 3}" width="${w + 6}" height="24" rx="5" class="greedy"/>`);
+    const token = tokens[node].length > room ? `${tokens[node].slice(0, room - 1)}…` : tokens[node];
+    const wall = fates[node] === "finished" ? `<path d="M${x + w} ${y - 1}v20" class="wall"/>` : "";
+    const star = winner.has(node) && node === found.finished[0].node ? `<text x="${x + w + 4}" y="${y + 14}">★</text>` : "";
+    boxes.push(`<g data-node="${node}" class="node ${kind}"><rect x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
+      `<text x="${x + 4}" y="${y + 13}">${escapeText(token)}</text>` +
+      `<text x="${x + w - 4}" y="${y + 13}" text-anchor="end" class="small">${number(scores[node])}</text>${wall}${star}</g>`);
+  });
+  if (found.last < upTo) {
+    const x = LEFT + found.last * column - 8;
+    boxes.push(`<path d="M${x} 2V${high}" class="stop"/><text x="${x + 4}" y="${high - 2}" class="small">stopped here</text>`);
+  }
+  return `<svg viewBox="0 0 ${wide} ${high + 4}" width="${wide}" height="${high + 4}"><circle cx="4" cy="${high / 2}" r="4" class="root"/>` +
+    `${edges.join("")}${boxes.join("")}<rect class="chosen" height="22" width="0" rx="4"/></svg>`;
+}
+
+/** The picture in words. */
+export function summary(tree, found, upTo) {
+  const counts = ["kept", "finished", "pruned"].map((fate) =>
+    `${tree.fates.filter((f, node) => f === fate && tree.steps[node] === found.last).length} ${fate}`);
+  const best = found.finished.length ? ` Best text: ${textTo(tree, found.finished[0].node)}.` : "";
+  return `Tree of ${tree.beams} beams up to step ${upTo}; step ${found.last}: ${counts.join(", ")}.${best}`;
+}
+
+/** Finished texts, beams that still grow, greedy's text. */
+export function ranking(tree, found, penalty, over) {
+  const row = (place, node, score) => [place, textTo(tree, node), tree.steps[node], number(tree.scores[node]), number(score, 3)];
+  const rows = found.finished.map(({ node, score }, i) => row(`${i + 1}`, node, score));
+  tree.steps.forEach((step, node) => {
+    if (!over && step === found.last && tree.fates[node] === "kept") rows.push(row("grows", node, tree.scores[node] / step ** penalty));
+  });
+  const long = tree.greedyTokens.length;
+  rows.push(["greedy", textOf(tree.greedyTokens), long, number(tree.greedySum), number(tree.greedySum / long ** penalty, 3)]);
+  return rows;
+}
+
+const line = (...children) => element("div", { class: "row" }, ...children);
+const named = (name, input) => element("label", {}, name, input);
+const cells = (kind, row) => element("tr", {}, ...row.map((cell) => element(kind, {}, String(cell))));
+
+function render({ model, el }) {
+  let drawnTimes = 0, chosen = 0, column = 110, tree = model.get("tree");
+  const said = element("div", { class: "said", "aria-live": "polite" });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const canvas = element("div", { role: "img" });
+  const walker = element("div", { class: "picture", tabindex: "0", role: "group", "data-lm-suppress-shortcuts": "true",
+    "aria-label": "the tree: arrow keys walk from token to token" }, canvas);
+  const ranked = element("tbody"), all = element("tbody");
+  const set = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+
+  const box = (name, value, attributes) => element("input", { "aria-label": name, value, ...attributes });
+  const prompt = box("prompt", tree.prompt, { type: "text", class: "prompt" });
+  const beams = box("beams", tree.beams, { type: "number", min: 1, max: 10 });
+  const most = box("most new tokens", tree.longest, { type: "number", min: 1, max: 12 });
+  const button = element("button", { type: "button", onclick: search }, "Search again");
+  const form = line(prompt, named("beams ", beams), named("tokens ", most), button);
+  function search() {
+    status.className = "status";
+    status.textContent = "Searching …";
+    root.setAttribute("aria-busy", "true");
+    const whole = (input) => (input.value === "" ? null : Number(input.value));
+    set("asked", [model.get("asked")[0] + 1, prompt.value, whole(beams), whole(most)]);
+  }
+  for (const input of [prompt, beams, most]) input.addEventListener("keydown", (event) => event.key === "Enter" && search());
+
+  const wrong = element("span", { class: "problem", role: "alert" });
+  const step = box("step", 1, { type: "range", min: 1, step: 1 });
+  const slider = box("length penalty", 1, { type: "range", min: -1, max: 3, step: 0.1 });
+  const exact = box("length penalty, exact value", 1, { type: "text", size: 4, inputmode: "decimal" });
+  const early = element("select", { "aria-label": "early stopping" }, ...["True", "False", "never"].map((v) => element("option", {}, v)));
+  step.addEventListener("input", () => set("step", +step.value));
+  slider.addEventListener("input", () => set("length_penalty", +(+slider.value).toFixed(1)));
+  whenTyped(exact, () => {
+    const typed = exact.value.trim(), value = typed === "" ? NaN : Number(typed);
+    wrong.textContent = problem(value);
+    if (!wrong.textContent) set("length_penalty", value);
+  });
+  early.addEventListener("change", () => set("early_stopping", { True: true, False: false }[early.value] ?? "never"));
+  const controls = line(named("step ", step), named("length penalty ", slider), exact, named("early stopping ", early), wrong);
+
+  function choose(node) {
+    chosen = node;
+    const [x, y, w] = place(tree, node, column), mark = canvas.querySelector(".chosen");
+    Object.entries({ x: x - 2, y: y - 2, width: w + 4 }).forEach((side) => mark.setAttribute(...side));
+    said.textContent = nodeWords(tree, node, model.get("length_penalty"));
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+  canvas.addEventListener("mouseover", (event) => {
+    const found = event.target.closest("[data-node]");
+    if (found) choose(+found.dataset.node);
+  });
+  walker.addEventListener("keydown", (event) => {
+    if (!event.key.startsWith("Arrow")) return;
+    event.preventDefault();
+    choose(walk(tree, chosen, event.key, model.get("step")));
+    const [x, , w] = place(tree, chosen, column), from = walker.scrollLeft;
+    if (x < from || x + w > from + walker.clientWidth) walker.scrollLeft = x - LEFT;
+  });
+
+  let shownPenalty, shownTree;
+  function paint() {
+    const penalty = model.get("length_penalty"), upTo = model.get("step"), stop = model.get("early_stopping");
+    tree = model.get("tree");
+    const last = tree.steps.at(-1);
+    step.max = last;
+    step.value = upTo;
+    early.value = { true: "True", false: "False" }[stop] ?? stop;
+    if (penalty !== shownPenalty) { // a repaint must not wipe what is being typed
+      slider.value = exact.value = shownPenalty = penalty;
+      wrong.textContent = "";
+    }
+    const found = replay(tree, penalty, stop, upTo), over = upTo >= replay(tree, penalty, stop).last;
+    column = Math.max(104, Math.min(150, (root.clientWidth - LEFT - 20) / last));
+    canvas.innerHTML = picture(tree, found, upTo, column);
+    canvas.setAttribute("aria-label", summary(tree, found, upTo));
+    ranked.replaceChildren(cells("th", ["place", "text", "tokens", "sum", `sum / tokens^${penalty}`]),
+      ...ranking(tree, found, penalty, over).map((row) => cells("td", row)));
+    if (details.open) fill(upTo);
+    if (tree !== shownTree) chosen = 0;
+    if (tree.steps[chosen] > upTo) chosen = pathTo(tree, chosen)[upTo - 1];
+    choose(chosen);
+    if (shownTree && upTo * column > walker.clientWidth) walker.scrollLeft = LEFT + upTo * column - walker.clientWidth;
+    shownTree = tree;
+  }
+  function tell() { // the story comes from Python a moment after the picture
+    status.className = model.get("problem") ? "status problem" : "status";
+    status.textContent = model.get("problem") || model.get("story");
+    root.removeAttribute("aria-busy");
+  }
+  function fill(upTo) {
+    const rows = [...tree.steps.keys()].filter((node) => tree.steps[node] <= upTo).map((node) => [tree.steps[node],
+      textTo(tree, tree.parents[node]), tree.tokens[node], number(tree.scores[node]), tree.fates[node]]);
+    all.replaceChildren(cells("th", ["step", "text before", "token", "sum", "fate"]), ...rows.map((row) => cells("td", row)));
+  }
+
+  const keys = { kept: "kept", pruned: "pruned", finished: "finished", greedy: "greedy's path", winner: "★ the best text" };
+  const details = element("details", { ontoggle: paint }, element("summary", {}, "Show as table"), element("table", {}, all));
+  const root = element("div", { class: "course-widget beam-tree" },
+    model.get("can_run") ? form : line(`${tree.beams} beams after “${tree.prompt}”`), controls,
+    line(...Object.entries(keys).map(([kind, words]) => element("span", { class: `key ${kind}` }, words))),
+    walker, said, status, element("table", { class: "ranking" }, ranked), details);
+  el.append(root);
+  const watched = "change:tree change:step change:length_penalty change:early_stopping", late = "change:story change:answered";
+  model.on(watched, paint);
+  model.on(late, tell);
+  const observer = new ResizeObserver(paint);
+  observer.observe(el);
+  paint();
+  tell();
+  return () => {
+    model.off(watched, paint);
+    model.off(late, tell);
+    observer.disconnect();
+  };
+}
+
+export default { render };
