@@ -70,10 +70,7 @@ def test_a_recorded_tree_equals_transformers_under_every_penalty():
                 output_scores=True, **shared,
             )  # fmt: skip
             best = trace.replay(length_penalty, early_stopping).finished[0]
-            path, node = [], best.node
-            while node != -1:
-                path.insert(0, int(trace.ids[node]))
-                node = trace.parents[node]
+            path = [int(trace.ids[node]) for node in trace.path(best.node)]
             assert path == outputs.sequences[0, ids.shape[1] :][: len(path)].tolist()
             assert best.score == pytest.approx(outputs.sequences_scores.item(), abs=1e-4)
 

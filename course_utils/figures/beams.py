@@ -184,7 +184,7 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
     colors = [PALETTE[name] for name in ("blue", "vermilion", "green", "purple", "orange", "sky", "black", "grey")]
     for number, (text, row) in enumerate(zip(scores, places, strict=True)):
         style = {"color": colors[number % 8], "marker": marks[number % 8], "linestyle": lines[number % 4]}
-        axes.plot(penalties, row, linewidth=2, markersize=6, **style)
+        axes.plot(penalties, row, linewidth=2, markersize=6, clip_on=False, **style)
         name = drawable(text if len(text) <= 58 else text[:57] + "…")
         axes.text(penalties[-1], row[-1], f"  {name}", va="center", fontsize=9)
     axes.set(xlabel="length penalty", ylabel="place", yticks=range(1, len(scores) + 1))
@@ -221,7 +221,8 @@ def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> Course
     means = [float(np.mean(row)) for row in shares.values()]
     axes.barh(range(len(shares)), means, color=PALETTE["sky"], edgecolor=PALETTE["blue"], height=0.6)
     for place, (row, mean) in enumerate(zip(shares.values(), means, strict=True)):
-        axes.plot(row, [place] * len(row), "D", markersize=5, color=PALETTE["orange"], markeredgecolor="black")
+        heights = place + np.linspace(-0.18, 0.18, len(row))  # equal shares would hide each other
+        axes.plot(row, heights, "D", markersize=5, color=PALETTE["orange"], markeredgecolor="black", clip_on=False)
         axes.text(1.02, place, f"mean {mean * 100:.0f} %", va="center", fontsize=9)
     axes.set_yticks(range(len(shares)), [drawable(name) for name in shares])
     axes.set(xlim=(0, 1), xlabel=what)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from course_utils.inference.beam_replay import Replay, replay
-from course_utils.inference.beam_search import KEPT, BeamNode, BeamTree
+from course_utils.inference.beam_search import KEPT, ROOT, BeamNode, BeamTree
 from course_utils.inference.generate import generate, search_beams
 from course_utils.inference.settings import GenerationSettings
 from course_utils.models import CausalLM
@@ -80,6 +80,18 @@ class BeamTrace(Trace):
         """Whether the search went on to its last step, so that the tree holds what other settings find."""
         last = self.steps.max()
         return last == self.max_new_tokens or KEPT not in np.array(self.fates)[self.steps == last]
+
+    def path(self, node: int) -> list[int]:
+        """Return the nodes from the first token to `node`, which is included."""
+        way = []
+        while node != ROOT:
+            way.insert(0, int(node))
+            node = self.parents[node]
+        return way
+
+    def text(self, node: int) -> str:
+        """Return what the tokens up to `node` say."""
+        return "".join(self.tokens[index] for index in self.path(node)).replace("␣", " ")
 
     def replay(self, length_penalty: float, early_stopping: bool | str) -> Replay:
         """Return what the search finds under other settings; the tree must be whole.

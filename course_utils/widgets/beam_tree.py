@@ -142,7 +142,7 @@ class BeamTreeWidget(CourseWidget):
             lines.append(f"step {step:<3}{counts[0]} kept, {counts[1]} finished, {counts[2]} pruned; {best}")
         lines.append(f"length penalty {self.length_penalty:g}, early stopping {self.early_stopping}:")
         for place, (index, score) in enumerate(found.finished, start=1):
-            lines.append(self._ranked(f"{place}.", nodes[index].step, nodes[index].score, score, _text(trace, index)))
+            lines.append(self._ranked(f"{place}.", nodes[index].step, nodes[index].score, score, trace.text(index)))
         count, total = len(trace.greedy), trace.greedy_scores[-1]
         text = "".join(trace.greedy_tokens).replace("␣", " ")
         lines.append(self._ranked("greedy", count, total, total / count**self.length_penalty, text))
@@ -317,10 +317,6 @@ def _page_tree(trace: BeamTrace) -> dict:
         "greedyTokens": list(trace.greedy_tokens),
         "greedySum": float(trace.greedy_scores[-1]),
     }
-
-
-def _text(trace: BeamTrace, node: int) -> str:
-    return "".join(trace.tokens[index] for index in path(trace.nodes, node)).replace("␣", " ")
 
 
 def _number(value: float) -> str:
