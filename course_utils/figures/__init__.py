@@ -1,6 +1,6 @@
 """Pictures: arrays in, a matplotlib `Figure` with alt text out. No model and no widget in here."""
 
-from course_utils.figures.attention import attention_map
+from course_utils.figures.attention import attention_map, head_explorer
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
 from course_utils.figures.next_token import next_token_bars
@@ -21,6 +21,7 @@ __all__ = [
     "merge_tree",
     "beam_tree",
     "length_penalty_lines",
+    "head_explorer",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",

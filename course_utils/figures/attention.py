@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
-from course_utils.figures.base import CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
 
 def attention_map(
@@ -45,3 +46,85 @@ def attention_map(
     )
     figure.alt = f"A map of attention, {shape[0]} rows, {shape[1]} columns. {looks}."
     return figure
+
+
+def head_explorer(
+    values: np.ndarray,
+    measure: str,
+    matrix: np.ndarray,
+    query_tokens: Sequence[str],
+    key_tokens: Sequence[str],
+    focus: tuple[int, int],
+    title: str = "",
+    key_value_heads: int | None = None,
+) -> CourseFigure:
+    """Draw one number for every head, and one head in full; cells that a mask hides (−∞) are hatched.
+
+    Args:
+        values: `(layer, head)`.
+        measure: What `values` say.
+        matrix: `(query, key)` of the head in full; −∞ where it is masked.
+        query_tokens: The tokens that look, top to bottom.
+        key_tokens: The tokens that are looked at, left to right.
+        focus: Layer and head of `matrix`.
+        title: What `matrix` is.
+        key_value_heads: A line parts heads that read from different ones; None draws no lines.
+
+    Raises:
+        ValueError: The matrix does not fit the tokens.
+
+    Lesson: 08 · Attention
+
+    >>> values = np.array([[0.1, 0.2], [0.3, 0.9]])
+    >>> head_explorer(values, "entropy", np.array([[1, 0], [0.3, 0.7]]), ["a", "b"], ["a", "b"], (1, 0), "softmax").alt
+    '“entropy” of 2 × 2 heads, largest in head 1.1 (0.90). Head 1.0, softmax: a looks at a (1.00), b at b (0.70).'
+    """
+    shape = len(query_tokens), len(key_tokens)
+    if matrix.shape != shape:
+        raise ValueError(f"matrix must have shape {shape} like the tokens, got {matrix.shape}")
+    figure = CourseFigure(figsize=(9, 3.8), layout="constrained")
+    every, full = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    layers, heads = values.shape
+    group = heads // (key_value_heads or heads)
+    best = tuple(map(int, np.unravel_index(values.argmax(), values.shape)))
+    scale = every.imshow(values.T, cmap="cividis", aspect="auto")
+    figure.colorbar(scale, ax=every, shrink=0.8)
+    for edge in range(group, heads, group) if group > 1 else ():
+        every.axhline(edge - 0.5, color="white", linewidth=2)
+    every.plot(*best, "*", color=PALETTE["vermilion"], markersize=11, markeredgecolor="white")
+    every.add_patch(Rectangle((focus[0] - 0.5, focus[1] - 0.5), 1, 1, fill=False, color=PALETTE["orange"], linewidth=2))
+    every.set(xlabel="layer", ylabel="head" + f", {group} on one KV head" * (group > 1), yticks=range(heads))
+    every.set_title(f"{measure}: ★ {best[0]}.{best[1]} ({values[best]:.2f})", loc="left", fontsize=10)
+    _full(full, matrix, query_tokens, key_tokens)
+    full.set_title(f"head {focus[0]}.{focus[1]}, {title}", loc="left", fontsize=10)
+    most = matrix.argmax(-1)[:8]
+    looks = ", ".join(
+        f"{spoken(query_tokens[row])}{' looks' * (row == 0)} at {spoken(key_tokens[key])} ({matrix[row, key]:.2f})"
+        for row, key in enumerate(most)
+    )
+    more = f", and {shape[0] - 8} more rows" if shape[0] > 8 else ""
+    figure.alt = (
+        f"“{measure}” of {layers} × {heads} heads, largest in head {best[0]}.{best[1]} ({values[best]:.2f}). "
+        f"Head {focus[0]}.{focus[1]}, {title}: {looks}{more}."
+    )
+    return figure
+
+
+def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str]) -> None:
+    """One head: colours, a hatch over what is masked, and the tokens at the sides while they can be read."""
+    hidden = np.isneginf(matrix)
+    colours = np.ma.masked_array(matrix, hidden)
+    if max(matrix.shape) > 64:  # the largest of each patch: more could not be seen, and the picture stays small
+        for axis in (0, 1):
+            colours = np.maximum.reduceat(colours, np.arange(64) * matrix.shape[axis] // 64, axis=axis)
+    axes.set_facecolor("white")
+    axes.patch.set(hatch="////", edgecolor=PALETTE["grey"])
+    axes.imshow(
+        colours, cmap="cividis", aspect="auto", extent=(-0.5, matrix.shape[1] - 0.5, matrix.shape[0] - 0.5, -0.5)
+    )
+    if max(matrix.shape) > 24:
+        axes.set(xlabel="looked at", ylabel="looks")
+        return
+    axes.set_xticks(range(matrix.shape[1]), map(drawable, key_tokens), rotation=60, ha="right", fontsize=7)
+    axes.set_yticks(range(matrix.shape[0]), map(drawable, query_tokens), fontsize=7)
+    axes.plot(matrix.argmax(-1), range(len(matrix)), "o", fillstyle="none", markersize=4, color=PALETTE["vermilion"])

@@ -1,6 +1,6 @@
 """A real run, recorded as frozen dataclasses of arrays, so that pictures and widgets need no model."""
 
-from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention
+from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention, record_translation
 from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
@@ -29,4 +29,5 @@ __all__ = [
     "record_pipeline",
     "record_tokenization",
     "record_repetition",
+    "record_translation",
 ]

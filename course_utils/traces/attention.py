@@ -1,15 +1,17 @@
 """Who looked at whom: the weights of attention of every layer and head, in one run."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import Pipeline, PreTrainedModel
 
+from course_utils.inference import head_measures
 from course_utils.models import CausalLM, Encoder
 from course_utils.traces.base import Trace
+from course_utils.traces.eager import eager_attention, recording
+
+__all__ = ["AttentionTrace", "eager_attention", "record_attention", "record_cross_attention", "record_translation"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,11 @@ class AttentionTrace(Trace):
         key_tokens: The tokens that are looked at, as visible text.
         weights: float32 `(layer, head, query, key)`; every row sums to 1.
         key_value_heads: How many KV heads a layer has; query heads share them in order.
+        scores: float32, shape as `weights`: QKᵀ/√d before the mask; None where they were not recorded.
+        value_lengths: float32 `(layer, key_value_head, key)`: length of each value vector; None as for `scores`.
 
     Raises:
-        ValueError: The weights do not fit the tokens.
+        ValueError: The arrays do not fit the tokens.
 
     Lesson: 08 · Attention
 
@@ -39,6 +43,8 @@ class AttentionTrace(Trace):
     key_tokens: tuple[str, ...]
     weights: np.ndarray
     key_value_heads: int
+    scores: np.ndarray | None = None
+    value_lengths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         tokens = len(self.query_tokens), len(self.key_tokens)
@@ -46,32 +52,46 @@ class AttentionTrace(Trace):
             raise ValueError(
                 f"weights must have shape (layer, head, {tokens[0]}, {tokens[1]}), got {self.weights.shape}"
             )
+        if self.scores is not None and self.scores.shape != self.weights.shape:
+            raise ValueError(f"scores must have shape {self.weights.shape} like the weights, got {self.scores.shape}")
+        shape = self.weights.shape[0], self.key_value_heads, tokens[1]
+        if self.value_lengths is not None and self.value_lengths.shape != shape:
+            raise ValueError(f"value_lengths must have shape {shape}, got {self.value_lengths.shape}")
+
+    def measures(self) -> dict[str, np.ndarray]:
+        """Return what `inference.head_measures` says about every head, `(layer, head)` each.
+
+        Tokens that look the same count as the same. With fewer than two tokens, or in cross-attention, only the
+        entropy can be said; induction is a matter of causal attention.
+
+        >>> toy = AttentionTrace("toy", "cross", ("a",), ("b", "c"), np.full((1, 1, 1, 2), 0.5, np.float32), 1)
+        >>> toy.measures()
+        {'entropy': array([[1.]], dtype=float32)}
+        """
+        weights = torch.from_numpy(self.weights)
+        found = {"entropy": head_measures.attention_entropy(weights).numpy()}
+        if self.kind == "cross" or len(self.query_tokens) < 2:
+            return found
+        found["first token"] = head_measures.first_token_score(weights).numpy()
+        found["previous token"] = head_measures.previous_token_score(weights).numpy()
+        if self.kind == "causal":
+            numbers = {token: number for number, token in enumerate(self.query_tokens)}
+            ids = torch.tensor([numbers[token] for token in self.query_tokens])
+            found["induction"] = head_measures.induction_score(weights, ids).numpy()
+        return found
 
 
-@contextmanager
-def eager_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` compute attention in the one way in which it returns its weights, and set it back after.
-
-    The fast implementations never hold the weights in memory: with them `outputs.attentions` is empty.
-
-    Lesson: 08 · Attention
-
-    >>> from course_utils.models import load_causal_lm
-    >>> smollm = load_causal_lm()
-    >>> with eager_attention(smollm.model):
-    ...     len(smollm.model(smollm.encode("Hi"), output_attentions=True).attentions)
-    30
-    """
-    before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+def _arrays(attentions: tuple[torch.Tensor, ...], kept: dict[int, tuple[torch.Tensor, ...]]) -> dict[str, np.ndarray]:
+    """Stack the weights of all layers, and with them the scores and value lengths if these were kept."""
+    arrays = {"weights": torch.cat(attentions).float().numpy()}
+    if all(id(weights) in kept for weights in attentions):
+        _, scores, lengths = zip(*(kept[id(weights)] for weights in attentions), strict=True)
+        arrays |= {"scores": torch.cat(scores).float().numpy(), "value_lengths": torch.cat(lengths).float().numpy()}
+    return arrays
 
 
 def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
-    """Run `model` once on `text` and record the weights of every layer and head.
+    """Run `model` once on `text` and record the scores and weights of every layer and head.
 
     Raises:
         TypeError: `text` is not a str.
@@ -85,17 +105,12 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
     """
     ids = model.encode(text)
     tokens = tuple(model.labels[token] for token in ids[0])
-    with eager_attention(model.model), torch.inference_mode():
-        attentions = model.model(ids, output_attentions=True).attentions
+    with recording(model.model) as kept, torch.inference_mode():
+        arrays = _arrays(model.model(ids, output_attentions=True).attentions, kept)
     config = model.model.config
-    return AttentionTrace(
-        model.name,
-        "causal" if isinstance(model, CausalLM) else "bidirectional",
-        tokens,
-        tokens,
-        torch.cat(attentions).float().numpy(),
-        getattr(config, "num_key_value_heads", config.num_attention_heads),
-    )
+    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    kind = "causal" if isinstance(model, CausalLM) else "bidirectional"
+    return AttentionTrace(model.name, kind, tokens, tokens, key_value_heads=heads, **arrays)
 
 
 def record_cross_attention(
@@ -131,9 +146,37 @@ def record_cross_attention(
     >>> record_cross_attention("tiny", bart, source, target, ("a", "b", "c"), ("<s>", "d")).weights.shape
     (1, 16, 2, 3)
     """
-    with eager_attention(model), torch.inference_mode():
+    if len(source_ids) != 1:
+        raise ValueError(f"source_ids must hold one text, got {len(source_ids)}")
+    with recording(model) as kept, torch.inference_mode():
         outputs = model(source_ids, decoder_input_ids=target_ids, output_attentions=True)
-    weights = torch.cat(outputs.cross_attentions).float().numpy()
-    if len(weights) != len(outputs.cross_attentions):
-        raise ValueError(f"source_ids must hold one text, got {source_ids.shape[0]}")
-    return AttentionTrace(name, "cross", target_tokens, source_tokens, weights, weights.shape[1])
+    arrays = _arrays(outputs.cross_attentions, kept)
+    heads = arrays["weights"].shape[1]
+    return AttentionTrace(name, "cross", target_tokens, source_tokens, key_value_heads=heads, **arrays)
+
+
+def record_translation(pipe: Pipeline, text: str) -> AttentionTrace:
+    """Translate `text` and record where the decoder looked in it to write each token of the translation.
+
+    Args:
+        pipe: A pipeline for translation; it is run greedily.
+        text: What to translate.
+
+    A row is named by the token that was *written* there, not by the one that was read.
+
+    Raises:
+        ValueError: The text is empty, or longer than the model can read.
+
+    Lesson: 08 · Attention
+
+    >>> from course_utils.models.pipelines import load_pipeline
+    >>> record_translation(load_pipeline("translation"), "I love you.").query_tokens
+    ('␣Je', '␣t', "'", 'aime', '.', '<eos>')
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"text must be a text that is not empty, got {text!r}")
+    source = pipe.preprocess(text)["input_ids"]
+    target = pipe.model.generate(source, do_sample=False, num_beams=1)
+    words = [tuple(pipe.tokenizer.decode([token]).replace(" ", "␣") for token in ids[0]) for ids in (source, target)]
+    name = pipe.model.name_or_path.rstrip("/").rpartition("/")[-1]
+    return record_cross_attention(name, pipe.model, source, target[:, :-1], words[0], words[1][1:])
