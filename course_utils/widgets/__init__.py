@@ -1,5 +1,6 @@
 """Pictures you can touch: state and controls, on top of `figures` and `inference`."""
 
+from course_utils.widgets.attention_explorer import AttentionExplorer, attention_explorer
 from course_utils.widgets.base import CourseWidget
 from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
@@ -20,3 +21,4 @@ __all__ = [
 ]
 __all__ = ["CourseWidget", "PipelineXray", "RepetitionLab", "SamplingLab", "pipeline_xray", "repetition_lab"]
 __all__ = ["BeamTreeWidget", "CourseWidget", "PipelineXray", "SamplingLab", "beam_tree", "pipeline_xray"]
+__all__ = ["AttentionExplorer", "CourseWidget", "PipelineXray", "SamplingLab", "attention_explorer", "pipeline_xray"]
