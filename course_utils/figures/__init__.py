@@ -3,6 +3,7 @@
 from course_utils.figures.attention import attention_map, head_explorer
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
+from course_utils.figures.comparisons import bars_against_first, layer_curves
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
@@ -21,7 +22,9 @@ __all__ = [
     "merge_tree",
     "beam_tree",
     "length_penalty_lines",
+    "bars_against_first",
     "head_explorer",
+    "layer_curves",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",

@@ -1,0 +1,80 @@
+"""Numbers side by side: curves over the layers of a model, and bars against a first one."""
+
+from collections.abc import Mapping, Sequence
+
+from course_utils.figures.base import PALETTE, CourseFigure, drawable
+
+_STYLES = (("o", "-", "blue"), ("s", "--", "vermilion"), ("^", ":", "green"), ("D", "-.", "purple"))
+
+
+def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str = "") -> CourseFigure:
+    """Draw up to four curves, one number a layer; each has a mark and a line of its own besides its colour.
+
+    Args:
+        curves: Name and values of each curve; value 0 is before the first layer.
+        ylabel: What the values are.
+        title: Above the picture.
+
+    Raises:
+        ValueError: There are no curves or more than four, or they differ in length.
+
+    Lesson: 08 · Attention
+
+    >>> layer_curves({"same": [1, 0.9], "other": [1, 0.6]}, "cosine").alt
+    'cosine after 0 to 1 layers. same: from 1.00 to 0.90; other: from 1.00 to 0.60. Farthest apart after layer 1: 0.30.'
+    """
+    lengths = {len(values) for values in curves.values()}
+    if not 1 <= len(curves) <= len(_STYLES) or len(lengths) != 1:
+        raise ValueError(f"curves must be 1 to {len(_STYLES)} of one length, got lengths {sorted(lengths)}")
+    figure = CourseFigure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), (marker, line, colour) in zip(curves.items(), _STYLES, strict=False):
+        axes.plot(values, marker=marker, linestyle=line, color=PALETTE[colour], markersize=5, label=drawable(name))
+    axes.set(xlabel="after how many layers", ylabel=ylabel)
+    axes.set_title(drawable(title), loc="left", fontsize=10)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    ends = "; ".join(f"{name}: from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
+    apart = [max(values) - min(values) for values in zip(*curves.values(), strict=True)]
+    widest = max(range(len(apart)), key=apart.__getitem__)
+    most = f" Farthest apart after layer {widest}: {apart[widest]:.2f}." if len(curves) > 1 else ""
+    figure.alt = f"{ylabel} after 0 to {len(apart) - 1} layers. {ends}.{most}"
+    return figure
+
+
+def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = "") -> CourseFigure:
+    """Draw bars; a line stands where the first one ends, and bars that go beyond it by a tenth are hatched.
+
+    Args:
+        values: Name and value of each bar, top to bottom; the first is what the others are compared with.
+        xlabel: What the values are.
+        title: Above the picture.
+
+    Raises:
+        ValueError: There are fewer than two bars.
+
+    Lesson: 08 · Attention
+
+    >>> bars_against_first({"whole": 4.0, "without": 6.0}, "loss").alt
+    'loss: whole 4.00; without 6.00 (+2.00).'
+    """
+    if len(values) < 2:
+        raise ValueError(f"values must hold at least two bars, got {len(values)}")
+    (first_name, first), *others = values.items()
+    figure = CourseFigure(figsize=(7, 0.9 + 0.34 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(range(len(values)), list(values.values()), color=PALETTE["sky"], edgecolor=PALETTE["blue"])
+    for bar in bars[1:]:
+        if bar.get_width() > 1.1 * first:
+            bar.set(facecolor=PALETTE["orange"], hatch="//", edgecolor="black")
+    axes.bar_label(bars, [f"{value:.2f}" for value in values.values()], padding=3)
+    axes.axvline(first, color="black", linestyle=":")
+    axes.set_yticks(range(len(values)), map(drawable, values))
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(values.values()) * 1.12)
+    axes.set_xlabel(xlabel)
+    axes.set_title(drawable(title), loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    said = "; ".join(f"{name} {value:.2f} ({round(value - first, 2) + 0.0:+.2f})" for name, value in others)
+    figure.alt = f"{xlabel}: {first_name} {first:.2f}; {said}."
+    return figure
