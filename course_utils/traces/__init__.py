@@ -6,8 +6,8 @@ from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.next_token import FilterTrace, NextTokenTrace, record_filters, record_next_token
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
-from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
 from course_utils.traces.repetition import RepetitionTrace, record_repetition
+from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
 
 __all__ = [
     "AttentionTrace",
@@ -17,8 +17,8 @@ __all__ = [
     "GenerationTrace",
     "NextTokenTrace",
     "PipelineTrace",
-    "TokenizationTrace",
     "RepetitionTrace",
+    "TokenizationTrace",
     "record_attention",
     "record_beams",
     "record_cross_attention",
@@ -27,7 +27,7 @@ __all__ = [
     "record_generation",
     "record_next_token",
     "record_pipeline",
-    "record_tokenization",
     "record_repetition",
+    "record_tokenization",
     "record_translation",
 ]

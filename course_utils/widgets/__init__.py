@@ -2,8 +2,8 @@
 
 from course_utils.widgets.attention_explorer import AttentionExplorer, attention_explorer
 from course_utils.widgets.base import CourseWidget
-from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
+from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
 from course_utils.widgets.sampling_lab import SamplingLab
