@@ -22,7 +22,8 @@ export const twoDecimals = (number) => (Math.abs(number) < 0.005 ? "0.00" : numb
 export function summary(names, layers, layer, share, pinned, ranked) {
   const near = ranked.slice(0, 3).map(([word, cosine]) => `${names[word]} ${twoDecimals(cosine)}`).join(", ");
   const place = layer === 0 ? ", the embedding" : layer === layers - 1 ? ", the last" : "";
-  return `Layer ${layer} of ${layers - 1}${place}: the map shows ${Math.round(share * 100)} % of the differences. ` +
+  const shown = share ? `the map shows ${Math.round(share * 100)} % of the differences` : "the words do not differ here";
+  return `Layer ${layer} of ${layers - 1}${place}: ${shown}. ` +
     (near ? `Nearest to ${names[pinned]}: ${near}.` : "There is no other word.");
 }
 
@@ -62,7 +63,7 @@ export function picture({ points, names, layers, layer, pinned, near, path, reac
 
 /** Cosine with the pinned word over the layers: every word thin, the compared one thick. */
 export function curvePicture({ cosines, names, layers, layer, pinned, compared, width }) {
-  const words = names.length, high = 150, left = 40, low = Math.min(0, ...cosines);
+  const words = names.length, high = 150, left = 40, low = Math.min(0.9, Math.floor(Math.min(...cosines) * 10) / 10);
   const x = (at) => left + (layers > 1 ? at / (layers - 1) : 0.5) * (width - left - 12);
   const y = (value) => 12 + ((1 - value) / (1 - low)) * (high - 34);
   const line = (word) => `M${[...Array(layers).keys()].map((at) => `${x(at).toFixed(1)} ${y(cosines[at * words + word]).toFixed(1)}`).join("L")}`;
@@ -73,7 +74,7 @@ export function curvePicture({ cosines, names, layers, layer, pinned, compared, 
   const value = cosines[layer * words + compared];
   parts.push(`<path d="${line(compared)}" class="thick"/>`, `<path d="M${x(layer)} 8V${high - 20}" class="here"/>`,
     `<circle cx="${x(layer)}" cy="${y(value)}" r="5" class="dot near"/>`);
-  for (const mark of low < 0 ? [1, 0.5, 0, low] : [1, 0.5, 0]) {
+  for (const mark of [1, (1 + low) / 2, low]) {
     parts.push(`<text x="${left - 6}" y="${y(mark) + 4}" text-anchor="end" class="small">${twoDecimals(mark)}</text>`);
   }
   parts.push(`<text x="${x(0)}" y="${high - 4}" class="small">layer 0</text>`,
@@ -84,7 +85,7 @@ export function curvePicture({ cosines, names, layers, layer, pinned, compared, 
 const floatsOf = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 function render({ model, el }) {
-  let drawnTimes = 0, points, cosines, reach;
+  let drawnTimes = 0, waiting = false, source, points, cosines, reach, widthDrawn;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
@@ -131,7 +132,8 @@ function render({ model, el }) {
 
   function read() {
     const names = model.get("words");
-    points = floatsOf(model.get("_points"));
+    source = model.get("_points");
+    points = floatsOf(source);
     reach = reachOf(points);
     layer.max = model.get("explained").length - 1;
     for (const select of [pin, compare]) {
@@ -146,13 +148,15 @@ function render({ model, el }) {
   }
 
   function paint() {
+    if (source !== model.get("_points")) read();
+    widthDrawn = root.clientWidth;
     const names = model.get("words"), texts = model.get("texts"), explained = model.get("explained");
     const [at, pinned, compared] = ["layer", "_of", "compared"].map((name) => model.get(name));
     cosines = floatsOf(model.get("_cosines"));
     const layers = explained.length, ranked = ranking(cosines, names.length, at, pinned);
     [layer.value, pin.value, compare.value, neighbours.value, path.checked] = [at, pinned, compared, model.get("neighbours"), model.get("path")];
     heading.textContent = `${model.get("source")}: ${names.length} words · ${names[pinned]} in “${texts[pinned]}”`;
-    const width = Math.max(420, Math.min(root.clientWidth - 16, 760));
+    const width = Math.max(320, Math.min(root.clientWidth - 16, 760));
     const near = ranked.slice(0, model.get("neighbours")).map(([other]) => other);
     map.innerHTML = picture({ points, names, layers, layer: at, pinned, near, path: model.get("path"), reach, width });
     const words = summary(names, layers, at, explained[at], pinned, ranked);
@@ -175,16 +179,18 @@ function render({ model, el }) {
   }
   details.addEventListener("toggle", paint);
   el.append(root);
-  const again = () => (read(), paint());
-  const watched = "change:layer change:compared change:neighbours change:path change:_cosines";
-  model.on(watched, paint);
-  model.on("change:answered", again);
-  again();
-  const observer = new ResizeObserver(paint);
+  /** One drawing for several traits that change together. */
+  function later() {
+    if (!waiting) queueMicrotask(() => ((waiting = false), paint()));
+    waiting = true;
+  }
+  const watched = "change:layer change:compared change:neighbours change:path change:_cosines change:answered";
+  model.on(watched, later);
+  paint();
+  const observer = new ResizeObserver(() => root.clientWidth !== widthDrawn && paint());
   observer.observe(el);
   return () => {
-    model.off(watched, paint);
-    model.off("change:answered", again);
+    model.off(watched, later);
     observer.disconnect();
   };
 }

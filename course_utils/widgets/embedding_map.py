@@ -98,12 +98,13 @@ class EmbeddingMap(CourseWidget):
 
     def _answer(self, change: dict) -> None:
         press, text, word = change["new"]
-        self.problem = ""
-        try:
-            self._show(self.trace.joined(self._run((text, word or text))))
-        except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
-            self.problem = str(error)
-        self.answered = press
+        with self.hold_sync():  # one message, so that the page draws once
+            self.problem = ""
+            try:
+                self._show(self.trace.joined(self._run((text, word or text))))
+            except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
+                self.problem = str(error)
+            self.answered = press
 
     def ranking(self) -> list[tuple[int, float]]:
         """Return every other word with its cosine to the pinned one at this layer, the most alike first."""
@@ -115,9 +116,9 @@ class EmbeddingMap(CourseWidget):
         """Say in words who is near the pinned word, and how two words moved apart through the layers."""
         last, share = len(self.trace.states) - 1, self.explained[self.layer]
         pinned, compared = self.words[self.pinned], self.words[self.compared]
+        shown = f"the map shows {100 * share:.0f} % of their differences" if share else "they do not differ here"
         lines = [
-            f"Embedding map: {len(self.words)} words of {self.source} at layer {self.layer} of {last}; "
-            f"the map shows {share:.0%} of their differences".replace("%", " %"),
+            f"Embedding map: {len(self.words)} words of {self.source} at layer {self.layer} of {last}; {shown}",
             f"pinned: {pinned} in “{self.texts[self.pinned]}”",
         ]
         for word, cosine in self.ranking()[:MOST_NEIGHBOURS]:

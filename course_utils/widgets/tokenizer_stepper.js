@@ -62,7 +62,7 @@ export function treeOf(view, word) {
 /** The tree as SVG source; what is not made yet is dashed. */
 export function treePicture(view, word, step) {
   const tree = treeOf(view, word), begin = view.words[word][0];
-  const top = Math.max(...tree.map((node) => node.level)), wide = 44, high = 40;
+  const top = Math.max(...tree.map((node) => node.level)), wide = 46, high = 40;
   const at = Object.fromEntries(tree.map(({ piece, level }) => {
     const [first, end] = view.pieces[piece];
     return [piece, [((first + end) / 2 - begin) * wide, (top - level) * high + 18]];
@@ -72,7 +72,7 @@ export function treePicture(view, word, step) {
     const [x, y] = at[piece], made = view.pieces[piece][2], name = view.labels[piece];
     const later = made > step ? " later" : made && made === step ? " new" : "";
     for (const child of children) lines.push(`<path d="M${x} ${y}L${at[child].join(" ")}" class="branch${later}"/>`);
-    const room = Math.max(16, [...name].length * 7.5 + 8), tall = made ? 30 : 18;
+    const room = Math.max(made ? 42 : 16, [...name].length * 7.5 + 8), tall = made ? 30 : 18;
     boxes.push(`<rect x="${x - room / 2}" y="${y - 12}" width="${room}" height="${tall}" rx="4" class="node${later}"/>`,
       `<text x="${x}" y="${y + 2}" text-anchor="middle">${escapeText(name)}</text>`);
     if (made) boxes.push(`<text x="${x}" y="${y + 14}" text-anchor="middle" class="small">step ${made}</text>`);
@@ -88,9 +88,8 @@ export function treeSaid(view, word) {
   return said.join("; ") || "one piece, nothing to join";
 }
 
-function chip(view, piece, step) {
-  const [first, , made, , id] = view.pieces[piece];
-  const special = view.words.some(([begin, , is]) => is && begin === first);
+function chip(view, piece, step, special) {
+  const [, , made, , id] = view.pieces[piece];
   const kind = `chip${special ? " special" : ""}${id < 0 ? " open" : ""}${made && made === step ? " new" : ""}`;
   return `<span class="${kind}"><b>${escapeText(view.labels[piece])}</b><span>${id < 0 ? "no id yet" : id}</span><small>${bytesOf(view, piece)}</small></span>`;
 }
@@ -168,7 +167,7 @@ function render({ model, el }) {
         const key = pieces.map((p) => (at && view.pieces[p][2] === at ? `${p}!` : p)).join() + (w === chosen);
         if (key === keys[w]) return;
         keys[w] = key;
-        spans[w].innerHTML = pieces.map((piece) => chip(view, piece, at)).join("");
+        spans[w].innerHTML = pieces.map((piece) => chip(view, piece, at, view.words[w][2])).join("");
         spans[w].className = w === chosen ? "word chosen" : "word";
       });
       wordName.textContent = words[chosen].map((piece) => view.labels[piece]).join("·");

@@ -91,12 +91,13 @@ class TokenizerStepper(CourseWidget):
 
     def _answer(self, change: dict) -> None:
         press, text = change["new"]
-        self.problem = ""
-        try:
-            self._show(self._run(text))
-        except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
-            self.problem = str(error)
-        self.answered = press
+        with self.hold_sync():  # one message, so that the page draws once
+            self.problem = ""
+            try:
+                self._show(self._run(text))
+            except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
+                self.problem = str(error)
+            self.answered = press
 
     def describe(self) -> str:
         """Say in words which tokens are there now, what the last step did, and what they cost."""
