@@ -7,6 +7,7 @@ from course_utils.figures.comparisons import bars_against_first, layer_curves
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
+from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 from course_utils.figures.tokens import merge_tree, token_chips, token_counts
@@ -38,4 +39,12 @@ __all__ = [
     "token_chips",
     "token_counts",
     "word_map",
+    "cache_steps",
+    "next_token_bars",
+    "pipeline_steps",
+    "png_bytes",
+    "roofline",
+    "run_timeline",
+    "sampling_stages",
+    "total_work",
 ]

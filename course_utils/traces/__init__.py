@@ -3,6 +3,7 @@
 from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention, record_translation
 from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
+from course_utils.traces.cache import CacheTrace, record_cache
 from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.next_token import FilterTrace, NextTokenTrace, record_filters, record_next_token
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
@@ -13,6 +14,7 @@ __all__ = [
     "AttentionTrace",
     "BeamTrace",
     "EmbeddingTrace",
+    "CacheTrace",
     "FilterTrace",
     "GenerationTrace",
     "NextTokenTrace",
@@ -21,6 +23,7 @@ __all__ = [
     "TokenizationTrace",
     "record_attention",
     "record_beams",
+    "record_cache",
     "record_cross_attention",
     "record_embeddings",
     "record_filters",
