@@ -1,0 +1,253 @@
+// Pure functions first (tests import them), then the page.
+
+const MOST_COLUMNS = 200;
+
+/** How many tokens the model reads in `step`; step 0 is prefill. */
+export function tokensRead(prompt, step, useCache) {
+  return useCache && step > 0 ? 1 : prompt + step;
+}
+
+/** Tokens read in all steps up to `step`. */
+export function totalRead(prompt, step, useCache) {
+  return useCache ? prompt + step : prompt * (step + 1) + (step * (step + 1)) / 2;
+}
+
+/** Milliseconds of all steps up to `step`. */
+export const total = (milliseconds, step) => milliseconds.slice(0, step + 1).reduce((a, b) => a + b, 0);
+
+/** "64 ms", "1.42 s". */
+export const timeText = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`);
+
+/** The first column that is drawn: with too many, the window follows the last token that was read. */
+export const firstColumn = (now) => Math.max(0, now - MOST_COLUMNS);
+
+const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
+
+/** What happens in this step, as a sentence. */
+export function sentence(run, step, useCache) {
+  const prompt = run.promptTokens.length, reads = tokensRead(prompt, step, useCache), last = prompt + step;
+  const phase = step ? `Step ${step} · decode step` : "Step 0 · prefill";
+  const what = !step ? `all ${plural(reads, "prompt token")} at once`
+    : useCache ? `1 token (“${run.newTokens[step - 1]}”), looks back at ${thousands(last - 1)} in the cache`
+    : `all ${plural(reads, "token")} again`;
+  const ends = step === run.newTokens.length - 1 ? ` It ends here: ${run.ended}.` : "";
+  return `${phase}: reads ${what}, chooses “${run.newTokens[step]}”.${ends}`;
+}
+
+/** Time and work of this step and of all steps so far, both ways. */
+export function costs(run, step) {
+  return [["■ With cache", "with"], ["▨ Without cache", "without"]].map(([label, name]) =>
+    `${label}: ${timeText(run[name][step])} in this step, ${timeText(total(run[name], step))} so far, ` +
+    `${thousands(totalRead(run.promptTokens.length, step, name === "with"))} tokens read.`);
+}
+
+/** The bytes of the cache after this step, as a product. */
+export function weight(run, step) {
+  const [layers, heads, size] = run.shape, tokens = run.promptTokens.length + step, bytes = run.bytes[step];
+  return `Cache: 2 (keys, values) × ${layers} layers × ${heads} KV heads × ${size} numbers × ` +
+    `${+(bytes / tokens / layers / heads / size / 2).toFixed(3)} bytes × ${plural(tokens, "token")} = ${thousands(bytes)} bytes.`;
+}
+
+/** Whether both ways agree. */
+export function proof(run) {
+  return `Proof: both ways choose ${run.same ? "the same token" : "not always the same token"} in ${plural(run.newTokens.length, "step")}; ` +
+    `the largest difference between their logits is ${run.difference.toFixed(6)}.`;
+}
+
+/** Red, green and blue of the ramp "cividis" at 0 … 255, from its two ends and its middle. */
+export function cividis(value) {
+  const stops = [[0, 34, 78], [124, 123, 120], [254, 232, 56]], at = value / 127.5, low = Math.min(1, Math.floor(at));
+  return stops[low].map((from, i) => Math.round(from + (stops[low + 1][i] - from) * (at - low)));
+}
+
+/** The picture as SVG source: the cache above, the time of every step below, one column a token. */
+export function picture(run, step, useCache, keys, width) {
+  const prompt = run.promptTokens.length, tokens = [...run.promptTokens, ...run.newTokens];
+  const positions = tokens.length - 1; // the last token is never read
+  const now = prompt + step, reads = tokensRead(prompt, step, useCache), kept = now - reads;
+  const from = firstColumn(now), shown = Math.min(MOST_COLUMNS, positions);
+  const left = 74, column = Math.min(24, (width - left - 8) / shown), named = column >= 15;
+  const [layers, heads] = run.shape, row = Math.max(1, Math.round(270 / (layers * heads)));
+  const high = row * layers * heads, top = 44, under = top + high, barTop = under + (named ? 96 : 44), barHigh = 90;
+  const x = (position) => left + Math.max(0, position - from) * column;
+  const parts = [];
+  const text = (at, y, what, extra = "") => parts.push(`<text x="${at}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  const rect = (at, y, wide, tall, extra = "") => `<rect x="${at}" y="${y}" width="${wide}" height="${tall}" ${extra}/>`;
+  const bracket = (a, b, y, down, label) => {
+    if (x(b) <= x(a)) return;
+    parts.push(`<path d="M${x(a) + 1} ${y + down}V${y}H${x(b) - 1}V${y + down}" class="bracket"/>`);
+    text(x(a) + 1, y - (down > 0 ? 4 : -14), label);
+  };
+  const hatch = (name) => `<pattern id="${run.id}-${name}" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V5" class="${name}"/></pattern>`;
+  parts.push(`<defs>${hatch("light")}${hatch("red")}` +
+    `<clipPath id="${run.id}-clip">${rect(left, top, x(now) - left, high)}</clipPath></defs>` +
+    rect(left, top, shown * column, high, 'class="empty"') + `<image href="${keys}" x="${left - from * column}" y="${top}" width="${positions * column}" height="${high}" preserveAspectRatio="none" clip-path="url(#${run.id}-clip)"/>`);
+  if (now > prompt && prompt > from) parts.push(`<path d="M${x(prompt)} ${top}V${under}" class="border"/>`);
+  parts.push(rect(x(kept), top, x(now) - x(kept), high, `fill="url(#${run.id}-light)" class="reading"`));
+  bracket(0, kept, top - 8, 5, `kept: ${thousands(kept)}`);
+  text(Math.min(x(kept) + 2, width - 90), top - 24, `▨ reads ${thousands(reads)}${kept || !step ? "" : " again"}`, 'class="head"');
+  const end = 'text-anchor="end"';
+  for (let l = 0; l < layers; l += 10) text(left - 6, top + l * heads * row + 10, `layer ${l}`, end);
+  text(left - 6, under, `layer ${layers - 1}`, end);
+  if (named) for (let p = from; p < now; p++) {
+    text(0, 0, tokens[p].slice(0, 10), `${end} transform="translate(${x(p) + column / 2 + 4} ${under + 12}) rotate(-55)"`);
+  }
+  bracket(from, prompt, barTop - 26, -5, `prompt: ${thousands(prompt)}`);
+  bracket(prompt, now, barTop - 26, -5, `generated: ${thousands(step)}`);
+  const most = Math.max(...run.with, ...run.without), wide = column * 0.4, floor = barTop + barHigh;
+  run.newTokens.forEach((_, s) => {
+    if (prompt + s <= from || prompt + s > from + shown) return;
+    const at = x(prompt + s - 1) + column * 0.08, future = s > step ? " later" : "";
+    const bar = (ms, offset, extra) => parts.push(rect(at + offset, floor - (ms / most) * barHigh, wide, (ms / most) * barHigh, extra));
+    bar(run.with[s], 0, `class="cached${future}"`);
+    bar(run.without[s], wide * 1.05, `class="plain${future}" fill="url(#${run.id}-red)"`);
+    if (s === step) parts.push(`<path d="M${at + wide} ${floor + 3}l6 9h-12z" class="marker"/>`);
+  });
+  text(left - 6, barTop + 8, timeText(most), end);
+  parts.push(`<path d="M${left} ${floor}H${left + shown * column}" class="bracket"/>`);
+  return `<svg viewBox="0 0 ${width} ${floor + 16}" width="${width}">${parts.join("")}</svg>`;
+}
+
+/** The lengths of the keys as the address of a picture, a pixel a key. */
+function raster(view, rows) {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength), columns = bytes.length / rows;
+  const canvas = element("canvas", { width: columns, height: rows }), context = canvas.getContext("2d");
+  const pixels = context.createImageData(columns, rows);
+  bytes.forEach((value, i) => pixels.data.set([...cividis(value), 255], i * 4));
+  context.putImageData(pixels, 0, 0);
+  return canvas.toDataURL();
+}
+
+function render({ model, el }) {
+  const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
+  let drawnTimes = 0, run, keys, timer = null;
+  const set = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
+  const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
+  const ask = element("button", { type: "button" }, "Run");
+  const wrong = element("div", { class: "problem", role: "alert" });
+  const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "step" });
+  const cached = element("input", { type: "checkbox", id: `${id}-cache` });
+  const play = element("button", { type: "button" }, "▶ Play");
+  const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "at the measured speed"], [10, "10 times slower"]]
+    .map(([value, label]) => element("option", { value }, label)));
+  const strip = element("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "the text so far" });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const canvas = element("div", { role: "img", class: "picture" });
+  const notice = element("div", { class: "notice" }), facts = element("div", { class: "facts" });
+  const table = element("tbody");
+  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const root = element("div", { class: "course-widget cache-stepper" },
+    model.get("can_run") ? element("div", { class: "row" }, prompt, element("label", {}, "new tokens ", count), ask) : null, wrong,
+    element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache")),
+    strip, status, canvas, notice, facts, details);
+
+  function start() {
+    stop();
+    wrong.textContent = "";
+    status.textContent = "Running …";
+    set("asked", [model.get("asked")[0] + 1, prompt.value.replaceAll("\\n", "\n"), /^\d+$/.test(count.value.trim()) ? +count.value : count.value]);
+  }
+  ask.addEventListener("click", start);
+  for (const box of [prompt, count]) box.addEventListener("keydown", (event) => event.key === "Enter" && start());
+
+  const prompts = () => run.promptTokens.length;
+  const goTo = (step) => set("step", step);
+  slider.addEventListener("input", () => (stop(), goTo(+slider.value)));
+  cached.addEventListener("change", () => set("use_cache", cached.checked));
+
+  const last = () => run.newTokens.length - 1;
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+    play.textContent = calm() ? "▶ Next step" : "▶ Play";
+  }
+  /** Show the next step after as long as the model needed for it. */
+  function tick(step) {
+    const name = model.get("use_cache") ? "with" : "without";
+    timer = setTimeout(() => {
+      goTo(step);
+      if (step < last()) tick(step + 1);
+      else stop();
+    }, run[name][step] * speed.value);
+  }
+  play.addEventListener("click", () => {
+    if (timer !== null) return stop();
+    const next = model.get("step") < last() ? model.get("step") + 1 : 0;
+    if (calm()) return goTo(next);
+    play.textContent = "■ Stop";
+    if (next) return tick(next);
+    strip.replaceChildren("…");
+    tick(0);
+  });
+
+  function load() {
+    stop();
+    run = { ...model.get("recorded"), id };
+    keys = raster(model.get("_keys"), run.shape[0] * run.shape[1]);
+    prompt.value = run.prompt.replaceAll("\n", "\\n");
+    count.value ||= run.newTokens.length;
+    slider.max = last();
+    const positions = prompts() + last();
+    notice.textContent = `A column is a token, a row one KV head of a layer. The brighter, the longer the key that is kept there.` +
+      (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit into the picture.` : "");
+  }
+
+  function chips(step) {
+    const chip = (text, kind) => element("span", { class: kind }, text);
+    const seen = run.newTokens.slice(0, step + 1);
+    strip.replaceChildren(...run.promptTokens.map((text) => chip(text, "prompt")), chip(" ▸ ", "then"),
+      ...seen.map((text, s) => chip(text, s === step ? "new current" : "new")));
+    strip.scrollTop = strip.scrollHeight;
+  }
+
+  function paint() {
+    const step = Math.min(model.get("step"), last()), useCache = model.get("use_cache");
+    slider.value = step;
+    slider.setAttribute("aria-valuetext", `${step} of ${last()}, ${step ? "decode step" : "prefill"}`);
+    cached.checked = useCache;
+    chips(step);
+    const width = Math.max(600, Math.min(root.clientWidth - 16, 1000));
+    canvas.innerHTML = picture(run, step, useCache, keys, width);
+    status.textContent = sentence(run, step, useCache);
+    facts.replaceChildren(...[...costs(run, step), useCache ? weight(run, step) : "Cache: none, 0 bytes.", proof(run)].map((text) => element("div", {}, text)));
+    canvas.setAttribute("aria-label", `Cache of ${run.model}. ${status.textContent} ${facts.textContent}`);
+    if (details.open) fillTable(step);
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+
+  function fillTable(step) {
+    const rows = [["step", "phase", "reads", "reads without cache", "ms", "ms without cache", "cache bytes", "chooses"]];
+    run.newTokens.forEach((token, s) => rows.push([s === step ? `▸ ${s}` : s, s ? "decode" : "prefill", tokensRead(prompts(), s, true),
+      tokensRead(prompts(), s, false), run.with[s].toFixed(1), run.without[s].toFixed(1), thousands(run.bytes[s]), token]));
+    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, c)))));
+  }
+
+  function answered() {
+    wrong.textContent = model.get("problem");
+    if (!wrong.textContent) load();
+    paint();
+  }
+  details.addEventListener("toggle", () => details.open && fillTable(model.get("step")));
+  el.append(root);
+  load();
+  stop();
+  const watched = "change:step change:use_cache";
+  model.on(watched, paint);
+  model.on("change:answered", answered);
+  const observer = new ResizeObserver(() => paint());
+  observer.observe(el);
+  paint();
+  return () => {
+    stop();
+    model.off(watched, paint);
+    model.off("change:answered", answered);
+    observer.disconnect();
+  };
+}
+
+export default { render };

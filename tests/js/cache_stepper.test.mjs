@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const page = await import(process.env.WIDGET_MODULES + "/cache_stepper.mjs");
+
+const run = {
+  id: "x", model: "toy", promptTokens: ["a", "<b>", "&"], newTokens: ["c", "d", "e"], with: [60, 30, 31], without: [60, 70, 80],
+  bytes: [384, 512, 640], difference: 0.00002, same: true, shape: [2, 2, 4], ended: "as many tokens as were asked for",
+};
+const count = (text, what) => text.split(what).length - 1;
+
+test("prefill reads the prompt, a decode step one token, without a cache everything", () => {
+  assert.deepEqual([0, 1, 2].map((step) => page.tokensRead(3, step, true)), [3, 1, 1]);
+  assert.deepEqual([0, 1, 2].map((step) => page.tokensRead(3, step, false)), [3, 4, 5]);
+});
+
+test("the total is the sum of the steps", () => {
+  for (const useCache of [true, false]) {
+    let sum = 0;
+    for (let step = 0; step < 30; step++) assert.equal(page.totalRead(7, step, useCache), (sum += page.tokensRead(7, step, useCache)));
+  }
+  assert.equal(page.total(run.without, 1), 130);
+});
+
+test("times have units", () => assert.deepEqual([1.23, 64.4, 1420].map(page.timeText), ["1.2 ms", "64 ms", "1.42 s"]));
+
+test("the step is a sentence", () => {
+  assert.equal(page.sentence(run, 0, true), "Step 0 · prefill: reads all 3 prompt tokens at once, chooses “c”.");
+  assert.equal(page.sentence(run, 1, true), "Step 1 · decode step: reads 1 token (“c”), looks back at 3 in the cache, chooses “d”.");
+  assert.equal(page.sentence(run, 1, false), "Step 1 · decode step: reads all 4 tokens again, chooses “d”.");
+  assert.match(page.sentence(run, 2, true), /It ends here: as many tokens as were asked for\.$/);
+});
+
+test("costs, bytes and proof", () => {
+  assert.deepEqual(page.costs(run, 1), [
+    "■ With cache: 30 ms in this step, 90 ms so far, 4 tokens read.",
+    "▨ Without cache: 70 ms in this step, 130 ms so far, 7 tokens read.",
+  ]);
+  assert.equal(page.weight(run, 1), "Cache: 2 (keys, values) × 2 layers × 2 KV heads × 4 numbers × 4 bytes × 4 tokens = 512 bytes.");
+  assert.match(page.proof(run), /the same token in 3 steps; .* is 0\.000020\.$/);
+  assert.match(page.proof({ ...run, same: false }), /not always the same token/);
+});
+
+test("cividis goes from dark to bright", () => {
+  assert.deepEqual([0, 255].map(page.cividis), [[0, 34, 78], [254, 232, 56]]);
+  const brightness = [0, 60, 127, 190, 255].map((value) => page.cividis(value).reduce((a, b) => a + b));
+  assert.deepEqual(brightness, [...brightness].sort((a, b) => a - b));
+});
+
+test("the frame is around what is read, and the rest is kept", () => {
+  const width = (svg) => +svg.match(/width="([\d.]+)" height="\d+" fill="url\(#x-light\)"/)[1];
+  const cached = page.picture(run, 2, true, "data:,", 800), plain = page.picture(run, 2, false, "data:,", 800);
+  assert.equal(width(cached), 24);
+  assert.equal(width(plain), 5 * 24);
+  assert.ok(cached.includes("kept: 4") && !plain.includes("kept"));
+  assert.ok(plain.includes("reads 5 again") && page.picture(run, 0, false, "data:,", 800).includes("reads 3<"));
+});
+
+test("prompt and generated tokens are told apart by words, steps by a mark and later ones by class", () => {
+  const svg = page.picture(run, 1, true, "data:,", 800);
+  assert.ok(svg.includes("prompt: 3") && svg.includes("generated: 1"));
+  assert.equal(count(svg, 'class="marker"'), 1);
+  assert.equal(count(svg, 'class="cached'), 3);
+  assert.equal(count(svg, 'class="cached later"'), 1);
+});
+
+test("what a token may contain is escaped", () => assert.ok(!page.picture(run, 2, true, "data:,", 800).includes("<b>")));
+
+test("more than 200 tokens: the window follows the step, and nothing is drawn outside", () => {
+  const many = 260, steps = many - 29, long = { ...run, promptTokens: Array(30).fill("p"), newTokens: Array(steps).fill("n"),
+    with: Array(steps).fill(30), without: Array(steps).fill(99), bytes: Array(steps).fill(1), shape: [30, 3, 64] };
+  for (const step of [0, 100, 180, steps - 1]) {
+    const svg = page.picture(long, step, true, "data:,", 1000);
+    const right = [...svg.matchAll(/<rect x="([\d.-]+)" y="[\d.-]+" width="([\d.-]+)"/g)].map((hit) => +hit[1] + +hit[2]);
+    assert.ok(Math.max(...right) <= 1000 && !/width="-/.test(svg), `step ${step}`);
+    assert.equal(count(svg, 'class="marker"'), 1);
+    assert.ok(count(svg, 'class="cached') <= 200);
+  }
+  assert.equal(page.firstColumn(200), 0);
+  assert.equal(page.firstColumn(260), 60);
+});
