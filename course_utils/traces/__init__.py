@@ -5,7 +5,14 @@ from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.cache import CacheTrace, record_cache
 from course_utils.traces.generation import GenerationTrace, record_generation
-from course_utils.traces.next_token import FilterTrace, NextTokenTrace, record_filters, record_next_token
+from course_utils.traces.masks import MaskTrace, record_masks
+from course_utils.traces.next_token import (
+    FilterTrace,
+    NextTokenTrace,
+    record_filters,
+    record_next_token,
+    record_surprisals,
+)
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
 from course_utils.traces.repetition import RepetitionTrace, record_repetition
 from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
@@ -17,6 +24,7 @@ __all__ = [
     "CacheTrace",
     "FilterTrace",
     "GenerationTrace",
+    "MaskTrace",
     "NextTokenTrace",
     "PipelineTrace",
     "RepetitionTrace",
@@ -28,9 +36,11 @@ __all__ = [
     "record_embeddings",
     "record_filters",
     "record_generation",
+    "record_masks",
     "record_next_token",
     "record_pipeline",
     "record_repetition",
     "record_tokenization",
     "record_translation",
+    "record_surprisals",
 ]

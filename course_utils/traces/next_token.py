@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from course_utils.inference.sampling import filter_stages
+from course_utils.inference.surprisal import read_text
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 
@@ -21,9 +22,11 @@ class NextTokenTrace(Trace):
         prompt_tokens: The prompt's tokens as visible text.
         logits: float32 `(vocab,)`.
         labels: Every token of the vocabulary as visible text, `(vocab,)`.
+        prompt_ids: The prompt's token ids, `(seq,)`; empty if they were not recorded.
+        surprisals: float32 `(seq - 1,)`, bits of every token of the prompt but the first; None if not recorded.
 
     Raises:
-        ValueError: `logits` and `labels` do not have the same length.
+        ValueError: `logits` and `labels` do not have the same length, or `surprisals` does not fit the tokens.
 
     Lesson: 00 · Start here
 
@@ -37,10 +40,15 @@ class NextTokenTrace(Trace):
     prompt_tokens: tuple[str, ...]
     logits: np.ndarray
     labels: tuple[str, ...]
+    prompt_ids: tuple[int, ...] = ()
+    surprisals: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.logits.shape != (len(self.labels),):
             raise ValueError(f"logits must have shape ({len(self.labels)},) like labels, got {self.logits.shape}")
+        predicted = len(self.prompt_tokens) - 1
+        if self.surprisals is not None and self.surprisals.shape != (predicted,):
+            raise ValueError(f"surprisals must have shape ({predicted},), got {self.surprisals.shape}")
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,44 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     """
     tokens = tuple(model.labels[token] for token in model.encode(prompt)[0])
     return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).numpy(), tuple(model.labels))
+
+
+def record_surprisals(model: CausalLM, prompt: str | Sequence[int]) -> NextTokenTrace:
+    """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
+
+    Args:
+        model: The model.
+        prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
+
+    Raises:
+        TypeError: `prompt` is neither a str nor a sequence of whole numbers.
+        ValueError: `prompt` is empty, longer than the context length, or has an id that the vocabulary has not.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> from course_utils.models import load_causal_lm
+    >>> trace = record_surprisals(load_causal_lm(), "The capital of France is Paris")
+    >>> trace.prompt_tokens[-1], round(float(trace.surprisals[-1]), 1)
+    ('␣Paris', 0.4)
+    """
+    ids = model.encode(prompt)[0].tolist() if isinstance(prompt, str) else _checked_ids(model, prompt)
+    bits, logits, _ = read_text(model.model, torch.tensor([ids]))
+    text = prompt if isinstance(prompt, str) else model.tokenizer.decode(ids)
+    tokens = tuple(model.labels[token] for token in ids)
+    return NextTokenTrace(
+        model.name, text, tokens, logits.numpy(), tuple(model.labels), tuple(ids), bits.float().numpy()
+    )
+
+
+def _checked_ids(model: CausalLM, ids: Sequence[int]) -> list[int]:
+    if not isinstance(ids, Sequence) or not all(type(token) is int for token in ids):
+        raise TypeError(f"prompt must be a str or a sequence of token ids, got {type(ids).__name__}: {ids!r}")
+    vocabulary = model.model.config.vocab_size
+    if not all(0 <= token < vocabulary for token in ids):
+        raise ValueError(f"prompt must have token ids in 0 … {vocabulary - 1}, got {list(ids)}")
+    if not 0 < len(ids) <= model.context_length:
+        raise ValueError(f"prompt must have 1 to {model.context_length:,} tokens, got {len(ids):,}")
+    return list(ids)
 
 
 def record_filters(trace: NextTokenTrace, filters: Sequence[tuple[str, float]]) -> FilterTrace:

@@ -1,0 +1,161 @@
+"""A batch of prompts of different lengths, run under every mask: what padding on the wrong side does."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+
+from course_utils.inference.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
+from course_utils.models import CausalLM
+from course_utils.traces.base import Trace
+
+KINDS = ("causal", "none", "window", "window + first token")
+PADDINGS = ("left", "right", "right, read at the last token")
+MOST_PROMPTS, MOST_TOKENS = 4, 200
+
+
+@dataclass(frozen=True)
+class MaskTrace(Trace):
+    """Next-token logits of a batch under every kind of mask, with padding left and right, masked and not.
+
+    Args:
+        model: Name of the model that ran.
+        prompts: What it read.
+        tokens: Every prompt's tokens as visible text.
+        window: How many tokens the sliding window lets a token see, itself included.
+        alone: float32 `(prompt, vocab)`: each prompt alone, without any padding.
+        logits: float32 `(kind, padding, off or on, prompt, vocab)`, in the order of `KINDS` and `PADDINGS`; the
+            third axis is the padding's mask, off and on.
+        labels: Every token of the vocabulary as visible text, `(vocab,)`.
+
+    Raises:
+        ValueError: The arrays do not fit the prompts.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> zeros = np.zeros((4, 3, 2, 2, 5), np.float32)
+    >>> trace = MaskTrace("toy", ("a", "a b"), (("a",), ("a", "b")), 2, zeros[0, 0, 0], zeros, tuple("abcde"))
+    >>> trace.width, trace.reads_at("right", 0), trace.reads_at("left", 0)
+    (2, 1, 1)
+    """
+
+    model: str
+    prompts: tuple[str, ...]
+    tokens: tuple[tuple[str, ...], ...]
+    window: int
+    alone: np.ndarray
+    logits: np.ndarray
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.check_rows("prompt", len(self.prompts), ("tokens", "alone"))
+        shape = len(KINDS), len(PADDINGS), 2, len(self.prompts), len(self.labels)
+        if self.logits.shape != shape:
+            raise ValueError(f"logits must have shape {shape}, got {self.logits.shape}")
+
+    @property
+    def width(self) -> int:
+        """How many columns the batch has: the tokens of the longest prompt."""
+        return max(map(len, self.tokens))
+
+    def reads_at(self, padding: str, prompt: int) -> int:
+        """Return the column whose logits are read for `prompt`."""
+        return len(self.tokens[prompt]) - 1 if padding == PADDINGS[2] else self.width - 1
+
+    def mask(self, kind: str, padding: str, masked: bool) -> np.ndarray:
+        """Return who may look at whom in every prompt of the batch, bool `(prompt, query, key)`."""
+        attention_mask = _attention_mask([len(tokens) for tokens in self.tokens], padding)
+        return batch_mask(kind, attention_mask if masked else torch.ones_like(attention_mask), self.window)[
+            :, 0
+        ].numpy()
+
+
+def batch_mask(kind: str, attention_mask: torch.Tensor, window: int) -> torch.Tensor:
+    """Combine a kind of mask with a tokenizer's `attention_mask` `(batch, seq)`: bool `(batch, 1, query, key)`.
+
+    A padding token on the left has nothing before it that it may look at. It looks at itself, because the softmax
+    over nothing is not a number; nobody looks at it.
+
+    Args:
+        kind: One of `KINDS`; "none" lets every token look at every other one.
+        attention_mask: 1 for a token, 0 for padding.
+        window: For the sliding windows.
+
+    Raises:
+        ValueError: The kind is unknown.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> batch_mask("causal", torch.tensor([[0, 1, 1]]), window=2)[0, 0].int()
+    tensor([[1, 0, 0],
+            [0, 1, 0],
+            [0, 1, 1]], dtype=torch.int32)
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {list(KINDS)}, got {kind!r}")
+    length = attention_mask.shape[1]
+    square = bidirectional_mask(length, length) if kind == "none" else causal_mask(length, length)
+    if kind.startswith("window"):
+        square = sliding_window_mask(length, length, window)
+    mask = square & padding_mask(attention_mask)
+    if kind == KINDS[3]:
+        first = attention_mask.argmax(-1)[:, None, None, None] == torch.arange(length)
+        mask = mask | first & causal_mask(length, length) & padding_mask(attention_mask)
+    nothing = ~mask.any(-1, keepdim=True)
+    return mask | nothing & torch.eye(length, dtype=torch.bool)
+
+
+def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTrace:
+    """Run a batch of prompts under every mask, padded left and right, and each prompt alone.
+
+    Args:
+        model: The model; its tokenizer's padding token fills up the short prompts.
+        prompts: 2 to 4 prompts.
+        window: How many tokens the sliding window lets a token see, itself included.
+
+    Raises:
+        TypeError: A prompt is not a str.
+        ValueError: There are not 2 to 4 prompts; one is empty or has over 200 tokens; `window` is not a whole
+            number of at least 1.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> from course_utils.models import load_causal_lm
+    >>> record_masks(load_causal_lm(), ["The sky is", "Two plus two is"]).tokens[0]
+    ('The', '␣sky', '␣is')
+    """
+    ids = _encoded(model, prompts)
+    longest = max(map(len, ids))
+    logits = torch.empty(len(KINDS), len(PADDINGS), 2, len(ids), model.model.config.vocab_size)
+    last_tokens = torch.tensor([len(row) - 1 for row in ids])
+    for (k, kind), side, masked in product(enumerate(KINDS), (0, 1), (0, 1)):
+        real = _attention_mask([len(row) for row in ids], PADDINGS[side])
+        batch = torch.full((len(ids), longest), model.tokenizer.pad_token_id)
+        batch[real.bool()] = torch.cat(ids)
+        mask = batch_mask(kind, real if masked else torch.ones_like(real), window)
+        with torch.inference_mode():
+            out = model.model(batch, attention_mask=mask).logits
+        logits[k, side, masked] = out[:, -1]
+        if side:
+            logits[k, 2, masked] = out[torch.arange(len(ids)), last_tokens]
+    alone = torch.stack([model.next_logits(prompt) for prompt in prompts])
+    tokens = tuple(tuple(model.labels[token] for token in row) for row in ids)
+    return MaskTrace(model.name, tuple(prompts), tokens, window, alone.numpy(), logits.numpy(), tuple(model.labels))
+
+
+def _encoded(model: CausalLM, prompts: list[str]) -> list[torch.Tensor]:
+    if not 2 <= len(prompts) <= MOST_PROMPTS:
+        raise ValueError(f"prompts must be 2 to {MOST_PROMPTS} texts, got {len(prompts)}")
+    ids = [model.encode(prompt)[0] for prompt in prompts]
+    for row in ids:
+        if len(row) > MOST_TOKENS:
+            raise ValueError(f"prompts must have at most {MOST_TOKENS} tokens here, got {len(row)}")
+    return ids
+
+
+def _attention_mask(lengths: list[int], padding: str) -> torch.Tensor:
+    """1 for a token, 0 for padding: `(batch, longest)`."""
+    columns = torch.arange(max(lengths))
+    counts = torch.tensor(lengths)[:, None]
+    return (columns >= max(lengths) - counts if padding == "left" else columns < counts).long()
