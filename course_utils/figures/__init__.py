@@ -8,6 +8,10 @@ from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
+from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
+from course_utils.figures.next_token import next_token_bars
+from course_utils.figures.pipeline import pipeline_steps
+from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 from course_utils.figures.tokens import merge_tree, token_chips, token_counts
@@ -47,4 +51,15 @@ __all__ = [
     "run_timeline",
     "sampling_stages",
     "total_work",
+    "dots_by_group",
+    "explored_prompts",
+    "head_spans",
+    "line_of_values",
+    "masked_batch",
+    "next_token_bars",
+    "pipeline_steps",
+    "png_bytes",
+    "prompt_bars",
+    "sampling_stages",
+    "surprisal_by_position",
 ]

@@ -5,6 +5,8 @@ from course_utils.widgets.base import CourseWidget
 from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
 from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.cache_stepper import CacheStepper, cache_stepper
+from course_utils.widgets.mask_lab import MaskLab, mask_lab
+from course_utils.widgets.next_token_explorer import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
 from course_utils.widgets.sampling_lab import SamplingLab
@@ -24,3 +26,11 @@ __all__ = ["CourseWidget", "PipelineXray", "RepetitionLab", "SamplingLab", "pipe
 __all__ = ["BeamTreeWidget", "CourseWidget", "PipelineXray", "SamplingLab", "beam_tree", "pipeline_xray"]
 __all__ = ["AttentionExplorer", "CourseWidget", "PipelineXray", "SamplingLab", "attention_explorer", "pipeline_xray"]
 __all__ = ["CacheStepper", "CourseWidget", "PipelineXray", "SamplingLab", "cache_stepper", "pipeline_xray"]
+    "MaskLab",
+    "NextTokenExplorer",
+    "PipelineXray",
+    "SamplingLab",
+    "mask_lab",
+    "next_token_explorer",
+    "pipeline_xray",
+]

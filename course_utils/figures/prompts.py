@@ -1,0 +1,165 @@
+"""Next-token distributions side by side: of several prompts, of two, and under a mask."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+
+
+def prompt_bars(
+    prompts: Sequence[tuple[str, np.ndarray]], labels: Sequence[str], right: int, top: int = 4
+) -> CourseFigure:
+    """Draw the likeliest tokens after several prompts side by side; the right one is marked and always there.
+
+    Args:
+        prompts: Pairs of a name and probabilities `(vocab,)`; torch tensors will do.
+        labels: The visible text of every token, `(vocab,)`.
+        right: The token id of the right answer.
+        top: How many tokens each prompt shows.
+
+    Raises:
+        ValueError: Probabilities and labels differ in length.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> prompt_bars([("bare", np.array([0.7, 0.2, 0.1]))], ["the", "Oslo", "a"], right=1, top=1).alt
+    'The likeliest next tokens after 1 prompt. bare: the 70.0 %; the right one, Oslo, 20.0 %.'
+    """
+    figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)), layout="constrained")
+    said = []
+    for axes, (name, values) in zip(figure.subplots(1, len(prompts), squeeze=False)[0], prompts, strict=True):
+        values = np.asarray(values, dtype=float)
+        if values.shape != (len(labels),):
+            raise ValueError(f"probabilities must have shape ({len(labels)},) like labels, got {values.shape}")
+        best = [int(token) for token in np.argsort(-values, kind="stable")[:top]]
+        shown = best if right in best else [*best, right]
+        bars = axes.barh(range(len(shown)), values[shown], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
+        if right in shown:
+            bars[shown.index(right)].set(facecolor=PALETTE["orange"], edgecolor="black", hatch="//")
+        axes.bar_label(bars, [f"{value:.1%}" for value in values[shown]], padding=2, fontsize=8)
+        ticks = [("✓ " if token == right else "") + drawable(labels[token][:14]) for token in shown]
+        axes.set_yticks(range(len(shown)), ticks, fontsize=8)
+        axes.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], ylim=(top + 0.5, -0.5))
+        axes.set_title(drawable(name), fontsize=9)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+        first = f"{spoken(labels[best[0]])} {values[best[0]] * 100:.1f} %"
+        answer = f"; the right one, {spoken(labels[right])}, {values[right] * 100:.1f} %"
+        said.append(f"{spoken(name)}: {first}{answer if best[0] != right else ', the right one'}")
+    count = f"{len(prompts)} prompt{'s' if len(prompts) > 1 else ''}"
+    figure.alt = f"The likeliest next tokens after {count}. {'. '.join(said)}."
+    return figure
+
+
+def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> CourseFigure:
+    """Draw one or two prompts: surprisal of their last tokens above, the next-token distribution below.
+
+    Args:
+        sides: One or two dicts as the next-token explorer makes them: `tokens`, `bits`, `best`, `entropy`.
+        bars: How many tokens get a bar; the picture has room for 12.
+        changes: `moved`, the share of probability that two distributions do not have in common; None for one prompt.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> side = {"tokens": ["a", "b"], "bits": [None, 2.0], "best": [[0, "x", 0.5], [1, "y", 0.25]], "entropy": 1.75}
+    >>> explored_prompts([side], 1, None).alt
+    'Next-token explorer. After “ab”: x 50.0 %, entropy 1.75 bits; most surprising token of the prompt: b, 2.0 bits.'
+    """
+    bars = min(bars, 12)
+    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars), layout="constrained")
+    grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=[1, 0.22 * bars + 0.6])
+    for column, side in enumerate(sides):
+        tokens, bits = side["tokens"][-14:], side["bits"][-14:]
+        above, below = grid[:, column]
+        above.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
+        names = [drawable(token[:10]) for token in tokens]
+        above.set_xticks(range(len(tokens)), names, rotation=50, ha="right", fontsize=7)
+        above.set_ylabel("surprisal (bits)", fontsize=7)
+        best = side["best"][:bars]
+        drawn = below.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
+        below.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
+        below.set_yticks(range(len(best)), [drawable(label[:16]) for _, label, _ in best], fontsize=8)
+        below.set(xlim=(0, best[0][2] * 1.25), ylim=(len(best) - 0.5, -0.5))
+        below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
+        for axes in (above, below):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(labelsize=7)
+    said = " ".join(_explored(side) for side in sides)
+    moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
+    figure.alt = f"Next-token explorer. {said}{moved}"
+    return figure
+
+
+def _explored(side: dict) -> str:
+    text = "".join(spoken(token) for token in side["tokens"][-14:])
+    _, label, p = side["best"][0]
+    said = f"After “{text}”: {spoken(label)} {p * 100:.1f} %, entropy {side['entropy']:.2f} bits"
+    known = [(value, token) for value, token in zip(side["bits"], side["tokens"], strict=True) if value is not None]
+    if not known:
+        return f"{said}."
+    value, token = max(known)
+    return f"{said}; most surprising token of the prompt: {spoken(token)}, {value:.1f} bits."
+
+
+def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
+    """Draw a batch under a mask: for every prompt who may look at whom, and its distribution beside that of it alone.
+
+    Args:
+        rows: A dict a prompt: `mask` bool `(query, key)`; `tokens`, one a column, None for padding; `reads_at`, the
+            column whose logits are read; `best`, rows of label, probability alone, probability now; `moved`.
+        title: What is drawn.
+
+    Lesson: 09 · Context length and prompting
+
+    >>> row = {"mask": np.eye(2, dtype=bool), "tokens": [None, "a"], "reads_at": 1, "best": [["x", 0.9, 0.2]]}
+    >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
+    'causal, padded left. a, 1 of 2 columns padding, reads at a: x 90.0 % alone, 20.0 % now; 70 % moved.'
+    """
+    figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3), layout="constrained")
+    said = []
+    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
+    for (left, right), row in zip(grid, rows, strict=True):
+        _mask_grid(left, row)
+        _two_bars(right, row["best"], row["moved"])
+        pads = row["tokens"].count(None)
+        read = row["tokens"][row["reads_at"]]
+        label, alone, now = row["best"][0]
+        text = "".join(spoken(token) for token in row["tokens"] if token is not None)
+        said.append(
+            f"{text}, {pads} of {len(row['tokens'])} columns padding, reads at "
+            f"{'padding' if read is None else spoken(read)}: {spoken(label)} {alone * 100:.1f} % alone, "
+            f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
+        )
+    figure.suptitle(drawable(title), fontsize=10)
+    figure.alt = f"{title}. {'. '.join(said)}."
+    return figure
+
+
+def _mask_grid(axes, row: dict) -> None:
+    mask, tokens = row["mask"], row["tokens"]
+    axes.imshow(~mask, cmap="gray", vmin=-1.2, vmax=1, aspect="auto")
+    for place, token in enumerate(tokens):
+        if token is None:
+            axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
+    axes.axhline(row["reads_at"], color=PALETTE["orange"], linewidth=2)
+    names = ["pad" if token is None else drawable(token[:10]) for token in tokens]
+    if len(tokens) <= 16:
+        axes.set_yticks(range(len(tokens)), names, fontsize=6)
+    else:
+        axes.set_yticks([])
+    axes.set_xticks([])
+    axes.set_ylabel("looks", fontsize=7)
+    axes.set_xlabel("is looked at", fontsize=7)
+
+
+def _two_bars(axes, best: Sequence, moved: float) -> None:
+    places = np.arange(len(best))
+    axes.barh(places - 0.2, [alone for _, alone, _ in best], 0.36, color="white", edgecolor="black", label="alone")
+    axes.barh(places + 0.2, [now for _, _, now in best], 0.36, color=PALETTE["blue"], label="in this batch")
+    axes.set_yticks(places, [drawable(label[:14]) for label, _, _ in best], fontsize=8)
+    axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
+    axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
+    axes.legend(fontsize=7, loc="lower right", frameon=False)
+    axes.tick_params(axis="x", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)

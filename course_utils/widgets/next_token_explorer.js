@@ -1,0 +1,208 @@
+// Pure functions first (tests import them), then the page. The kernel sends the 30 likeliest tokens of the full
+// softmax, its entropy and the shift; showing more or fewer bars asks nobody.
+
+const LEAST = 0.00005;
+
+/** 0.7712 -> "77.1 %"; what is not 0 is never written as 0. */
+export function percent(p) {
+  return p > 0 && p < LEAST * 10 ? "< 0.1 %" : `${(p * 100).toFixed(1)} %`;
+}
+
+/** The probability that is left for the tokens without a bar. */
+export function tail(best, bars) {
+  return Math.max(1 - best.slice(0, bars).reduce((sum, [, , p]) => sum + p, 0), 0);
+}
+
+/** How high a token's surprisal is drawn, 0 to 1: 12 bits, a chance of 1 in 4,096, fill it. */
+export function height(bits) {
+  return bits === null ? 0 : Math.min(bits / 12, 1);
+}
+
+/** A token of the prompt for people who listen. */
+export function chipName(token, bits) {
+  return bits === null ? `${token}, nothing predicted it` : `${token}, ${bits.toFixed(1)} bits`;
+}
+
+/** One prompt in a sentence. */
+export function summary(side, bars) {
+  const [, label, p] = side.best[0], others = side.vocabulary - Math.min(bars, side.best.length);
+  const rest = others ? ` ${thousands(others)} tokens without a bar share ${percent(tail(side.best, bars))};` : "";
+  return `Most likely next: ${label}, ${percent(p)};${rest} entropy ${side.entropy.toFixed(2)} bits.`;
+}
+
+/** The shift in a sentence. */
+export function shiftSummary(changes) {
+  const most = (rows) => (rows.length ? `${rows[0][0]} (${percent(rows[0][1])} → ${percent(rows[0][2])})` : "no token");
+  return `${percent(changes.moved)} of the probability moved from the first prompt to the second. ` +
+    `${most(changes.gained)} gained most, ${most(changes.lost)} lost most.`;
+}
+
+/** Where an arrow key leads in a row of `count` buttons. */
+export function moveTo(key, at, count) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key];
+  if (step) return Math.max(0, Math.min(count - 1, at + step));
+  return { Home: 0, End: count - 1 }[key] ?? at;
+}
+
+/** One stop for Tab, arrow keys inside: 200 tokens are not 200 stops. */
+function rove(place) {
+  const buttons = [...place.querySelectorAll("button:not(:disabled)")];
+  buttons.forEach((button, i) => {
+    button.tabIndex = i ? -1 : 0;
+    button.addEventListener("keydown", (event) => {
+      const to = moveTo(event.key, i, buttons.length);
+      if (to === i) return;
+      event.preventDefault();
+      button.tabIndex = -1;
+      buttons[to].tabIndex = 0;
+      buttons[to].focus();
+    });
+  });
+}
+
+function render({ model, el }) {
+  let drawnTimes = 0, running = false, focusAfter = null;
+  const live = model.get("can_run");
+
+  function ask(side, action, value) {
+    if (running) return;
+    running = true;
+    root.classList.add("running");
+    status.className = "status";
+    status.textContent = "Running …";
+    model.set("asked", [model.get("asked")[0] + 1, side, action, value]);
+    model.save_changes();
+  }
+
+  const range = element("input", { type: "range", min: 1, max: 30, step: 1, "aria-label": "number of bars" });
+  const count = element("output");
+  const second = element("button", { type: "button" });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const places = element("div", { class: "places" });
+  const shift = element("div", { class: "shift", "aria-live": "polite" });
+  const table = element("tbody");
+  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), live ? second : null);
+  const root = element("div", { class: "course-widget explorer" }, controls, places, shift, status, details);
+  range.addEventListener("input", () => {
+    model.set("bars", +range.value);
+    model.save_changes();
+  });
+  second.addEventListener("click", () => {
+    const sides = model.get("sides");
+    focusAfter = () => second;
+    if (sides.length === 2) ask(0, "close", "");
+    else ask(1, "second", sides[0].prompt);
+  });
+
+  const made = [0, 1].map((number) => {
+    const box = element("textarea", { rows: 2, "aria-label": `prompt ${number + 1}` });
+    const button = element("button", { type: "button" }, "Run");
+    const wrong = element("div", { class: "problem", role: "alert" });
+    const stream = element("div", { class: "stream", role: "group" });
+    const notice = element("div", { class: "notice" });
+    const said = element("div", { class: "said", "aria-live": "polite" });
+    const bars = element("div", { class: "bars", role: "group" });
+    const go = () => ((focusAfter = () => box), ask(number, "text", box.value));
+    button.addEventListener("click", go);
+    box.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey) return;
+      event.preventDefault();
+      go();
+    });
+    const parts = live ? [element("div", { class: "ask" }, box, button), wrong] : [];
+    return { box, wrong, stream, notice, said, bars, shown: null, all: element("section", {}, ...parts, stream, notice, said, bars) };
+  });
+
+  function chip(token, bits, number, position) {
+    const bar = element("span", { class: "meter", style: `height:${(2 + 24 * height(bits)).toFixed(1)}px` });
+    const inside = [bar, element("span", { class: "token" }, token), element("span", { class: "bits" }, bits === null ? "–" : bits.toFixed(1))];
+    const style = `background:rgba(213,94,0,${(0.5 * height(bits)).toFixed(2)})`;
+    if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
+    const name = `${chipName(token, bits)}: what else could stand here?`;
+    return element("button", { type: "button", class: "chip", style, title: name, "aria-label": name,
+      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "cut", position)) }, ...inside);
+  }
+
+  function bar([id, label, p], rank, most, number) {
+    const drawn = element("span", { class: "track", "aria-hidden": "true" },
+      element("span", { class: "bar", style: `width:${(100 * p) / most}%` }), element("span", { class: "value" }, percent(p)));
+    const name = element("span", { class: "label" }, `${rank + 1}. ${label}`);
+    if (!live) return element("div", { class: "line" }, name, drawn);
+    const append = element("button", { type: "button", class: "line", "aria-label": `append ${label}, ${percent(p)}`,
+      onclick: () => ((focusAfter = () => made[number].bars.querySelector("button")), ask(number, "append", id)) }, name, drawn);
+    const branch = element("button", { type: "button", class: "branch", title: "put the longer prompt beside this one",
+      "aria-label": `branch: put the prompt with ${label} beside this one`,
+      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "branch", id)) }, "⑂");
+    return element("div", { class: "pair" }, append, branch);
+  }
+
+  function paintSide(side, number) {
+    const part = made[number], bars = model.get("bars");
+    if (part.shown !== side) {
+      part.shown = side;
+      part.box.value = side.prompt;
+      part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1} with their surprisal in bits; arrow keys move`);
+      part.stream.replaceChildren(...side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
+      part.notice.textContent = side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "";
+      rove(part.stream);
+    }
+    part.said.textContent = summary(side, bars);
+    part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
+    const most = side.best[0][2], left = tail(side.best, bars), lines = side.best.slice(0, bars).map((row, rank) => bar(row, rank, most, number));
+    const others = side.vocabulary - lines.length;
+    if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
+      element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${Math.min(100, (100 * left) / most)}%` }), element("span", { class: "value" }, percent(left)))));
+    part.bars.replaceChildren(...lines);
+    rove(part.bars);
+  }
+
+  function paintShift(changes) {
+    const list = (name, mark, rows) => element("div", {}, element("b", {}, name), element("ul", {}, ...rows.map(([label, a, b]) =>
+      element("li", {}, element("span", { class: "label" }, `${mark} ${label}`), ` ${percent(a)} → ${percent(b)}`))));
+    shift.replaceChildren(...(changes.gained ? [element("p", {}, shiftSummary(changes)),
+      element("div", { class: "lists" }, list("gained", "▲", changes.gained), list("lost", "▽", changes.lost))] : []));
+  }
+
+  function fillTable(sides) {
+    const rows = [["prompt", "rank", "token", "probability"]];
+    sides.forEach((side, n) => side.best.slice(0, model.get("bars")).forEach(([, label, p], r) => rows.push([n + 1, r + 1, label, p])));
+    sides.forEach((side, n) => side.tokens.forEach((token, i) => rows.push([n + 1, `token ${i + side.hidden + 1}`, token, side.bits[i] === null ? "–" : `${side.bits[i]} bits`])));
+    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
+  }
+
+  function paint() {
+    const sides = model.get("sides"), [wrongSide, sentence] = model.get("problem");
+    range.value = model.get("bars");
+    count.textContent = model.get("bars");
+    second.textContent = sides.length === 2 ? "Remove the second prompt" : "Add a second prompt";
+    if (places.children.length !== sides.length) places.replaceChildren(...sides.map((_, i) => made[i].all));
+    sides.forEach(paintSide);
+    made.forEach((part, i) => (part.wrong.textContent = i === wrongSide ? sentence : ""));
+    paintShift(model.get("changes"));
+    if (details.open) fillTable(sides);
+    if (!running) status.textContent = "";
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+
+  function answered() {
+    running = false;
+    root.classList.remove("running");
+    paint();
+    // What was pressed is drawn anew: the keyboard goes on where it was.
+    focusAfter?.()?.focus();
+    focusAfter = null;
+  }
+
+  details.addEventListener("toggle", paint);
+  el.append(root);
+  model.on("change:bars", paint);
+  model.on("change:answered", answered);
+  paint();
+  return () => {
+    model.off("change:bars", paint);
+    model.off("change:answered", answered);
+  };
+}
+
+export default { render };

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const page = await import(process.env.WIDGET_MODULES + "/mask_lab.mjs");
+const plain = { kind: "causal", window: 2, left: true, masked: true };
+
+test("causal: a triangle", () => {
+  assert.deepEqual(page.runs({ ...plain, masked: false }, 3, 3), [[0, 0, 1], [1, 0, 2], [2, 0, 3]]);
+});
+
+test("padding is looked at by nobody, and looks at itself", () => {
+  assert.deepEqual(page.runs(plain, 2, 3), [[0, 0, 1], [1, 1, 2], [2, 1, 3]]);
+  assert.deepEqual(page.runs({ ...plain, left: false }, 2, 3), [[0, 0, 1], [1, 0, 2], [2, 0, 2]]);
+});
+
+test("a window, and the first token beside it", () => {
+  assert.deepEqual(page.runs({ ...plain, kind: "window" }, 4, 4).at(-1), [3, 2, 4]);
+  assert.deepEqual(page.runs({ ...plain, kind: "window + first token" }, 4, 4).slice(-2), [[3, 0, 1], [3, 2, 4]]);
+});
+
+test("without a mask everybody sees everybody", () => {
+  assert.deepEqual(page.runs({ ...plain, kind: "none" }, 2, 2), [[0, 0, 2], [1, 0, 2]]);
+});
+
+test("what is read: the last column, or the last token", () => {
+  assert.equal(page.readsAt("left", 2, 5), 4);
+  assert.equal(page.readsAt("right", 2, 5), 4);
+  assert.equal(page.readsAt("right, read at the last token", 2, 5), 1);
+  assert.deepEqual(page.columns(["a"], 3, true), [null, null, "a"]);
+  assert.deepEqual(page.columns(["a"], 3, false), ["a", null, null]);
+});
+
+test("sentences", () => {
+  const best = [["Oslo", 0.9, 0.1], ["⏎", 0, 0.8]];
+  assert.equal(page.sentence({ best, moved: 0.8 }, null), "Read at padding: ⏎ leads, alone it was Oslo. 80.0 % of the probability moved.");
+  assert.equal(page.sentence({ best: [["Oslo", 0.9, 0.9]], moved: 0.00001 }, "is"), "Read at is: Oslo still leads. < 0.1 % of the probability moved.");
+  assert.equal(page.percent(0), "0.0 %");
+});
+
+test("pictures escape tokens, mark padding and the row that is read", () => {
+  const svg = page.grid(plain, ["<b>", "x"], "left", 3);
+  assert.ok(!svg.includes("<b>"));
+  assert.equal(svg.match(/>padding</g).length, 1);
+  assert.equal(svg.match(/class="read"/g).length, 1);
+  assert.ok(!page.bars([["<i>", 0.5, 0.5]]).includes("<i>"));
+});
+
+test("200 tokens: one path, no names", () => {
+  const svg = page.grid({ ...plain, left: false }, Array(200).fill("word"), "right", 200);
+  assert.ok(svg.length < 30000);
+  assert.ok(!svg.includes("word"));
+});
