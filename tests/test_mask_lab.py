@@ -21,7 +21,8 @@ Mask lab (toy): window (window 2), padding right, padding not masked
 2 “a b c”: 0 of 3 columns are padding, read at c; x 65.2 % alone, 65.2 % now; 0.0 % moved"""
 ALT = (
     "window (window 2), padding right, padding not masked. a, 2 of 3 columns padding, reads at padding: "
-    "x 65.2 % alone, 24.0 % now; 54 % moved. abc, 0 of 3 columns padding, reads at c: x 65.2 % alone, 65.2 % now; 0 % moved."
+    "x 65.2 % alone, 24.0 % now; 54 % moved. "
+    "abc, 0 of 3 columns padding, reads at c: x 65.2 % alone, 65.2 % now; 0 % moved."
 )
 
 

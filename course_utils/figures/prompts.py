@@ -66,7 +66,7 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
     >>> explored_prompts([side], 1, None).alt
     'Next-token explorer. After “ab”: x 50.0 %, entropy 1.75 bits; most surprising token of the prompt: b, 2.0 bits.'
     """
-    bars = min(bars, 12)
+    bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
     figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars), layout="constrained")
     grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=[1, 0.22 * bars + 0.6])
     for column, side in enumerate(sides):
@@ -80,7 +80,7 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
         drawn = below.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
         below.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
         below.set_yticks(range(len(best)), [drawable(label[:16]) for _, label, _ in best], fontsize=8)
-        below.set(xlim=(0, best[0][2] * 1.25), ylim=(len(best) - 0.5, -0.5))
+        below.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
         below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)

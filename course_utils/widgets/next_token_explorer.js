@@ -149,7 +149,7 @@ function render({ model, el }) {
     }
     part.said.textContent = summary(side, bars);
     part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
-    const most = side.best[0][2], left = tail(side.best, bars), lines = side.best.slice(0, bars).map((row, rank) => bar(row, rank, most, number));
+    const most = Math.max(...model.get("sides").map(({ best }) => best[0][2])), left = tail(side.best, bars), lines = side.best.slice(0, bars).map((row, rank) => bar(row, rank, most, number));
     const others = side.vocabulary - lines.length;
     if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
       element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${Math.min(100, (100 * left) / most)}%` }), element("span", { class: "value" }, percent(left)))));
