@@ -4,14 +4,12 @@ from course_utils.figures.attention import attention_map, head_explorer
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
 from course_utils.figures.comparisons import bars_against_first, layer_curves
-from course_utils.figures.next_token import next_token_bars
-from course_utils.figures.pipeline import pipeline_steps
-from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
-from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
 from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
+from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
 from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
+from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 from course_utils.figures.tokens import merge_tree, token_chips, token_counts
@@ -23,43 +21,35 @@ __all__ = [
     "attention_map",
     "bars_against_first",
     "beam_tree",
+    "cache_steps",
     "curves",
     "diversity_and_likelihood",
+    "dots_by_group",
     "end_of_text",
+    "explored_prompts",
     "head_explorer",
+    "head_spans",
     "kept_by_order",
     "layer_curves",
     "length_penalty_lines",
+    "line_of_values",
     "logit_changes",
     "loop_rounds",
+    "masked_batch",
     "merge_tree",
     "next_token_bars",
     "pipeline_steps",
     "png_bytes",
     "probability_mass",
+    "prompt_bars",
     "repetition_steps",
-    "sampling_stages",
-    "shares_by_method",
-    "token_chips",
-    "token_counts",
-    "word_map",
-    "cache_steps",
-    "next_token_bars",
-    "pipeline_steps",
-    "png_bytes",
     "roofline",
     "run_timeline",
     "sampling_stages",
-    "total_work",
-    "dots_by_group",
-    "explored_prompts",
-    "head_spans",
-    "line_of_values",
-    "masked_batch",
-    "next_token_bars",
-    "pipeline_steps",
-    "png_bytes",
-    "prompt_bars",
-    "sampling_stages",
+    "shares_by_method",
     "surprisal_by_position",
+    "token_chips",
+    "token_counts",
+    "total_work",
+    "word_map",
 ]

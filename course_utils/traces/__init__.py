@@ -2,8 +2,8 @@
 
 from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention, record_translation
 from course_utils.traces.beams import BeamTrace, record_beams
-from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.cache import CacheTrace, record_cache
+from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.masks import MaskTrace, record_masks
 from course_utils.traces.next_token import (
@@ -20,8 +20,8 @@ from course_utils.traces.tokenization import TokenizationTrace, record_tokenizat
 __all__ = [
     "AttentionTrace",
     "BeamTrace",
-    "EmbeddingTrace",
     "CacheTrace",
+    "EmbeddingTrace",
     "FilterTrace",
     "GenerationTrace",
     "MaskTrace",
@@ -40,7 +40,7 @@ __all__ = [
     "record_next_token",
     "record_pipeline",
     "record_repetition",
+    "record_surprisals",
     "record_tokenization",
     "record_translation",
-    "record_surprisals",
 ]

@@ -3,8 +3,8 @@
 from course_utils.widgets.attention_explorer import AttentionExplorer, attention_explorer
 from course_utils.widgets.base import CourseWidget
 from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
-from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.cache_stepper import CacheStepper, cache_stepper
+from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.mask_lab import MaskLab, mask_lab
 from course_utils.widgets.next_token_explorer import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
@@ -13,24 +13,24 @@ from course_utils.widgets.sampling_lab import SamplingLab
 from course_utils.widgets.tokenizer_stepper import TokenizerStepper, tokenizer_stepper
 
 __all__ = [
+    "AttentionExplorer",
+    "BeamTreeWidget",
+    "CacheStepper",
     "CourseWidget",
     "EmbeddingMap",
-    "PipelineXray",
-    "SamplingLab",
-    "TokenizerStepper",
-    "embedding_map",
-    "pipeline_xray",
-    "tokenizer_stepper",
-]
-__all__ = ["CourseWidget", "PipelineXray", "RepetitionLab", "SamplingLab", "pipeline_xray", "repetition_lab"]
-__all__ = ["BeamTreeWidget", "CourseWidget", "PipelineXray", "SamplingLab", "beam_tree", "pipeline_xray"]
-__all__ = ["AttentionExplorer", "CourseWidget", "PipelineXray", "SamplingLab", "attention_explorer", "pipeline_xray"]
-__all__ = ["CacheStepper", "CourseWidget", "PipelineXray", "SamplingLab", "cache_stepper", "pipeline_xray"]
     "MaskLab",
     "NextTokenExplorer",
     "PipelineXray",
+    "RepetitionLab",
     "SamplingLab",
+    "TokenizerStepper",
+    "attention_explorer",
+    "beam_tree",
+    "cache_stepper",
+    "embedding_map",
     "mask_lab",
     "next_token_explorer",
     "pipeline_xray",
+    "repetition_lab",
+    "tokenizer_stepper",
 ]
