@@ -18,7 +18,7 @@ export const total = (milliseconds, step) => milliseconds.slice(0, step + 1).red
 /** "64 ms", "1.42 s". */
 export const timeText = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`);
 
-/** The first column that is drawn: with too many, the window follows the last token that was read. */
+/** The first column that is drawn: with too many, the window follows the last token read. */
 export const firstColumn = (now) => Math.max(0, now - MOST_COLUMNS);
 
 const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
@@ -34,7 +34,7 @@ export function sentence(run, step, useCache) {
   return `${phase}: reads ${what}, chooses “${run.newTokens[step]}”.${ends}`;
 }
 
-/** Time and work of this step and of all steps so far, both ways. */
+/** Time and work of this step and so far, both ways. */
 export function costs(run, step) {
   return [["■ With cache", "with"], ["▨ Without cache", "without"]].map(([label, name]) =>
     `${label}: ${timeText(run[name][step])} in this step, ${timeText(total(run[name], step))} so far, ` +
@@ -120,7 +120,7 @@ function raster(view, rows) {
 
 function render({ model, el }) {
   const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let drawnTimes = 0, run, keys, timer = null;
+  let drawnTimes = 0, run, keys, running = false, timer = null;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
@@ -132,7 +132,7 @@ function render({ model, el }) {
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "step" });
   const cached = element("input", { type: "checkbox", id: `${id}-cache` });
   const play = element("button", { type: "button" }, "▶ Play");
-  const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "at the measured speed"], [10, "10 times slower"]]
+  const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "measured speed"], [10, "10 times slower"]]
     .map(([value, label]) => element("option", { value }, label)));
   const strip = element("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "the text so far" });
   const status = element("div", { class: "status", "aria-live": "polite" });
@@ -148,7 +148,8 @@ function render({ model, el }) {
   function start() {
     stop();
     wrong.textContent = "";
-    status.textContent = "Running …";
+    running = true;
+    paint();
     set("asked", [model.get("asked")[0] + 1, prompt.value.replaceAll("\\n", "\n"), /^\d+$/.test(count.value.trim()) ? +count.value : count.value]);
   }
   ask.addEventListener("click", start);
@@ -194,7 +195,7 @@ function render({ model, el }) {
     slider.max = last();
     const positions = prompts() + last();
     notice.textContent = `A column is a token, a row one KV head of a layer. The brighter, the longer the key that is kept there.` +
-      (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit into the picture.` : "");
+      (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit in.` : "");
   }
 
   function chips(step) {
@@ -213,9 +214,10 @@ function render({ model, el }) {
     chips(step);
     const width = Math.max(600, Math.min(root.clientWidth - 16, 1000));
     canvas.innerHTML = picture(run, step, useCache, keys, width);
-    status.textContent = sentence(run, step, useCache);
+    const said = sentence(run, step, useCache);
+    status.textContent = running ? "Running …" : said;
     facts.replaceChildren(...[...costs(run, step), useCache ? weight(run, step) : "Cache: none, 0 bytes.", proof(run)].map((text) => element("div", {}, text)));
-    canvas.setAttribute("aria-label", `Cache of ${run.model}. ${status.textContent} ${facts.textContent}`);
+    canvas.setAttribute("aria-label", `Cache of ${run.model}. ${said} ${facts.textContent}`);
     if (details.open) fillTable(step);
     root.setAttribute("data-drawn", ++drawnTimes);
   }
@@ -228,6 +230,7 @@ function render({ model, el }) {
   }
 
   function answered() {
+    running = false;
     wrong.textContent = model.get("problem");
     if (!wrong.textContent) load();
     paint();
