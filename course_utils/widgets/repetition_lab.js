@@ -218,6 +218,7 @@ function render({ model, el }) {
     }
     why.textContent = `${get("why")} ${get("differs")}`;
     if (details.open) table(step);
+    root.setAttribute("data-model-ms", get("model_milliseconds"));
     root.setAttribute("data-drawn", ++drawnTimes);
   }
 

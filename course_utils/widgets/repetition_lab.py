@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, png_bytes
 from course_utils.figures.repetition import repetition_steps
 from course_utils.inference.checks import check_whole
 from course_utils.traces.repetition import PENALTIES_OFF, PenaltyFunction, RepetitionTrace, record_repetition
@@ -14,6 +14,7 @@ from course_utils.widgets.base import CourseWidget, page_module, page_style
 
 MOST_NEW_TOKENS = 200
 MOST_ROWS = 64  # tokens that are sent to the page, the most changed first
+MOST_PNG_BYTES = 40_000  # in a stored notebook
 BANNED = -32768  # −∞ in the 16-bit numbers of the page
 WHY = {
     "eos": "Stopped: the model chose the end-of-sequence token (probability {probability:.2f}) as token {count}.",
@@ -154,6 +155,13 @@ class RepetitionLab(CourseWidget):
             np.stack([trace.probability, trace.eos_before, trace.eos_after]), why_it_ended(trace),
         )  # fmt: skip
 
+    def static_bundle(self) -> tuple[dict, dict]:
+        """Return the picture with its alt text; a long text that changes at every step gets fewer dots."""
+        data, metadata = super().static_bundle()
+        if len(data["image/png"]) > MOST_PNG_BYTES:
+            data["image/png"] = png_bytes(self.figure(), dots_per_inch=70)
+        return data, metadata
+
 
 def ranked(trace: RepetitionTrace) -> np.ndarray:
     """Return the columns of `trace.before`: the most changed token first, then the most frequent."""
@@ -164,8 +172,8 @@ def ranked(trace: RepetitionTrace) -> np.ndarray:
 
 def packed(logits: np.ndarray) -> bytes:
     """Write logits in hundredths as 16-bit numbers; NaN (not in the text yet) becomes 32767."""
-    hundredths = np.nan_to_num(logits * 100, nan=32767, neginf=BANNED, posinf=32766)
-    return np.clip(hundredths.round(), BANNED, 32767).astype("<i2").tobytes()
+    hundredths = np.clip(np.round(logits * 100), BANNED, 32766)
+    return np.nan_to_num(hundredths, nan=32767).astype("<i2").tobytes()
 
 
 def why_it_ended(trace: RepetitionTrace) -> str:

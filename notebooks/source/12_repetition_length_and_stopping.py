@@ -61,14 +61,12 @@ rounds = predict(
 )
 rounds
 
-# %%
+# %% tags=["nbval-check-output"]
 import torch
 
 logits = torch.from_numpy(greedy.logits)  # (step, vocab)
 chosen = logits.softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
 means = chosen[8:98].reshape(9, period).mean(1)
-
-# %% tags=["nbval-check-output"]
 rounds.compare(means[8].item(), show="{:.2f}")
 
 # %% [markdown]
@@ -88,8 +86,8 @@ figures.loop_rounds(chosen.numpy(), greedy.new_tokens, start=8, period=period)
 # Now a beginning of your own. Many end in a loop, some do not. Change the text and run the cell.
 
 # %% tags=["nbval-check-output"]
-my_prompt = "The wheels on the bus go"
-mine = record_generation(smollm, my_prompt, max_new_tokens=60)
+my_prompt = "The cat sat on the mat. The cat"
+mine = record_generation(smollm, my_prompt, max_new_tokens=30)
 print(f"period {find_period(mine.ids.tolist())}, ended by {mine.reason}")
 print(my_prompt + smollm.tokenizer.decode(mine.ids))
 
@@ -205,7 +203,8 @@ lines = {name: torch.tensor(values).numpy() for name, values in changes.items()}
 figures.logit_changes(lines, "␣not", greedy.ids == token)
 
 # %% [markdown]
-# - **Presence** is a shelf. It falls once and stays. Once every token of the loop has paid it, they are equal again.
+# - **Presence** is a shelf. It falls once and stays. Once every token of the loop has paid it, nothing changes any
+#   more.
 # - **Frequency** is stairs: down a step each time the token is written. It grows until the loop breaks.
 # - **Repetition** does not count at all. It follows the logit itself: where the token fits well, its logit is large
 #   and it loses much; where it does not fit, it loses little. Three to four logits are a lot: a token that is three
@@ -218,18 +217,10 @@ figures.logit_changes(lines, "␣not", greedy.ids == token)
 # ## 4 · On the real model
 #
 # Now inside of `generate`. The library has the penalties as a logits processor, for `transformers`' own `generate`.
-# A small one first: 0.2. Which of the two ends the loop?
-
-# %%
-small = predict(
-    "12-small",
-    "Penalty 0.2, 100 tokens, the same prompt. Which of the two breaks the loop?",
-    ["presence 0.2", "frequency 0.2", "both", "neither"],
-)
-small
+# The first one is a frequency penalty of 0.5. Where does the text leave the loop?
 
 
-# %%
+# %% tags=["nbval-check-output"]
 from course_utils.inference.penalties import Penalty
 
 
@@ -241,11 +232,23 @@ def write(*penalties, after=prompt, **settings):
     return smollm.tokenizer.decode(output[0, start.shape[1] :], skip_special_tokens=True)
 
 
+write(("frequency_penalty", 0.5), max_new_tokens=24)
+
+# %% [markdown]
+# One round, and it takes another turn. Now a small one: 0.2. Which of the two ends the loop?
+
+# %%
+small = predict(
+    "12-small",
+    "Penalty 0.2, 100 tokens, the same prompt. Which of the two breaks the loop?",
+    ["presence 0.2", "frequency 0.2", "both", "neither"],
+)
+small
+
 # %% tags=["nbval-check-output"]
-presence = write(("presence_penalty", 0.2), max_new_tokens=100)
-frequency = write(("frequency_penalty", 0.2), max_new_tokens=100)
-broken = ["not sure what to do" not in text[-60:] for text in (presence, frequency)]
-small.compare({(1, 0): "presence 0.2", (0, 1): "frequency 0.2", (1, 1): "both", (0, 0): "neither"}[tuple(broken)])
+texts = {name: write((f"{name}_penalty", 0.2), max_new_tokens=100) for name in ("presence", "frequency")}
+ended = [name for name, text in texts.items() if find_period(smollm.encode(text)[0].tolist()) is None]
+small.compare({0: "neither", 1: f"{ended[0]} 0.2" if ended else "", 2: "both"}[len(ended)])
 
 # %% [markdown]
 # Presence 0.2 has spent itself after one round. Frequency 0.2 needs seven rounds to get deep enough.
@@ -310,13 +313,14 @@ shifted_text = predict(
 shifted_text
 
 # %% tags=["nbval-check-output"]
-penalty = Penalty("repetition_penalty", 1.1, prompt_length=4)
+penalty, outputs = Penalty("repetition_penalty", 1.1, prompt_length=4), []
 for processors in ([penalty], [lambda ids, scores: scores - 20, penalty]):
-    output = smollm.model.generate(prompt_ids, max_new_tokens=45, do_sample=False, logits_processor=processors)
-    print(repr(smollm.tokenizer.decode(output[0, 4:])))
+    output = smollm.model.generate(prompt_ids, max_new_tokens=40, do_sample=False, logits_processor=processors)
+    outputs.append(smollm.tokenizer.decode(output[0, 4:]))
+outputs
 
 # %% tags=["nbval-check-output"]
-shifted_text.compare("another text")
+shifted_text.compare("the same text" if outputs[0] == outputs[1] else "another text")
 
 # %% [markdown]
 # With logits around 25, a penalty of 1.1 takes more than two of them away. With logits around 5 it takes half of
@@ -351,25 +355,31 @@ for n in (2, 3, 4):
 [smollm.labels[token] for token in my_ban(real, so_far, 4)[0].isneginf().nonzero()[:, 0]]
 
 # %% [markdown]
-# Loops are impossible now. But some things *must* come back. A name, for example. The prompt of the next cell says
-# `Harry Potter` once. Compare the first words of the two texts.
+# Loops of any length over *n* are impossible now. But some things *must* come back. A name, for example. Compare the
+# first words of the two texts: without a ban, and with *n* = 2.
 
 # %% tags=["nbval-check-output"]
-about_harry = "Harry Potter is a wizard. The friends of Harry Potter call him Harry"
-for penalties in ([], [("no_repeat_ngram", 2)]):
-    print(repr(write(*penalties, after=about_harry, max_new_tokens=24)))
+about_harry = "The friends of Harry Potter call him Harry"
+[write(*bans, after=about_harry, max_new_tokens=10) for bans in ([], [("no_repeat_ngram", 2)])]
 
 # %% [markdown]
-# The second text does not only avoid the name. It cannot write *wizard* any more: that word is two tokens, `␣w` and
-# `izard`, so the word itself is an n-gram. What you read instead is the model on its way around the ban. A longer
-# *n* does less harm, and lets longer loops through.
+# The name stood in the prompt, so it may not come again. It can get worse. What is wrong with the next text?
 
 # %% tags=["nbval-check-output"]
+about_wizards = "Harry Potter is a wizard. The friends of Harry Potter call him Harry"
+print(write(("no_repeat_ngram", 2), after=about_wizards, max_new_tokens=24))
 print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
-print(write(("no_repeat_ngram", 4), max_new_tokens=60))
 
 # %% [markdown]
-# *Burgabag* is not in any dictionary. `a burger and` … the ban fell on `ger`.
+# The model cannot write *wizard* any more: that word is two tokens, so the word itself is an n-gram. You read its ways
+# around the ban. A longer *n* does less harm, and lets longer loops through. Less harm is not none:
+
+# %% tags=["nbval-check-output"]
+print(write(("no_repeat_ngram", 4), max_new_tokens=44))
+
+# %% [markdown]
+# *Burgabag* is in no dictionary. The four tokens `␣have` `␣a` `␣bur` `ger` were there, so after the second `have a
+# bur` the token `ger` was banned.
 
 # %% [markdown]
 # ## 7 · How a text ends: EOS and lengths
@@ -396,7 +406,7 @@ print(past_the_end.shown[-1])
 
 # %% [markdown]
 # The model goes on with what came next in its training: another conversation, and it writes *your* part in it. That
-# is the reason why answers of badly configured programs end in `user`.
+# is why the answers of badly configured programs end in words like `user`.
 #
 # **At least**: with `min_new_tokens=20` the text must not end earlier. That is done by masking: the logit of EOS
 # becomes −∞ until there are 20 tokens. Everything else stays. What will the model write after *Paris.*?
@@ -540,12 +550,12 @@ for wrong in ("", "burger " * 5000):
 # ## 9 · The whole thing in one cell
 #
 # A greedy loop with all three penalties, a minimum, a maximum and stop strings, in plain `torch`. It says why it
-# stopped.
+# stopped. A last line tries it on the question: 8 tokens, ended by EOS, the id 2.
 
 
-# %%
+# %% tags=["nbval-check-output"]
 @torch.inference_mode()
-def my_generate(prompt, presence=0, frequency=0, repetition=1, minimum=0, maximum=40, stops=()):
+def my_generate(prompt, presence=0, frequency=0, repetition=1, minimum=0, maximum=30, stops=()):
     start = ids = smollm.encode(prompt)
     while True:
         logits = smollm.model(ids, logits_to_keep=1).logits[:, -1]
@@ -566,13 +576,15 @@ def my_generate(prompt, presence=0, frequency=0, repetition=1, minimum=0, maximu
             return new, "max_new_tokens"
 
 
+my_generate(question)
+
 # %% [markdown]
 # And the same four times with `model.generate`. `transformers` brings the repetition penalty, the minimum and the
 # stop strings; the library's `Penalty` brings the other two. The assert compares token by token.
 
 
 # %% tags=["nbval-check-output"]
-def theirs(prompt, presence=0, frequency=0, repetition=1.0, minimum=0, maximum=40, stops=()):
+def theirs(prompt, presence=0, frequency=0, repetition=1.0, minimum=0, maximum=30, stops=()):
     start = smollm.encode(prompt)
     named = {"presence_penalty": presence, "frequency_penalty": frequency}
     stopping = {"stop_strings": list(stops), "tokenizer": smollm.tokenizer} if stops else {}

@@ -1,0 +1,244 @@
+"""Lesson 12 in JupyterLab: the repetition lab by keyboard, with texts and settings of one's own."""
+
+import shutil
+
+import nbformat
+import pytest
+
+from course_utils.cli import ROOT
+from course_utils.sync import build
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+
+pytestmark = pytest.mark.browser
+
+PAGE_BUDGET = 50  # milliseconds
+OVER_THE_MODEL = 150
+LAB = ".repetition-lab"
+# One lab a length, built from stored numbers: no model runs in this notebook.
+LENGTHS = """
+# %%
+from course_utils.widgets import RepetitionLab
+from tests.test_repetition_lab import random_trace
+labs = [RepetitionLab(random_trace(steps)) for steps in (20, 60, 200)]
+# %%
+labs[0]
+# %%
+labs[1]
+# %%
+labs[2]
+"""
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    drawn = (
+        "document.querySelector('.repetition-lab[data-drawn]')"
+        " && document.querySelectorAll('.course-widget.question').length === 11"
+    )
+    return open_and_run(browser, lab_server, outside_requests, "12_repetition_length_and_stopping", drawn)
+
+
+def wait_for_status(page, condition, argument=None):
+    script = f"(argument) => {{ const lab = document.querySelector('{LAB}'); return {condition}; }}"
+    page.wait_for_function(script, arg=argument, timeout=60_000)
+
+
+def type_into(lab, name, text):
+    box = lab.locator(f".{name} input")
+    box.fill(text)
+    box.press("Enter")
+
+
+def run_and_wait(page, lab, name, text):
+    type_into(lab, name, text)
+    wait_for_status(page, "!lab.classList.contains('running')")
+
+
+def test_every_cell_ran_without_an_error(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_the_keyboard_moves_the_step(page, artifacts):
+    lab = page.locator(LAB)
+    lab.scroll_into_view_if_needed()
+    slider = lab.locator("input[type=range]")
+    slider.focus()
+    assert lab.locator(".status").text_content().startswith("Step 91 of 91")
+    keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
+    times = key_to_paint(page, LAB, keys)
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(1_000)
+    # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
+    assert slider.input_value() == "85"
+    assert lab.locator(".status").text_content().startswith("Step 86 of 91")
+    assert lab.locator(".words .now").count() == 1
+    assert lab.locator(".words .again").count() == 61
+    page.screenshot(path=artifacts / "lesson-12-light-1000.png")
+    assert times["p95"] < 3 * PAGE_BUDGET
+
+
+def test_a_new_setting_runs_the_model(page, artifacts, record):
+    lab = page.locator(LAB)
+    lab.locator("details summary").click()
+    type_into(lab, "frequency_penalty", "0")
+    assert lab.locator(".status").text_content() == "Running …"
+    started = page.evaluate("() => performance.now()")
+    wait_for_status(page, "!lab.classList.contains('running')")
+    waited = page.evaluate("() => performance.now()") - started
+    assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (100 tokens)")
+    run_and_wait(page, lab, "no_repeat_ngram", "4")
+    assert "burgab" in lab.locator(".words").text_content()
+    assert lab.locator("path.banned").count() >= 1
+    page.screenshot(path=artifacts / "lesson-12-banned.png")
+    run_and_wait(page, lab, "no_repeat_ngram", "0")
+    run_and_wait(page, lab, "presence_penalty", "−2")
+    assert lab.locator("path.raised").count() >= 1
+    assert lab.locator("td").filter(has_text="+2.00").count() >= 1
+    run_and_wait(page, lab, "presence_penalty", "0")
+    record("RepetitionLab", {"new_setting_ms": round(waited)})
+
+
+def test_running_is_shown_at_once_and_costs_little(page, record):
+    """From Enter to "Running …" on the page; and what the answer takes besides the model."""
+    lab = page.locator(LAB)
+    page.evaluate(
+        """(selector) => {
+          const lab = document.querySelector(selector);
+          window.runs = { enter: null, running: null, done: null };
+          document.addEventListener("keydown", (e) => {
+            if (e.key === "Enter") window.runs.enter = performance.now();
+          }, true);
+          new MutationObserver(() => {
+            const on = lab.classList.contains("running");
+            if (on && window.runs.enter) window.runs.running ??= performance.now();
+            if (!on && window.runs.running) window.runs.done ??= performance.now();
+          }).observe(lab, { attributes: true, attributeFilter: ["class"] });
+        }""",
+        LAB,
+    )
+    type_into(lab, "max_new_tokens", "20")
+    page.wait_for_function("() => window.runs.done !== null", timeout=60_000)
+    runs = page.evaluate("() => window.runs")
+    model = float(lab.get_attribute("data-model-ms"))
+    shown, over = runs["running"] - runs["enter"], runs["done"] - runs["enter"] - model
+    print(f"running shown after {shown:.0f} ms; model {model:.0f} ms, everything else {over:.0f} ms")
+    record("RepetitionLab", {"running_shown_ms": round(shown), "over_the_model_ms": round(over)})
+    assert shown < 100
+    assert over < 3 * OVER_THE_MODEL
+
+
+def test_a_stop_string_is_withheld(page, artifacts):
+    lab = page.locator(LAB)
+    run_and_wait(page, lab, "stop_strings", "burger")
+    assert "the stop string “burger” is complete after 3 tokens" in lab.locator(".why").text_content()
+    assert lab.locator(".buffer .cut").text_content() == "cut off: burger"
+    lab.locator("input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")
+    wait_for_status(page, "lab.querySelector('.buffer .held')?.textContent === 'held back: bur'")
+    page.screenshot(path=artifacts / "lesson-12-stop.png")
+    run_and_wait(page, lab, "stop_strings", "")
+
+
+def test_texts_of_ones_own_and_wrong_ones(page):
+    lab = page.locator(LAB)
+    run_and_wait(page, lab, "prompt", "你好 🦜")
+    assert lab.locator(".status").text_content().startswith("Step 20 of 20")
+    for name, text, sentence in [
+        ("prompt", "", "prompt must have at least one character, got an empty str"),
+        ("presence_penalty", "3", "presence_penalty must be in [-2, 2], got 3"),
+        ("repetition_penalty", "a lot", "repetition_penalty must be a finite number above 0, got 'a lot'"),
+        ("max_new_tokens", "999", "max_new_tokens must be at most 200 in this lab, got 999"),
+        ("min_new_tokens", "50", "min_new_tokens must be at most max_new_tokens (20), got 50"),
+    ]:
+        before = lab.locator(f".{name} input").input_value()
+        run_and_wait(page, lab, name, text)
+        assert lab.locator(f".field.{name} .problem").text_content() == sentence
+        assert lab.locator(".words span").count() == 20
+        run_and_wait(page, lab, name, before)
+        assert lab.locator(".problem").all_text_contents().count("") == lab.locator(".problem").count()
+    run_and_wait(page, lab, "prompt", "word " * 9000)
+    assert "at most 8,192 tokens" in lab.locator(".field.prompt .problem").text_content()
+    run_and_wait(page, lab, "prompt", "I like to eat")
+
+
+def test_what_is_typed_survives_a_run(page):
+    lab = page.locator(LAB)
+    type_into(lab, "frequency_penalty", "0.5")
+    lab.locator(".presence_penalty input").fill("0.7")
+    lab.locator(".presence_penalty input").press("Enter")  # while the first is still running
+    wait_for_status(page, "!lab.classList.contains('running')")
+    assert lab.locator(".presence_penalty input").input_value() == "0.7"
+    assert lab.locator(".frequency_penalty input").input_value() == "0.5"
+    run_and_wait(page, lab, "presence_penalty", "0")
+
+
+def test_marked_runs_have_a_length(page):
+    lab = page.locator(LAB)
+    box = lab.locator("label:has-text('mark repeated runs') input")
+    box.fill("1")
+    box.press("Enter")
+    more = lab.locator(".words .again").count()
+    box.fill("30")
+    box.press("Enter")
+    assert more > lab.locator(".words .again").count() == 0
+    box.fill("none")
+    box.press("Enter")
+    assert lab.get_by_text("run_length must be a whole number of at least 1, got none").count() == 1
+    box.fill("4")
+    box.press("Enter")
+
+
+def test_tab_reaches_every_control(page):
+    lab = page.locator(LAB)
+    controls = lab.locator("input, button, summary")
+    lab.locator("input").first.focus()
+    reached = 1
+    for _ in range(controls.count() - 1):
+        page.keyboard.press("Tab")
+        reached += page.evaluate(f"() => document.activeElement.closest('{LAB}') !== null")
+    assert reached == controls.count()
+    assert lab.locator("input:not(label input)").count() == 0, "every input stands in its label"
+
+
+def test_light_and_dark_and_narrow(page, artifacts):
+    lab = page.locator(LAB)
+    page.set_viewport_size({"width": 1000, "height": 1200})
+    lab.scroll_into_view_if_needed()
+    lab.screenshot(path=artifacts / "repetition-lab-light.png")
+    page.set_viewport_size({"width": 700, "height": 1200})
+    page.wait_for_timeout(300)
+    lab.screenshot(path=artifacts / "repetition-lab-light-700.png")
+    page.set_viewport_size({"width": 1000, "height": 1200})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_timeout(300)
+    lab.screenshot(path=artifacts / "repetition-lab-dark.png")
+    colours = lab.evaluate("(lab) => [getComputedStyle(lab).color, getComputedStyle(lab).backgroundColor]")
+    assert colours[0] != colours[1]
+
+
+def test_budgets_at_20_60_and_200_tokens(browser, lab_server, outside_requests, record):
+    folder = lab_server["home"].parent / "notebooks"
+    notebook = build(LENGTHS)
+    nbformat.write(notebook, folder / "lengths.ipynb")
+    shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    scratch = open_and_run(
+        browser, lab_server, outside_requests, "lengths", f"document.querySelectorAll('{LAB}[data-drawn]').length === 3"
+    )
+    scratch.evaluate(f"() => document.querySelectorAll('{LAB}').forEach((lab, i) => lab.classList.add(`lab-${{i}}`))")
+    for number, tokens in enumerate((20, 60, 200)):
+        lab = scratch.locator(f".lab-{number}")
+        lab.locator("input[type=range]").focus()
+        keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
+        times = key_to_paint(scratch, f".lab-{number}", keys)
+        record("RepetitionLab", {f"key_to_paint_ms_{tokens}_tokens": times})
+        assert times["p95"] < 3 * PAGE_BUDGET
+    assert "86 left out" in scratch.locator(".lab-2").text_content()
+    scratch.close()
+
+
+def test_nobody_was_asked_outside(outside_requests):
+    assert outside_requests == []
