@@ -1,4 +1,4 @@
-// The whole recorded run is here: moving the step does not wait for the kernel.
+// The whole run is here: moving the step does not wait for the kernel.
 
 const BANNED = -32768, NEW = 32767, ROW = 24, LEFT = 118, RIGHT = 150, PAGE = 10;
 const NUMBERS = ["presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram", "min_new_tokens", "max_new_tokens"];
@@ -123,16 +123,16 @@ function render({ model, el }) {
   let data, ids, rows, drawing, loaded, shown, first = 0, sent, marked, drawnTimes = 0, press = get("asked")[0];
   const wrongs = {}, boxes = {}, disabled = !get("can_run");
   const make = (tag, name, ...children) => element(tag, { class: name }, ...children);
-  const alertFor = (name) => (wrongs[name] = element("span", { class: "problem", role: "alert" }));
+  const alarm = () => element("span", { class: "problem", role: "alert" });
   const set = (name, value) => (model.set(name, value), model.save_changes());
   const field = (name, size) => {
     const box = (boxes[name] = element("input", { type: "text", size, disabled }));
     whenTyped(box, () => run(false));
-    return make("div", `field ${name}`, element("label", {}, `${name} `, box), element("small", {}, HINTS[name] ?? ""), alertFor(name));
+    return make("div", `field ${name}`, element("label", {}, `${name} `, box), element("small", {}, HINTS[name] ?? ""), (wrongs[name] = alarm()));
   };
   const eosBox = element("input", { type: "checkbox", disabled, onchange: () => run(false) });
   const button = element("button", { type: "button", disabled, onclick: () => run(true) }, "Run");
-  const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 });
+  const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 }), runWrong = alarm();
   const turn = (label, by) => element("button", { type: "button", onclick: () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()) }, label);
   const why = make("p", "why"), words = make("p", "words"), buffer = make("p", "buffer"), notice = make("span", "");
   const status = element("div", { class: "status", "aria-live": "polite" }), stage = element("div", { class: "picture", role: "img" }), body = element("tbody"), details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), element("table", {}, body));
@@ -140,7 +140,7 @@ function render({ model, el }) {
   const root = make("div", "course-widget repetition-lab", make("div", "ask", field("prompt", 40), button),
     make("div", "fields", ...NUMBERS.map((name) => field(name, 5)), field("stop_strings", 10), make("div", "field", element("label", {}, "stop_at_eos ", eosBox))),
     status, why,
-    make("div", "row", element("label", {}, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), alertFor("run_length")),
+    make("div", "row", element("label", {}, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), runWrong),
     words, buffer, stage, make("div", "row", turn("Earlier rows", -PAGE), turn("Later rows", PAGE), notice),
     make("p", "small", ...key("lowered", "lowered"), ...key("raised", "raised"), "× banned ● chosen; end of text: ", ...key("eos", "as the model says"), ...key("after", "after penalties and minimum")), details);
 
@@ -151,7 +151,7 @@ function render({ model, el }) {
 
   function run(always) {
     const wanted = JSON.stringify(form());
-    if (!always && wanted === sent) return; // left after Enter
+    if (!always && wanted === sent) return;
     sent = wanted;
     status.textContent = "Running …";
     root.classList.add("running");
@@ -162,7 +162,7 @@ function render({ model, el }) {
   slider.addEventListener("input", () => go(+slider.value));
   whenTyped(runBox, () => {
     const value = readNumber(runBox.value), ok = Number.isInteger(value) && value >= 1;
-    wrongs.run_length.textContent = ok ? "" : `run_length must be a whole number of at least 1, got ${value}`;
+    runWrong.textContent = ok ? "" : `run_length must be a whole number of at least 1, got ${value}`;
     if (ok) set("run_length", value);
   });
   const point = (event) => event.buttons && go(Math.floor((event.clientX - stage.firstChild.getBoundingClientRect().left - LEFT) / drawing.column));
@@ -178,7 +178,7 @@ function render({ model, el }) {
     first = marked = 0;
     slider.max = ids.length - 1;
     words.replaceChildren(...get("tokens").map((token) => element("span", {}, token.replaceAll("␣", " "))));
-    if (get("answered") >= press) { // nobody waits
+    if (get("answered") >= press) {
       const values = { ...shown, prompt: get("prompt"), stop_strings: writeStops(shown.stop_strings ?? []) };
       for (const name in boxes) boxes[name].value = values[name] ?? "";
       eosBox.checked = shown.stop_at_eos ?? true;
