@@ -134,9 +134,9 @@ function render({ model, el }) {
   const play = element("button", { type: "button" }, "▶ Play");
   const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "measured speed"], [10, "10 times slower"]]
     .map(([value, label]) => element("option", { value }, label)));
-  const strip = element("div", { class: "strip", tabindex: "0", role: "region", "aria-label": "the text so far" });
+  const strip = element("div", { class: "strip", tabindex: 0, role: "region", "aria-label": "the text so far" });
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const canvas = element("div", { role: "img", class: "picture" });
+  const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
   const notice = element("div", { class: "notice" }), facts = element("div", { class: "facts" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
@@ -167,7 +167,7 @@ function render({ model, el }) {
     timer = null;
     play.textContent = calm() ? "▶ Next step" : "▶ Play";
   }
-  /** Show the next step after as long as the model needed for it. */
+  /** The next step, after as long as it took the model. */
   function tick(step) {
     const name = model.get("use_cache") ? "with" : "without";
     timer = setTimeout(() => {

@@ -472,7 +472,7 @@ figures.attention_map(aligned.weights[1, 3], aligned.query_tokens, aligned.key_t
 # `transformers`.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def my_attention(hidden, layer, base=100_000.0):
     """hidden (seq, 576), normalised, and a layer's weights → (seq, 576)."""
     seq = len(hidden)

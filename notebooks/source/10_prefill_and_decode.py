@@ -670,9 +670,8 @@ def my_generate(ids, new_tokens):
         mask = torch.ones(unread.shape[1], ids.shape[1], dtype=torch.bool).tril(past)
         for number, layer in enumerate(llama.layers):
             normed, part = layer.input_layernorm(hidden), layer.self_attn
-            q, k, v = (
-                f(normed).unflatten(-1, (-1, 64)).transpose(1, 2) for f in (part.q_proj, part.k_proj, part.v_proj)
-            )
+            projections = (part.q_proj, part.k_proj, part.v_proj)
+            q, k, v = (project(normed).unflatten(-1, (-1, 64)).transpose(1, 2) for project in projections)
             q, k = apply_rotary_pos_emb(q, k, *rotation)
             if number in cache:  # decode: the new key and value behind the old ones
                 k, v = (torch.cat(pair, dim=2) for pair in zip(cache[number], (k, v), strict=True))

@@ -360,7 +360,8 @@ for wrong in ("", "word " * 10_000):
 # ## 8 · The order matters
 #
 # `transformers` applies temperature, then top-k, then top-p, then min-p. llama.cpp, another widely used program,
-# applies temperature **last** unless told otherwise. So what do a temperature of 2 and a top-p of 0.9 keep if top-p comes first?
+# applies temperature **last** unless told otherwise. So what do a temperature of 2 and a top-p of 0.9 keep if top-p
+# comes first?
 
 # %%
 top_p_first = predict(

@@ -1,5 +1,6 @@
 """A real JupyterLab on loopback and a real browser in front of it that may talk to nobody else."""
 
+import base64
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlparse
 
+import nbformat
 import pytest
 from playwright.sync_api import TimeoutError, sync_playwright
 
@@ -151,6 +153,56 @@ def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=100
         log = (lab_server["folder"] / "lab.log").read_text()[-3000:]
         pytest.fail(f"{lesson} did not run: {problem}\n{page.evaluate(NOTEBOOK_STATE)}\n{log}")
     return page
+
+
+def scratch_notebook(lab_server, name, *cells):
+    """Put a notebook of the code `cells` beside the lessons, to be opened as `name`."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell, id=f"cell{number}") for number, cell in enumerate(cells)],
+        # Without it JupyterLab asks which kernel to take.
+        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
+    )
+    nbformat.write(notebook, lab_server["folder"] / "notebooks" / f"{name}.ipynb")
+
+
+# A widget's own module and state on an empty page; the only stand-in is the part that carries state to a kernel.
+ALONE = """
+async ([code, style, state, binary]) => {
+  document.body.innerHTML = "<style></style><div></div>";
+  document.querySelector("style").textContent = style;
+  for (const [name, text] of Object.entries(binary))
+    state[name] = new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
+  const heard = [];
+  const model = {
+    get: (name) => state[name],
+    set(name, value) {
+      state[name] = value;
+      for (const [names, call] of heard) if (names.split(" ").includes("change:" + name)) call();
+    },
+    save_changes() {},
+    send() {},
+    on: (names, call) => heard.push([names, call]),
+    off() {},
+  };
+  const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  const start = performance.now();
+  module.default.render({ model, el: document.querySelector("div") });
+  return new Promise((done) => requestAnimationFrame(() => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => done(performance.now() - start);
+    port2.postMessage(null);
+  }));
+}
+"""
+
+
+def render_alone(browser, outside_requests, widget):
+    """Draw `widget` on an empty page without a kernel; return the page and the milliseconds until it was painted."""
+    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
+    state = widget.get_state()
+    binary = {name: base64.b64encode(value).decode() for name, value in state.items() if isinstance(value, bytes)}
+    plain = {name: value for name, value in state.items() if name not in binary and name not in ("_esm", "_css")}
+    return page, round(page.evaluate(ALONE, [widget._esm, widget._css, plain, binary]))
 
 
 # From the key going down to the frame that shows the answer: the widget counts its drawings in `data-drawn`;

@@ -1,10 +1,8 @@
 """Lesson 13 in JupyterLab: the beam tree by keyboard, ranked on the page, searched again, at three sizes."""
 
-import json
-
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, scratch_notebook
 from tests.test_beam_tree import random_trace
 
 pytestmark = pytest.mark.browser
@@ -33,17 +31,9 @@ def page(browser, lab_server, outside_requests):
 @pytest.fixture(scope="module")
 def scratch(browser, lab_server, outside_requests):
     """Trees of about 20, 60 and 200 nodes, none of them from a model."""
-    folder = lab_server["home"].parent
     for nodes, (beams, steps) in SIZES.items():
-        random_trace(beams, steps).save(folder / f"trace-{nodes}.npz")
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
-    notebook = {
-        "cells": [cell | {"source": SCRATCH.format(sizes=list(SIZES))}],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (folder / "notebooks" / "trees.ipynb").write_text(json.dumps(notebook))
+        random_trace(beams, steps).save(lab_server["folder"] / f"trace-{nodes}.npz")
+    scratch_notebook(lab_server, "trees", SCRATCH.format(sizes=list(SIZES)))
     drawn = "document.querySelectorAll('.beam-tree[data-drawn]').length === 3"
     return open_and_run(browser, lab_server, outside_requests, "trees", drawn, width=1300)
 
@@ -134,7 +124,8 @@ def test_step_by_step_and_token_by_token(page, artifacts):
     )
     page.keyboard.press("ArrowRight")
     assert "Text: “ anything like”" in tree.locator(".said").text_content()
-    tree.locator("[data-node='8'] rect").hover()
+    # The node as a whole: its texts lie over its box.
+    tree.locator("[data-node='8']").hover()
     assert "“" in tree.locator(".said").text_content()
 
 
@@ -142,7 +133,7 @@ def test_a_prompt_of_ones_own_and_wrong_ones(page):
     tree = page.locator(".beam-tree")
     box = tree.get_by_label("prompt")
     box.fill("The best way to learn is 🙂 你好")
-    tree.get_by_label("beams").fill("3")
+    tree.get_by_role("spinbutton", name="beams").fill("3")
     box.press("Enter")
     assert tree.locator(".status").text_content() == "Searching …"
     page.wait_for_selector(".beam-tree:not([aria-busy])")
@@ -154,11 +145,11 @@ def test_a_prompt_of_ones_own_and_wrong_ones(page):
     tree.get_by_role("button", name="Search again").click()
     wait_for_text(page, ".beam-tree .status.problem", "prompt must have at most 512 tokens for this picture, got 3,001")
     box.fill("I have never seen")
-    tree.get_by_label("beams").fill("11")
-    tree.get_by_label("beams").press("Enter")
+    tree.get_by_role("spinbutton", name="beams").fill("11")
+    tree.get_by_role("spinbutton", name="beams").press("Enter")
     wait_for_text(page, ".beam-tree .status.problem", "num_beams must be a whole number from 1 to 10, got 11")
-    tree.get_by_label("beams").fill("4")
-    tree.get_by_label("beams").press("Enter")
+    tree.get_by_role("spinbutton", name="beams").fill("4")
+    tree.get_by_role("spinbutton", name="beams").press("Enter")
     wait_for_text(page, ".beam-tree .status", "Greedy's path was pruned at step 2.")
 
 
@@ -179,6 +170,22 @@ def test_tab_reaches_every_control(page):
         reached += page.evaluate("() => document.activeElement.closest('.beam-tree') !== null")
     assert reached == controls.count() == 10
     assert tree.locator("input:not([aria-label])").count() == 0
+
+
+def test_screenshots_light_and_dark(page, artifacts):
+    shoot(page, artifacts, "lesson-13-light-1300")
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_timeout(500)
+    shoot(page, artifacts, "lesson-13-light-700")
+    page.set_viewport_size({"width": 1300, "height": 900})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    shoot(page, artifacts, "lesson-13-dark-1300")
+    colours = page.evaluate(
+        """() => { const s = getComputedStyle(document.querySelector(".beam-tree"));
+                   return [s.color, s.backgroundColor]; }"""
+    )
+    assert colours[0] != colours[1]
 
 
 @pytest.mark.parametrize("nodes", list(SIZES))
@@ -209,22 +216,6 @@ def test_a_large_tree_scrolls_inside_the_widget(scratch, artifacts):
     assert wide[0] > wide[1]
     tree.scroll_into_view_if_needed()
     tree.screenshot(path=artifacts / "lesson-13-large.png")
-
-
-def test_screenshots_light_and_dark(page, artifacts):
-    shoot(page, artifacts, "lesson-13-light-1300")
-    page.set_viewport_size({"width": 700, "height": 900})
-    page.wait_for_timeout(500)
-    shoot(page, artifacts, "lesson-13-light-700")
-    page.set_viewport_size({"width": 1300, "height": 900})
-    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
-    shoot(page, artifacts, "lesson-13-dark-1300")
-    colours = page.evaluate(
-        """() => { const s = getComputedStyle(document.querySelector(".beam-tree"));
-                   return [s.color, s.backgroundColor]; }"""
-    )
-    assert colours[0] != colours[1]
 
 
 def test_nobody_was_asked_outside(outside_requests):
