@@ -56,6 +56,16 @@ def test_every_cell_ran_without_an_error(page):
     assert page.get_by_text("Error displaying widget").count() == 0
 
 
+def test_no_line_of_code_is_cut_off(page):
+    """The course's settings wrap long lines."""
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.wait_for_timeout(500)
+    wide = "(lines) => lines.filter((line) => line.scrollWidth > line.clientWidth + 1).length"
+    assert page.locator(".jp-CodeCell .cm-scroller").count() > 5
+    assert page.locator(".jp-CodeCell .cm-scroller").evaluate_all(wide) == 0
+    page.set_viewport_size({"width": 1300, "height": 900})
+
+
 def test_the_length_penalty_ranks_on_the_page(page, record):
     tree = page.locator(".beam-tree")
     tree.scroll_into_view_if_needed()
