@@ -14,11 +14,10 @@ from transformers import AutoModelForSeq2SeqLM
 from course_utils.models import load_encoder, load_head
 from course_utils.models.lora import LoraLinear, attach_lora, merge_lora
 from course_utils.models.task_heads import new_head, save_head
-from training import translation
+from training import report, translation
 from training.loop import batches, set_learning_rate, train
 from training.ner import BIT, LABELS, Ner
 from training.qa import Qa
-from training.report import write_report
 from training.sentiment import Sentiment
 from training.task import Recipe
 from training.tasks import TASKS
@@ -94,10 +93,10 @@ def test_it_learns_and_what_it_writes_can_be_loaded(task, tmp_path):
     loaded, _ = load_head(tmp_path / "out")
     scores = task.evaluate(loaded)
     assert scores["sst2 dev accuracy"] > 0.9
-    write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
-    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert report["bytes"] < 3_000_000
-    assert report["steps"] == 30
+    report.write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert written["bytes"] < 3_000_000
+    assert written["steps"] == 30
     assert (tmp_path / "out" / "loss.png").stat().st_size > 1000
     assert "sst2 test accuracy" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
@@ -244,3 +243,19 @@ def test_a_translator_is_half_the_size_and_loads_in_full_precision(pairs, tmp_pa
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
     assert model.dtype == torch.float32
     assert (tmp_path / "out" / "model.safetensors").stat().st_size < 2.1 * model.num_parameters()
+
+
+@pytest.mark.parametrize(("lost", "code"), [(0, 0), (0.03, 1)])
+def test_the_report_measures_every_head_and_fails_when_one_is_worse(lost, code, monkeypatch, capsys):
+    measured = []
+
+    def measure(name, data, quick):
+        measured.append(name)
+        recorded = json.loads((report.RESULTS / name / "report.json").read_text(encoding="utf-8"))["quick_scores"]
+        return {score: value - (lost * max(1, value) if name == "qa" else 0) for score, value in recorded.items()}
+
+    monkeypatch.setattr(report, "measure", measure)
+    monkeypatch.setattr(sys, "argv", ["report", "--data", "anywhere", "--quick"])
+    assert report.main() == code
+    assert measured == [*TASKS, "translation"]
+    assert "| sentiment | sst2 test accuracy | 0.9 |" in capsys.readouterr().out

@@ -20,9 +20,11 @@ from transformers import BartConfig, BartForConditionalGeneration, GenerationCon
 
 from training.data import read_rows
 from training.loop import batches, fast_bf16
+from training.loss_figure import loss_figure
 
 VOCABULARY = 4000
 HELD_OUT = 1000  # English sentences for dev, and as many for test
+QUICK = 200  # of them for a quick look
 SPECIAL = ["<pad>", "<eos>", "<start>", "<unk>"]
 LONGEST = 64
 
@@ -174,6 +176,11 @@ def evaluate(data: Path, out: Path, part: str = "test", most: int | None = None)
     return {f"{part} BLEU": sacrebleu.corpus_bleu(translations, references).score, f"{part} exact match": exact}
 
 
+def measure(data: Path, folder: Path, quick: bool) -> dict[str, float]:
+    """Return the scores on dev and test; `quick`: on a part of test."""
+    return evaluate(data, folder, most=QUICK) if quick else evaluate(data, folder, "dev") | evaluate(data, folder)
+
+
 def main() -> None:
     """Train and measure."""
     parser = argparse.ArgumentParser(prog="python -m training.translation", description=__doc__.splitlines()[0])
@@ -184,9 +191,11 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     wanted = parser.parse_args()
     state = train(wanted.data, wanted.out, wanted.steps, wanted.batch_tokens, wanted.device)
-    scores = evaluate(wanted.data, wanted.out, "dev") | evaluate(wanted.data, wanted.out)
-    report = {"scores": scores, "steps": state["step"], "seconds": round(state["seconds"]), "epochs": state["epoch"]}
-    (wanted.out / "report.json").write_text(json.dumps(report | {"rows": state["rows"]}, indent=1) + "\n")
+    about = {name: state[name] for name in ("step", "seconds", "epoch", "rows")}
+    scores, quick = (measure(wanted.data, wanted.out, quick) for quick in (False, True))
+    report = {"scores": scores, "quick_scores": quick, "target": {}, **about}
+    (wanted.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    loss_figure("Translation", state["losses"]).savefig(wanted.out / "loss.png", dpi=80)
     print(report)
 
 
