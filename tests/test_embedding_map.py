@@ -252,3 +252,12 @@ def test_page_and_python_agree(node, tmp_path, trace):
         assert [word for word, _ in page["ranking"]] == [word for word, _ in drift.ranking()]
         assert [cosine for _, cosine in page["ranking"]] == pytest.approx([cosine for _, cosine in drift.ranking()])
         assert page["point"] == pytest.approx(trace.map()[0][layer, 2].tolist(), abs=1e-6)
+
+
+def test_names_of_near_words_do_not_cover_each_other():
+    points = np.array([[0.0, 0.0], [0.02, 0.0], [0.01, 0.03], [1.0, 1.0]])
+    figure = figures.word_map(points, ["river bank", "money bank", "old bank", "far"], 1.0)
+    figure.draw_without_rendering()
+    boxes = [name.get_window_extent() for name in figure.axes[0].texts]
+    assert len(boxes) == 4
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(4) for j in range(i))

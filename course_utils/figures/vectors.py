@@ -3,12 +3,19 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
 _MARKS = "osD^vPX*"
 _COLOURS = ("blue", "vermilion", "green", "purple", "orange", "black", "sky", "grey")
 _STYLES = ("-", "--", "-.", ":")
+# Where the name of a point may stand, the best first: (right, up) of the point.
+_SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
+_ACROSS = {1: "left", 0: "center", -1: "right"}
+_UP = {1: "bottom", 0: "center_baseline", -1: "top"}
 
 
 def word_map(
@@ -50,8 +57,6 @@ def word_map(
         chosen = [i for i in range(len(labels)) if not groups or groups[i] == name]
         style = {"color": PALETTE[_COLOURS[number % 8]], "marker": _MARKS[number % 8]}
         axes.scatter(*points[chosen].T, label=drawable(name), s=28, zorder=2, **style)
-    for word in range(len(labels)) if named is None else named:
-        axes.annotate(drawable(labels[word]), points[word], xytext=(4, 4), textcoords="offset points", fontsize=8)
     if path is not None:
         axes.plot(*path.T, "-", color=PALETTE["grey"], linewidth=1.2, zorder=1)
         axes.plot(*path[0], "x", color=PALETTE["black"])
@@ -62,12 +67,40 @@ def word_map(
     axes.spines[["top", "right"]].set_visible(False)
     if groups:
         axes.legend(fontsize=8)
+    written = range(len(labels)) if named is None else named
+    _write_names(axes, points, {word: drawable(labels[word]) for word in written}, [] if path is None else path)
     said = ", ".join(
         f"{spoken(label)} at ({x:.2f}, {y:.2f})" for label, (x, y) in zip(labels[:12], points[:12], strict=True)
     )
     more = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
     figure.alt = f"A map of {len(labels)} words that shows {explained * 100:.0f} % of their differences: {said}{more}."
     return figure
+
+
+def _write_names(axes: Axes, points: np.ndarray, names: Mapping[int, str], path: Sequence[np.ndarray]) -> None:
+    """Write each name beside its point, on the side where it covers the least of points, path and other names."""
+    axes.figure.draw_without_rendering()  # the layout decides where the points are
+    pixels = axes.transData.transform([*points, *path])
+    taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in pixels]
+    if axes.get_legend():
+        taken.append(axes.get_legend().get_window_extent())
+
+    def covered(box: Bbox) -> float:
+        shared = [Bbox.intersection(box, other) for other in taken]
+        inside = Bbox.intersection(box, axes.bbox)
+        outside = box.width * box.height - (inside.width * inside.height if inside else 0)
+        return outside + sum(part.width * part.height for part in shared if part)
+
+    for word, name in names.items():
+        text = axes.annotate(name, points[word], xytext=(0, 0), textcoords="offset points", fontsize=8)
+        text.set_in_layout(False)
+
+        def box_at(side: tuple[int, int], text: Annotation = text) -> Bbox:
+            text.set(position=(6 * side[0], 5 * side[1]), ha=_ACROSS[side[0]], va=_UP[side[1]])
+            return text.get_window_extent()
+
+        best = min(_SIDES, key=lambda side: covered(box_at(side)))
+        taken.append(box_at(best))
 
 
 def curves(

@@ -27,6 +27,22 @@ export function summary(names, layers, layer, share, pinned, ranked) {
     (near ? `Nearest to ${names[pinned]}: ${near}.` : "There is no other word.");
 }
 
+/** Where the name of each dot [x, y, letters] is written, the most important first: at the first place that is free. */
+export function placeNames(dots, width) {
+  const taken = [], free = ([left, top, right, bottom]) => left >= 0 && right <= width &&
+    taken.every(([l, t, r, b]) => right < l || left > r || bottom < t || top > b);
+  return dots.map(([x, y, letters]) => {
+    const wide = 7 * letters;
+    for (const down of [-4, 13, 30, -21, 47, -38]) {
+      for (const [at, left, anchor] of [[x + 9, x + 9, "start"], [x - 9, x - 9 - wide, "end"]]) {
+        const box = [left, y + down - 11, left + wide, y + down + 3];
+        if (free(box)) return taken.push(box), { x: at, y: y + down, anchor };
+      }
+    }
+    return { x: x + 9, y: y - 4, anchor: "start" };
+  });
+}
+
 /** The map as SVG source. */
 export function picture({ points, names, layers, layer, pinned, near, path, reach, width }) {
   const words = names.length, high = 400, side = Math.min(width, high) / 2, parts = [];
@@ -47,14 +63,18 @@ export function picture({ points, names, layers, layer, pinned, near, path, reac
   }
   const here = place(layer, pinned);
   for (const word of near) parts.push(`<path d="M${fixed(here)}L${fixed(place(layer, word))}" class="link"/>`);
+  const first = [pinned, ...near], all = words <= MOST_LABELS ? [...Array(words).keys()] : [];
+  const named = [...first, ...all.filter((word) => !first.includes(word))];
+  const written = placeNames(named.map((word) => [...place(layer, word), names[word].length + 4 * near.includes(word)]), width);
   for (let word = 0; word < words; word++) {
     const [x, y] = place(layer, word), rank = near.indexOf(word), name = escapeText(names[word]);
     const mark = word === pinned ? `<path d="M${x} ${y - 8}l8 8l-8 8l-8 -8z" class="pin"/>`
       : `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${rank < 0 ? 4 : 6}" class="${rank < 0 ? "dot" : "dot near"}"/>`;
     parts.push(`<g data-word="${word}"><title>${name}</title>${mark}`);
-    if (words <= MOST_LABELS || word === pinned || rank >= 0) {
-      const bold = word === pinned ? ' class="bold"' : "";
-      parts.push(`<text x="${(x + 9).toFixed(1)}" y="${(y - 4).toFixed(1)}"${bold}>${name}${rank < 0 ? "" : ` (${rank + 1})`}</text>`);
+    const at = written[named.indexOf(word)];
+    if (at) {
+      const bold = word === pinned ? ' class="bold"' : "", where = `x="${at.x.toFixed(1)}" y="${at.y.toFixed(1)}" text-anchor="${at.anchor}"`;
+      parts.push(`<text ${where}${bold}>${name}${rank < 0 ? "" : ` (${rank + 1})`}</text>`);
     }
     parts.push("</g>");
   }

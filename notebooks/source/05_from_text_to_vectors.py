@@ -35,7 +35,7 @@ new_text = "the slowest was the newest, Anna said"
 {word: vocabulary.get(word) for word in new_text.split()}
 
 # %% [markdown]
-# One new word, one name, and even a comma is too much. Whatever you do about `None`, the text is lost. The other
+# Two new words, a name, and even a comma are too much. Whatever you do about `None`, the text is lost. The other
 # extreme is to number single letters. Nothing is unknown then, but a page has 3,000 letters, and a model pays for
 # each of them.
 #
@@ -69,6 +69,8 @@ counts.most_common(4)
 first_merge.compare(" + ".join(max(counts, key=counts.get)))
 
 # %% [markdown]
+# `s + t` comes just as often; of equals, the one that was seen first wins.
+#
 # Merging is a short loop: where the last symbol and this one are the pair, glue them together.
 
 
@@ -183,7 +185,7 @@ smollm.tokenizer.decode(smollm.tokenizer("a\x04b").input_ids)
 # %% [markdown]
 # ## 4 · Word pieces: the longest match
 #
-# BERT and its family, such as the encoder MiniLM, use another scheme, **WordPiece**. There are no merges. From the
+# BERT and its family, such as the encoder MiniLM, use another scheme, **WordPiece**. It does not merge. From the
 # left, take the longest piece that is in the vocabulary; then go on with the rest. A piece that continues a word is
 # written with `##`. (Devlin et al., 2019, *BERT*.)
 
@@ -367,7 +369,7 @@ chips = [(smollm.labels[token], str(token), False) for token in smollm.encode(my
 figures.token_chips([(my_text, chips)])
 
 # %% [markdown]
-# What cannot be tokenized gets one sentence.
+# A text that the model cannot read gets one sentence.
 
 # %% tags=["nbval-check-output"]
 for wrong in ("", "word " * 9_000):
@@ -595,7 +597,7 @@ dots = (at(query[0], [5, 1005]) * at(key[0], [0, 1000])).sum(-1)
 far_away.compare(abs(dots[0] - dots[1]).item(), show="a change of {:.2f}")
 
 # %% [markdown]
-# The vectors are other ones at every place; what attention sees of two of them depends on their distance only. One
+# The vectors differ from place to place; what attention sees of two of them depends on their distance only. One
 # more popular sentence to check: “with RoPE, far tokens count less”. Three heads, the same two tokens, distances up to
 # 4,096:
 
@@ -688,7 +690,7 @@ quiz_question(
         (
             "Count its tokens",
             True,
-            "Yes: between 1 and 30 tokens a “word” were measured above. Only the tokenizer knows.",
+            "Yes: a “word” had from 1 token (English) to 70 (Japanese) above. Only the tokenizer knows.",
         ),
     ],
 )

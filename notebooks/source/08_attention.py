@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 08 · Attention
 #
-# A word means nothing alone. Attention is the one step of a language model in which tokens read each other. In this
-# lesson you compute it by hand, watch all 270 heads of a real model, find two of them that work together, and prove
-# it by switching them off.
+# What a word means depends on the words around it. Attention is the one step of a language model in which tokens read
+# each other. In this lesson you compute it by hand, watch all 270 heads of a real model, find two of them that work
+# together, and prove it by switching them off.
 #
 # **You will be able to**
 #
@@ -30,30 +30,34 @@ money = ["She took her savings to the bank", "They asked for a loan at the bank"
 [smollm.labels[smollm.encode(sentence)[0, -1]] for sentence in river + money]
 
 # %% [markdown]
-# Every layer changes the vector. Commit to an answer: when are the two meanings farthest apart?
+# Every layer changes the vector. Compare two sentences of the same meaning, and two of different meanings. The gap
+# between the two results says how well the model tells the meanings apart. Commit to an answer: when is it widest?
 
 # %%
 from course_utils.learning import predict
 
 apart = predict(
     "08-bank",
-    "SmolLM2 has 30 layers. After how many are *river bank* and *money bank* least alike?",
+    "SmolLM2 has 30 layers. After how many is the gap between “same meaning” and “other meaning” widest?",
     {"1 to 5": (1, 6), "6 to 14": (6, 15), "15 to 30": (15, 31)},
 )
 apart
 
 # %% [markdown]
-# The cell takes the vector of the last token after 0, 1, 2 … 29 layers, and compares each sentence with each other
+# The cell takes the vector of the last token after 0, 1, 2 … 30 layers, and compares each sentence with each other
 # one: the cosine is 1 for the same direction, 0 for directions that have nothing in common.
 
 # %% tags=["nbval-check-output"]
 import torch
 
+from course_utils.inference.llama import layer_outputs
+
 
 @torch.inference_mode()
 def vectors_of_bank(sentence):
-    """The last token's vector after 0 to 29 layers, all of length 1: (layer, hidden)."""
-    states = smollm.model(smollm.encode(sentence), output_hidden_states=True).hidden_states[:-1]
+    """The last token's vector after 0 to 30 layers, all of length 1: (layer, hidden)."""
+    ids = smollm.encode(sentence)
+    states = [smollm.model.get_input_embeddings()(ids), *(after for after, _ in layer_outputs(smollm.model, ids))]
     return torch.nn.functional.normalize(torch.cat(states)[:, -1], dim=-1)
 
 
@@ -70,13 +74,13 @@ other = alike[:, :3, 3:].mean((-2, -1))
 figures.layer_curves({"same meaning": same, "other meaning": other}, "mean cosine", "bank in six sentences")
 
 # %% tags=["nbval-check-output"]
-apart.compare(other.argmin().item())
+apart.compare((same - other).argmax().item())
 
 # %% [markdown]
 # The curves begin together at 1 and come apart. So the meaning that you read from the sentence gets into the vector
-# of the word itself. It does not go on from layer to layer: most of it is done after a third of the model. (All
-# cosines stay high, because vectors deep in a model share large parts that say nothing about the word: Ethayarajh
-# 2019. Only the gap between the curves counts.)
+# of the word itself. It does not go on from layer to layer: the gap is widest after a third of the model. (All cosines
+# stay high, because vectors deep in a model share large parts that say nothing about the word: Ethayarajh 2019. At the
+# end both curves fall, that of the same meaning, too. So only the gap counts.)
 #
 # What moved the vectors apart? Only one step of a layer looks at other tokens at all. Here it is.
 
@@ -105,8 +109,8 @@ scores.round(decimals=2)
 # A row is a token that looks, a column a token that is looked at. The largest score of the last row is the first:
 # that key fits that query best. The divisor is √d, the root of how many numbers a vector has.
 #
-# A decoder may not look at what comes later. The **mask** sets those scores to −∞. Then the **softmax** makes every
-# row positive and adds it up to 1. e^−∞ is exactly 0.
+# A decoder may not look at what comes later. The **mask** sets those scores to −∞. Then the **softmax** turns every
+# row into shares: none is negative, and they add up to 1. e^−∞ is exactly 0.
 
 # %% tags=["nbval-check-output"]
 mask = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
@@ -193,7 +197,7 @@ saturated.compare(measured, show="{:.0%}")
 # not matter.
 #
 # And in a trained model? `transformers` keeps the factor 1/√64 in each layer. Set it to 1 and ask how surprised the
-# model is by a text: the **loss**, 0 is not at all.
+# model is by a text: that is the **loss**, and 0 means not at all.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.ablation import next_token_losses
@@ -205,7 +209,8 @@ for factor in (64**-0.5, 1.0, 64**-0.5):
     print(f"factor {factor:5}: loss {next_token_losses(smollm.model, ids).mean():.2f}")
 
 # %% [markdown]
-# The same weights, the same text, one wrong factor: the model has lost most of what it knew about the text.
+# The same weights, the same text, one wrong factor, and the loss is 2 higher. e² is 7: each right next token has become
+# seven times less likely, on average.
 #
 # ## 5 · Many heads
 #
@@ -250,9 +255,9 @@ for wrong_text in ("", "word " * 3000):
 # %% [markdown]
 # ## 6 · Where is the position?
 #
-# Nothing in section 2 knows the order of the tokens. SmolLM2 turns every query and every key by an angle that grows
-# with its position: **RoPE** (Su et al. 2021, *RoFormer*; lesson 05). Then a score depends on how far apart two
-# tokens are, not on where they stand. Here is one query and one key, 3 tokens apart, at three places.
+# Apart from the mask, nothing in section 2 knows the order of the tokens. SmolLM2 turns every query and every key by
+# an angle that grows with its position: **RoPE** (Su et al. 2021, *RoFormer*; lesson 05). Then a score depends on how
+# far apart two tokens are, not on where they stand. Here is one query and one key, 3 tokens apart, at three places.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.rope import rope_rotation, rotate
@@ -266,8 +271,8 @@ def score(query_at, key_at):
     return (rotate(q, cosines[0], sines[0]) @ rotate(k, cosines[1], sines[1]) / 64**0.5).item()
 
 
-print("3 apart: ", [round(score(at, at - 3), 2) for at in (3, 50, 500)])
-print("further: ", [round(score(500, 500 - distance), 2) for distance in (0, 1, 10, 100)])
+print("3 apart:            ", [round(score(at, at - 3), 2) for at in (3, 50, 500)])
+print("0, 1, 10, 100 apart:", [round(score(500, 500 - distance), 2) for distance in (0, 1, 10, 100)])
 
 # %% [markdown]
 # The first line is three times the same number; other distances have other scores. That is what lets a head learn
@@ -287,7 +292,6 @@ print("further: ", [round(score(500, 500 - distance), 2) for distance in (0, 1, 
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference import head_measures
-from course_utils.inference.llama import layer_outputs
 
 
 def repeated(seed, length=25):
@@ -407,8 +411,8 @@ print(
 print("without a blind choice:", round(control[18, 6].item(), 2))
 
 # %% [markdown]
-# It is right, and not only for 18.6: no head of the model finds the repetition any more. Heads in different layers
-# work as one **circuit**: one writes, others read.
+# It is right, and not only for 18.6: no head of the model gives even a third of its attention to what followed. Heads
+# in different layers work as one **circuit**: one writes, others read.
 #
 # The names say what a head does *here*. What do the five best induction heads do on a text in which nothing is
 # repeated? Look at the share that goes to the very first token.
@@ -423,7 +427,7 @@ for place in induction.flatten().topk(5).indices.tolist():
 print("heads with more than half on it:", (first > 0.5).sum().item(), "of 270")
 
 # %% [markdown]
-# They rest there. A softmax must add up to 1, so a head that finds nothing has to look *somewhere*. Most models park
+# They rest there. A softmax must add up to 1, so a head that finds nothing has to look *somewhere*. Many models park
 # that attention on the first token, an **attention sink** (Xiao et al. 2023, *Efficient Streaming Language Models
 # with Attention Sinks*). How much does a head take from it? Compare the lengths of the value vectors, and what
 # reaches the mix.
@@ -442,8 +446,9 @@ print(f"first token: {first.mean():.0%} of the attention, {share:.0%} of the mix
 #
 # ## 9 · Cross-attention: who comes from whom
 #
-# In an encoder–decoder there is a second kind: the decoder's queries meet the *encoder's* keys and values. No mask,
-# and the matrix is not square. The explorer reads it, too. A row is a token that is being written.
+# In an encoder–decoder there is a second kind: the decoder's queries meet the *encoder's* keys and values. No causal
+# mask is needed, as the whole English text is there, and the matrix is not square. The explorer reads it, too. A row
+# is a token that is being written.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import load_pipeline
@@ -452,8 +457,8 @@ translator = load_pipeline("translation")
 attention_explorer(translator, "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# Lesson 04 drew the mean of all heads of the last layer. Head 1.3, in the middle, is clearer than that mean. The mark
-# in each row is the English token that the French one comes from, if you ask this head.
+# Lesson 04 drew the mean of all heads of the last layer. Head 1.3, in the middle, is clearer than that mean. The number
+# in each row stands at the English token that the French one comes from, if you ask this head.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_translation
@@ -508,7 +513,7 @@ with torch.inference_mode():
 f"{len(caught)} layers, all equal to 1e-4"
 
 # %% [markdown]
-# You have written the attention of a model that people use. Change one thing in it, 64**0.5 or the 3, and see the
+# You have written the attention of a model that people use. Change one thing in it, 64**0.5 or the base, and see the
 # assertion stop you.
 #
 # ## 11 · Quiz

@@ -42,6 +42,16 @@ test("the picture escapes names, marks the pinned word and its neighbours", () =
   assert.ok(!svg.includes("NaN"));
 });
 
+test("names of six words on one point are written apart, and inside the map", () => {
+  for (const x of [250, 2, 498]) {
+    const places = page.placeNames(Array(6).fill([x, 200, 6]), 500);
+    const lefts = places.map((at) => (at.anchor === "end" ? at.x - 42 : at.x));
+    assert.ok(lefts.every((left) => left >= 0 && left + 42 <= 500));
+    assert.equal(new Set(places.map((at) => `${at.y} ${at.anchor}`)).size, 6);
+  }
+  assert.deepEqual(page.placeNames([[100, 50, 3], [300, 50, 3]], 500)[1], { x: 309, y: 46, anchor: "start" });
+});
+
 test("with many words only the pinned one and its neighbours are named", () => {
   const many = [...Array(100).keys()].map(String);
   const svg = page.picture({ points: new Float32Array(200), names: many, layers: 1, layer: 0, pinned: 0, near: [1, 2], path: true, reach: 1, width: 500 });
