@@ -322,7 +322,7 @@ for text in ("1234567", "3.14159", "    return x", "hippopotamus", "👩‍👩�
 hindi = predict(
     "05-hindi",
     "Tokens of the Hindi sentence, divided by tokens of the English one",
-    {"about 1": (0, 1.5), "2 to 4": (1.5, 5), "more than 5": (5, None)},
+    {"about 1": (0, 1.5), "2 to 5": (1.5, 5), "more than 5": (5, None)},
 )
 hindi
 
