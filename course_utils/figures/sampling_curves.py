@@ -1,6 +1,7 @@
 """What sampling settings do to a whole distribution, and to many texts: three curves for lesson 11."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.ticker import StrMethodFormatter
@@ -15,6 +16,7 @@ _LINES = [
     ("purple", ":", "D"),
     ("orange", "-", "v"),
 ]
+_POINTS = [*((colour, marker) for colour, _, marker in _LINES), ("sky", "P"), ("yellow", "X")]
 
 
 def probability_mass(curves: Mapping[str, np.ndarray], share: float = 0.9) -> CourseFigure:
@@ -112,16 +114,10 @@ def diversity_and_likelihood(
         if len({len(values) for values in groups}) != 1 or len(groups[0]) < 2:
             raise ValueError(f"settings must have two groups or more for {name!r}, got {[len(v) for v in groups]}")
     points = {name: [_mean_and_error(values) for values in groups] for name, groups in settings.items()}
-    said, labelled = [], []
-    width = np.ptp([x for (x, _), _ in points.values()]) or 1
-    for number, (name, ((x, x_error), (y, y_error))) in enumerate(points.items()):
-        colour, _, marker = _LINES[number % len(_LINES)]
-        axes.errorbar(x, y, y_error, x_error, marker, color=PALETTE[colour], markeredgecolor="black", capsize=3)
-        # Where two points are close, the second one's name goes to the other side.
-        crowded = any(abs(x - other_x) < width / 10 and abs(y - other_y) < 0.1 for other_x, other_y in labelled)
-        place = {"xytext": (-8, -13), "ha": "right"} if crowded else {"xytext": (7, 6), "ha": "left"}
-        axes.annotate(drawable(name), (x, y), textcoords="offset points", fontsize=9, **place)
-        labelled.append((x, y))
+    said = []
+    for (name, ((x, x_error), (y, y_error))), (colour, marker) in zip(points.items(), cycle(_POINTS), strict=False):
+        look = {"color": PALETTE[colour], "markeredgecolor": "black", "markersize": 7, "capsize": 3}
+        axes.errorbar(x, y, y_error, x_error, marker, label=drawable(name), **look)
         said.append(f"{spoken(name)}: {y * 100:.0f} % different tokens, mean log-probability {x:.1f}.")
     if people is not None:
         axes.axvline(people, color=PALETTE["grey"], linestyle="--")
@@ -130,6 +126,8 @@ def diversity_and_likelihood(
             textcoords="offset points", fontsize=9,
         )  # fmt: skip
         said.append(f"A human text: {people:.1f}.")
+    # Names stand beside the picture: settings may lie so close that names next to the points would mix.
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     axes.margins(x=0.15, y=0.15)
     axes.set(xlabel="mean log-probability of a token, for the unfiltered model", ylabel="share of different tokens")
     axes.spines[["top", "right"]].set_visible(False)

@@ -124,9 +124,9 @@ assert cache.get_seq_length() == 119 + 29
 longer.compare("writing 30 tokens" if seconds["decode"] > seconds["prefill"] else "reading 119 tokens")
 
 # %% [markdown]
-# On most machines the writing takes longer, although there are four times more tokens to read. Tokenizing, embedding,
-# probabilities, selecting: all of that is next to nothing. The time is in the layers. And reading 119 tokens at once
-# takes far less than 119 times as long as reading one. Section 7 measures why.
+# On most machines the writing takes longer, although four times as many tokens are read. Tokenizing, embedding,
+# probabilities, selecting: all of that is next to nothing. The time is in the layers, and some of it in the logits. And
+# reading 119 tokens at once takes far less than 119 times as long as reading one. Section 7 measures why.
 #
 # The last of the 30 tokens was never read, which is why the cache holds 148 tokens and not 149.
 
@@ -197,7 +197,8 @@ moved.compare(changed, show="{} layers")
 # So keys and values of old tokens can be kept. That is the whole idea of the **KV cache**.
 #
 # It works because this model looks back only. An encoder looks both ways (lesson 07): there, one more word changes what
-# every other word is, and nothing can be kept. The same two texts in the course's encoder:
+# every other word is, and nothing can be kept. The same two texts in the course's encoder; layer 0 stands for the
+# embeddings, before any layer.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_encoder
@@ -212,7 +213,7 @@ for layer in (0, 1, 6):
 # %% [markdown]
 # ## 4 · A loop with a cache
 #
-# Two lines change. Prefill reads the prompt once; after that, only the new token is read. The result must be the same
+# Prefill reads the prompt once, before the loop. After that, only the new token is read. The result must be the same
 # tokens.
 
 
@@ -270,7 +271,7 @@ for _ in range(4):
     logits = decode_step(model, logits.argmax(-1), cache)
 
 # %% [markdown]
-# The cache of `transformers` takes the same, byte for byte. And a text as long as this model can read?
+# The cache of `transformers` takes the same, byte for byte:
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.memory import measured_cache_bytes, measured_weight_bytes
@@ -278,6 +279,12 @@ from course_utils.inference.memory import measured_cache_bytes, measured_weight_
 theirs = DynamicCache(config=model.config)
 prefill(model, ids, theirs)
 assert measured_cache_bytes(theirs) == ids.shape[1] * bytes_per_token
+f"{ids.shape[1]} tokens: {measured_cache_bytes(theirs):,} bytes"
+
+# %% [markdown]
+# And a text as long as this model can read?
+
+# %% tags=["nbval-check-output"]
 share = config.max_position_embeddings * bytes_per_token / measured_weight_bytes(model)
 f"{config.max_position_embeddings:,} tokens would take {share:.0%} of what all weights take"
 
@@ -459,8 +466,9 @@ for tokens in (1, 16, 256):
     print(f"{tokens:3} tokens: {gigaflops(tokens):5.2f} GFLOP over {megabytes:.0f} MB = {intensity:5.1f} FLOPs a byte")
 
 # %% [markdown]
-# A decode step reads 538 MB to do half an operation with every byte. Prefill does a hundred times as much with the same
-# bytes. Attention's own share and the cache are left out; in a text this short they are small.
+# A decode step reads 538 MB to do half an operation with every byte. Prefill of 256 tokens does a hundred operations
+# with every byte, two hundred times as many. Attention's own share and the cache are left out; in a text this short
+# they are small.
 #
 # Now this machine. How many GFLOPs can it do in a second, and how many gigabytes can it read? Both measured: a large
 # matrix product, and a sum over a large array.
@@ -546,8 +554,8 @@ print(f"total / tokens: {timing.total.median / 8 * 1000:.1f} ms, which is neithe
 assert timing.total.median / 8 > timing.tpot.median
 
 # %% [markdown]
-# The wrong number mixes the silence into the words. It changes when the prompt gets longer, although no word comes
-# slower. With the right two, the total adds up in every run: TTFT + (tokens − 1) · TPOT.
+# The wrong number mixes the silence into the words. It grows when the prompt gets longer, although the words come
+# hardly any slower. With the right two, the total adds up in every run: TTFT + (tokens − 1) · TPOT.
 
 # %% tags=["nbval-check-output"]
 for marks in timing.seconds:
@@ -651,8 +659,9 @@ for wrong in (
 # %% [markdown]
 # ## 11 · The whole thing in one cell
 #
-# The model's 30 layers with a cache, in plain `torch`. Only the linear maps, the norms and the rotation of positions
-# (lessons 05 and 08) are taken from the model. Read it as three parts: what is unread, what is kept, what is chosen.
+# The model's 30 layers with a cache, in plain `torch`. Only the embeddings, the linear maps, the MLPs, the norms and
+# the rotation of positions (lessons 05 and 08) are taken from the model. Read it as three parts: what is unread, what
+# is kept, what is chosen.
 
 
 # %%

@@ -266,8 +266,8 @@ my_top_p(logits, 0.9).isfinite().sum(), my_top_p(capital, 0.9).isfinite().sum()
 # %% [markdown]
 # The same setting keeps hundreds of tokens where the model is unsure, and a handful where it is sure.
 #
-# Some well-known pages that explain sampling load only the best 50 logits, because 49,152 are many to send. They apply
-# the softmax to these 50 and show a nucleus. What does that change?
+# A well-known page that explains sampling keeps only the best 50 logits, as many as its screen can show. It applies
+# the softmax to these 50 and shows a nucleus. What does that change?
 
 # %%
 shortcut = predict(
@@ -386,8 +386,8 @@ last = [my_temperature(my_top_p(logits, 0.9), t).isfinite().sum().item() for t i
 figures.kept_by_order(temperatures, {"temperature first": first, "temperature last": last})
 
 # %% [markdown]
-# With four filters there are 24 orders. How many different results do they have? The next cell tries them all, and
-# counts how many orders end with how many tokens.
+# With four filters there are 24 orders. How many different results do they have? The next cell tries them all:
+# `(100, 6)` says that 100 tokens are left in 6 of the orders.
 
 # %% tags=["nbval-check-output"]
 from collections import Counter
@@ -398,8 +398,15 @@ filters = [("temperature", 2.0), ("top_k", 100), ("top_p", 0.9), ("min_p", 0.05)
 Counter(filter_stages(logits, order)[-1].isfinite().sum().item() for order in permutations(filters)).most_common()
 
 # %% [markdown]
-# The same four numbers leave 24 tokens in one program and 100 in another. A setting without its order is half a
-# setting. If texts get worse after you move to another program, look at the order first.
+# Six results, from 24 tokens to 100. And in the orders of the two programs?
+
+# %% tags=["nbval-check-output"]
+orders = {"transformers": filters, "llama.cpp": filters[1:] + filters[:1]}
+{name: filter_stages(logits, order)[-1].isfinite().sum().item() for name, order in orders.items()}
+
+# %% [markdown]
+# The same four numbers leave more than twice as many tokens in one program as in the other. A setting without its order
+# is half a setting. If texts get worse after you move to another program, look at the order first.
 #
 # ## 9 · What is a good setting?
 #
@@ -445,8 +452,8 @@ for name, filters in settings.items():
 examples
 
 # %% [markdown]
-# How likely is a text that a person wrote? Here is the first sentence of *Tom Tit Tot* (Jacobs 1890, *English Fairy
-# Tales*), which begins with your prompt.
+# How likely is a text that a person wrote? Here is the beginning of *Tom Tit Tot* (Jacobs 1890, *English Fairy
+# Tales*). Its first words are your prompt.
 
 
 # %% tags=["nbval-check-output"]
@@ -474,7 +481,8 @@ assert max(measured["2, top-p 0.9"][0]) < min(measured["2, min-p 0.1"][0])
 #   Holtzman et al.: the most likely text is not what anybody writes.
 # - At 2, top-p after temperature changes little: its nucleus has 11,638 tokens. Min-p brings the texts back to where
 #   people are, and they stay diverse.
-# - One prompt, one small model, 24 short texts: enough to see what the settings do, not enough to name the best one.
+# - One prompt, one small model, 24 short texts and a person's: enough to see what the settings do, not enough to name
+#   the best one.
 #
 # ## 10 · The same text again
 #
@@ -607,7 +615,7 @@ quiz_question(
 # ## Take-aways
 #
 # - Temperature divides logits: it changes how undecided a distribution is, never the ranking. 0 means greedy.
-# - Top-k counts tokens, top-p counts probability, min-p compares with the best token. Each is five lines of code.
+# - Top-k counts tokens, top-p counts probability, min-p compares with the best token. Each is at most five lines.
 # - Filters must see the full vocabulary. A softmax over the best 50 shows a wrong nucleus.
 # - The order of the filters is part of the setting, and programs disagree on it.
 # - Likely is not good: a person's text lies between greedy and hot.
