@@ -301,7 +301,7 @@ quiz_question(
 # %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
 quiz_question(
     "04-quiz-mask",
-    "Which task can use the words *after* the gap?",
+    "Which task can use the words after the gap?",
     [
         ("text generation", False, "A causal model reads from left to right. What comes later does not exist for it."),
         ("fill-mask", True, "Yes: an encoder reads both sides, so it can use the words on both sides."),
