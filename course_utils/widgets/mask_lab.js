@@ -111,8 +111,8 @@ function render({ model, el }) {
   const legend = element("p", { class: "legend" }, "Each row is a token that looks: ", element("span", { class: "key may" }), " it may look there, ",
     element("span", { class: "key stripes" }), " padding, ", element("span", { class: "key read" }), " the row that is read. Bars: ",
     element("span", { class: "key alone" }), " the prompt alone, ", element("span", { class: "key now" }), " in this batch.");
-  const root = element("div", { class: "course-widget mask-lab" }, ...(model.get("can_run") ? [ask, wrong] : []),
-    element("div", { class: "controls" }, kind.all, padding.all, masked), legend, rows, status, details);
+  const root = element("div", { class: "course-widget mask-lab" }, ...(model.get("can_run") ? [ask, wrong] : []), status,
+    element("div", { class: "controls" }, kind.all, padding.all, masked), legend, rows, details);
 
   function run() {
     status.textContent = "Running every setting …";
@@ -147,7 +147,7 @@ function render({ model, el }) {
     if (width > NAMED) rows.append(element("p", { class: "notice" }, `Grids over ${NAMED} tokens are drawn without the tokens' names.`));
     wrong.textContent = model.get("problem");
     const shares = chosen.map((result) => percent(result.moved)).join(", ");
-    status.textContent = `Moved: ${shares}.`;
+    status.textContent = `Moved, prompt by prompt: ${shares}.`;
     root.classList.remove("running");
     if (details.open) fillTable(chosen, prompts);
     root.setAttribute("data-drawn", ++drawnTimes);

@@ -44,20 +44,20 @@ export function moveTo(key, at, count) {
   return { Home: 0, End: count - 1 }[key] ?? at;
 }
 
-/** One stop for Tab, arrow keys inside: 200 tokens are not 200 stops. */
-function rove(place) {
-  const buttons = [...place.querySelectorAll("button:not(:disabled)")];
-  buttons.forEach((button, i) => {
-    button.tabIndex = i ? -1 : 0;
-    button.addEventListener("keydown", (event) => {
-      const to = moveTo(event.key, i, buttons.length);
-      if (to === i) return;
-      event.preventDefault();
-      button.tabIndex = -1;
-      buttons[to].tabIndex = 0;
-      buttons[to].focus();
-    });
-  });
+/** Put `parts` into `place`: one stop for Tab, arrow keys inside; 200 tokens are not 200 stops. */
+function fill(place, parts) {
+  place.replaceChildren(...parts);
+  place.querySelectorAll("button").forEach((button, i) => (button.tabIndex = i ? -1 : 0));
+}
+
+function walk(event) {
+  const buttons = [...event.currentTarget.querySelectorAll("button")], at = buttons.indexOf(event.target);
+  const to = moveTo(event.key, at, buttons.length);
+  if (at < 0 || to === at) return;
+  event.preventDefault();
+  buttons[at].tabIndex = -1;
+  buttons[to].tabIndex = 0;
+  buttons[to].focus();
 }
 
 function render({ model, el }) {
@@ -82,8 +82,8 @@ function render({ model, el }) {
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), live ? second : null);
-  const root = element("div", { class: "course-widget explorer" }, controls, places, shift, status, details);
+  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), live ? second : null, status);
+  const root = element("div", { class: "course-widget explorer" }, controls, places, shift, details);
   range.addEventListener("input", () => {
     model.set("bars", +range.value);
     model.save_changes();
@@ -99,10 +99,10 @@ function render({ model, el }) {
     const box = element("textarea", { rows: 2, "aria-label": `prompt ${number + 1}` });
     const button = element("button", { type: "button" }, "Run");
     const wrong = element("div", { class: "problem", role: "alert" });
-    const stream = element("div", { class: "stream", role: "group" });
+    const stream = element("div", { class: "stream", role: "group", onkeydown: walk });
     const notice = element("div", { class: "notice" });
     const said = element("div", { class: "said", "aria-live": "polite" });
-    const bars = element("div", { class: "bars", role: "group" });
+    const bars = element("div", { class: "bars", role: "group", onkeydown: walk });
     const go = () => ((focusAfter = () => box), ask(number, "text", box.value));
     button.addEventListener("click", go);
     box.addEventListener("keydown", (event) => {
@@ -133,7 +133,7 @@ function render({ model, el }) {
       onclick: () => ((focusAfter = () => made[number].bars.querySelector("button")), ask(number, "append", id)) }, name, drawn);
     const branch = element("button", { type: "button", class: "branch", title: "put the longer prompt beside this one",
       "aria-label": `branch: put the prompt with ${label} beside this one`,
-      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "branch", id)) }, "⑂");
+      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "branch", id)) }, "beside");
     return element("div", { class: "pair" }, append, branch);
   }
 
@@ -142,19 +142,24 @@ function render({ model, el }) {
     if (part.shown !== side) {
       part.shown = side;
       part.box.value = side.prompt;
+      part.box.rows = Math.max(2, Math.min(8, side.prompt.split("\n").length));
       part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1} with their surprisal in bits; arrow keys move`);
-      part.stream.replaceChildren(...side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
+      fill(part.stream, side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
       part.notice.textContent = side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "";
-      rove(part.stream);
+      part.most = null;
     }
     part.said.textContent = summary(side, bars);
     part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
-    const most = Math.max(...model.get("sides").map(({ best }) => best[0][2])), left = tail(side.best, bars), lines = side.best.slice(0, bars).map((row, rank) => bar(row, rank, most, number));
+    const most = Math.max(...model.get("sides").map(({ best }) => best[0][2])), left = tail(side.best, bars);
+    if (part.most !== most) {
+      part.most = most;
+      part.lines = side.best.map((row, rank) => bar(row, rank, most, number));
+    }
+    const lines = part.lines.slice(0, bars);
     const others = side.vocabulary - lines.length;
     if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
       element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${Math.min(100, (100 * left) / most)}%` }), element("span", { class: "value" }, percent(left)))));
-    part.bars.replaceChildren(...lines);
-    rove(part.bars);
+    fill(part.bars, lines);
   }
 
   function paintShift(changes) {

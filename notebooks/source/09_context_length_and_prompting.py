@@ -29,7 +29,7 @@ smollm, minilm = load_causal_lm(), load_encoder()
 {model.name: model.context_length for model in (smollm, minilm)}
 
 # %% [markdown]
-# Both numbers say how long the texts of the training were. But the two models take a text that is too long very
+# Both numbers come from training: no text was longer. But the two models take a text that is too long very
 # differently. What does MiniLM do with 602 tokens?
 
 # %%
@@ -108,16 +108,16 @@ f"{len(story.split()):,} words, {ids.shape[1]:,} tokens, {measured_cache_bytes(c
 #
 # `read_text` returned `bits`: for every token of the story its **surprisal**, −log₂ of the probability that the model
 # gave it. A token with probability 1/2 has 1 bit, one with 1/1,024 has 10. The mean of it is the loss of pre-training
-# in another unit. This cell checks that on the first 200 tokens.
+# in another unit. This cell checks that on the first 100 tokens.
 
 # %% tags=["nbval-check-output"]
 import math
 import torch
 
 with torch.inference_mode():
-    loss = smollm.model(ids[:, :200], labels=ids[:, :200]).loss.item()
-assert abs(bits[:199].mean().item() * math.log(2) - loss) < 1e-3
-print(f"{bits[:199].mean():.2f} bits a token = a loss of {loss:.2f}")
+    loss = smollm.model(ids[:, :100], labels=ids[:, :100]).loss.item()
+assert abs(bits[:99].mean().item() * math.log(2) - loss) < 1e-3
+print(f"{bits[:99].mean():.2f} bits a token = a loss of {loss:.2f}")
 
 # %% [markdown]
 # Now look along the story. Each point of the next picture is the mean of 128 tokens; the bars show one standard
@@ -140,15 +140,15 @@ figures.surprisal_by_position(bits)
 later.compare(bits[1_024:].mean().item(), show="{:.1f} bits")
 
 # %% [markdown]
-# The steep part is at the start: after some hundred tokens the model knows the place, the people and the style. From
-# there on the curve is slow and jumps up and down, because each point has other tokens, and some sentences are harder
-# than others.
+# The steep part is at the start: after the first 200 tokens the model knows the place, the people and the style. From
+# there on the curve falls slowly and jumps up and down, because each point has other tokens, and some sentences are
+# harder than others.
 #
 # A fair comparison needs the *same* tokens. The next cell takes the last 128 tokens of the story and changes only how
 # much of the story stands before them.
 
 # %% tags=["nbval-check-output"]
-kept = [0, 16, 64, 256, 512]
+kept = [0, 64, 256]
 means = [read_text(smollm.model, ids[:, -128 - k :])[0][-127:].mean().item() for k in kept]
 means.append(bits[-127:].mean().item())
 figures.line_of_values(
@@ -156,26 +156,29 @@ figures.line_of_values(
 )
 
 # %% [markdown]
-# These 128 tokens are easier to predict with every bit of the story that stands before them, also with the far part.
-# Which tokens profit? Near the end stands *said Tobias Lund*. The name *Lund* stood in the story before, 1,027 tokens
-# earlier. Watch the probability of *Lund* after *Tobias* while the start of the story is cut off.
+# The more of the story stands before them, the easier these 128 tokens are to predict, and the far part helps, too.
+# Which tokens profit? Near the end, people leave the ferry: *the young couple*. The two words stood in the story
+# before, 497 tokens earlier. Watch the probability of *couple* after *young* while the start of the story is cut off.
 
 # %% tags=["nbval-check-output"]
-place = ids[0].tolist().index(smollm.labels.index("␣Lund"), 1_000)
-for k in (16, 256, 1_020, 1_040):
+couple = 1_280
+print(smollm.tokenizer.decode(ids[0, couple - 12 : couple + 1]))
+for k in (16, 256, 490):
     with torch.inference_mode():
-        logits = smollm.model(ids[:, place - k : place], logits_to_keep=1).logits[0, -1]
-    print(f"the last {k:5,} tokens: {logits.softmax(-1)[ids[0, place]]:.3f}")
+        logits = smollm.model(ids[:, couple - k : couple], logits_to_keep=1).logits[0, -1]
+    print(f"the last {k:5,} tokens: {logits.softmax(-1)[ids[0, couple]]:.2f}")
+print(f"   all {couple:,} tokens: {2 ** -bits[couple - 1]:.2f}")
 
 # %% [markdown]
-# Nothing, nothing, nothing, and then the name is in the text that the model reads, and it knows it. The mean over all
-# tokens moves slowly. A single token can need one word that is a thousand tokens away. That is what *the task
-# decides* means: a program that cuts old text off does no harm to most tokens, and takes away everything from a few.
+# Next to nothing three times. Then the text that the model reads has the words in it, and the model is nearly certain.
+# The mean over all tokens moves slowly; a single token can need one word that is hundreds of tokens away. That is what
+# *the task decides* means: a program that cuts old text off does no harm to most tokens, and takes away everything
+# from a few.
 
 # %% [markdown]
 # ## 3 · Beyond the trained length
 #
-# Reading 8,192 tokens takes a minute or two on a laptop. Can you test position 9,000 without reading 9,000 tokens?
+# Reading 8,192 tokens takes a minute or more on a laptop. Can you test position 9,000 without reading 9,000 tokens?
 # `transformers` takes the positions as an input. So here is a trick that you can find in forums: give the first token
 # the position 8,000.
 
@@ -198,7 +201,7 @@ def mean_bits_at(start):
     return surprisal_bits(logits[0, :-1], ids[0, 1:200]).mean().item()
 
 
-shifts = {start: mean_bits_at(start) for start in (0, 8_000, 100_000)}
+shifts = {0: bits[:199].mean().item(), 8_000: mean_bits_at(8_000), 100_000: mean_bits_at(100_000)}
 {start: round(value, 2) for start, value in shifts.items()}
 
 # %% tags=["nbval-check-output"]
@@ -210,30 +213,33 @@ shifted.compare(abs(shifts[8_000] - shifts[0]), show="a change of {:.3f} bits")
 # angles. Add the same number to all positions, and every difference stays what it was.
 #
 # What is new beyond the trained length is a *distance* that no training text had. So make one: read 700 tokens of the
-# story, then a gap of positions, then the next 300 tokens. Inside both parts all distances are normal. Only between
-# the parts they grow. The dashed line is what the 300 tokens cost without the first part.
+# story, then a gap of positions, then the next 150 tokens. Inside both parts all distances are normal. Only between
+# the parts they grow. The first part is in the KV cache already.
 
 # %% tags=["nbval-check-output"]
-cache.crop(700 - ids.shape[1])
+cache.crop(700 - cache.get_seq_length())
 
 
 def mean_bits_after(gap):
-    """Tokens 701 to 1,000 after the first 700, with `gap` positions left out between them."""
-    positions = torch.arange(700, 1_000)[None] + gap
+    """Tokens 701 to 850 after the first 700, with `gap` positions left out between them."""
+    positions = torch.arange(700, 850)[None] + gap
     with torch.inference_mode():
-        logits = smollm.model(ids[:, 700:1_000], past_key_values=cache, position_ids=positions).logits[0]
-    cache.crop(-300)
-    return surprisal_bits(logits[:-1], ids[0, 701:1_000]).mean().item()
+        logits = smollm.model(ids[:, 700:850], past_key_values=cache, position_ids=positions).logits[0]
+    cache.crop(-150)
+    return surprisal_bits(logits[:-1], ids[0, 701:850]).mean().item()
 
 
-gaps = [0, 2_000, 7_000, 12_000, 30_000]
-after_gap = [mean_bits_after(gap) for gap in gaps]
-alone = read_text(smollm.model, ids[:, 700:1_000])[0].mean().item()
+after_gap = {0: bits[700:849].mean().item()} | {gap: mean_bits_after(gap) for gap in (2_000, 7_000, 12_000)}
+{gap: round(value, 2) for gap, value in after_gap.items()}
+
+# %% [markdown]
+# The dashed line in the picture is what the 150 tokens cost without the first part.
 
 # %% tags=["nbval-check-output"]
+alone = read_text(smollm.model, ids[:, 700:850])[0].mean().item()
 figures.line_of_values(
-    [f"{gap:,}" for gap in gaps],
-    after_gap,
+    [f"{gap:,}" for gap in after_gap],
+    list(after_gap.values()),
     "positions left out",
     "mean surprisal (bits)",
     ("without the first part", alone),
@@ -242,7 +248,7 @@ figures.line_of_values(
 # %% [markdown]
 # Three things to see:
 #
-# - A few thousand positions of distance already cost some of what the first part was worth.
+# - 2,000 positions of distance already cost some of what the first part was worth.
 # - At 7,000, still inside the trained length, the far part is worth about as much as no text at all.
 # - At 12,000 it is *worse* than no text. The heads meet angles that they never learned to ignore.
 #
@@ -288,22 +294,22 @@ print(f"{(share > 0.5).float().mean():.0%} of the heads give it more than half")
 # %%
 sink = predict(
     "09-sink",
-    "Every token sees only the last 32. Then also the first token of the text. What does that one token change?",
+    "Every token sees only the last 32. Now let it see the first token of the text as well. The surprisal falls by …",
     {"less than 0.5 bits": (None, 0.5), "0.5 to 2 bits": (0.5, 2), "more than 2 bits": (2, None)},
 )
 sink
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.masks import causal_mask, sliding_window_mask
+from course_utils.inference.masks import sliding_window_mask
 
 window = sliding_window_mask(256, 256, window=32)
 with_first = window.clone()
 with_first[:, 0] = True
-masked = {}
-for name, mask in [("all before", causal_mask(256, 256)), ("last 32", window), ("last 32 and the first", with_first)]:
+masked = {"all before": bits[127:255].mean().item()}
+for name, mask in [("last 32", window), ("last 32 and the first", with_first)]:
     with torch.inference_mode():
-        logits = smollm.model(ids[:, :256], attention_mask=mask[None, None]).logits[0]
-    masked[name] = surprisal_bits(logits[127:-1], ids[0, 128:256]).mean().item()
+        logits = smollm.model(ids[:, :256], attention_mask=mask[None, None], logits_to_keep=129).logits[0]
+    masked[name] = surprisal_bits(logits[:-1], ids[0, 128:256]).mean().item()
 {name: round(value, 2) for name, value in masked.items()}
 
 # %% tags=["nbval-check-output"]
@@ -379,16 +385,22 @@ measured = [
 figures.dots_by_group(measured, "probability of the right capital")
 
 # %% [markdown]
-# Look at *list*: three dots at the right and one at 0. That one is Australia, for which the list says *Sydney*. A
-# list of large cities teaches "large city" as well as "capital". A better prompt on average can be the worse one for
-# the case in your hand.
+# Look at *list*: on average it beats the sentence, but one of its dots is at 0. That one is Australia. What does the
+# list say there?
+
+# %% tags=["nbval-check-output"]
+smollm.labels[distribution(prompts["list"].replace("{}", "Australia")).argmax()]
+
+# %% [markdown]
+# A list of large cities teaches "large city" as well as "capital". A better prompt on average can be the worse one
+# for the case in your hand.
 #
 # Touch it. Two prompts stand side by side. Each token of a prompt carries its surprisal in bits, as a number and as a
 # bar. Below are the likeliest next tokens, and at the bottom which tokens gained and lost from the first prompt to
 # the second.
 #
 # 1. Look at the tokens of the second prompt: why is `Tokyo` so cheap?
-# 2. Press a bar to append its token, or **⑂** to put the longer prompt beside the shorter one.
+# 2. Press a bar to append its token, or **beside** to put the longer prompt beside the shorter one.
 # 3. Press a token in a prompt: what else could have stood there?
 # 4. Replace a prompt by one of your own. Press Enter.
 
@@ -456,20 +468,20 @@ next_token_explorer(run, chat(question, "Answer in English."), chat(question, "A
 # %% [markdown]
 # ## 7 · The order of the examples
 #
-# Examples in a prompt are called **shots**. Four reviews with their sentiment are the shots here; eight other reviews
+# Examples in a prompt are called **shots**. Four reviews with their sentiment are the shots here; six other reviews
 # are to be labelled. There are 24 orders of four shots. All have the same tokens in the same number, so they fit into
-# one batch, and their KV cache is used for all eight reviews.
+# one batch, and their KV cache is used for all six reviews.
 
 # %% tags=["nbval-check-output"]
 from itertools import permutations
 
-shots = [("I loved every minute of it.", "positive"), ("A complete waste of time.", "negative")]
-shots += [("What a wonderful surprise!", "positive"), ("The worst meal of my life.", "negative")]
-good = ["The music was beautiful.", "A joy from start to finish.", "Best day of the year.", "My children adored it."]
-bad = ["I want my money back.", "Never again.", "The staff were rude and slow.", "It broke after two days."]
+shots = [("I loved it.", "positive"), ("What a waste of time.", "negative")]
+shots += [("A wonderful surprise!", "positive"), ("The worst meal ever.", "negative")]
+good = ["A joy to watch.", "Best day of the year.", "My children adored it."]
+bad = ["I want my money back.", "Never again.", "Rude and slow staff."]
 
 orders = list(permutations(shots))
-texts = ["".join(f"Review: {text}\nSentiment: {label}\n\n" for text, label in order) for order in orders]
+texts = ["".join(f"{text} Sentiment: {label}\n" for text, label in order) for order in orders]
 shot_ids = tokenizer(texts, return_tensors="pt").input_ids
 print(shot_ids.shape)
 print(texts[0])
@@ -477,8 +489,8 @@ print(texts[0])
 # %%
 spread = predict(
     "09-order",
-    "Same four shots, 24 orders. The best order gets all 8 reviews right. And the worst one?",
-    {"7 or 8 right": (7, None), "5 or 6 right": (5, 7), "4 or fewer right": (None, 5)},
+    "Same four shots, 24 orders. The best order gets all 6 reviews right. And the worst one?",
+    {"5 or 6 right": (5, None), "4 right": (4, 5), "3 or fewer right": (None, 4)},
 )
 spread
 
@@ -491,7 +503,7 @@ answers = tokenizer.convert_tokens_to_ids(["Ġpositive", "Ġnegative"])
 @torch.inference_mode()
 def positive_after_shots(text):
     """P(positive) against P(negative) for one review, after each order of the shots: (order,)."""
-    ids = tokenizer(f"Review: {text}\nSentiment:", return_tensors="pt").input_ids.expand(len(orders), -1)
+    ids = tokenizer(f"{text} Sentiment:", return_tensors="pt").input_ids.expand(len(orders), -1)
     logits = smollm.model(ids, past_key_values=shots_read, logits_to_keep=1).logits[:, -1, answers]
     shots_read.crop(-ids.shape[1])
     return logits.softmax(-1)[:, 0]
@@ -503,7 +515,7 @@ right = (on_good > 0.5).sum(0) + (on_bad < 0.5).sum(0)
 right.min().item(), right.max().item()
 
 # %% tags=["nbval-check-output"]
-spread.compare(right.min().item(), show="{} of 8")
+spread.compare(right.min().item(), show="{} of 6")
 
 # %% [markdown]
 # From guessing to perfect, and not a word of the prompt changed. Is there a rule in it? Sort the orders by the labels
@@ -512,7 +524,7 @@ spread.compare(right.min().item(), show="{} of 8")
 # %% tags=["nbval-check-output"]
 groups = {}
 for order, count in zip(orders, right.tolist(), strict=True):
-    groups.setdefault(" ".join("+" if label == "positive" else "−" for _, label in order), []).append(count / 8)
+    groups.setdefault(" ".join("+" if label == "positive" else "−" for _, label in order), []).append(count / 6)
 figures.dots_by_group(sorted(groups.items(), key=lambda row: -sum(row[1])), "share of right labels", chance=0.5)
 
 # %% tags=["nbval-check-output"]
@@ -524,10 +536,11 @@ for name, rows in (("good reviews", on_good), ("bad reviews", on_bad)):
     )
 
 # %% [markdown]
-# Orders that alternate do well, and two equal labels at the end pull every answer their way. The last shot counts
-# more than the first: Zhao et al. (2021), *Calibrate Before Use*, call it recency bias, and Lu et al. (2022),
-# *Fantastically Ordered Prompts and Where to Find Them*, found it in much larger models. If you report a few-shot
-# result, say how many orders you tried. Eight reviews are few: each order's share can be off by ±0.3.
+# With these shots, orders that alternate do best, and two equal labels at the end pull every answer their way. The last
+# shot counts more than the first: Zhao et al. (2021), *Calibrate Before Use*, call it recency bias, and Lu et al.
+# (2022), *Fantastically Ordered Prompts and Where to Find Them*, found it in much larger models. Change a shot and run
+# the section again: does the same order win? If you report a few-shot result, say how many orders you tried. And six
+# reviews are few: each order's share can be off by ±0.4.
 
 # %% [markdown]
 # ## 8 · Prompts in a batch: padding
@@ -568,17 +581,19 @@ side.compare(found["right"], show="{:.1%}")
 # In the lab below every setting has been run by the model, and switching only reads the answers again. Each row of a
 # grid is a token that looks, and a filled cell is one that it may look at. Try this:
 #
-# 1. Switch the padding to **right**: look at the row that is read, and at the bars.
-# 2. Now *right, read at the last token*: everything is well again.
+# 1. The padding stands on the **right**: look at the row that is read, and at the bars.
+# 2. Switch to *right, read at the last token*: everything is well again.
 # 3. Back to **left**, and switch the attention mask off.
-# 4. The mask **window** takes the first token away (section 4). *window + first token* gives it back.
+# 4. Switch the attention mask on again, and take the mask **window**, 4 tokens wide. Prompts 1 and 3 lose one token
+#    each, the first (section 4). *window + first token* gives it back. The long prompt still lacks a lot: make the
+#    window 6 tokens wide, press **Run**, and compare again.
 # 5. Write prompts of your own, and press **Run**.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_masks
 from course_utils.widgets import mask_lab
 
-mask_lab(partial(record_masks, smollm), [*pair, "2 + 2 ="], window=3, padding="right")
+mask_lab(partial(record_masks, smollm), [*pair, "2 + 2 ="], window=4, padding="right")
 
 # %% [markdown]
 # One more thing is often said: with padding on the left you must also pass the positions, so that the first real
