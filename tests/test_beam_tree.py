@@ -268,9 +268,9 @@ def test_stories_of_every_kind(toy):
         "pruned": replace(toy, fates=cut, parents=np.array([-1, -1, -1, 0, 1, 1, 5, 5, 5])),
         "dropped": replace(toy, scores=np.array([-0.5, -0.9, -3, -1.5, -1.6, -1.8, -1.9, -9.0, -10])),
     }
-    assert "At step 2 its last branch was pruned." in BeamTreeWidget(stories["pruned"]).story
+    assert "At step 2 the last branch of “␣a” was pruned." in BeamTreeWidget(stories["pruned"]).story
     assert "Greedy's path was pruned at step 2." in BeamTreeWidget(stories["pruned"]).story
-    assert "Its finished text is not among the best 2." in BeamTreeWidget(stories["dropped"]).story
+    assert "The finished text with “␣a” is not among the best 2." in BeamTreeWidget(stories["dropped"]).story
     assert "Greedy's text is finished, but not among the best 2." in BeamTreeWidget(stories["dropped"]).story
 
 

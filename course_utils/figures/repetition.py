@@ -191,8 +191,9 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
     axes = figure.subplots()
     axes.bar(steps, before, color=PALETTE["sky"], edgecolor=PALETTE["blue"], label="as the model says")
     crosses = {"color": PALETTE["vermilion"], "markeredgewidth": 2, "label": "masked: cannot end"}
-    axes.plot(steps[masked], before[masked] + 0.04, "x", **crosses)
-    axes.set_xticks(steps, [drawable(label[:10]) for label in labels], rotation=60, ha="right", fontsize=7)
+    if masked.any():
+        axes.plot(steps[masked], before[masked] + 0.04, "x", **crosses)
+    axes.set_xticks(steps, [drawable(label[:12]) for label in labels], rotation=60, ha="right", fontsize=7)
     axes.set(ylim=(0, 1.05), ylabel="probability of the end", xlabel="chosen token")
     axes.legend(fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -259,11 +259,11 @@ def first_token_story(nodes: Sequence[BeamNode], tokens: Sequence[str], found: R
     if places:
         said.append(f"The best text with {first} is number {places[0]}.")
     elif any(nodes[index].fate == KEPT and nodes[index].step == found.last_step for index in family):
-        said.append("It was still growing when the search stopped.")
+        said.append(f"A text with {first} was still growing when the search stopped.")
     elif any(nodes[index].fate == FINISHED for index in family):
-        said.append(f"Its finished text is not among the best {len(found.finished)}.")
+        said.append(f"The finished text with {first} is not among the best {len(found.finished)}.")
     else:
-        said.append(f"At step {alive + 1} its last branch was pruned.")
+        said.append(f"At step {alive + 1} the last branch of {first} was pruned.")
     return said
 
 

@@ -210,7 +210,7 @@ function render({ model, el }) {
     const held = get("withheld")[step], kind = held && (step === ids.length - 1 ? "cut off" : "held back");
     const seen = [...get("text")].slice(0, get("shown")[step]).slice(-60).join("");
     buffer.replaceChildren("The reader sees: “…", element("b", {}, visible(seen)), "” ", held ? make("span", kind, `${kind}: ${visible(held)}`) : "Nothing is held back.");
-    const said = `Step ${step + 1} of ${ids.length}: ${tokens[step]} chosen with probability ${data.chosen[step].toFixed(2)}.`;
+    const said = `Step ${step + 1} of ${ids.length}: ${tokens[step]} chosen; the model gave it the probability ${data.chosen[step].toFixed(2)}.`;
     stage.setAttribute("aria-label", `Logit changes of ${rows.length} tokens. ${said}`);
     if (!root.classList.contains("running")) {
       status.textContent = said;

@@ -106,8 +106,8 @@ dict(zip(vocabulary, counts.tolist(), strict=True))
 
 # %% [markdown]
 # The **presence penalty** is fixed: a token that is there loses α, however often it is there. The **frequency
-# penalty** is scaled by the count: every time costs α again. This is how the reference of OpenAI's API defines them:
-# *logit − count · α_frequency − (count > 0) · α_presence*. `transformers` has neither of them.
+# penalty** is scaled by the count: every time costs α again. This is how the documentation of OpenAI's API defines
+# them: *logit − count · α_frequency − (count > 0) · α_presence*. `generate` of `transformers` has neither of them.
 
 
 # %% tags=["nbval-check-output"]
@@ -128,7 +128,8 @@ print("frequency", my_frequency(toy_logits, toy_text, 1.0).tolist())
 
 # %% [markdown]
 # The **repetition penalty** of Keskar et al. (2019), *CTRL*, does not subtract. It divides the logit by θ, often
-# 1.1 or 1.3. Here is what many write at first. Look at the third number, the logit of `sat`.
+# 1.1 or 1.3. Here is what many write at first; the code that was published with the paper does it, too. Look at the
+# third number, the logit of `sat`.
 
 # %%
 wrong_way = predict(
@@ -211,7 +212,9 @@ figures.logit_changes(lines, "␣not", greedy.ids == token)
 #   logits behind has a twentieth of the probability.
 #
 # The first two are counted over the *new* text here, as in OpenAI's API. The repetition penalty of CTRL and
-# `transformers` counts the prompt, too: it punishes words that you asked about.
+# `transformers` counts the prompt, too: it punishes words that you asked about. Ask what a setting does before you
+# trust its name: `transformers serve`, a server for OpenAI's API, takes a frequency penalty of α and sets a repetition
+# penalty of 1 + α.
 
 # %% [markdown]
 # ## 4 · On the real model
@@ -284,7 +287,7 @@ gettysburg = (
 Counter(smollm.labels[token] for token in smollm.encode(gettysburg)[0]).most_common(4)
 
 # %% [markdown]
-# The comma comes first. A frequency penalty of 1 has lowered it by 7 after only three sentences of this kind, and
+# The comma comes first. A frequency penalty of 1 has lowered it by 7 after only two sentences of this kind, and
 # English cannot do without it. The longer the text, the more harm is done to exactly the tokens that every text
 # needs. Small values for long texts.
 
@@ -317,14 +320,14 @@ penalty, outputs = Penalty("repetition_penalty", 1.1, prompt_length=4), []
 for processors in ([penalty], [lambda ids, scores: scores - 20, penalty]):
     output = smollm.model.generate(prompt_ids, max_new_tokens=40, do_sample=False, logits_processor=processors)
     outputs.append(smollm.tokenizer.decode(output[0, 4:]))
-outputs
+print(*outputs, sep="\n\n---\n\n")
 
 # %% tags=["nbval-check-output"]
 shifted_text.compare("the same text" if outputs[0] == outputs[1] else "another text")
 
 # %% [markdown]
-# With logits around 25, a penalty of 1.1 takes more than two of them away. With logits around 5 it takes half of
-# one, and the loop is back. So a value that is right for one model may be far too strong for the next. Presence and
+# From a logit of 25, a penalty of 1.1 takes more than 2. From a logit of 5 it takes less than 0.5, and the text ends
+# in a loop again. So a value that is right for one model may be far too strong for the next. Presence and
 # frequency penalties do not have this problem.
 
 # %% [markdown]
@@ -355,7 +358,7 @@ for n in (2, 3, 4):
 [smollm.labels[token] for token in my_ban(real, so_far, 4)[0].isneginf().nonzero()[:, 0]]
 
 # %% [markdown]
-# Loops of any length over *n* are impossible now. But some things *must* come back. A name, for example. Compare the
+# No loop can go on for ever now. But some things *must* come back. A name, for example. Compare the
 # first words of the two texts: without a ban, and with *n* = 2.
 
 # %% tags=["nbval-check-output"]
@@ -372,7 +375,7 @@ print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
 
 # %% [markdown]
 # The model cannot write *wizard* any more: that word is two tokens, so the word itself is an n-gram. You read its ways
-# around the ban. A longer *n* does less harm, and lets longer loops through. Less harm is not none:
+# around the ban. A longer *n* does less harm, and lets longer repeats through. Less harm is not none:
 
 # %% tags=["nbval-check-output"]
 print(write(("no_repeat_ngram", 4), max_new_tokens=44))
@@ -476,7 +479,7 @@ finds.compare("yes" if found else "no")
 for count in range(1, len(ids)):
     if stop in smollm.tokenizer.decode(ids[:count]):
         break
-count, repr(smollm.tokenizer.decode(ids[:count]))
+count, smollm.tokenizer.decode(ids[:count])
 
 # %% [markdown]
 # Found, after three tokens. But a program that shows each token at once has shown ` bur` by then, and shown is shown.
@@ -503,7 +506,7 @@ for piece in [" a", " bur", "den", ",", " a b", "urge", " and a bur", "ger", " t
 
 # %% [markdown]
 # `bur` waits, and `den` sets it free. The library's `StopStringBuffer` does the same for many stop strings, and its
-# `TextStream` also holds back half characters: an emoji can be four tokens long.
+# `TextStream` also holds back half characters: the parrot below is three tokens.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.stopping import TextStream

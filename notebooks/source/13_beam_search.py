@@ -69,7 +69,7 @@ days.compare(" ".join(words[day] for day in every[0]))
 
 # %% [markdown]
 # Greedy's diary is number 4. It lost on the first day: after *sun* anything can come, and every day costs. *Fog* is
-# the worst first word, and all diaries behind it are better than greedy's.
+# the least likely first word, and the best diary of all begins with it.
 #
 # With the 49,152 tokens of SmolLM2, four tokens make 49,152⁴ ≈ 6 · 10¹⁸ texts. Nobody scores them all. Beam search is
 # the compromise.
@@ -85,7 +85,7 @@ days.compare(" ".join(words[day] for day in every[0]))
 # 4. **keep** the best `k` of all these candidates, and prune the others;
 # 5. **repeat** until the texts end, then take the best.
 #
-# Why logarithms? A product of many probabilities soon is too small for a number of the computer. The sum of their
+# Why logarithms? A product of many probabilities is soon too small for the numbers of a computer. The sum of their
 # logarithms is not, and it puts the texts in the same order.
 
 # %% tags=["nbval-check-output"]
@@ -188,8 +188,8 @@ for beams in (1, 2, 4):
 # %% [markdown]
 # The text of four beams is e^(7.57 − 3.45) ≈ 60 times as likely as greedy's. It is also what people say.
 #
-# Touch it. Every column is a step; every box is a token that was considered, with the sum up to it. Solid boxes were
-# kept, dashed ones pruned, and a wall behind a box means that the text ends there (here a text ends at its full
+# **Touch it.** Every column is a step; every box is a token that was considered, with the sum up to it. Solid boxes
+# were kept, dashed ones pruned, and a wall behind a box means that the text ends there (here a text ends at its full
 # stop). Greedy's path has a double outline. **Look for the place where it was pruned.** Then move *step* to 1 and grow
 # the tree yourself, walk through it with the arrow keys, and search again with a prompt of your own.
 
@@ -454,7 +454,7 @@ for step in range(1, 6):
     print(step, prompt + seen.text(best))
 
 # %% [markdown]
-# Who had shown *a* after the first step would have to take it back after the second. So the course's `stream` refuses
+# If you show *a* after the first step, you have to take it back after the second. So the course's `stream` refuses
 # beams, and so does `generate(streamer=…)` of transformers.
 
 # %% tags=["nbval-check-output"]
@@ -530,8 +530,8 @@ for how, rows in texts.items():
     print(f"{how:9} {mean:6.2f}")
 
 # %% [markdown]
-# The loop is the most likely text of the three. Once a sentence stood there twice, the third time is nearly certain.
-# The search did its work. What it searches for is not what we want.
+# The loop is the most likely text of the three. Every round of a loop makes the next one likelier
+# (lesson 12). The search did its work. What it searches for is not what we want.
 #
 # Where does beam search help? Where there is one right answer and the model should not wander: translation, speech
 # recognition, summaries with a fixed form. For chat and stories, sample.
@@ -553,7 +553,7 @@ def my_beam_search(texts, beams, steps, end, length_penalty):
         rows, tokens = places // log_probabilities.shape[1], places % log_probabilities.shape[1]
         candidates = torch.cat([texts[rows], tokens[:, None]], dim=1)
         ends = (tokens == end) | (step == steps)
-        for place in ends[:beams].nonzero()[:, 0]:  # only one of the best may end
+        for place in ends[:beams].nonzero()[:, 0]:  # a text ends only from the best `beams`
             finished.append((totals[place].item() / step**length_penalty, candidates[place, start:].tolist()))
         finished = sorted(finished, reverse=True)[:beams]
         texts, sums = candidates[~ends][:beams], totals[~ends][:beams]
