@@ -8,11 +8,11 @@ export const sharedHead = (about, head) => Math.floor((head * about.key_value_he
 /** Whether the mask hides `key` from `query`. */
 export const hidden = (about, stage, query, key) => about.kind === "causal" && stage !== "scores" && key > query;
 
-/** The values in the row of `query`. */
+/** The row of `query`; −∞ where masked. */
 export function rowOf(about, packet, stage, head, query) {
   const { low, high, lengths, cells } = packet, start = (head * about.queries.length + query) * about.keys.length;
   return about.keys.map((_, key) => {
-    if (stage === "masked" && hidden(about, stage, query, key)) return -Infinity;
+    if (hidden(about, stage, query, key)) return -Infinity;
     const value = low[head] + (cells[start + key] / 255) * (high[head] - low[head]);
     return stage === "values" ? value * lengths[sharedHead(about, head)][key] : value;
   });
@@ -40,11 +40,10 @@ export function sentences(about, packet, { stage, layer, head }, query) {
 }
 
 const upTo = (many) => [...Array(many).keys()];
-const TRAITS = ["layer", "head", "stage", "token", "order"];
 const bytesOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
-function pixels(width, height, ramp, byte, title) {
-  const canvas = element("canvas", { width, height, title }), context = canvas.getContext("2d");
+function pixels(width, height, ramp, byte) {
+  const canvas = element("canvas", { width, height }), context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
     const colour = 3 * byte(i);
@@ -56,14 +55,15 @@ function pixels(width, height, ramp, byte, title) {
 
 function render({ model, el }) {
   const store = new Map(), name = `stage-${Math.random()}`, get = (trait) => model.get(trait), ramps = bytesOf(get("_ramps"));
-  let about, hover = null, asking, drawnTimes = 0, small, heat = {}, waiting, rowAt;
+  let about, hover = null, asking, drawnTimes = 0, small, heat = {}, running, rowAt;
   const set = (values) => {
     for (const trait in values) model.set(trait, values[trait]);
     model.save_changes();
   };
   const here = () => get("layer") * about.heads + get("head");
   const choose = (place) => place >= 0 && set({ layer: Math.floor(place / about.heads), head: place % about.heads });
-  const step = (by) => choose(about.orders[get("order")][about.orders[get("order")].indexOf(here()) + by]);
+  const step = (by, all = about.orders[get("order")]) => choose(all[all.indexOf(here()) + by]);
+  const run = () => set({ asked: [get("asked")[0] + 1, box.value] });
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const sliders = ["layer", "head", "token"].map((trait) => {
     const input = element("input", { type: "range", min: 0, "data-trait": trait, oninput: () => set({ [trait]: +input.value }) });
@@ -75,67 +75,62 @@ function render({ model, el }) {
   const status = element("div", { class: "status" }), strip = element("div", { class: "strip" }), title = element("p");
   const box = element("input", { type: "text", "aria-label": "text for the model", value: get("text"), onkeydown: ({ key }) => key === "Enter" && run() });
   const wrong = element("div", { class: "problem", role: "alert" }), table = element("table");
-  const details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), table);
+  const details = element("details", { ontoggle: paint }, element("summary", {}, "Show as table"), table);
   const root = element("div", { class: "course-widget attention-explorer" },
     get("can_run") ? element("div", { class: "row" }, box, button("Run", run)) : null, wrong, title,
     element("div", { class: "row" }, ...sliders.slice(0, 2), element("label", {}, element("b", {}, "order"), order),
       button("◀ previous head", () => step(-1)), button("next head ▶", () => step(1))), heads, stages,
     element("div", { class: "focus" }, one, element("div", { class: "side" }, sliders[2], status, strip)), details);
 
-  function run() {
-    wrong.textContent = "";
-    status.textContent = "Running …";
-    set({ asked: [get("asked")[0] + 1, box.value] });
-  }
-
   const keep = (packet, cells) => packet.version === about.version && store.set(packet.layer + packet.kind, { ...packet, cells: bytesOf(cells) });
 
   function open() {
-    wrong.textContent = get("problem");
+    running = get("asked")[0] > get("answered");
+    wrong.textContent = running ? "" : get("problem");
     if (about?.version !== get("about").version) {
       about = get("about");
       store.clear();
       hover = asking = null;
-      const columns = Math.min(14, about.keys.length), size = columns * Math.min(14, about.queries.length), bytes = bytesOf(get("_thumbnails"));
-      small = about.orders.place.map((i) => pixels(columns, size / columns, ramps, (j) => bytes[i * size + j], `head ${Math.floor(i / about.heads)}.${i % about.heads}`));
+      // One image for all: 270 canvases are slow.
+      const columns = Math.min(14, about.keys.length), bytes = bytesOf(get("_thumbnails")), all = pixels(columns, bytes.length / columns, ramps, (i) => bytes[i]);
+      small = about.orders.place.map((i, _, { length }) => element("i", { title: `head ${Math.floor(i / about.heads)}.${i % about.heads}`, style: `background-position: 0 ${(100 * i) / (length - 1 || 1)}%` }));
       title.textContent = about.title;
       [about.layers, about.heads, about.queries.length].forEach((many, i) => (sliders[i].children[1].max = many - 1));
       order.replaceChildren(...Object.keys(about.orders).map((value) => element("option", { value }, value)));
       stages.replaceChildren(...Object.entries(about.stages).map(([value, [label]]) =>
         element("label", {}, element("input", { type: "radio", name, value, onchange: () => set({ stage: value }) }), label)));
       strip.replaceChildren(...about.keys.map((text) => element("span", { class: "token" }, element("i"), element("span", {}, text), element("small"))));
-      heads.style = `--layers: ${about.layers}; --heads: ${about.heads}`;
+      heads.style = `--layers: ${about.layers}; --heads: ${about.heads}; --all: ${small.length}00%; --image: url(${all.toDataURL()})`;
       heads.className = "";
       keep(get("_packet"), get("_packet").cells);
     }
     paint();
   }
 
-  /** Of a short text, ask for every layer at once. */
+  /** Of a short text, ask for all layers at once. An answer can be lost. */
   function need(layer, kind) {
     const every = Math.max(about.queries.length, about.keys.length) <= 64;
     const layers = upTo(about.layers).filter((i) => (every || i === layer) && !store.has(i + kind));
-    if (asking || !layers.length) return;
-    asking = true;
+    if (Date.now() - asking < 5e3 || !layers.length) return;
+    asking = Date.now();
     model.send({ ask: layers.map((i) => [i, kind]), version: about.version });
   }
   function arrive({ packets }, buffers) {
-    asking = false;
+    asking = 0;
     packets.forEach((packet, i) => keep(packet, buffers[i]));
-    if (waiting) paint();
+    paint();
   }
 
   function paint() {
-    const [layer, head, stage, token, by] = TRAITS.map(get), kind = kindOf(stage);
-    if (!about.orders[by] || here() >= small.length || token >= about.queries.length) return;
+    const [layer, head, stage, token, by] = ["layer", "head", "stage", "token", "order"].map(get), kind = kindOf(stage);
     [layer, head, token].forEach((value, i) => (sliders[i].children[1].value = sliders[i].children[2].textContent = value));
     order.value = by;
     stages.querySelectorAll("input").forEach((radio) => (radio.checked = radio.value === stage));
     sortHeads(by, layer, head);
     const packet = store.get(layer + kind);
-    waiting = !packet;
     need(layer, kind);
-    if (waiting) return (status.textContent = `Waiting for layer ${layer} …`);
+    if (running || !packet) status.textContent = running ? "Running …" : `Waiting for layer ${layer} …`;
+    if (!packet) return;
     const query = hover ?? token, said = sentences(about, packet, { stage, layer, head }, query);
     const row = rowOf(about, packet, stage, head, query), [low, high] = limits(packet, stage, head), [best] = largest(row, 1);
     const share = (value) => Math.max(0, Math.min(1, (value - low) / (high - low || 1)));
@@ -143,11 +138,11 @@ function render({ model, el }) {
     [...strip.children].forEach((span, key) => {
       const masked = hidden(about, stage, query, key), part = masked ? 0 : share(row[key]);
       span.className = `token ${masked && "masked"} ${key === best && "best"} ${about.kind !== "cross" && key === query && "looks"}`;
-      span.children[0].style.height = `${22 * part}px`;
+      span.children[0].style.height = `${14 * part}px`;
       span.children[2].textContent = part >= 0.05 || key === best ? row[key].toFixed(2) : "";
     });
     status.ariaLive = hover === null ? "polite" : "off";
-    status.replaceChildren(...said.map((line) => element("p", {}, line)));
+    if (!running) status.replaceChildren(...said.map((line) => element("p", {}, line)));
     heads.ariaLabel = `All heads by ${by}. ${said[0]}`;
     one.ariaLabel = said.join(" ");
     if (details.open) {
@@ -164,25 +159,24 @@ function render({ model, el }) {
       heads.className = `heads ${by}`;
       heads.replaceChildren(...brackets, ...about.orders[by].map((i) => small[i]));
     }
-    small.forEach((canvas, i) => {
+    small.forEach((picture, i) => {
       const mate = Math.floor(i / about.heads) === layer && sharedHead(about, i % about.heads) === sharedHead(about, head);
-      canvas.className = i === here() ? "now" : mate ? "mate" : "";
+      picture.className = i === here() ? "now" : mate ? "mate" : "";
     });
   }
 
   function drawMatrix(packet, stage, head, query, share) {
-    const queries = about.queries.length, keys = about.keys.length, labels = Math.max(queries, keys) <= 32;
-    const left = labels ? 86 : 8, top = labels ? 66 : 18, room = Math.max(240, Math.min(root.clientWidth * 0.58, 520) - left);
-    const cell = Math.min(room / keys, room / queries, 40), below = top + queries * cell, right = left + keys * cell;
+    const queries = about.queries.length, keys = about.keys.length, most = Math.max(queries, keys), wide = root.clientWidth - 20;
+    const room = Math.min(wide, 560, 220 + wide / 3), labels = room - 126 > 11 * most, left = labels ? 86 : 8, after = labels ? 40 : 4;
+    const top = labels ? 66 : 18, cell = Math.min((room - left - after) / most, 40), below = top + queries * cell, right = left + keys * cell;
     const key = [packet.layer, head, stage, about.version].join(), { color, backgroundColor } = getComputedStyle(root);
     if (heat.key !== key) {
       const first = head * queries * keys, byte = (i) => packet.cells[first + i], lengths = packet.lengths[sharedHead(about, head)];
       const mixed = (i) => Math.round(255 * share((byte(i) / 255) * lengths[i % keys]));
       heat = { key, canvas: pixels(keys, queries, ramps.subarray(packet.kind === "scores" ? 768 : 0), stage === "values" ? mixed : byte) };
     }
-    const scale = window.devicePixelRatio, context = one.getContext("2d");
-    Object.assign(one, { width: (right + 4) * scale, height: (below + 4) * scale });
-    one.style.width = `${right + 4}px`;
+    const scale = devicePixelRatio, context = one.getContext("2d"), width = right + after;
+    Object.assign(one, { width: width * scale, height: (below + 4) * scale }).style.width = `${width}px`;
     context.scale(scale, scale);
     Object.assign(context, { imageSmoothingEnabled: false, fillStyle: backgroundColor, strokeStyle: color, font: "11px sans-serif" });
     context.drawImage(heat.canvas, left, top, right - left, below - top);
@@ -199,7 +193,7 @@ function render({ model, el }) {
     context.fillStyle = color;
     if (!labels) context.fillText("looked at →", left, 12);
     const short = (text = "") => text.slice(0, 11);
-    for (let i = 0; labels && i < Math.max(queries, keys); i++) {
+    for (let i = 0; labels && i < most; i++) {
       context.fillText((i === query ? "▸" : "") + short(about.queries[i]), 2, top + (i + 0.5) * cell + 4);
       context.save();
       context.translate(left + (i + 0.6) * cell, top - 5);
@@ -226,9 +220,9 @@ function render({ model, el }) {
     part.addEventListener("pointerleave", () => look(null));
   }
   el.append(root);
-  const listening = [[TRAITS.map((trait) => `change:${trait}`).join(" "), paint], ["change:about change:answered", open], ["msg:custom", arrive]];
+  const listening = [["change", open], ["msg:custom", arrive]];
   listening.forEach(([event, call]) => model.on(event, call));
-  const size = new ResizeObserver(() => paint()), theme = new MutationObserver(() => paint());
+  const size = new ResizeObserver(paint), theme = new MutationObserver(paint);
   open();
   size.observe(el);
   theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });

@@ -78,13 +78,13 @@ class AttentionExplorer(CourseWidget):
     def __init__(
         self, trace: AttentionTrace, run: Callable[[str], AttentionTrace] | None = None, text: str = "", **settings
     ) -> None:
-        self.trace = None
-        super().__init__(can_run=run is not None, text=text)
-        self._run = run
+        self.trace, self._run = None, run
+        self.can_run, self.text = run is not None, text
         self._show(trace)
         for name, value in settings.items():
             setattr(self, name, value)
         self._packet = self._pack(self.layer, self._kind())
+        super().__init__()  # the page gets everything with the first message, and only the layer that is shown
         self.observe(self._answer, "asked")
         self.on_msg(self._send_layers)
 
@@ -252,7 +252,9 @@ class AttentionExplorer(CourseWidget):
         lines.append(f"head {self.layer}.{self.head}{shared}, {STAGES[self.stage]}{sums}")
         said = [f"{name} {values[self.layer, self.head]:.2f}" for name, values in self._measures.items()]
         lines.append(", ".join(said) + " bits")
-        row = self.matrix()[self.token]
+        row = self.matrix()[self.token].copy()
+        if trace.kind == "causal" and self.stage != "scores":
+            row[self.token + 1 :] = -np.inf  # what the mask hides is not named
         best = [key for key in np.argsort(-row, kind="stable")[:4] if row[key] > -np.inf]
         looks = ", ".join(f"{trace.key_tokens[key]} {row[key]:.2f}" for key in best)
         lines.append(f"“{trace.query_tokens[self.token]}” {'looks at' if sums else 'has'} {looks}")

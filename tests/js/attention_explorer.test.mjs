@@ -32,6 +32,7 @@ test("a row is bytes between the head's limits", () => {
   const scores = { ...packet, low: [0, 0, 0, -2], high: [0, 0, 0, 3] };
   assert.deepEqual(page.rowOf(about, scores, "scores", 3, 0), [3, -2]);
   assert.deepEqual(page.rowOf(about, scores, "masked", 3, 0), [3, -Infinity]);
+  assert.deepEqual(page.rowOf(about, packet, "weights", 3, 0), [1, -Infinity]);
 });
 
 test("the last stage weighs the lengths of the shared values", () => {
