@@ -16,7 +16,7 @@ from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.models.phone_book import FILE, NAME, new_phone_book_model, phone_book_ids, phone_book_models, recall
 
 WIDTHS = (4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 28, 32)
-STEPS, BATCH, HIGHEST_RATE = 4000, 500, 1e-2
+STEPS, BATCH, HIGHEST_RATE = 8000, 500, 1e-2
 RESULTS = Path(__file__).parent / "results" / "phone_book"
 
 
