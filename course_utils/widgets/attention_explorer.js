@@ -18,7 +18,7 @@ export function rowOf(about, packet, stage, head, query) {
   });
 }
 
-/** The values of the darkest and the brightest colour. */
+/** The darkest and the brightest value. */
 export function limits(packet, stage, head) {
   return stage === "values" ? [0, packet.most[head]] : [packet.low[head], packet.high[head]];
 }
@@ -28,7 +28,7 @@ export function largest(row, count) {
   return [...row.keys()].filter((i) => row[i] > -Infinity).sort((a, b) => row[b] - row[a] || a - b).slice(0, count);
 }
 
-/** The head, the row and the stage in words. */
+/** Head, row and stage in words. */
 export function sentences(about, packet, { stage, layer, head }, query) {
   const row = rowOf(about, packet, stage, head, query), [low, high] = limits(packet, stage, head).map((edge) => edge.toFixed(1));
   const shared = about.key_value_heads < about.heads ? ` on KV head ${sharedHead(about, head)}` : "";
@@ -45,10 +45,7 @@ const bytesOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byte
 function pixels(width, height, ramp, byte) {
   const canvas = element("canvas", { width, height }), context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
-    const colour = 3 * byte(i);
-    image.data.set([ramp[colour], ramp[colour + 1], ramp[colour + 2], 255], 4 * i);
-  }
+  for (let i = 0; i < width * height; i++) image.data.set([...ramp.subarray(3 * byte(i)).subarray(0, 3), 255], 4 * i);
   context.putImageData(image, 0, 0);
   return canvas;
 }
@@ -71,7 +68,7 @@ function render({ model, el }) {
   });
   const stages = element("div", { class: "row", role: "radiogroup", "aria-label": "stage of the formula" });
   const order = element("select", { onchange: () => set({ order: order.value }) });
-  const heads = element("div", { role: "img", onclick: ({ target }) => choose(small.indexOf(target)) }), one = element("canvas", { role: "img" });
+  const sheet = element("style"), heads = element("div", { id: name, role: "img", onclick: ({ target }) => choose(small.indexOf(target)) }), one = element("canvas", { role: "img" });
   const status = element("div", { class: "status" }), strip = element("div", { class: "strip" }), title = element("p");
   const box = element("input", { type: "text", "aria-label": "text for the model", value: get("text"), onkeydown: ({ key }) => key === "Enter" && run() });
   const wrong = element("div", { class: "problem", role: "alert" }), table = element("table");
@@ -79,7 +76,7 @@ function render({ model, el }) {
   const root = element("div", { class: "course-widget attention-explorer" },
     get("can_run") ? element("div", { class: "row" }, box, button("Run", run)) : null, wrong, title,
     element("div", { class: "row" }, ...sliders.slice(0, 2), element("label", {}, element("b", {}, "order"), order),
-      button("◀ previous head", () => step(-1)), button("next head ▶", () => step(1))), heads, stages,
+      button("◀ previous head", () => step(-1)), button("next head ▶", () => step(1))), sheet, heads, stages,
     element("div", { class: "focus" }, one, element("div", { class: "side" }, sliders[2], status, strip)), details);
 
   const keep = (packet, cells) => packet.version === about.version && store.set(packet.layer + packet.kind, { ...packet, cells: bytesOf(cells) });
@@ -91,7 +88,6 @@ function render({ model, el }) {
       about = get("about");
       store.clear();
       hover = asking = null;
-      // One image for all: 270 canvases are slow.
       const columns = Math.min(14, about.keys.length), bytes = bytesOf(get("_thumbnails")), all = pixels(columns, bytes.length / columns, ramps, (i) => bytes[i]);
       small = about.orders.place.map((i, _, { length }) => element("i", { title: `head ${Math.floor(i / about.heads)}.${i % about.heads}`, style: `background-position: 0 ${(100 * i) / (length - 1 || 1)}%` }));
       title.textContent = about.title;
@@ -100,14 +96,16 @@ function render({ model, el }) {
       stages.replaceChildren(...Object.entries(about.stages).map(([value, [label]]) =>
         element("label", {}, element("input", { type: "radio", name, value, onchange: () => set({ stage: value }) }), label)));
       strip.replaceChildren(...about.keys.map((text) => element("span", { class: "token" }, element("i"), element("span", {}, text), element("small"))));
-      heads.style = `--layers: ${about.layers}; --heads: ${about.heads}; --all: ${small.length}00%; --image: url(${all.toDataURL()})`;
+      heads.style = `--layers: ${about.layers}; --heads: ${about.heads}; --all: ${small.length}00%`;
+      // A rule is read once.
+      sheet.textContent = `[id="${name}"] i {background-image: url(${all.toDataURL()})}`;
       heads.className = "";
       keep(get("_packet"), get("_packet").cells);
     }
     paint();
   }
 
-  /** Of a short text, ask for all layers at once. An answer can be lost. */
+  /** Of a short text, ask for all layers. An answer can be lost. */
   function need(layer, kind) {
     const every = Math.max(about.queries.length, about.keys.length) <= 64;
     const layers = upTo(about.layers).filter((i) => (every || i === layer) && !store.has(i + kind));
