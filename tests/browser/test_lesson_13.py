@@ -40,7 +40,7 @@ def scratch(browser, lab_server, outside_requests):
 
 def wait_for_text(page, selector, text):
     page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector).textContent.includes(text)", arg=[selector, text]
+        "([selector, text]) => document.querySelector(selector)?.textContent.includes(text)", arg=[selector, text]
     )
 
 
