@@ -93,8 +93,8 @@ export function picture(tree, found, upTo, column) {
     const [px, py, pw] = from === ROOT ? [4, high / 2 - 9, 0] : place(tree, from, column), bend = (px + pw + x) / 2;
     edges.push(`<path d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
     if (onGreedy.has(node)) boxes.push(`<rect x="${x - 3}" y="${y - 3}" width="${w + 6}" height="24" rx="5" class="greedy"/>`);
-    const score = number(scores[node]), most = Math.max(3, room - (winner.has(node) || score.length > 5));  // bold is wide
-    const token = tokens[node].length > most ? `${tokens[node].slice(0, most - 1)}…` : tokens[node];
+    const score = number(scores[node]), most = Math.max(3, room - (score.length > 5));
+    const token = tokens[node].length > most ? `${tokens[node].slice(0, Math.max(2, most - 1 - winner.has(node)))}…` : tokens[node];  // bold is wide
     const wall = fates[node] === "finished" ? `<path d="M${x + w} ${y - 1}v20" class="wall"/>` : "";
     const star = winner.has(node) && node === found.finished[0].node ? `<text x="${x + w + 4}" y="${y + 14}">★</text>` : "";
     boxes.push(`<g data-node="${node}" class="node ${kind}"><rect x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
