@@ -1,6 +1,7 @@
 """Traces, figures and widgets without a model: arrays in, picture, words and one-sentence errors out."""
 
 import io
+import json
 import warnings
 
 import numpy as np
@@ -190,6 +191,22 @@ def test_xray_of_a_long_text_stays_small():
     assert len(data["image/png"]) <= 40_000
     assert "(1 of 8)" in "".join(text.get_text() for text in xray.figure().axes[0].texts)
     assert "… 24 more rows" in xray.describe()
+
+
+def long_pipeline(tokens):
+    rows = tuple((f"token{place}", place) for place in range(tokens))
+    read = ("what the model reads", (1, tokens), ("token", "input_ids"), rows)
+    return PipelineTrace("sentiment-analysis", "long", (read,), (LOGITS,), (ANSWER,))
+
+
+def test_xray_within_budget(record):
+    xray = PipelineXray(long_pipeline(200))
+    state = len(json.dumps({name: value for name, value in xray.get_state().items() if not name.startswith("_")}))
+    module, picture = len(PipelineXray._esm.encode()), len(xray._repr_mimebundle_()[0]["image/png"])
+    record("PipelineXray", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
+    assert module <= 15 * 1024
+    assert state <= 500_000
+    assert picture <= 40_000
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from course_utils.widgets import (
     EmbeddingMap,
     MaskLab,
     NextTokenExplorer,
+    PipelineXray,
     RepetitionLab,
     SamplingLab,
     tokenizer_stepper,
@@ -21,6 +22,7 @@ from tests import (
     test_embedding_map,
     test_mask_lab,
     test_next_token_explorer,
+    test_pictures,
     test_repetition_lab,
 )
 from tests.browser.conftest import render_alone
@@ -48,6 +50,7 @@ WIDGETS = {
     "EmbeddingMap": lambda tokens: EmbeddingMap(test_embedding_map.random_trace(tokens)),
     "MaskLab": lambda tokens: MaskLab(test_mask_lab.random_masks(tokens)),
     "NextTokenExplorer": lambda tokens: NextTokenExplorer([test_next_token_explorer.random_prompt(tokens)] * 2),
+    "PipelineXray": lambda tokens: PipelineXray(test_pictures.long_pipeline(tokens)),
     "RepetitionLab": lambda tokens: RepetitionLab(test_repetition_lab.random_trace(tokens)),
     "SamplingLab": lambda tokens: SamplingLab(test_next_token_explorer.random_prompt(tokens)),
     "TokenizerStepper": stepper,

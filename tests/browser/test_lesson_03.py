@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import open_and_run
+from tests.browser.conftest import key_to_paint, open_and_run
 
 pytestmark = pytest.mark.browser
 
@@ -35,6 +35,15 @@ def test_steps_by_keyboard(page, artifacts):
     assert xray.locator(".step.current").text_content() == "3 · postprocess"
     assert xray.locator(".bar").count() == 3
     page.screenshot(path=artifacts / "lesson-03-postprocess.png")
+
+
+def test_steps_are_drawn_at_once(page, record):
+    page.locator(".xray input[type=radio]").first.check()
+    times = key_to_paint(
+        page, ".xray", [*["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"] * 5, "ArrowRight", "ArrowRight"]
+    )
+    record("PipelineXray", {"key_to_paint_ms": times})
+    assert times["p95"] < 3 * 50
 
 
 def test_a_text_of_ones_own_and_a_wrong_one(page):
