@@ -65,7 +65,7 @@ export function walk(tree, node, key, upTo) {
   return there > -1 ? there : node;
 }
 
-/** What is wrong with a length penalty, in Python's words, or "". */
+/** What is wrong with a length penalty, or "". */
 export function problem(value) {
   return value >= -5 && value <= 5 ? "" : `length_penalty must be in [-5, 5], got ${value}`;
 }
@@ -94,7 +94,7 @@ export function picture(tree, found, upTo, column) {
     edges.push(`<path d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
     if (onGreedy.has(node)) boxes.push(`<rect x="${x - 3}" y="${y - 3}" width="${w + 6}" height="24" rx="5" class="greedy"/>`);
     const score = number(scores[node]), most = Math.max(3, room - (score.length > 5));
-    const token = tokens[node].length > most ? `${tokens[node].slice(0, Math.max(2, most - 1 - winner.has(node)))}…` : tokens[node];  // bold is wide
+    const token = tokens[node].length > most ? `${tokens[node].slice(0, Math.max(2, most - 1 - winner.has(node)))}…` : tokens[node];
     const wall = fates[node] === "finished" ? `<path d="M${x + w} ${y - 1}v20" class="wall"/>` : "";
     const star = winner.has(node) && node === found.finished[0].node ? `<text x="${x + w + 4}" y="${y + 14}">★</text>` : "";
     boxes.push(`<g data-node="${node}" class="node ${kind}"><rect x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
@@ -195,7 +195,7 @@ function render({ model, el }) {
     if (x < from || x + w > from + walker.clientWidth) walker.scrollLeft = x - LEFT;
   });
 
-  let shownPenalty, shownTree;
+  let shownPenalty, shownTree, shown;
   function paint() {
     const penalty = model.get("length_penalty"), upTo = model.get("step"), stop = model.get("early_stopping");
     tree = model.get("tree");
@@ -203,13 +203,14 @@ function render({ model, el }) {
     step.max = last;
     step.value = upTo;
     early.value = { true: "True", false: "False" }[stop] ?? stop;
-    if (penalty !== shownPenalty) { // a repaint must not wipe what is being typed
+    if (penalty !== shownPenalty) { // keep what is being typed
       slider.value = exact.value = shownPenalty = penalty;
       wrong.textContent = "";
     }
     const found = replay(tree, penalty, stop, upTo), over = upTo >= replay(tree, penalty, stop).last;
     column = Math.max(104, Math.min(150, (root.clientWidth - LEFT - 20) / last));
-    canvas.innerHTML = picture(tree, found, upTo, column);
+    const source = picture(tree, found, upTo, column);
+    if (source !== shown) canvas.innerHTML = shown = source; // 240 boxes take time
     canvas.setAttribute("aria-label", summary(tree, found, upTo));
     ranked.replaceChildren(cells("th", ["place", "text", "tokens", "sum", `sum / tokens^${penalty}`]),
       ...ranking(tree, found, penalty, over).map((row) => cells("td", row)));
@@ -220,7 +221,7 @@ function render({ model, el }) {
     if (shownTree && upTo * column > walker.clientWidth) walker.scrollLeft = LEFT + upTo * column - walker.clientWidth;
     shownTree = tree;
   }
-  function tell() { // the story comes from Python a moment after the picture
+  function tell() { // it comes from Python, later
     status.className = model.get("problem") ? "status problem" : "status";
     status.textContent = model.get("problem") || model.get("story");
     root.removeAttribute("aria-busy");
