@@ -552,23 +552,25 @@ for wrong in ("", "burger " * 5000):
 # %% [markdown]
 # ## 9 · The whole thing in one cell
 #
-# A greedy loop with all three penalties, a minimum, a maximum and stop strings, in plain `torch`. It says why it
-# stopped. A last line tries it on the question: 8 tokens, ended by EOS, the id 2.
+# A greedy loop with a KV cache, all three penalties, a minimum, a maximum and stop strings, in plain `torch`. It says
+# why it stopped. A last line tries it on the question: 8 tokens, ended by EOS, the id 2.
 
 
 # %% tags=["nbval-check-output"]
 @torch.inference_mode()
 def my_generate(prompt, presence=0, frequency=0, repetition=1, minimum=0, maximum=30, stops=()):
-    start = ids = smollm.encode(prompt)
+    start = ids = unread = smollm.encode(prompt)
+    cache = None
     while True:
-        logits = smollm.model(ids, logits_to_keep=1).logits[:, -1]
+        output = smollm.model(unread, past_key_values=cache, logits_to_keep=1)
+        logits, cache = output.logits[:, -1], output.past_key_values
         new = ids[:, start.shape[1] :]
         logits = my_repetition(logits, ids, repetition)  # the prompt counts
         logits = my_presence(logits, new, presence)  # it does not
         logits = my_frequency(logits, new, frequency)
         if new.shape[1] < minimum:
             logits[:, eos] = float("-inf")
-        token = logits.argmax(-1, keepdim=True)
+        token = unread = logits.argmax(-1, keepdim=True)
         ids, new = torch.cat([ids, token], dim=1), torch.cat([new, token], dim=1)
         text = smollm.tokenizer.decode(new[0], skip_special_tokens=True)
         if token == eos:

@@ -229,11 +229,21 @@ STOPWATCH = """
 """
 
 
-def key_to_paint(page, root, keys):
+def key_to_paint(page, root, keys, budget=None):
     """Press `keys` in the focused control of the widget `root`; return milliseconds from key to paint.
 
-    The widget must draw once for every key. Returns p50, p95 and the number of presses.
+    The widget must draw once for every key. Returns p50, p95 and the number of presses. With a `budget`, `keys` that
+    end where they began are pressed up to three times while p95 is over three times the budget: a busy machine gets
+    two more chances, a regression fails them all.
     """
+    for _ in range(3):
+        times = _press_and_time(page, root, keys)
+        if budget is None or times["p95"] < 3 * budget:
+            break
+    return times
+
+
+def _press_and_time(page, root, keys):
     page.evaluate(STOPWATCH, root)
     for number, key in enumerate(keys):
         page.keyboard.press(key)

@@ -41,7 +41,7 @@ def test_keyboard_moves_the_temperature(page, record):
     slider.focus()
     before = float(slider.input_value())
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(PRESSES)]
-    times = key_to_paint(page, ".sampling-lab", keys)
+    times = key_to_paint(page, ".sampling-lab", keys, BUDGET_MILLISECONDS)
     page.keyboard.press("ArrowLeft")
     # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
     page.wait_for_timeout(1_000)

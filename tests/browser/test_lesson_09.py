@@ -109,7 +109,7 @@ def test_every_cell_ran_without_an_error(page):
 def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):
     slider = explorer.get_by_label("number of bars")
     slider.focus()
-    times = key_to_paint(page, "#capitals", (["ArrowRight"] * 5 + ["ArrowLeft"] * 5) * 4)
+    times = key_to_paint(page, "#capitals", (["ArrowRight"] * 5 + ["ArrowLeft"] * 5) * 4, PAGE_BUDGET)
     page.keyboard.press("ArrowRight")
     # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
     page.wait_for_timeout(1_000)
@@ -193,7 +193,7 @@ def test_keyboard_switches_masks_and_padding(page, masks, record):
     first = masks.locator("section .said").first
     assert first.text_content().startswith("≠ Read at padding: ⏎ leads, alone it was ␣Paris.")
     masks.get_by_role("radio", name="right", exact=True).focus()
-    times = key_to_paint(page, "#masks", ["ArrowDown", "ArrowUp"] * 12)
+    times = key_to_paint(page, "#masks", ["ArrowDown", "ArrowUp"] * 12, PAGE_BUDGET)
     for role, name, keys, sentence in [
         ("radio", "right, read", "ArrowLeft ArrowRight", "= Read at ␣is: ␣Paris still leads."),
         ("radio", "left", "Space", "= Read at ␣is: ␣Paris still leads."),
@@ -273,7 +273,7 @@ def test_speed_by_size(browser, outside_requests, record, artifacts, tokens):
     ]:
         page, first_paint = render_alone(browser, outside_requests, made)
         page.locator(f"input{control}").first.focus()
-        times = key_to_paint(page, root, ["ArrowRight", "ArrowLeft"] * 20)
+        times = key_to_paint(page, root, ["ArrowRight", "ArrowLeft"] * 20, PAGE_BUDGET)
         page.screenshot(path=artifacts / f"{root[1:]}-{tokens}.png")
         page.context.close()
         record(type(made).__name__, {f"key_to_paint_ms_{tokens}_tokens": times})

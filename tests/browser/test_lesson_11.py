@@ -74,11 +74,12 @@ def type_into(page, lab, filter_name, text):
     page.keyboard.type(f"{text}\n")
 
 
-def sweep(page, lab):
+def sweep(page, lab, budget):
     slider = page.locator(f"{lab} [data-filter=temperature] input[type=range]")
     slider.scroll_into_view_if_needed()
     slider.focus()
-    return key_to_paint(page, lab, ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(PRESSES)])
+    keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(PRESSES)]
+    return key_to_paint(page, lab, keys, budget)
 
 
 def test_every_cell_ran_without_an_error(page):
@@ -130,7 +131,7 @@ def test_a_bad_value_is_said_beside_its_box(page):
 
 def test_keyboard_moves_the_learners_functions(page, record):
     before = page.locator("#mine svg").text_content()
-    times = sweep(page, "#mine")
+    times = sweep(page, "#mine", KERNEL_BUDGET)
     page.keyboard.press("ArrowLeft")
     wait_until_said(page, "#mine", "temperature")
     page.wait_for_timeout(1_000)
@@ -220,7 +221,7 @@ def test_budgets_at_20_60_and_200_tokens(page, record, artifacts):
         ("page", PAGE_BUDGET, "SamplingLab"),
         ("kernel", KERNEL_BUDGET, "SamplingLab with own functions"),
     ]:
-        times = {str(tokens): sweep(page, f"#{kind}-{tokens}") for tokens in sizes}
+        times = {str(tokens): sweep(page, f"#{kind}-{tokens}", budget) for tokens in sizes}
         record(widget, {"key_to_paint_ms_by_prompt_tokens": times})
         assert max(numbers["p95"] for numbers in times.values()) < 3 * budget
     page.locator("#page-200").screenshot(path=artifacts / "lesson-11-200-tokens.png")
