@@ -1,5 +1,6 @@
 """What a learner did is never lost: kills, damage, two kernels, a full disk; and what they read is one sentence."""
 
+import csv
 import errno
 import json
 import os
@@ -14,11 +15,22 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from course_utils.learning import Progress, machine_check, predict, progress_report, quiz_question
+from course_utils.cli import ROOT
+from course_utils.learning import (
+    Progress,
+    export_progress,
+    machine_check,
+    predict,
+    progress_report,
+    quiz_question,
+    reset_progress,
+)
 from course_utils.learning import machine_check as machine_check_function
+from course_utils.learning.progress_report import ProgressReport
 from course_utils.models.store import ModelStore
 
 RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
+NOTHING = {"predictions": {}, "quizzes": {}, "exercises": {}}
 ANSWERS = [("a", False, "No: a."), ("b", True, "Yes: b."), ("c", False, "No: c.")]
 
 
@@ -40,7 +52,9 @@ def test_record_and_get(progress):
 
 
 def test_unknown_kind(progress):
-    with pytest.raises(ValueError, match=r"kind must be one of \('predictions', 'quizzes'\), got 'grades'"):
+    with pytest.raises(
+        ValueError, match=r"kind must be one of \('predictions', 'quizzes', 'exercises'\), got 'grades'"
+    ):
         progress.record("grades", "x", {})
 
 
@@ -143,7 +157,7 @@ def test_a_choice_that_does_not_exist_is_one_sentence(progress, make, choice):
     asked = make(progress)
     press(asked, choice)
     assert asked.feedback == f"choice must be in 0 … 2, got {choice}"
-    assert progress.everything() == {"predictions": {}, "quizzes": {}}
+    assert progress.everything() == NOTHING
 
 
 def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
@@ -209,7 +223,7 @@ def test_readers_of_a_corrupt_file_do_not_fail_each_other(progress, capsys):
         progress.path.write_text("{ not json")
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: Progress(progress.path).everything(), range(8)))
-        assert found == [{"predictions": {}, "quizzes": {}}] * 8
+        assert found == [NOTHING] * 8
     assert len(list(progress.path.parent.glob("progress.corrupt-*.json"))) == 5
     assert capsys.readouterr().out.count("could not be read") == 5
 
@@ -287,14 +301,74 @@ def test_question_without_a_kernel_is_readable(progress):
 
 
 def test_report(progress):
-    asked = predict("p", "How much?", RANGES, progress)
+    asked = predict("00-paris", "How much?", RANGES, progress)
     press(asked, 2)
     asked.compare(0.9)
-    press(quiz_question("q", "Which?", ANSWERS, progress), 0)
-    assert repr(progress_report(progress)).splitlines()[:2] == [
+    press(quiz_question("00-quiz-output", "Which?", ANSWERS, progress), 0)
+    progress.record("exercises", "11-q1", {"solved": True})
+    report = progress_report(progress)
+    rows = {row[0]: row[1:] for row in report.rows}
+    assert rows["00"] == ("1 of 3", "1", "1 of 3", "0", "0")
+    assert (rows["11"][0], rows["11"][-1]) == ("0 of 4", "1")
+    assert repr(report).splitlines()[-4:] == [
         "Predictions kept: 1, of which 1 came out right.",
         "Quiz questions answered: 1, of which 0 right at the first try.",
+        "Exercises tried: 1, of which 1 solved.",
+        f"Kept in {progress.path}",
     ]
+    assert report._repr_html_().count("<tr>") == 1 + len(report.rows)
+
+
+def test_the_report_knows_every_question_of_every_lesson(progress):
+    """Counted another way: by what each lesson's quiz and predictions are called in its source."""
+    for lesson, predicted, _, answered, *_ in progress_report(progress).rows:
+        source = next((ROOT / "notebooks" / "source").glob(f"{lesson}_*.py")).read_text(encoding="utf-8")
+        assert predicted == f"0 of {source.count('= predict(')}"
+        assert answered == f"0 of {source.count('quiz_question(')}"
+
+
+def test_a_report_without_lessons_still_counts(progress, tmp_path):
+    press(predict("00-paris", "How much?", RANGES, progress), 2)
+    assert ProgressReport(progress, tmp_path / "nothing").rows == [("00", "1", "0", "0", "0", "0")]
+
+
+def test_a_file_from_before_there_were_exercises_is_read(progress):
+    progress.path.parent.mkdir()
+    progress.path.write_text('{"version": 1, "entries": {"predictions": {"x": {"choice": "a"}}, "quizzes": {}}}')
+    assert progress.everything() == NOTHING | {"predictions": {"x": {"choice": "a"}}}
+    progress.record("exercises", "y", {"solved": True})
+    assert progress.get("predictions", "x") == {"choice": "a"}
+
+
+def test_export_is_a_table_that_a_spreadsheet_does_not_run(progress, tmp_path):
+    progress.record("predictions", "00-p", {"choice": '=HYPERLINK("x")', "right": False})
+    press(quiz_question("00-q", 'Say "a", or b?', ANSWERS, progress), 1)
+    file = tmp_path / "mine.csv"
+    assert export_progress(file, progress) == f"2 lines are in {file}."
+    with file.open(newline="", encoding="utf-8") as opened:
+        assert list(csv.DictReader(opened)) == [
+            {"lesson": "00", "kind": "predictions", "name": "00-p", "answer": '\'=HYPERLINK("x")', "right": "False"}
+            | {"tries": ""},
+            {"lesson": "00", "kind": "quizzes", "name": "00-q", "answer": "b", "right": "True", "tries": "1"},
+        ]
+    with pytest.raises(ValueError, match=r"^file must end in \.csv, got 'progress\.json'$"):
+        export_progress("progress.json", progress)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_reset_asks_first_and_loses_nothing(progress):
+    assert reset_progress(progress=progress).startswith("Nothing is kept yet")
+    progress.record("quizzes", "q", {"right": True})
+    before = progress.path.read_text()
+    asked = "Begin anew? Answers kept so far: 1. If you are sure, run reset_progress(sure=True)."
+    for not_an_answer in (False, "no", 1):
+        assert reset_progress(not_an_answer, progress) == asked
+    assert progress.path.read_text() == before
+    said = reset_progress(sure=True, progress=progress)
+    (kept,) = progress.path.parent.glob("progress.until-*.json")
+    assert said == f"You begin anew. What was kept is now in {kept}."
+    assert kept.read_text() == before
+    assert progress.everything() == NOTHING
 
 
 def test_machine_check_is_fine_here():

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
-KINDS = ("predictions", "quizzes")
+KINDS = ("predictions", "quizzes", "exercises")
 LOCK_SECONDS = 5
 _VERSION = 1
 _CORRUPT = (ValueError, KeyError, TypeError)
@@ -88,6 +88,16 @@ class Progress:
             with self._locked():
                 return self._read_or_set_aside()  # reads again: by now, somebody may have put it right
 
+    def set_aside(self) -> Path:
+        """Begin anew: the file gets another name, which is returned, and nothing in it is lost.
+
+        Raises:
+            FileNotFoundError: There is no file yet.
+            OSError: As `update`.
+        """
+        with self._locked():
+            return self._renamed("until")
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,17 +115,22 @@ class Progress:
         if content["version"] > _VERSION:
             raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
         entries = content["entries"]
-        return {kind: {name: dict(entry) for name, entry in dict(entries[kind]).items()} for kind in KINDS}
+        # A file from before there were exercises has none.
+        return {kind: {name: dict(entry) for name, entry in dict(entries.get(kind, {})).items()} for kind in KINDS}
 
     def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
         try:
             return self._read()
         except _CORRUPT:
-            moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-            kept = self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json")
-            os.replace(self.path, kept)
+            kept = self._renamed("corrupt")
             print(f"Your progress file could not be read. It is kept as {kept}; a new one is started.")
             return {kind: {} for kind in KINDS}
+
+    def _renamed(self, why: str) -> Path:
+        moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+        kept = self.path.with_name(f"{self.path.stem}.{why}-{moment}.json")
+        os.replace(self.path, kept)
+        return kept
 
     def _write(self, entries: dict) -> None:
         # A reader sees the old file or the new one, never half of one, whenever this process is killed.
@@ -126,42 +141,6 @@ class Progress:
             unfinished.flush()
             os.fsync(unfinished.fileno())
         os.replace(unfinished.name, self.path)
-
-
-class ProgressReport:
-    """What was predicted and answered so far, as a sentence each.
-
-    Lesson: 00 · Start here
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        try:
-            entries = progress.everything()
-        except OSError as error:
-            self.lines = [f"Your progress could not be read: {reason(error)} ({progress.path})."]
-            return
-        predictions, quizzes = entries["predictions"].values(), entries["quizzes"].values()
-        right = sum(entry.get("right", False) for entry in predictions)
-        first = sum(entry.get("first_right", False) for entry in quizzes)
-        self.lines = [
-            f"Predictions kept: {len(predictions)}, of which {right} came out right.",
-            f"Quiz questions answered: {len(quizzes)}, of which {first} right at the first try.",
-            f"Kept in {progress.path}",
-        ]
-
-    def __repr__(self) -> str:
-        return "\n".join(self.lines)
-
-
-def progress_report(progress: Progress | None = None) -> ProgressReport:
-    """Say how many predictions and quiz answers are kept, how many were right, and in which file.
-
-    Lesson: 00 · Start here
-
-    >>> progress_report(Progress(Path("/nowhere/progress.json"))).lines[0]
-    'Predictions kept: 0, of which 0 came out right.'
-    """
-    return ProgressReport(progress or Progress())
 
 
 def reason(error: OSError) -> str:

@@ -268,6 +268,24 @@ quiz_question(
 )
 
 # %% [markdown]
+# ## 8 · What is kept
+#
+# Your predictions and answers are kept on this machine, in one file, and sent nowhere. Come back to this cell when you
+# like: it has a line for every lesson. Look for what you predicted, and how much of it came out right.
+
+# %% tags=["machine-dependent"]
+from course_utils.learning import export_progress, progress_report, reset_progress
+
+progress_report()
+
+# %% [markdown]
+# Take it along as a table for a spreadsheet with `export_progress("my_progress.csv")`. To begin anew there is
+# `reset_progress()`. It asks first, and it keeps the old file under another name.
+
+# %% tags=["machine-dependent"]
+reset_progress()
+
+# %% [markdown]
 # ## Take-aways
 #
 # - A language model turns a prompt into one probability for every token of its vocabulary.
@@ -275,12 +293,8 @@ quiz_question(
 # - Top-k, top-p and min-p remove tokens; what is left shares the probability anew.
 # - The order of the settings matters.
 #
-# Your predictions and answers are kept on this machine, in the file that the next cell names. Nothing is sent
-# anywhere.
+# [The index](index.ipynb) lists all lessons, [the glossary](glossary.ipynb) says what the words mean, and
+# [the references](references.ipynb) name the works behind the numbers.
 #
-# **Next**: lesson 11 takes sampling apart. Until then, press *Restart kernel and run all* and try another prompt.
-
-# %% tags=["machine-dependent"]
-from course_utils.learning import progress_report
-
-progress_report()
+# **Next**: [01 · What LLMs can do](01_what_llms_can_do.ipynb). First press *Restart kernel and run all*, with another
+# prompt of yours in section 4.
