@@ -1,7 +1,7 @@
 """Notebooks from their sources: percent scripts in, executed notebooks out, never the other way round.
 
 What people edit is `notebooks/source/NN_name.py`. What this makes is `notebooks/NN_name.ipynb`, byte for
-byte the same each time: cell ids come from the cells, and outputs are made anew only when a cell changed.
+byte the same each time: cell ids come from the cells, and outputs are made anew only when code changed.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+from course_utils.pages import pages
 
 FOLDERS = ("notebooks", "solutions")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -56,7 +58,7 @@ def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
         ]
         for source in sources:
             problems += _sync_notebook(root, source, check, execute)
-    return problems + _sync_environment(root, check)
+    return problems + _sync_pages(root, check) + _sync_environment(root, check)
 
 
 def build(source: str) -> NotebookNode:
@@ -197,13 +199,36 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
         return [] if current else [f"{name} is not what {of} makes: run `course sync`."]
     if current and not execute:
         return []
-    print(f"Running {name} ...", flush=True)
-    try:
-        run_cells(notebook, target.parent)
-    except CellProblem as problem:
-        return [f"{of}: {problem}; {name} is left as it was."]
+    if execute or not _take_outputs(notebook, target):
+        print(f"Running {name} ...", flush=True)
+        try:
+            run_cells(notebook, target.parent)
+        except CellProblem as problem:
+            return [f"{of}: {problem}; {name} is left as it was."]
     _write(target, _written(notebook))
     return []
+
+
+def _sync_pages(root: Path, check: bool) -> list[str]:
+    """Make the index, the glossary and the references, which have no code."""
+    if not (root / "notebooks" / "source" / "glossary.toml").is_file():
+        return []  # a course of somebody else's, without them
+    try:
+        made = pages(root)
+    except ValueError as error:
+        return [f"{error}."]
+    problems = []
+    for name, texts in made.items():
+        file = root / "notebooks" / f"{name}.ipynb"
+        cells = [nbformat.v4.new_markdown_cell(text, id=cell_id("markdown", text)) for text in texts]
+        wanted = _written(nbformat.v4.new_notebook(cells=cells, metadata=_KERNEL))
+        if file.exists() and file.read_text(encoding="utf-8") == wanted:
+            continue
+        if check:
+            problems.append(f"notebooks/{name}.ipynb is not what the lessons and tables make: run `course sync`.")
+        else:
+            _write(file, wanted)
+    return problems
 
 
 def _sync_environment(root: Path, check: bool) -> list[str]:
@@ -226,6 +251,22 @@ def _stored(file: Path) -> dict | None:
         return without_outputs(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _take_outputs(notebook: NotebookNode, file: Path) -> bool:
+    """Copy the outputs of `file` when its code is the same and only text changed; say whether it was."""
+    try:
+        stored = nbformat.read(file, as_version=4)
+    except (OSError, ValueError):
+        return False
+    mine, theirs = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (notebook, stored))
+    if [(cell.get("id"), cell.metadata) for cell in mine] != [(cell.get("id"), cell.metadata) for cell in theirs]:
+        return False
+    if not all(cell.execution_count for cell in theirs):
+        return False
+    for cell, before in zip(mine, theirs, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return True
 
 
 def _refuse_noise(output: NotebookNode, number: int) -> None:

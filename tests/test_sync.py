@@ -154,6 +154,29 @@ def test_again_changes_no_byte_and_runs_nothing(changeable, monkeypatch):
     assert {file: file.read_bytes() for file in changeable.rglob("*") if file.is_file()} == before
 
 
+def test_new_words_around_the_same_code_run_nothing(changeable, monkeypatch):
+    source = changeable / "notebooks/source/00_sums.py"
+    before = stored(changeable, "00_sums")
+    source.write_text(source.read_text().replace("# # Sums", "# # Numbers"))
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "run_cells", None)
+        assert sync.sync(changeable) == []
+    after = stored(changeable, "00_sums")
+    assert after["cells"][0]["source"] == ["# Numbers"]
+    assert after["cells"][1:] == before["cells"][1:]
+
+
+@pytest.mark.parametrize(("old", "new"), [("1 + 1", "1 + 2"), ('["nbval-check-output"]', '["skip"]')])
+def test_other_code_or_another_tag_runs_all(changeable, old, new):
+    source = changeable / "notebooks/source/00_sums.py"
+    source.write_text(source.read_text().replace(old, new))
+    notebook = stored(changeable, "00_sums")
+    notebook["cells"][1]["outputs"] = []
+    (changeable / "notebooks/00_sums.ipynb").write_text(json.dumps(notebook))
+    assert sync.sync(changeable) == []
+    assert stored(changeable, "00_sums")["cells"][1]["outputs"]
+
+
 def test_executing_again_gives_the_same_bytes(changeable):
     before = (changeable / "notebooks/01_widget.ipynb").read_bytes()
     (changeable / "notebooks/source/00_sums.py").unlink()

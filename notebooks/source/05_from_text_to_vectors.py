@@ -534,10 +534,10 @@ with torch.inference_mode():
 f"cosine of the two cats: {torch.cosine_similarity(vectors[2], vectors[5], dim=0):.2f}"
 
 # %% [markdown]
-# You still read that position is added to the embedding. In SmolLM2, and in most models of today, it is not. They
-# use **RoPE** (Su et al., 2021, *RoFormer*). Nothing is added; the vectors that attention compares are *turned*, by
-# an angle that grows with the place. Here is the toy: the same arrow at the places 0 to 3, turned by one radian a
-# place.
+# You still read that position is added to the embedding. In SmolLM2, and in most models of today, it is not. They use
+# **RoPE** (Su et al., 2021, *RoFormer*). Nothing is added; the vectors that attention (lesson 08) compares are
+# *turned*, by an angle that grows with the place. Here is the toy: the same arrow at the places 0 to 3, turned by one
+# radian a place.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.rope import rope_rotation, rotate

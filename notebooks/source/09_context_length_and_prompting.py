@@ -69,8 +69,8 @@ except ValueError as error:
 # an angle can always grow. So there is no error. Its limit is softer: beyond 8,192 come distances that no training
 # text had. Section 3 measures what that does.
 #
-# The second limit is **memory**. Every token that was read leaves its keys and values in the KV cache. The formula is
-# 2 × layers × KV heads × size of a head × bytes of a number.
+# The second limit is **memory**. Every token that was read leaves its keys and values in the KV cache (lesson 10). The
+# formula is 2 × layers × KV heads × size of a head × bytes of a number.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.memory import kv_cache_bytes, measured_cache_bytes

@@ -1,0 +1,178 @@
+"""Index, glossary, references say what the lessons say; words come after their explanation, numbers from somewhere."""
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from course_utils.cli import ROOT
+from course_utils.pages import Lesson, lessons, pages
+from tests.numbers_in_prose import explained, unexplained
+
+SOURCES = ROOT / "notebooks" / "source"
+LESSONS = lessons(SOURCES)
+TERMS = tomllib.loads((SOURCES / "glossary.toml").read_text(encoding="utf-8"))["term"]
+WORKS = tomllib.loads((SOURCES / "references.toml").read_text(encoding="utf-8"))["work"]
+
+every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+
+
+def text_of(page):
+    return "\n".join("".join(cell["source"]) for cell in json.loads((ROOT / "notebooks" / page).read_text())["cells"])
+
+
+def words(term):
+    names = "|".join(re.escape(name) for name in [term["name"], *term.get("also", [])])
+    return re.compile(rf"(?<![\w-])(?:{names})s?(?![\w-])", re.I)
+
+
+def lesson_of(tmp_path, prose, name="03_x.py"):
+    file = tmp_path / name
+    file.write_text("# %% [markdown]\n" + "".join(f"# {line}\n" for line in prose.splitlines()))
+    return Lesson(file)
+
+
+@every_lesson
+def test_the_index_has_every_lesson_with_all_of_it(lesson):
+    row = next(line for line in text_of("index.ipynb").splitlines() if lesson.link in line)
+    assert f"| {lesson.minutes} |" in row
+    assert 3 <= len(lesson.objectives) <= 6
+    assert all(goal in row for goal in lesson.objectives)
+    assert all(name in row for name in lesson.widgets)
+
+
+@every_lesson
+def test_the_readme_has_every_lesson_with_its_minutes(lesson):
+    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if f"[{lesson.title}]" in line)
+    assert f"(notebooks/{lesson.file.stem}.ipynb)" in row
+    assert row.endswith(f"| {lesson.minutes} |")
+
+
+def test_every_widget_is_in_a_lesson():
+    used = {name for lesson in LESSONS for name in lesson.widgets}
+    files = {file.stem.replace("_", " ") for file in (ROOT / "course_utils" / "widgets").glob("*.js")}
+    files -= {" common", "question"}
+    known = {"pipeline xray": "pipeline x-ray", "cache stepper": "prefill/decode stepper"}
+    assert {known.get(name, name) for name in files} == used
+
+
+@every_lesson
+def test_links_lead_somewhere(lesson):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", lesson.text):
+        assert (ROOT / "notebooks" / target).exists(), target
+
+
+def test_the_glossary_is_whole():
+    names = [term["name"] for term in TERMS]
+    assert len(names) == len(set(names))
+    page = text_of("glossary.ipynb")
+    for term in TERMS:
+        assert page.count(f"| **{term['name']}** |") == 1
+        assert term["means"].endswith(".")
+
+
+@pytest.mark.parametrize("term", TERMS, ids=lambda term: term["name"])
+def test_a_term_is_explained_before_it_is_used(term):
+    """A lesson may use a word of a later one where it has named that lesson, in the same cell or before."""
+    before = [lesson for lesson in LESSONS if lesson.number < term["lesson"]]
+    own = next(lesson for lesson in LESSONS if lesson.number == term["lesson"])
+    assert used_unexplained(term, before) == []
+    assert words(term).search(own.text.replace("**", "")), f"lesson {own.number} does not use the word"
+
+
+def used_unexplained(term, earlier):
+    longer = [other["name"] for other in TERMS if term["name"] in other["name"] != term["name"]]
+    named = re.compile(rf"lessons? (?:\d\d(?:, | and | or ))*{term['lesson']}|\({term['lesson']}_|\[{term['lesson']}", re.I)
+    found = []
+    for lesson in earlier:
+        pointed = False
+        for cell in lesson.prose:
+            pointed = pointed or bool(named.search(cell))
+            text = re.sub(r"\*[A-Z][^*]+\*", "", cell)  # titles of works
+            for name in longer:
+                text = re.sub(re.escape(name), "", text, flags=re.I)
+            use = words(term).search(text)
+            if use and not pointed:
+                found.append(f"{lesson.number}: … {text[max(0, use.start() - 40) : use.end() + 30]} …")
+    return found
+
+
+def test_a_word_that_comes_too_early_would_be_found(tmp_path):
+    term = {"name": "logit", "lesson": "05"}
+    assert used_unexplained(term, [lesson_of(tmp_path, "Look at the logits.")])
+    assert not used_unexplained(term, [lesson_of(tmp_path, "Look at the logits (lesson 05).")])
+    assert not used_unexplained(term, [lesson_of(tmp_path, "Look at logistics.")])
+
+
+def test_references_are_whole():
+    page = text_of("references.ipynb")
+    for work in WORKS:
+        assert page.count(f"*{work['title']}*") == 1
+        assert any(lesson.cites(work) for lesson in LESSONS), work["title"]
+
+
+@every_lesson
+def test_every_cited_work_is_in_the_references(lesson):
+    assert lesson.unknown_citations(WORKS) == []
+
+
+def test_citations_are_recognised(tmp_path):
+    work = {"first": "Su", "year": 2021}
+    for text in ("Su et al. (2021), *RoFormer*", "Su et al., 2021", "Su, Lu and Pan 2021", "Su (2021)"):
+        lesson = lesson_of(tmp_path, f"It turns them ({text}).")
+        assert lesson.cites(work), text
+        assert not lesson.unknown_citations([work])
+        assert lesson.unknown_citations([])
+    assert not lesson_of(tmp_path, "Su et al. (2020) and others in 2021").cites(work)
+    assert not lesson_of(tmp_path, "In 2021 it rained.").unknown_citations([])
+
+
+LESSON = "# 03 · X\n**You will be able to**\n\n- x\n\n**Time**: 5 minutes.\nAfter Su et al. (2021)."
+
+
+@pytest.mark.parametrize(
+    ("terms", "works", "sentence"),
+    [
+        ("04", "", "glossary.toml must name lessons that exist, got ['04']"),
+        (
+            "03",
+            "work = []",
+            "references.toml must have every work that a lesson cites, and lacks Su et al. (2021 (lesson 03)",
+        ),
+        (
+            "03",
+            '[[work]]\nfirst = "Su"\nyear = 2021\ntitle = "R"\nauthors = "S"\nwhere = "X"\n'
+            '[[work]]\nfirst = "Ab"\nyear = 1999\ntitle = "Old"',
+            "references.toml must hold cited works only, and no lesson cites 'Old'",
+        ),
+    ],
+)
+def test_a_table_that_does_not_fit_is_one_sentence(tmp_path, terms, works, sentence):
+    folder = tmp_path / "notebooks" / "source"
+    folder.mkdir(parents=True)
+    lesson_of(folder, LESSON)
+    (folder / "glossary.toml").write_text(f'[[term]]\nname = "a"\nlesson = "{terms}"\nmeans = "A."\n')
+    (folder / "references.toml").write_text(works or "work = []")
+    with pytest.raises(ValueError) as caught:
+        pages(tmp_path)
+    assert str(caught.value) == sentence
+
+
+@every_lesson
+def test_every_number_of_the_text_comes_from_somewhere(lesson):
+    why = explained().get(lesson.number, {})
+    found = unexplained(lesson)
+    assert [line for line in found if line.partition(":")[0] not in why] == []
+    unused = set(why) - {line.partition(":")[0] for line in found}
+    assert not unused, "explained, and no longer there"
+
+
+def test_a_number_from_nowhere_would_be_found(tmp_path):
+    lesson = lesson_of(tmp_path, "It takes 4,711 bytes, 91.4 % of 5,000; that is lesson 05.")
+    cell = {"cell_type": "code", "source": ["x = 5_000"], "metadata": {}}
+    cell["outputs"] = [{"data": {"text/plain": "0.91352"}, "metadata": {}}]
+    (tmp_path / "nb").mkdir()
+    notebook = tmp_path / "nb" / "03_x.ipynb"
+    notebook.write_text(json.dumps({"cells": [cell]}))
+    assert [line.partition(":")[0] for line in unexplained(lesson, notebook)] == ["4,711"]
