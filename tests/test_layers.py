@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "traces": {"models", "inference"},
     "widgets": {"inference", "traces", "figures"},
     "learning": {"models", "inference", "traces", "figures", "widgets"},
-    "sync": set(),
+    "pages": {"inference"},
+    "sync": {"pages"},
     "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync"},
 }
 

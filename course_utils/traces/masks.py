@@ -1,9 +1,11 @@
 """A batch of prompts of different lengths, run under every mask: what padding on the wrong side does."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from course_utils.inference.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
 from course_utils.models import CausalLM
@@ -27,11 +29,13 @@ class MaskTrace(Trace):
         logits: float32 `(kind, padding, off or on, prompt, vocab)`, in the order of `KINDS` and `PADDINGS`; the
             third axis is the padding's mask, off and on.
         labels: Every token of the vocabulary as visible text, `(vocab,)`.
+        blanks: For each prompt which of its tokens is read, from 0, where that is a blank in it; None: what is read
+            says what comes next.
 
     Raises:
         ValueError: The arrays do not fit the prompts.
 
-    Lesson: 09 · Context length and prompting
+    Lesson: 07 · Encoders, decoders and both; 09 · Context length and prompting
 
     >>> zeros = np.zeros((4, 3, 2, 2, 5), np.float32)
     >>> trace = MaskTrace("toy", ("a", "a b"), (("a",), ("a", "b")), 2, zeros[0, 0, 0], zeros, tuple("abcde"))
@@ -46,10 +50,11 @@ class MaskTrace(Trace):
     alone: np.ndarray
     logits: np.ndarray
     labels: tuple[str, ...]
+    blanks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        self.check_rows("prompt", len(self.prompts), ("tokens", "alone"))
-        shape = len(KINDS), len(PADDINGS), 2, len(self.prompts), len(self.labels)
+        self.check_rows("prompt", len(self.prompts), ("tokens", "alone") + (("blanks",) if self.blanks else ()))
+        shape = len(KINDS), len(self.paddings), 2, len(self.prompts), len(self.labels)
         if self.logits.shape != shape:
             raise ValueError(f"logits must have shape {shape}, got {self.logits.shape}")
 
@@ -58,8 +63,15 @@ class MaskTrace(Trace):
         """How many columns the batch has: the tokens of the longest prompt."""
         return max(map(len, self.tokens))
 
+    @property
+    def paddings(self) -> tuple[str, ...]:
+        """The ways of padding that were run; a blank is read where it is, so the third makes no difference to it."""
+        return PADDINGS if self.blanks is None else PADDINGS[:2]
+
     def reads_at(self, padding: str, prompt: int) -> int:
         """Return the column whose logits are read for `prompt`."""
+        if self.blanks is not None:
+            return self.blanks[prompt] + (self.width - len(self.tokens[prompt]) if padding == "left" else 0)
         return len(self.tokens[prompt]) - 1 if padding == PADDINGS[2] else self.width - 1
 
     def mask(self, kind: str, padding: str, masked: bool) -> np.ndarray:
@@ -124,36 +136,53 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
     >>> record_masks(load_causal_lm(), ["The sky is", "Two plus two is"]).tokens[0]
     ('The', '␣sky', '␣is')
     """
-    ids = _encoded(model, prompts)
-    rows, longest = torch.arange(len(ids)), max(map(len, ids))
+    ids = [model.encode(prompt)[0] for prompt in prompts]
+    check_batch(ids)
     last_tokens = torch.tensor([len(row) - 1 for row in ids])
     logits = torch.empty(len(KINDS), len(PADDINGS), 2, len(ids), model.model.config.vocab_size)
-    for side in (0, 1):
-        real = _attention_mask([len(row) for row in ids], PADDINGS[side])
-        batch = torch.full((len(ids), longest), model.tokenizer.pad_token_id)
-        batch[real.bool()] = torch.cat(ids)
-        # All eight masks are one batch, and only what is read becomes logits: that takes half the time.
-        both = torch.ones_like(real), real
-        mask = torch.cat([batch_mask(kind, padding, window) for kind in KINDS for padding in both])
-        with torch.inference_mode():
-            hidden = model.model.model(batch.repeat(8, 1), attention_mask=mask).last_hidden_state
-            hidden = hidden.unflatten(0, (len(KINDS), 2, len(ids)))
-            logits[:, side] = model.model.lm_head(hidden[..., -1, :])
-            if side:
-                logits[:, 2] = model.model.lm_head(hidden[:, :, rows, last_tokens])
+    for side, hidden in every_mask(model.model.model, ids, model.tokenizer.pad_token_id, window):
+        # Only what is read becomes logits: that takes half the time.
+        logits[:, side] = model.model.lm_head(hidden[..., -1, :])
+        if side:
+            logits[:, 2] = model.model.lm_head(hidden[:, :, torch.arange(len(ids)), last_tokens])
     alone = torch.stack([model.next_logits(prompt) for prompt in prompts])
     tokens = tuple(tuple(model.labels[token] for token in row) for row in ids)
     return MaskTrace(model.name, tuple(prompts), tokens, window, alone.numpy(), logits.numpy(), tuple(model.labels))
 
 
-def _encoded(model: CausalLM, prompts: list[str]) -> list[torch.Tensor]:
-    if not 2 <= len(prompts) <= MOST_PROMPTS:
-        raise ValueError(f"prompts must be 2 to {MOST_PROMPTS} texts, got {len(prompts)}")
-    ids = [model.encode(prompt)[0] for prompt in prompts]
+@torch.inference_mode()
+def every_mask(
+    model: PreTrainedModel, ids: list[torch.Tensor], padding_token: int, window: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Run a batch under every mask, padded left (0) and right (1); yield the side and the last layer's hidden states.
+
+    The states are `(kind, off or on, prompt, seq, hidden)`.
+    Lesson: 09 · Context length and prompting
+
+    >>> from course_utils.models import load_encoder
+    >>> model = load_encoder().model
+    >>> side, hidden = next(every_mask(model, [torch.tensor([101, 102]), torch.tensor([101, 7592, 102])], 0, window=4))
+    >>> side, hidden.shape
+    (0, torch.Size([4, 2, 2, 3, 384]))
+    """
+    for side in (0, 1):
+        real = _attention_mask([len(row) for row in ids], PADDINGS[side])
+        batch = torch.full(real.shape, padding_token)
+        batch[real.bool()] = torch.cat(ids)
+        # All eight masks are one batch.
+        both = torch.ones_like(real), real
+        mask = torch.cat([batch_mask(kind, padding, window) for kind in KINDS for padding in both])
+        hidden = model(batch.repeat(8, 1), attention_mask=mask).last_hidden_state
+        yield side, hidden.unflatten(0, (len(KINDS), 2, len(ids)))
+
+
+def check_batch(ids: list[torch.Tensor]) -> None:
+    """Raise a ValueError in one sentence unless there are 2 to 4 prompts of at most 200 tokens."""
+    if not 2 <= len(ids) <= MOST_PROMPTS:
+        raise ValueError(f"prompts must be 2 to {MOST_PROMPTS} texts, got {len(ids)}")
     for row in ids:
         if len(row) > MOST_TOKENS:
             raise ValueError(f"prompts must have at most {MOST_TOKENS} tokens here, got {len(row)}")
-    return ids
 
 
 def _attention_mask(lengths: list[int], padding: str) -> torch.Tensor:

@@ -25,8 +25,9 @@ export function runs(setting, length, width) {
   return found;
 }
 
-/** The column whose logits are read. */
-export function readsAt(padding, length, width) {
+/** The column whose logits are read: the one of the blank, where the prompt has one. */
+export function readsAt(padding, length, width, blank = null) {
+  if (blank !== null) return blank + (padding === "left" ? width - length : 0);
   return padding.endsWith("last token") ? length - 1 : width - 1;
 }
 
@@ -48,7 +49,7 @@ export function sentence({ best, moved }, read) {
 const SIZE = 210, NAMED = 16;
 
 /** One prompt's grid as SVG source. */
-export function grid(setting, tokens, padding, width) {
+export function grid(setting, tokens, padding, width, blank = null) {
   const left = setting.left, place = columns(tokens, width, left), cell = Math.min(18, SIZE / width);
   const named = width <= NAMED, x0 = named ? 78 : 16, y0 = 14, side = cell * width, parts = [];
   const id = `hatch-${Math.random().toString(36).slice(2)}`;
@@ -59,7 +60,7 @@ export function grid(setting, tokens, padding, width) {
   if (pads) parts.push(`<rect x="${x0 + from * cell}" y="${y0}" width="${pads * cell}" height="${side}" fill="url(#${id})" class="pad"/>`);
   if (named) for (let i = 1; i < width; i++) parts.push(`<path d="M${x0} ${y0 + i * cell}h${side}M${x0 + i * cell} ${y0}v${side}" class="line"/>`);
   parts.push(`<rect x="${x0}" y="${y0}" width="${side}" height="${side}" class="frame"/>`);
-  const read = readsAt(padding, tokens.length, width);
+  const read = readsAt(padding, tokens.length, width, blank);
   parts.push(`<rect x="${x0}" y="${y0 + read * cell}" width="${side}" height="${Math.max(cell, 2)}" class="read"/>`);
   parts.push(`<text x="${x0 + side + 4}" y="${y0 + read * cell + cell / 2 + 4}" class="small">◀ read</text>`);
   if (named) place.forEach((token, i) => parts.push(`<text x="${x0 - 5}" y="${y0 + i * cell + cell / 2 + 4}" text-anchor="end" class="${token === null ? "gone" : "small"}">${escapeText(token === null ? "padding" : token.slice(0, 9))}</text>`));
@@ -124,7 +125,7 @@ function render({ model, el }) {
   [...boxes, window_].forEach((box) => box.addEventListener("keydown", (event) => event.key === "Enter" && run()));
 
   function paint() {
-    const { prompts, tokens, window, results } = model.get("batch"), pad = model.get("padding"), on = model.get("masked");
+    const { prompts, tokens, window, blanks, results } = model.get("batch"), pad = model.get("padding"), on = model.get("masked");
     if (shownBatch !== model.get("batch")) {
       shownBatch = model.get("batch");
       boxes.forEach((box, i) => (box.value = prompts[i] ?? ""));
@@ -138,10 +139,11 @@ function render({ model, el }) {
     const chosen = results[model.get("kinds").indexOf(setting.kind)][model.get("paddings").indexOf(pad)][+on];
     const said = [];
     rows.replaceChildren(...chosen.map((result, i) => {
-      const read = columns(tokens[i], width, setting.left)[readsAt(pad, tokens[i].length, width)];
+      const blank = blanks ? blanks[i] : null;
+      const read = columns(tokens[i], width, setting.left)[readsAt(pad, tokens[i].length, width, blank)];
       said.push(sentence(result, read));
       const picture = element("div", { class: "picture", role: "img", "aria-label": `Prompt ${i + 1}, ${width - tokens[i].length} of ${width} columns are padding. ${said[i]}` });
-      picture.innerHTML = grid(setting, tokens[i], pad, width) + bars(result.best);
+      picture.innerHTML = grid(setting, tokens[i], pad, width, blank) + bars(result.best);
       return element("section", {}, element("b", {}, `${i + 1} · ${prompts[i].length > 70 ? `${prompts[i].slice(0, 70)} …` : prompts[i]}`), picture, element("div", { class: result.moved > 0.005 ? "said moved" : "said" }, `${result.moved > 0.005 ? "≠" : "="} ${said[i]}`));
     }));
     if (width > NAMED) rows.append(element("p", { class: "notice" }, `Grids over ${NAMED} tokens are drawn without the tokens' names.`));

@@ -19,19 +19,21 @@ Run = Callable[[list[str], int], MaskTrace]
 class MaskLab(CourseWidget):
     """Switch masks and padding of a batch; beside each grid, the next-token distribution before and after.
 
+    Of an encoder it is the distribution at the blank of each prompt.
+
     Every setting was run by the model when the trace was recorded. Switching only reads the answers again.
 
     Args:
-        trace: The recorded runs; `record_masks` makes it.
+        trace: The recorded runs; `record_masks` makes it, or `record_blanks` for an encoder.
         run: Records other prompts with a window; without it, the text boxes are not there.
         kind: "causal", "none", "window" or "window + first token".
-        padding: "left", "right" or "right, read at the last token".
+        padding: "left", "right" or "right, read at the last token", which a blank does not have.
         masked: Whether the padding is masked.
 
     Raises:
         ValueError: A setting is not one of these.
 
-    Lesson: 09 · Context length and prompting
+    Lesson: 07 · Encoders, decoders and both; 09 · Context length and prompting
 
     >>> zeros = np.zeros((4, 3, 2, 2, 2), np.float32)
     >>> toy = MaskTrace("toy", ("a", "a b"), (("a",), ("a", "b")), 2, zeros[0, 0, 0], zeros, ("x", "y"))
@@ -57,15 +59,15 @@ class MaskLab(CourseWidget):
     answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, trace: MaskTrace, run: Run | None = None, **settings: object) -> None:
-        super().__init__(can_run=run is not None, **settings)
-        self._run = run
+        self.trace, self._run = trace, run
+        super().__init__(can_run=run is not None, paddings=list(trace.paddings), **settings)
         self._show(trace)
         self.observe(self._answer, "asked")
 
     @traitlets.validate("kind", "padding")
     def _check_setting(self, proposal: dict) -> str:
         name, value = proposal["trait"].name, proposal["value"]
-        allowed = {"kind": KINDS, "padding": PADDINGS}[name]
+        allowed = {"kind": KINDS, "padding": self.trace.paddings}[name]
         if value not in allowed:
             raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
         return value
@@ -76,10 +78,11 @@ class MaskLab(CourseWidget):
             "prompts": list(trace.prompts),
             "tokens": [list(tokens) for tokens in trace.tokens],
             "window": trace.window,
+            "blanks": None if trace.blanks is None else list(trace.blanks),
             "results": [
                 [
                     [[self.row(k, p, m, prompt) for prompt in range(len(trace.prompts))] for m in (0, 1)]
-                    for p in range(3)
+                    for p in range(len(trace.paddings))
                 ]
                 for k in range(len(KINDS))
             ],
@@ -142,15 +145,16 @@ def mask_lab(run: Run, prompts: list[str], window: int = 4, **settings: object) 
     """Open the mask lab on a batch of prompts, which can then be changed on the page.
 
     Args:
-        run: Records prompts with a window: `functools.partial(record_masks, model)`.
+        run: Records prompts with a window: `functools.partial(record_masks, model)`, or `record_blanks` with a
+            pipeline for fill-mask.
         prompts: 2 to 4 prompts.
         window: How many tokens the sliding window lets a token see, itself included.
         settings: As `MaskLab` takes them.
 
     Raises:
-        TypeError, ValueError: As `record_masks` and `MaskLab`.
+        TypeError, ValueError: As `record_masks`, `record_blanks` and `MaskLab`.
 
-    Lesson: 09 · Context length and prompting
+    Lesson: 07 · Encoders, decoders and both; 09 · Context length and prompting
 
     >>> from functools import partial
     >>> from course_utils.models import load_causal_lm

@@ -30,6 +30,14 @@ test("what is read: the last column, or the last token", () => {
   assert.deepEqual(page.columns(["a"], 3, false), ["a", null, null]);
 });
 
+test("what is read of a prompt with a blank: the blank, wherever the padding stands", () => {
+  assert.equal(page.readsAt("left", 4, 6, 2), 4);
+  assert.equal(page.readsAt("right", 4, 6, 2), 2);
+  const framed = (blank) => page.grid({ ...plain, kind: "none" }, ["a", "_", "b"], "left", 4, blank).match(/y="(\d+)"[^>]*class="read"/)[1];
+  assert.equal(framed(1), "50"); // the third of four rows of 18, under 14 for the heading
+  assert.equal(framed(null), "68");
+});
+
 test("sentences", () => {
   const best = [["Oslo", 0.9, 0.1], ["⏎", 0, 0.8]];
   assert.equal(page.sentence({ best, moved: 0.8 }, null), "Read at padding: ⏎ leads, alone it was Oslo. 80.0 % of the probability moved.");

@@ -1,0 +1,237 @@
+"""Lesson 07's engine and pictures: how far a change reaches in an encoder, a decoder, and in both."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BertConfig, BertModel
+
+from course_utils import figures
+from course_utils.inference.bert import encoder_layer
+from course_utils.inference.masks import bidirectional_mask, causal_mask
+from course_utils.inference.reach import (
+    encoder_decoder_states,
+    hidden_states,
+    position_differences,
+    replaced_position,
+)
+from course_utils.models import load_causal_lm, load_encoder
+from course_utils.models.pipelines import load_pipeline
+from course_utils.widgets import attention_explorer
+from tests.tiny_models import VOCABULARY, tiny_model
+
+CAR, DOG = "I have a small car.", "I have a small dog."
+
+
+def tiny_bert():
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    return BertModel(BertConfig(vocab_size=VOCABULARY, **size)).eval()
+
+
+def two_texts(length, place):
+    """A random text, and the same with one other token."""
+    ids = torch.randint(5, VOCABULARY, (1, length), generator=torch.Generator().manual_seed(length))
+    other = ids.clone()
+    other[0, place] = 3
+    return ids, other
+
+
+@st.composite
+def lengths_and_places(draw):
+    length = draw(st.integers(2, 12))
+    return length, draw(st.integers(0, length - 1))
+
+
+@given(lengths_and_places(), st.sampled_from(["llama", "gpt2"]))
+@settings(deadline=None, max_examples=40)
+def test_a_decoder_is_changed_from_there_on_and_exactly_not_before(length_and_place, kind):
+    _, place = length_and_place
+    before, after = (hidden_states(tiny_model(kind), ids) for ids in two_texts(*length_and_place))
+    differences = position_differences(before, after)
+    assert (differences[:, :place] == 0).all()
+    assert (differences[1:, place:] > 0).all()
+    assert replaced_position(*(ids[0].tolist() for ids in two_texts(*length_and_place))) == place
+
+
+@given(lengths_and_places())
+@settings(deadline=None, max_examples=40)
+def test_an_encoder_is_changed_everywhere_after_one_layer(length_and_place):
+    length, place = length_and_place
+    model, (ids, other) = tiny_bert(), two_texts(*length_and_place)
+    differences = position_differences(hidden_states(model, ids), hidden_states(model, other))
+    assert differences[0].nonzero()[:, 0].tolist() == [place]
+    assert (differences[1:] > 0).all()
+    mask = causal_mask(length, length)
+    differences = position_differences(hidden_states(model, ids, mask), hidden_states(model, other, mask))
+    assert (differences[:, :place] == 0).all()
+    assert (differences[1:, place:] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["bart", "t5"])
+@pytest.mark.parametrize("place", [0, 3, 5])
+def test_an_encoder_decoder_is_changed_by_its_source_everywhere_and_by_its_target_from_there_on(kind, place):
+    model, (ids, other) = tiny_model(kind), two_texts(6, place)
+    target, other_target = two_texts(7, place)
+    encoder, decoder = encoder_decoder_states(model, ids, target)
+    source_changed = encoder_decoder_states(model, other, target)
+    assert (position_differences(encoder, source_changed[0])[1:] > 0).all()
+    assert (position_differences(decoder, source_changed[1])[1:] > 0).all()
+    target_changed = encoder_decoder_states(model, ids, other_target)
+    assert torch.equal(encoder, target_changed[0])
+    differences = position_differences(decoder, target_changed[1])
+    assert (differences[:, :place] == 0).all()
+    assert (differences[:, place] > 0).all()
+
+
+@pytest.mark.parametrize("load", [load_encoder, load_causal_lm])
+def test_hidden_states_are_those_of_transformers(load):
+    loaded = load()
+    ids = loaded.encode(CAR)
+    with torch.inference_mode():
+        theirs = torch.cat(loaded.model(ids, output_hidden_states=True).hidden_states)
+    assert torch.equal(hidden_states(loaded.model, ids), theirs)
+    length = ids.shape[1]
+    own = (bidirectional_mask if load is load_encoder else causal_mask)(length, length)
+    torch.testing.assert_close(hidden_states(loaded.model, ids, own), theirs, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("is_decoder", [False, True])
+def test_the_mask_is_what_turns_a_bert_into_a_decoder(is_decoder):
+    minilm = load_encoder()
+    ids, config = minilm.encode(CAR), copy.deepcopy(minilm.model.config)
+    config.is_decoder = is_decoder
+    bert = BertModel(config).eval()
+    bert.load_state_dict(minilm.model.state_dict())
+    theirs = hidden_states(bert, ids)
+    mask = causal_mask(8, 8) if is_decoder else bidirectional_mask(8, 8)
+    torch.testing.assert_close(hidden_states(minilm.model, ids, mask), theirs, atol=1e-4, rtol=0)
+    with torch.inference_mode():
+        hidden = minilm.model.embeddings(ids)
+        for layer in minilm.model.encoder.layer:
+            hidden, _ = encoder_layer(hidden, layer, 12, mask)
+    torch.testing.assert_close(hidden, theirs[-1:], atol=1e-4, rtol=0)
+
+
+def test_in_the_lessons_models_a_later_word_reaches_what_the_lesson_says():
+    reached = {}
+    for loaded in (load_encoder(), load_causal_lm()):
+        before, after = (hidden_states(loaded.model, loaded.encode(text)) for text in (CAR, DOG))
+        reached[loaded.name] = (position_differences(before, after) > 0).sum(-1).tolist()
+    assert reached["all-MiniLM-L6-v2"] == [1, 8, 8, 8, 8, 8, 8]
+    assert reached["SmolLM2-135M-Instruct"] == [1] + [2] * 30
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            lambda: hidden_states(tiny_model("gpt2"), torch.zeros(2, 3, dtype=torch.long)),
+            "ids must have shape (1, seq) with at least one token, got (2, 3)",
+        ),
+        (
+            lambda: hidden_states(tiny_model("gpt2"), torch.zeros(1, 0, dtype=torch.long)),
+            "ids must have shape (1, seq) with at least one token, got (1, 0)",
+        ),
+        (
+            lambda: hidden_states(tiny_model("gpt2"), torch.zeros(1, 3, dtype=torch.long), causal_mask(2, 2)),
+            "mask must have shape (3, 3) like the text, got (2, 2)",
+        ),
+        (
+            lambda: hidden_states(tiny_model("bart"), torch.zeros(1, 3, dtype=torch.long)),
+            "model must be an encoder or a decoder, got both in one: use encoder_decoder_states",
+        ),
+        (
+            lambda: encoder_decoder_states(tiny_model("gpt2"), *two_texts(3, 0)),
+            "model must be an encoder–decoder, got gpt2",
+        ),
+        (
+            lambda: encoder_decoder_states(tiny_model("bart"), two_texts(3, 0)[0], torch.zeros(3)),
+            "target_ids must have shape (1, seq) with at least one token, got (3,)",
+        ),
+        (
+            lambda: position_differences(torch.zeros(1, 2, 3), torch.zeros(1, 3, 3)),
+            "after must have shape (1, 2, 3) like before, got (1, 3, 3)",
+        ),
+        (lambda: replaced_position([1, 2], [1, 2, 3]), "other must have 2 tokens like the first text, got 3"),
+        (lambda: replaced_position([1, 2], [1, 2]), "other must differ from the first text in one token, got 0"),
+        (lambda: replaced_position([1, 2], [2, 1]), "other must differ from the first text in one token, got 2"),
+    ],
+)
+def test_bad_input_is_one_sentence(wrong, sentence):
+    with pytest.raises(ValueError) as caught:
+        wrong()
+    assert str(caught.value) == sentence
+
+
+def test_the_explorer_shows_all_three_architectures():
+    encoder = attention_explorer(load_encoder(), CAR, layer=2, head=8, token=4, stage="masked")
+    assert encoder.describe().startswith("Attention explorer: all-MiniLM-L6-v2, bidirectional, 6 layers × 12 heads")
+    assert np.isfinite(encoder.matrix()).all(), "nothing is masked in an encoder"
+    encoder.stage = "weights"
+    assert encoder.about["keys"][encoder.matrix()[4].argmax()] == "car", "a later token than “small”"
+    decoder = attention_explorer(load_causal_lm(), CAR, stage="masked")
+    assert np.isneginf(decoder.matrix()).sum() == 6 * 5 / 2
+    both = attention_explorer(load_pipeline("translation"), CAR, layer=2, head=3)
+    assert (both.about["kind"], both.matrix().shape) == ("cross", (8, 7))
+    assert "previous token" in encoder.about["orders"]
+    assert "induction" not in encoder.about["orders"]
+
+
+PANEL = ("a $model$", np.array([[0, 1.0, 0], [0, 2, 3]]), ["<s>", "🙂", "x"], 1)
+
+
+def test_pictures_have_words_and_are_small(recwarn):
+    masks = figures.mask_grids([("one", np.tri(3, dtype=bool), "abc", "abc"), ("two", np.ones((1, 2)), "d", "ef")])
+    assert masks.alt == (
+        "2 masks. one: a looks at a; b at a, b; c at a, b, c. two: d looks at e, f."
+    )  # fmt: skip
+    reach = figures.changed_positions_map([PANEL, ("still", np.zeros((2, 1)), ["a"], None)])
+    assert reach.alt == (
+        "Where hidden states differ after one token was replaced. a $model$ (🙂 replaced): 🙂, x; unchanged: s. "
+        "still: nothing; unchanged: a."
+    )
+    choice = figures.choice_grids([("m", np.array([[0.2, 0.8], [0.1, 0.9]]))], ["A", "B"], ["x", "y"], [0, 1])
+    assert choice.alt == "m, 1 of 2 right: A y; B y."
+    for figure in (masks, reach, choice):
+        assert len(figure._repr_mimebundle_()[0]["image/png"]) < 40_000
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_picture_without_any_change_is_drawn():
+    figure = figures.changed_positions_map([("still", np.zeros((2, 1)), ["a"], None)])
+    assert len(figure._repr_mimebundle_()[0]["image/png"]) > 1_000
+
+
+def test_unchanged_cells_are_hatched_and_not_coloured():
+    axes = figures.changed_positions_map([PANEL]).axes[0]
+    assert axes.images[0].get_array().mask.tolist() == [[True, False, True], [True, False, False]]
+    assert axes.patch.get_hatch() == "////"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda: figures.mask_grids([]), "panels must hold at least one mask, got none"),
+        (
+            lambda: figures.mask_grids([("x", np.ones((2, 2)), "a", "ab")]),
+            "mask must have shape (1, 2) like the tokens, got (2, 2)",
+        ),
+        (lambda: figures.changed_positions_map([]), "panels must hold at least one model, got none"),
+        (
+            lambda: figures.changed_positions_map([("x", np.ones((2, 2)), "a", None)]),
+            "differences must have shape (layer, 1) like the tokens, got (2, 2)",
+        ),
+        (
+            lambda: figures.choice_grids([("x", np.ones((2, 2)))], ["a"], ["b", "c"], [0]),
+            "probabilities must have shape (1, 2), got (2, 2)",
+        ),
+    ],
+)
+def test_pictures_refuse_what_does_not_fit_in_one_sentence(wrong, sentence):
+    with pytest.raises(ValueError) as caught:
+        wrong()
+    assert str(caught.value) == sentence
