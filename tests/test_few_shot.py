@@ -1,0 +1,186 @@
+"""Lesson 01's shots: fair draws, label scores that equal reading every prompt anew, and honest means."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils.inference.few_shot import (
+    calibrated,
+    label_log_probabilities,
+    mean_and_error,
+    score_after_shots,
+    share_right,
+)
+from course_utils.inference.prefill_decode import new_cache, prefill
+from course_utils.inference.shots import Draw, draw_shots, shot_text, topic_sentences, true_classes
+from course_utils.models import load_causal_lm
+from tests.tiny_models import VOCABULARY, tiny_model
+
+tokens = st.lists(st.integers(3, VOCABULARY - 1), min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module")
+def smollm():
+    return load_causal_lm()
+
+
+def test_sixty_different_sentences_of_one_length(smollm):
+    """Equal lengths: twelve of them fit into one batch without padding."""
+    sentences = topic_sentences()
+    texts = [text for own in sentences.values() for text in own]
+    assert Counter(map(len, sentences.values())) == {30: 2}
+    assert len(set(texts)) == 60
+    assert {len(smollm.tokenizer(shot_text(text)).input_ids) for text in texts} == {5}
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(2, 5), st.integers(0, 100), st.data())
+@settings(max_examples=50)
+def test_draws_are_fair(classes, part, draws, seed, data):
+    texts = {f"class {label}": [f"{label}-{place}" for place in range(part * draws)] for label in range(classes)}
+    rounds = data.draw(st.integers(1, part * (draws - 1)))
+    made = draw_shots(texts, draws, rounds * classes, seed)
+    tested = [test for draw in made for test in draw.tests]
+    assert sorted(tested) == sorted((text, label) for label, own in enumerate(texts.values()) for text in own)
+    for draw in made:
+        assert not {text for text, _ in draw.shots} & {text for text, _ in draw.tests}
+        assert len({text for text, _ in draw.shots}) == len(draw.shots) == rounds * classes
+        assert Counter(label for _, label in draw.tests) == dict.fromkeys(range(classes), part)
+        for start in range(0, len(draw.shots), classes):
+            assert {label for _, label in draw.shots[start : start + classes]} == set(range(classes))
+        assert all(text.startswith(f"{label}-") for text, label in [*draw.shots, *draw.tests])
+
+
+def test_the_seed_decides():
+    sentences = topic_sentences()
+    assert draw_shots(sentences, 5, 8, seed=3) == draw_shots(sentences, 5, 8, seed=3)
+    assert draw_shots(sentences, 5, 8, seed=3) != draw_shots(sentences, 5, 8, seed=4)
+    first = [draw.shots[0][1] for draw in draw_shots(sentences, 15, 8, seed=0)]
+    assert set(first) == {0, 1}, "either class may come first"
+
+
+def test_true_classes_are_those_of_the_tests():
+    truth = true_classes(draw_shots(topic_sentences(), 5, 8))
+    assert truth.shape == (5, 12)
+    assert truth.sum(1).tolist() == [6] * 5
+
+
+FOUR, TWO = ["x"] * 4, ["y"] * 2
+UNEQUAL = "texts must be equally many a class and a multiple of draws"
+
+
+@pytest.mark.parametrize(
+    ("texts", "draws", "shots", "sentence"),
+    [
+        ({"a": FOUR, "b": FOUR}, 3, 2, f"{UNEQUAL} (3), got [4]"),
+        ({"a": FOUR, "b": TWO}, 2, 2, f"{UNEQUAL} (2), got [2, 4]"),
+        ({}, 2, 2, f"{UNEQUAL} (2), got []"),
+        ({"a": FOUR, "b": FOUR}, 2, 3, "shots must be a multiple of 2 up to 4, got 3"),
+        ({"a": FOUR, "b": FOUR}, 2, 6, "shots must be a multiple of 2 up to 4, got 6"),
+        ({"a": FOUR, "b": FOUR}, 0, 2, "draws must be a whole number of at least 1, got 0"),
+        ({"a": FOUR, "b": FOUR}, 2, 0, "shots must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_draws_that_cannot_be_are_one_sentence(texts, draws, shots, sentence):
+    with pytest.raises(ValueError) as caught:
+        draw_shots(texts, draws, shots)
+    assert str(caught.value) == sentence
+
+
+def read_anew(model, prompt, query, label):
+    """Log-probability of `label`, with one run of transformers over everything and no cache."""
+    logits = model(torch.tensor([[*prompt, *query, *label]]), use_cache=False).logits[0].log_softmax(-1)
+    start = len(prompt) + len(query)
+    return sum(logits[start + place - 1, token].item() for place, token in enumerate(label))
+
+
+@given(tokens, st.lists(tokens, min_size=1, max_size=5), st.lists(tokens, min_size=1, max_size=3))
+@settings(deadline=None, max_examples=40)
+def test_label_scores_equal_reading_everything_anew(prompt, queries, labels):
+    model = tiny_model("llama")
+    _, cache = prefill(model, torch.tensor([prompt]))
+    kept = [tensor.clone() for tensor in [*cache.keys, *cache.values]]
+    scores = label_log_probabilities(model, cache, queries, labels)
+    expected = torch.tensor([[read_anew(model, prompt, query, label) for label in labels] for query in queries])
+    torch.testing.assert_close(scores, expected, atol=1e-3, rtol=0)
+    assert all(map(torch.equal, kept, [*cache.keys, *cache.values])), "the cache of the prompt stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("queries", "labels", "sentence"),
+    [
+        ([[5], []], [[6]], "queries must each have at least one token, got [[5], []]"),
+        ([], [[6]], "queries must each have at least one token, got []"),
+        ([[5]], [[6], []], "labels must each have at least one token, got [[6], []]"),
+    ],
+)
+def test_empty_queries_and_labels_are_one_sentence(queries, labels, sentence):
+    model = tiny_model("llama")
+    with pytest.raises(ValueError) as caught:
+        label_log_probabilities(model, prefill(model, torch.tensor([[5]]), new_cache(model))[1], queries, labels)
+    assert str(caught.value) == sentence
+
+
+INSTRUCTION = "Sentences, each with its label:\n"
+
+
+@pytest.mark.parametrize("names", [("food", "sport"), ("wug", "dax")])
+def test_one_growing_prefix_equals_whole_prompts(smollm, names):
+    """No shot is read twice, and the pieces are the tokens of the whole prompt."""
+    draw = draw_shots(topic_sentences(), draws=30, shots=4, seed=1)[0]
+    scores = score_after_shots(smollm.model, smollm.tokenizer, draw, names, INSTRUCTION, counts=[0, 1, 4])
+    assert scores.shape == (3, 2, 2)
+    for row, count in enumerate((0, 1, 4)):
+        prompt = INSTRUCTION + "".join(shot_text(text, names[label]) for text, label in draw.shots[:count])
+        for column, (text, _) in enumerate(draw.tests):
+            whole = smollm.encode(prompt + shot_text(text))[0].tolist()
+            for place, name in enumerate(names):
+                label = smollm.tokenizer(f" {name}").input_ids
+                with torch.inference_mode():
+                    expected = read_anew(smollm.model, [], whole, label)
+                assert scores[row, column, place].item() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("counts", [[], [1, 0], [0, 0], [-1, 0], [0, 3]])
+def test_counts_that_cannot_be_are_one_sentence(smollm, counts):
+    draw = Draw([("A goal", 1), ("A cake", 0)], [("Soup", 0)])
+    with pytest.raises(ValueError, match=r"^counts must rise from at least 0 to at most 2, got \["):
+        score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], INSTRUCTION, counts)
+
+
+def random_scores(seed, shape=(4, 3, 6, 2)):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_calibration_takes_away_what_a_label_gets_anyway():
+    scores = random_scores(0)
+    liked = scores + torch.tensor([7.0, 0.0])
+    assert (liked.argmax(-1) == 0).all()
+    torch.testing.assert_close(calibrated(liked), calibrated(scores), atol=1e-5, rtol=0)
+    torch.testing.assert_close(calibrated(scores).mean(2), torch.zeros(4, 3, 2), atol=1e-6, rtol=0)
+
+
+def test_share_right_counts():
+    scores, truth = random_scores(1), torch.randint(2, (4, 6), generator=torch.Generator().manual_seed(2))
+    expected = [
+        [np.mean([scores[d, c, t].argmax() == truth[d, t] for t in range(6)]) for c in range(3)] for d in range(4)
+    ]
+    np.testing.assert_allclose(share_right(scores, truth), expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (3, 6), (4, 3, 6)])
+def test_shapes_that_do_not_fit_are_one_sentence(shape):
+    with pytest.raises(ValueError, match=r"^scores must have shape \(draw, count, test, label\) and truth"):
+        share_right(random_scores(1), torch.zeros(shape, dtype=torch.long))
+
+
+def test_mean_and_error_equal_numpy():
+    values = random_scores(3)[..., 0]
+    mean, error = mean_and_error(values)
+    np.testing.assert_allclose(mean, values.numpy().mean(0), atol=1e-6)
+    np.testing.assert_allclose(error, values.numpy().std(0, ddof=1) / 2, atol=1e-6)
+    with pytest.raises(ValueError, match=r"^values must come from at least 2 draws, got 1$"):
+        mean_and_error(values[:1])
