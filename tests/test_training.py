@@ -101,6 +101,28 @@ def test_it_learns_and_what_it_writes_can_be_loaded(task, tmp_path):
     assert "sst2 test accuracy" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
+def test_more_goes_on_from_what_was_learned(task, tmp_path):
+    model, first = train(task, tmp_path / "first", steps=30)
+    save_head(model, task.settings(), tmp_path / "first")
+    _, more = train(task, tmp_path / "more", steps=5, begin_with=tmp_path / "first")
+    assert sum(more["losses"][:5]) < sum(first["losses"][:5]) / 2
+    assert more["step"] == 5
+
+
+def test_a_card_names_every_stage(task, tmp_path, monkeypatch):
+    model, history = train(task, tmp_path / "out", steps=2)
+    save_head(model, task.settings(), tmp_path / "out")
+    history["before"] = [{"steps": 700, "epochs": 1.5, "minutes": 3.0}]
+    scores = {"sst2 dev accuracy": 0.5, "sst2 test accuracy": 0.5}
+    report.write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "--steps 700\n    python -m training sentiment --data DIR --out DIR --more --steps 2\n" in card
+    assert "rows, 1.5 + " in card
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    (tmp_path / "out").rename(tmp_path / "sentiment")
+    assert [stage["steps"] for stage in report.stages_before("sentiment")] == [700, 2]
+
+
 def test_minutes_become_a_number_of_steps(task, tmp_path):
     _, history = train(task, tmp_path, minutes=0.0001)
     assert history["step"] == history["steps"] == task.recipe.warmup + 1

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from course_utils.models.loading import load_encoder
-from course_utils.models.task_heads import load_head, save_head
+from course_utils.models.task_heads import HEADS, load_head, save_head
 from training.loop import train
-from training.report import write_report
+from training.report import stages_before, write_report
 from training.tasks import TASKS
 
 
@@ -20,19 +20,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where the head goes; a killed run goes on from there")
     parser.add_argument("--minutes", type=float, help="stop after about so long (default: all epochs of the recipe)")
     parser.add_argument("--steps", type=int, help="stop after exactly so many steps")
+    parser.add_argument("--more", action="store_true", help="go on from the shipped head, with half the learning rate")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     wanted = parser.parse_args()
     if wanted.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda needs a GPU that torch can use, and there is none")
     task = TASKS[wanted.task](wanted.data, load_encoder().tokenizer)
     try:
-        model, history = train(task, wanted.out, wanted.minutes, wanted.device, wanted.steps)
+        begun = HEADS / wanted.task if wanted.more else None
+        model, history = train(task, wanted.out, wanted.minutes, wanted.device, wanted.steps, begin_with=begun)
     except (FileNotFoundError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     save_head(model, task.settings(), wanted.out)
     # What is measured is what was written: fp16, added to the encoder's weights.
     finished = load_head(wanted.out)[0].to(wanted.device)
     scores = {"scores": task.evaluate(finished), "quick_scores": task.evaluate(finished, quick=True)}
+    history["before"] = stages_before(wanted.task) if wanted.more else []
     write_report(task, scores, history, wanted.device, wanted.out)
 
 

@@ -30,6 +30,7 @@ def write_report(task: Task, scores: dict[str, dict[str, float]], history: dict,
         "task": task.name,
         **{kind: {name: round(value, 4) for name, value in found.items()} for kind, found in scores.items()},
         "target": {score: target},
+        "before": history.get("before", []),
         "steps": history["step"],
         "epochs": history["epochs"],
         "training_rows": history["rows"],
@@ -46,12 +47,25 @@ def write_report(task: Task, scores: dict[str, dict[str, float]], history: dict,
     print(json.dumps(report["scores"], indent=2))
 
 
+def stages_before(name: str) -> list[dict]:
+    """Return the stages in which the shipped head `name` was trained: steps, epochs and minutes of each."""
+    report = json.loads((RESULTS / name / "report.json").read_text(encoding="utf-8"))
+    return [*report.get("before", []), {key: report[key] for key in ("steps", "epochs", "minutes")}]
+
+
 def model_card(task: Task, report: dict) -> str:
     """Write the model card: what it is, data and licences, recipe, scores, failures."""
     recipe = report["recipe"]
     score, target = task.main_score
     reached = "reached" if report["scores"][score] >= target else "not reached"
     core = " core" if report["device"] == "cpu" else ""
+    stages = [*report.get("before", []), {key: report[key] for key in ("steps", "epochs", "minutes")}]
+    command = f"python -m training {task.name} --data DIR --out DIR"
+    commands = [
+        f"{command}{' --more' if number else ''} --steps {stage['steps']}" for number, stage in enumerate(stages)
+    ]
+    epochs, minutes = ([stage[key] for stage in stages] for key in ("epochs", "minutes"))
+    more = " `--more` goes on from what is there with half the learning rate." if len(stages) > 1 else ""
     return f"""# {task.title} head for all-MiniLM-L6-v2
 
 {" ".join((task.__doc__ or "").split())}
@@ -68,12 +82,12 @@ def model_card(task: Task, report: dict) -> str:
 
 ## Recipe
 
-`python -m training {task.name} --data DIR --out DIR --steps {report["steps"]}`
+{chr(10).join(f"    {command}" for command in commands)}
 
-{report["training_rows"]:,} rows, {report["epochs"]} epochs, batches of {recipe["batch_tokens"]:,} tokens; AdamW,
-learning rate {recipe["learning_rate"]:g} with {recipe["warmup"]} steps of warm-up and linear decay, weight decay
-{recipe["weight_decay"]:g}, dropout {recipe["dropout"]:g}, seed {recipe["seed"]}. It took {report["minutes"]} minutes on
-one {report["device"].upper()}{core} in {report["precision"]}.
+{report["training_rows"]:,} rows, {" + ".join(map(str, epochs))} epochs, batches of {recipe["batch_tokens"]:,} tokens;
+AdamW, learning rate {recipe["learning_rate"]:g} with {recipe["warmup"]} steps of warm-up and linear decay, weight decay
+{recipe["weight_decay"]:g}, dropout {recipe["dropout"]:g}, seed {recipe["seed"]}.{more}
+It took {sum(minutes):.1f} minutes on one {report["device"].upper()}{core} in {report["precision"]}.
 
 ## Scores
 
