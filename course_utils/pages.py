@@ -66,14 +66,18 @@ class Lesson:
 
     @cached_property
     def text(self) -> str:
-        """All that a learner reads: the prose, the words of the quizzes, the sources of tables."""
+        """All that a learner reads: the prose, and the words of the quizzes."""
         quizzes = re.findall(r"^quiz_question\(.+?^\)", self.source, re.M | re.S)
-        sources = []
-        if "PUBLISHED" in self.source or "memory_calculator" in self.source:
-            from course_utils.inference.model_shapes import PUBLISHED  # seconds, and only here
+        return "\n\n".join([*self.prose, *(re.sub(r'"\s*\n\s*"', "", quiz) for quiz in quizzes)])
 
-            sources = [shape.source for shape in PUBLISHED.values()]
-        return "\n\n".join([*self.prose, *(re.sub(r'"\s*\n\s*"', "", quiz) for quiz in quizzes), *sources])
+    @cached_property
+    def text_and_sources(self) -> str:
+        """The text, and where the numbers of published models come from if the lesson shows some."""
+        if "PUBLISHED" not in self.source and "memory_calculator" not in self.source:
+            return self.text
+        from course_utils.inference.model_shapes import PUBLISHED  # takes seconds, and only two lessons need it
+
+        return "\n\n".join([self.text, *(shape.source for shape in PUBLISHED.values())])
 
     @cached_property
     def prose(self) -> list[str]:
@@ -85,14 +89,14 @@ class Lesson:
     def cites(self, work: dict) -> list[int]:
         """Return the places where the year stands each time the lesson cites `work`."""
         pattern = rf"\b{work['first']}\b(?:(?!\b(?:1[89]|20)\d\d\b).){{1,{_BETWEEN}}}?\b({work['year']})\b"
-        found = re.finditer(pattern, self.text, re.S)
+        found = re.finditer(pattern, self.text_and_sources, re.S)
         # Two works of one author and year are told apart by the title.
-        return [place.start(1) for place in found if work.get("named", "") in self.text[place.start() :][:200]]
+        return [place.start(1) for place in found if work.get("named", "") in self.text_and_sources[place.start() :][:200]]
 
     def unknown_citations(self, works: list[dict]) -> list[str]:
         """Return what looks like a citation and is in no table of `works`."""
         known = {place for work in works for place in self.cites(work)}
-        return [found[0] for found in _CITATION.finditer(self.text) if found.start(1) not in known]
+        return [found[0] for found in _CITATION.finditer(self.text_and_sources) if found.start(1) not in known]
 
 
 def lessons(folder: Path) -> list[Lesson]:

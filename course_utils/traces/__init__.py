@@ -2,6 +2,7 @@
 
 from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention, record_translation
 from course_utils.traces.beams import BeamTrace, record_beams
+from course_utils.traces.blanks import record_blanks
 from course_utils.traces.cache import CacheTrace, record_cache
 from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
@@ -15,6 +16,8 @@ from course_utils.traces.next_token import (
 )
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
 from course_utils.traces.repetition import RepetitionTrace, record_repetition
+from course_utils.traces.speed import SpeedTrace, recorded_speed
+from course_utils.traces.speed_run import record_speed
 from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
 
 __all__ = [
@@ -28,9 +31,11 @@ __all__ = [
     "NextTokenTrace",
     "PipelineTrace",
     "RepetitionTrace",
+    "SpeedTrace",
     "TokenizationTrace",
     "record_attention",
     "record_beams",
+    "record_blanks",
     "record_cache",
     "record_cross_attention",
     "record_embeddings",
@@ -40,7 +45,9 @@ __all__ = [
     "record_next_token",
     "record_pipeline",
     "record_repetition",
+    "record_speed",
     "record_surprisals",
     "record_tokenization",
     "record_translation",
+    "recorded_speed",
 ]

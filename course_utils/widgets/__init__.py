@@ -6,10 +6,12 @@ from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
 from course_utils.widgets.cache_stepper import CacheStepper, cache_stepper
 from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.mask_lab import MaskLab, mask_lab
+from course_utils.widgets.memory_calculator import MemoryCalculator, memory_calculator
 from course_utils.widgets.next_token_explorer import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
 from course_utils.widgets.sampling_lab import SamplingLab
+from course_utils.widgets.speed_lab import SpeedLab, speed_lab
 from course_utils.widgets.tokenizer_stepper import TokenizerStepper, tokenizer_stepper
 
 __all__ = [
@@ -19,18 +21,22 @@ __all__ = [
     "CourseWidget",
     "EmbeddingMap",
     "MaskLab",
+    "MemoryCalculator",
     "NextTokenExplorer",
     "PipelineXray",
     "RepetitionLab",
     "SamplingLab",
+    "SpeedLab",
     "TokenizerStepper",
     "attention_explorer",
     "beam_tree",
     "cache_stepper",
     "embedding_map",
     "mask_lab",
+    "memory_calculator",
     "next_token_explorer",
     "pipeline_xray",
     "repetition_lab",
+    "speed_lab",
     "tokenizer_stepper",
 ]

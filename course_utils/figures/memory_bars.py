@@ -1,0 +1,77 @@
+"""What fills the memory, as stacked bars beside the memory of real machines."""
+
+from collections.abc import Mapping
+
+from course_utils.figures.base import PALETTE, CourseFigure, drawable
+
+# Fill and hatch by the order of the parts: the hatch says what the colour says.
+_LOOKS = (("blue", ""), ("orange", "///"), ("sky", "..."), ("green", "xxx"))
+
+
+def memory_bars(
+    rows: Mapping[str, Mapping[str, float]], limits: Mapping[str, float], unit: float = 1e9, title: str = ""
+) -> CourseFigure:
+    """Draw a stacked bar a row, and a dashed line at every limit that is neither far to the right nor too near another.
+
+    Args:
+        rows: For every bar's name, the bytes of its parts; all rows have the same parts.
+        limits: For every limit's name, its bytes.
+        unit: Bytes of one unit of the axis: 1e9 for GB, 1e6 for MB.
+        title: What stands above.
+
+    Raises:
+        ValueError: There are no rows, or they have different parts.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> memory_bars({"now": {"weights": 6e9, "KV cache": 1e9}}, {"8 GB": 8 * 2**30}).alt
+    'Stacked bars of memory. now: weights 6.00 GB, KV cache 1.00 GB, in all 7.00 GB. Limits drawn: 8 GB.'
+    """
+    parts = list(next(iter(rows.values()), ()))
+    if not parts or any(list(row) != parts for row in rows.values()):
+        raise ValueError("rows must hold at least one bar, and all bars the same parts")
+    longest = max(sum(row.values()) for row in rows.values())
+    near = _near(limits, longest)
+    figure = CourseFigure(figsize=(8, 1.7 + 0.42 * len(rows)), layout="constrained")
+    figure.colors = 64
+    axes = figure.subplots()
+    for place, row in enumerate(rows.values()):
+        left = 0.0
+        for part, (colour, hatch) in zip(parts, _LOOKS * len(parts), strict=False):
+            look = {"color": PALETTE[colour], "hatch": hatch, "edgecolor": "black", "linewidth": 0.6}
+            axes.barh(place, row[part] / unit, left=left / unit, height=0.62, label=None if place else part, **look)
+            left += row[part]
+        axes.annotate(f"{left / unit:,.3g}", (left / unit, place), (4, 0), textcoords="offset points", va="center")
+    for name, size in near.items():
+        axes.axvline(size / unit, color="black", linestyle="--", linewidth=1.2)
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(drawable(name), (size / unit, 1.0), fontsize=8, **place)
+    axes.set_yticks(range(len(rows)), [drawable(name) for name in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.1 * max([longest, *near.values()]) / unit)
+    word = {1e9: "GB", 1e6: "MB", 1e3: "kB"}.get(unit, f"{unit:g} bytes")
+    axes.set_xlabel(word)
+    axes.spines[["top", "right"]].set_visible(False)
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper left", ncols=len(parts), fontsize=8, frameon=False)
+    figure.supxlabel(drawable(title), fontsize=9)
+    figure.alt = _alt(rows, near, unit, word)
+    return figure
+
+
+def _near(limits, longest) -> dict[str, float]:
+    """The limits that can be drawn: not past the end, and 8 % of the axis apart; of two, the larger one stays."""
+    kept: dict[str, float] = {}
+    end = max([longest, *(size for size in limits.values() if size <= 1.6 * longest)])
+    for name, size in sorted(limits.items(), key=lambda limit: -limit[1]):
+        if size <= end and all(other - size >= 0.08 * end for other in kept.values()):
+            kept[name] = size
+    return dict(reversed(kept.items()))
+
+
+def _alt(rows, near, unit, word) -> str:
+    sentences = ["Stacked bars of memory."]
+    for name, row in rows.items():
+        sizes = ", ".join(f"{part} {size / unit:,.2f} {word}" for part, size in row.items())
+        sentences.append(f"{name}: {sizes}, in all {sum(row.values()) / unit:,.2f} {word}.")
+    return " ".join([*sentences, f"Limits drawn: {', '.join(near) or 'none, they are far to the right'}."])

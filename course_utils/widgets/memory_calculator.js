@@ -1,0 +1,232 @@
+// Pure functions first (tests import them), then the page. The rules of inference/memory_budget.py, in bytes.
+
+export const PARTS = ["weights", "KV cache", "attention scores", "hidden states and logits"];
+
+/** A number that is being computed with: as in the cache, but at least 16 bits. */
+const active = (set, formats) => Math.max(formats[set.cache], 2);
+
+/** Bytes of each of PARTS. */
+export function parts(shape, set, formats) {
+  const { context, batch } = set, one = active(set, formats);
+  return [
+    shape.parameters * formats[set.dtype],
+    2 * shape.layers * set.heads * shape.head_dim * context * batch * formats[set.cache],
+    set.naive ? shape.query_heads * context * context * batch * one : 0,
+    (shape.hidden_size * context + shape.vocab_size * (set.all ? context : 1)) * batch * one,
+  ];
+}
+
+export const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
+
+/** "538 MB", "46.1 kB", "7 B": three digits, in units of 1,000. */
+export function sizeText(bytes) {
+  let unit = 0;
+  for (; bytes >= 999.5 && unit < 4; unit++) bytes /= 1000;
+  const digits = bytes >= 99.95 || !unit ? 0 : bytes >= 9.995 ? 1 : 2;
+  return `${(Math.floor(bytes * 10 ** digits + 0.5) / 10 ** digits).toFixed(digits)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+}
+
+/** The KV heads to compare with: one a query head, and where it is so already, one for all. */
+const otherHeads = (shape, heads) => (heads === shape.query_heads ? 1 : shape.query_heads);
+
+/** The bars: as set, and with one thing changed in each. */
+export function rows(shape, set, formats) {
+  const other = otherHeads(shape, set.heads);
+  return [["as set", {}], ["context × 2", { context: 2 * set.context }], ["batch × 2", { batch: 2 * set.batch }],
+    [plural(other, "KV head"), { heads: other }]].map(([name, change]) => [name, parts(shape, { ...set, ...change }, formats)]);
+}
+
+/** Every part's formula with the numbers of now. */
+export function formulas(shape, set, formats) {
+  const tokens = thousands(set.context), texts = plural(set.batch, "text"), one = active(set, formats);
+  const bytes = (count) => `${count} byte${count === 1 ? "" : "s"}`;
+  return [
+    `${thousands(shape.parameters)} parameters × ${bytes(formats[set.dtype])}`,
+    `2 × ${shape.layers} layers × ${plural(set.heads, "KV head")} × ${shape.head_dim} × ${tokens} tokens × ${texts} × ${bytes(formats[set.cache])}`,
+    set.naive ? `${shape.query_heads} heads × ${tokens} × ${tokens} tokens × ${texts} × ${bytes(one)}, of one layer` : "not written down",
+    `(${thousands(shape.hidden_size)} × ${tokens} tokens + ${thousands(shape.vocab_size)} × ${set.all ? tokens : 1}) × ${texts} × ${bytes(one)}`,
+  ];
+}
+
+/** A context that is longer than the model can read, in a sentence, or "". */
+export const warning = (name, shape, context) => context <= shape.context_length ? ""
+  : `⚠ ${thousands(context)} tokens are more than the context length of ${name} (${thousands(shape.context_length)}).`;
+
+/** "fits, 9 %" or "too small, 147 %". */
+export function fit(total, bytes) {
+  const share = (total / bytes) * 100;
+  return `${share <= 100 ? "fits" : "too small"}, ${thousands(share)} %`;
+}
+
+/** The limits that can be drawn: not past the end, 8 % of the axis apart; this machine's stays, then the larger. */
+export function near(limits, longest) {
+  const kept = [], end = Math.max(longest, ...limits.map((l) => l[1]).filter((bytes) => bytes <= 1.6 * longest));
+  for (const limit of [...limits].sort((a, b) => !!b[2] - !!a[2] || b[1] - a[1]))
+    if (limit[1] <= end && kept.every((other) => Math.abs(other[1] - limit[1]) >= 0.08 * end)) kept.push(limit);
+  return kept.sort((a, b) => a[1] - b[1]);
+}
+
+/** What is wrong with a number, in Python's words, or "". */
+export function problem(name, value) {
+  if (!(Number.isInteger(value) && value >= 1)) return `${name} must be a whole number of at least 1, got ${value}`;
+  return value > 2 ** 24 ? `${name} must be at most 16,777,216, got ${thousands(value)}` : "";
+}
+
+export const divisors = (count) => Array.from({ length: count }, (_, i) => i + 1).filter((n) => count % n === 0);
+
+/** 1, 2, 3, 4, 6, 8, 12 … up to `most`. */
+export const ladder = (least, most) => {
+  const steps = [];
+  for (let n = least; n <= most; n *= 2) steps.push(n, ...(n > 1 && n * 1.5 <= most ? [n * 1.5] : []));
+  return steps;
+};
+
+/** A round step of an axis that ends at `end`. */
+export function tick(end) {
+  const power = 10 ** Math.floor(Math.log10(end / 4));
+  return power * [1, 2, 5, 10].find((n) => n * power * 6 >= end);
+}
+
+/** The stacked bars with the limits as SVG source. */
+export function picture(bars, limits, width, id) {
+  const left = 96, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
+  const drawn = near(limits, longest), end = 1.12 * Math.max(longest, ...drawn.map((limit) => limit[1]));
+  const x = (bytes) => left + (bytes / end) * (width - left - 10), floor = top + bars.length * row, out = [];
+  const text = (at, y, what, extra = "") => out.push(`<text x="${at.toFixed(1)}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  const shape = { 1: '<path d="M0 6L6 0" class="ink"/>', 2: '<circle cx="3" cy="3" r="1.1" class="dot"/>', 3: '<path d="M0 0L6 6M0 6L6 0" class="ink"/>' };
+  out.push("<defs>", ...Object.keys(shape).map((i) => `<pattern id="${id}-${i}" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" class="part${i}"/>${shape[i]}</pattern>`), "</defs>");
+  for (let at = 0, step = tick(end); at <= end; at += step) {
+    out.push(`<path d="M${x(at).toFixed(1)} ${top}V${floor}" class="grid"/>`);
+    text(x(at), floor + 14, at ? sizeText(at).replace(/\.0+ /, " ").replace(/(\.\d)0 /, "$1 ") : "0", 'text-anchor="middle"');
+  }
+  bars.forEach(([name, bar], i) => {
+    const y = top + i * row + 6;
+    text(left - 6, y + 17, name, `text-anchor="end"${i ? "" : ' class="head"'}`);
+    let at = 0;
+    bar.forEach((bytes, p) => {
+      if (bytes) out.push(`<rect x="${x(at).toFixed(1)}" y="${y}" width="${Math.max(x(at + bytes) - x(at), 0.5).toFixed(1)}" height="${high}" class="part part${p}"${p ? ` style="fill:url(#${id}-${p})"` : ""}/>`);
+      at += bytes;
+    });
+  });
+  drawn.forEach(([name, bytes, own]) => {
+    out.push(`<path d="M${x(bytes).toFixed(1)} ${top - 8}V${floor}" class="limit${own ? " own" : ""}"/>`);
+    text(x(bytes), own ? top - 25 : top - 12, own ? name : name.split(",")[0], 'text-anchor="middle" class="halo"');
+  });
+  bars.forEach(([, bar], i) => text(x(sum(bar)) + 5, top + i * row + 23, sizeText(sum(bar)), 'class="head halo"'));
+  return `<svg viewBox="0 0 ${width} ${floor + 20}" width="${width}">${out.join("")}</svg>`;
+}
+
+function render({ model, el }) {
+  const id = `memory-${Math.random().toString(36).slice(2)}`;
+  const shapes = model.get("shapes"), formats = model.get("formats"), devices = model.get("devices");
+  const limits = devices.map(([name, bytes], i) => [name, bytes, i === devices.length - 1]);
+  let drawnTimes = 0;
+  const set = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const refresh = [];
+  const field = (label, ...children) => element("label", { class: "field" }, element("span", {}, label), ...children);
+  function choice(name, label, values) {
+    const box = element("select", { "aria-label": label, onchange() {
+      if (name === "model") model.set("key_value_heads", null); // another model has other heads
+      set(name, box.value);
+    } }, ...values.map((value) => element("option", { value }, value)));
+    refresh.push(() => (box.value = model.get(name)));
+    return field(label, box);
+  }
+  function number(name, label, steps) {
+    const range = element("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": label });
+    const box = element("input", { type: "text", inputmode: "numeric", size: 8, "aria-label": `${label}, exact value` });
+    const wrong = element("span", { class: "problem", role: "alert" });
+    let shown; // a repaint must not wipe what is being typed
+    range.addEventListener("input", () => set(name, steps[+range.value]));
+    whenTyped(box, () => {
+      const text = box.value.replaceAll(",", "").trim(), value = /^-?[\d.]+$/.test(text) ? +text : text || "nothing";
+      wrong.textContent = problem(name, value);
+      if (!wrong.textContent) set(name, value);
+    });
+    refresh.push(() => {
+      const value = model.get(name), at = steps.findIndex((step) => step >= value);
+      range.value = at < 0 ? steps.length - 1 : at;
+      range.setAttribute("aria-valuetext", thousands(value));
+      if (shown !== value) box.value = thousands((shown = value)), (wrong.textContent = "");
+    });
+    return element("div", { class: "field" }, element("span", {}, label), range, box, wrong);
+  }
+  function tickBox(name, label) {
+    const box = element("input", { type: "checkbox", onchange: () => set(name, box.checked) });
+    refresh.push(() => (box.checked = model.get(name)));
+    return element("label", { class: "tick" }, box, label);
+  }
+  const heads = element("select", { "aria-label": "KV heads", onchange: () => set("key_value_heads", +heads.value) });
+  let headsOf;
+  refresh.push(() => {
+    const shape = shapes[model.get("model")];
+    if (headsOf !== shape) {
+      headsOf = shape;
+      heads.replaceChildren(...divisors(shape.query_heads).map((n) => element("option", { value: n },
+        n + (n === shape.query_heads ? " (every query head its own)" : n === 1 ? " (one for all)" : "") + (n === shape.key_value_heads ? ", as published" : ""))));
+    }
+    heads.value = model.get("key_value_heads") ?? shape.key_value_heads;
+  });
+
+  const alarm = element("div", { class: "problem", role: "alert" });
+  const status = element("div", { class: "status", "aria-live": "polite" });
+  const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
+  const sums = element("table", { class: "sums" }), fits = element("ul", { class: "fits" }), table = element("tbody");
+  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const formatNames = Object.keys(formats);
+  const root = element("div", { class: "course-widget memory-calculator" },
+    element("div", { class: "controls" }, choice("model", "model", Object.keys(shapes)), field("KV heads", heads),
+      choice("dtype", "weights in", formatNames), choice("cache_dtype", "KV cache in", formatNames.filter((name) => name !== "int4")),
+      number("context", "context", ladder(128, 2 ** 20)), number("batch", "batch", ladder(1, 512)),
+      tickBox("naive", "attention scores of a layer written in full (naive)"), tickBox("all_logits", "logits at every position")),
+    alarm, canvas, status, sums, fits, element("div", { class: "notice" },
+      "GB are 10⁹ bytes; memory is sold in 2³⁰: an 8 GB card holds 8.59 GB. Weights stay as published when KV heads change."),
+    element("div", { class: "checked" }, model.get("checked")), details);
+
+  const row = (tag, ...cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, cell)));
+  const now = () => {
+    const shape = shapes[model.get("model")];
+    return [shape, { dtype: model.get("dtype"), cache: model.get("cache_dtype"), context: model.get("context"), batch: model.get("batch"),
+      heads: model.get("key_value_heads") ?? shape.key_value_heads, naive: model.get("naive"), all: model.get("all_logits") }];
+  };
+
+  function paint() {
+    refresh.forEach((show) => show());
+    const [shape, chosen] = now(), name = model.get("model"), bars = rows(shape, chosen, formats), bar = bars[0][1], total = sum(bar);
+    canvas.innerHTML = picture(bars, limits, Math.max(560, Math.min(root.clientWidth - 16, 1000)), id);
+    alarm.textContent = warning(name, shape, chosen.context);
+    status.textContent = `${name}: ${sizeText(total)} in all; ${devices.map(([device, bytes]) => `${device}: ${fit(total, bytes)}`).at(-1)}.`;
+    const written = formulas(shape, chosen, formats);
+    sums.replaceChildren(...PARTS.map((part, i) => element("tr", {}, element("td", {}, element("span", { class: `key part${i}` }), ` ${part}`),
+      element("td", {}, sizeText(bar[i])), element("td", {}, `= ${written[i]}`))));
+    fits.replaceChildren(...devices.map(([device, bytes]) => element("li", { class: total <= bytes ? "fits" : "small" }, `${total <= bytes ? "✓" : "✗"} ${device}: ${fit(total, bytes)}`)));
+    canvas.setAttribute("aria-label", `Stacked bars of memory. ${bars.map(([what, b]) => `${what}: ${sizeText(sum(b))}`).join(", ")}.`);
+    if (details.open) table.replaceChildren(row("th", "bytes", ...PARTS, "in all"), ...bars.map(([what, b]) => row("td", what, ...[...b, sum(b)].map(thousands))));
+    root.setAttribute("data-drawn", ++drawnTimes);
+  }
+  details.addEventListener("toggle", paint);
+  el.append(root);
+  const watched = "change:model change:dtype change:cache_dtype change:context change:batch change:key_value_heads change:naive change:all_logits";
+  // One picture for all that changes at once: a new model changes the KV heads, too.
+  let waiting = false;
+  const soon = () => {
+    if (waiting) return;
+    waiting = true;
+    queueMicrotask(() => ((waiting = false), paint()));
+  };
+  model.on(watched, soon);
+  const observer = new ResizeObserver(soon);
+  observer.observe(el);
+  paint();
+  return () => {
+    model.off(watched, soon);
+    observer.disconnect();
+  };
+}
+
+export default { render };

@@ -1,0 +1,264 @@
+"""Lesson 14 in JupyterLab: memory calculator and speed lab by keyboard, and a measurement through the kernel."""
+
+import pytest
+
+from course_utils.cli import ROOT
+from course_utils.widgets import SpeedLab, memory_calculator
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone, scratch_notebook
+from tests.test_speed_lab import toy_points
+
+pytestmark = pytest.mark.browser
+
+LESSON = "14_speed_and_memory_in_practice"
+BUDGET_MILLISECONDS = 50
+DRAWN = "document.querySelector('.memory-calculator[data-drawn]') && document.querySelector('.speed-lab[data-drawn]')"
+CELLS = (
+    """
+from course_utils.models import load_causal_lm
+from course_utils.widgets import memory_calculator, speed_lab
+
+memory_calculator(measured={"weights": 538_060_032, "cache": 4_608_000, "tokens": 100})
+""",
+    """
+speed_lab(load_causal_lm(), prompt=16, new_tokens=2, threads=1)
+""",
+)
+LADDER = ["ArrowRight" if press % 10 < 5 else "ArrowLeft" for press in range(40)]
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    scratch_notebook(lab_server, "calculator-and-lab", *CELLS)
+    return open_and_run(browser, lab_server, outside_requests, "calculator-and-lab", DRAWN)
+
+
+@pytest.fixture
+def calculator(page):
+    found = page.locator(".memory-calculator")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+@pytest.fixture
+def lab(page):
+    found = page.locator(".speed-lab")
+    found.scroll_into_view_if_needed()
+    return found
+
+
+def text_of(selector):
+    return f"document.querySelector('{selector}').textContent"
+
+
+def no_errors(page):
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
+def test_both_are_there(page, calculator, lab):
+    no_errors(page)
+    assert calculator.locator("svg .part").count() == 16
+    assert "checked against a real run of SmolLM2-135M, 100 tokens" in calculator.locator(".checked").text_content()
+    assert "this machine's RAM" in calculator.locator("ul.fits").text_content()
+    assert lab.locator("g.recorded .point").count() >= 3
+    assert lab.locator("g.here").count() == 0
+
+
+def test_keyboard_moves_the_context(page, calculator, record):
+    slider = calculator.get_by_label("context", exact=True)
+    slider.focus()
+    start = slider.input_value()
+    times = key_to_paint(page, ".memory-calculator", LADDER, BUDGET_MILLISECONDS)
+    # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
+    page.wait_for_timeout(1_000)
+    assert slider.input_value() == start
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => {text_of('.memory-calculator > .problem')}.includes('context length')")
+    alarm = "⚠ 12,288 tokens are more than the context length of SmolLM2-135M (8,192)."
+    assert calculator.locator("> .problem").text_content() == alarm
+    record("MemoryCalculator", {"key_to_paint_ms": times})
+    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+
+
+def test_an_exact_context_and_a_wrong_one(page, calculator):
+    box = calculator.get_by_label("context, exact value", exact=True)
+    box.fill("1000")
+    box.press("Enter")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('× 1,000 tokens')")
+    assert "46.1 MB" in calculator.locator(".sums").text_content()
+    box.fill("many")
+    box.press("Enter")
+    assert "context must be a whole number of at least 1, got many" in calculator.text_content()
+    box.fill("2,048")
+    box.press("Enter")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('× 2,048 tokens')")
+    assert "got many" not in calculator.text_content()
+
+
+def test_another_model_has_other_heads(page, calculator):
+    heads = calculator.get_by_label("KV heads", exact=True)
+    heads.select_option("9")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('9 KV heads')")
+    calculator.get_by_label("model", exact=True).select_option("Llama 3.1 8B")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('8 KV heads')")
+    page.wait_for_timeout(1_000)  # the kernel's answer must not bring the old heads back
+    assert heads.input_value() == "8"
+    assert "8,030,261,248 parameters × 4 bytes" in calculator.locator(".sums").text_content()
+    calculator.get_by_label("weights in", exact=True).select_option("int4")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('× 0.5 bytes')")
+    assert calculator.locator("li.fits").count() == 5
+    calculator.get_by_label("attention scores of a layer").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .sums')}.includes('not written down')")
+    calculator.locator("summary").press("Enter")
+    page.wait_for_function("() => document.querySelectorAll('.memory-calculator tbody tr').length >= 5")
+    calculator.locator("summary").press("Enter")
+
+
+def test_curves_and_settings_by_keyboard(page, lab, record):
+    lab.get_by_label("TTFT by prompt length", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.speed-lab svg').textContent.includes('TPOT (ms)')")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "() => document.querySelector('.speed-lab svg').textContent.includes('throughput (tokens/s)')"
+    )
+    slider = lab.get_by_label("new tokens", exact=True)
+    slider.focus()
+    start = slider.input_value()
+    times = key_to_paint(page, ".speed-lab", LADDER, BUDGET_MILLISECONDS)
+    page.wait_for_timeout(1_000)
+    assert slider.input_value() == start
+    record("SpeedLab", {"key_to_paint_ms": times})
+    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+    lab.get_by_label("TTFT by prompt length", exact=True).press("Space")
+    page.wait_for_function("() => document.querySelector('.speed-lab svg').textContent.includes('TTFT (ms)')")
+
+
+def measure(page, lab):
+    """Press the button; say what the status says at once, and wait for the answer."""
+    lab.get_by_role("button").press("Enter")
+    at_once = lab.locator(".status").text_content()
+    page.wait_for_function(f"() => !{text_of('.speed-lab .status')}.startsWith('Measuring')", timeout=120_000)
+    return at_once
+
+
+def test_the_button_measures_this_machine(page, lab):
+    assert measure(page, lab) == "Measuring … 1 × 16 prompt tokens + 2 new, 1 thread, fp32."
+    assert lab.locator(".problem").text_content() == ""
+    assert lab.locator("g.here .point").count() == 1
+    assert "here: TTFT " in lab.locator(".facts").text_content()
+    assert lab.get_by_role("button").text_content() == "Measure here"
+    lab.locator("summary").press("Enter")
+    page.wait_for_function(f"() => {text_of('.speed-lab tbody')}.includes('here: ')")
+    lab.locator("summary").press("Enter")
+
+
+def test_what_cannot_be_measured_is_one_sentence(page, lab):
+    for name in ("prompt tokens", "batch"):
+        lab.get_by_label(name, exact=True).focus()
+        page.keyboard.press("End")
+    measure(page, lab)
+    assert lab.locator(".problem").text_content() == "batch × prompt must be at most 8,192 tokens, got 32,768"
+    assert lab.locator("g.here .point").count() >= 1
+    for name, presses in (("prompt tokens", 1), ("batch", 0)):
+        lab.get_by_label(name, exact=True).focus()
+        page.keyboard.press("Home")
+        for _ in range(presses):
+            page.keyboard.press("ArrowRight")
+    assert measure(page, lab).startswith("Measuring … 1 × 16")
+    assert lab.locator(".problem").text_content() == ""
+
+
+def names_by_tab(page, presses):
+    names = []
+    for _ in range(presses):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate(
+                "() => { const at = document.activeElement;"
+                " return at.getAttribute('aria-label') ?? at.closest('label')?.textContent ?? at.textContent; }"
+            )
+        )
+    return names
+
+
+def test_tab_reaches_every_control(page, calculator, lab):
+    calculator.get_by_label("model", exact=True).focus()
+    names = names_by_tab(page, 11)
+    assert names[:9] == [
+        "KV heads",
+        "weights in",
+        "KV cache in",
+        "context",
+        "context, exact value",
+        "batch",
+        "batch, exact value",
+        "attention scores of a layer written in full (naive)",
+        "logits at every position",
+    ]
+    assert names[9].startswith("Stacked bars of memory. as set: ")
+    assert names[10] == "Show as table"
+    lab.get_by_label("TTFT by prompt length", exact=True).focus()
+    names = names_by_tab(page, 8)
+    assert names[:6] == ["prompt tokens", "new tokens", "batch", "threads", "format", "Measure here"]
+    assert names[6].startswith("TTFT by prompt length. recorded: ")
+    assert names[7] == "Show as table"
+    for widget in (calculator, lab):
+        assert widget.locator("input:not([aria-label]):not([id]):not(label input)").count() == 0
+
+
+def test_screenshots_light_and_dark(page, calculator, lab, artifacts):
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.wait_for_timeout(500)
+    calculator.screenshot(path=artifacts / "lesson-14-calculator-light-700.png")
+    lab.screenshot(path=artifacts / "lesson-14-lab-light-700.png")
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_timeout(500)
+    calculator.screenshot(path=artifacts / "lesson-14-calculator-dark-1300.png")
+    lab.screenshot(path=artifacts / "lesson-14-lab-dark-1300.png")
+    for selector in (".memory-calculator", ".speed-lab", ".memory-calculator .sums td"):
+        colours = page.evaluate(
+            "(selector) => { const s = getComputedStyle(document.querySelector(selector));"
+            " const root = getComputedStyle(document.querySelector(selector).closest('.course-widget'));"
+            " return [s.color, root.backgroundColor]; }",
+            selector,
+        )
+        assert colours[0] != colours[1]
+
+
+def test_speed_of_a_large_lab(browser, outside_requests, record):
+    """Every length and batch measured, with many threads: more points than the recorded run has."""
+    sizes = [(2**length, 2**batch) for length in range(3, 11) for batch in range(6)]
+    traces = [toy_points(sizes, threads=threads) for threads in (1, 2, 4, 8)]
+    whole = traces[0].joined(traces[1]).joined(traces[2]).joined(traces[3])
+    page, _ = render_alone(browser, outside_requests, SpeedLab(whole, whole, batch=4))
+    page.get_by_label("new tokens", exact=True).focus()
+    times = key_to_paint(page, ".speed-lab", LADDER, BUDGET_MILLISECONDS)
+    page.context.close()
+    record("SpeedLab", {"key_to_paint_ms_384_points": times})
+    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+
+
+def test_first_paint(browser, outside_requests, record):
+    for widget in (memory_calculator(), SpeedLab(recorded=toy_points([(16, 1), (64, 1)]))):
+        page, milliseconds = render_alone(browser, outside_requests, widget)
+        assert page.locator("[data-drawn]").count() == 1
+        page.context.close()
+        record(type(widget).__name__, {"first_paint_ms": milliseconds})
+        assert milliseconds < 3 * 500
+
+
+@pytest.mark.skipif(not (ROOT / "notebooks" / f"{LESSON}.ipynb").exists(), reason="the lesson is not built yet")
+def test_the_lesson_runs_without_an_error(browser, lab_server, outside_requests):
+    page = open_and_run(browser, lab_server, outside_requests, LESSON, DRAWN)
+    no_errors(page)
+    assert "= formula; KV cache" in page.locator(".memory-calculator .checked").text_content()
+
+
+def test_nobody_was_asked_outside(outside_requests):
+    assert outside_requests == []

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+const page = await import(process.env.WIDGET_MODULES + "/memory_calculator.mjs");
+
+const shape = { parameters: 1000, layers: 2, hidden_size: 8, query_heads: 4, key_value_heads: 2, head_dim: 2, vocab_size: 50, context_length: 64 };
+const set = { dtype: "fp32", cache: "fp32", context: 10, batch: 1, heads: 2, naive: true, all: false };
+const formats = { fp32: 4, bf16: 2, int8: 1, int4: 0.5 };
+const now = (change = {}) => page.parts(shape, { ...set, ...change }, formats);
+const count = (text, what) => text.split(what).length - 1;
+
+test("every part is counted by hand", () =>
+  assert.deepEqual(now(), [4000, 2 * 2 * 2 * 2 * 10 * 4, 4 * 100 * 4, (80 + 50) * 4]));
+
+test("the cache is linear in the context, the scores are quadratic, weights stay", () => {
+  const one = now(), two = now({ context: 20 });
+  assert.deepEqual([two[0] / one[0], two[1] / one[1], two[2] / one[2]], [1, 2, 4]);
+  assert.equal(now({ naive: false })[2], 0);
+});
+
+test("logits at every position grow with the context", () => assert.equal(now({ all: true })[3] - now()[3], 50 * 9 * 4));
+
+test("an 8-bit cache is computed with in 16 bits, 4-bit weights take half a byte", () => {
+  assert.deepEqual(now({ cache: "int8", dtype: "int4" }), [500, 160, 800, 260]);
+});
+
+test("sizes have three digits and units of 1,000", () => {
+  assert.deepEqual([0, 7, 999, 999.5, 46080, 538060032, 16.06e9, 9.995e9, 1.4e15].map(page.sizeText),
+    ["0 B", "7 B", "999 B", "1.00 kB", "46.1 kB", "538 MB", "16.1 GB", "10.0 GB", "1400 TB"]);
+});
+
+test("bars change one thing each", () => {
+  const bars = page.rows(shape, set, formats);
+  assert.deepEqual(bars.map(([name]) => name), ["as set", "context × 2", "batch × 2", "4 KV heads"]);
+  assert.equal(bars[3][1][1], 2 * bars[0][1][1]);
+  assert.equal(page.rows(shape, { ...set, heads: 4 }, formats)[3][0], "1 KV head");
+});
+
+test("the formulas hold the numbers of now", () => {
+  assert.deepEqual(page.formulas(shape, { ...set, batch: 2 }, formats), [
+    "1,000 parameters × 4 bytes",
+    "2 × 2 layers × 2 KV heads × 2 × 10 tokens × 2 texts × 4 bytes",
+    "4 heads × 10 × 10 tokens × 2 texts × 4 bytes, of one layer",
+    "(8 × 10 tokens + 50 × 1) × 2 texts × 4 bytes",
+  ]);
+  assert.equal(page.formulas(shape, { ...set, naive: false }, formats)[2], "not written down");
+  assert.match(page.formulas(shape, { ...set, dtype: "int8" }, formats)[0], /× 1 byte$/);
+});
+
+test("a context that is too long is said", () => {
+  assert.equal(page.warning("toy", shape, 64), "");
+  assert.equal(page.warning("toy", shape, 65), "⚠ 65 tokens are more than the context length of toy (64).");
+});
+
+test("it fits or it does not", () => {
+  assert.equal(page.fit(50, 100), "fits, 50 %");
+  assert.equal(page.fit(100, 100), "fits, 100 %");
+  assert.equal(page.fit(1470, 100), "too small, 1,470 %");
+});
+
+test("limits that are far away or too near another are not drawn", () => {
+  const limits = [["8", 8], ["16", 16], ["24", 24], ["80", 80]];
+  assert.deepEqual(page.near(limits, 0.8), []);
+  assert.deepEqual(page.near(limits, 7).map((limit) => limit[0]), ["8"]);
+  assert.deepEqual(page.near(limits, 500).map((limit) => limit[0]), ["24", "80"]);
+});
+
+test("this machine's limit is drawn first of all", () => {
+  const limits = [["24", 24], ["80", 80], ["own", 23, true]];
+  assert.deepEqual(page.near(limits, 20).map((limit) => limit[0]), ["own"]);
+  assert.deepEqual(page.near(limits, 60).map((limit) => limit[0]), ["own", "80"]);
+});
+
+test("wrong numbers are one sentence", () => {
+  assert.equal(page.problem("context", 2048), "");
+  for (const bad of [0, -3, 1.5, "many"]) assert.equal(page.problem("context", bad), `context must be a whole number of at least 1, got ${bad}`);
+  assert.equal(page.problem("batch", 99999999), "batch must be at most 16,777,216, got 99,999,999");
+});
+
+test("ladders go up and end at their end", () => {
+  assert.deepEqual(page.ladder(1, 16), [1, 2, 3, 4, 6, 8, 12, 16]);
+  const steps = page.ladder(128, 2 ** 20);
+  assert.deepEqual(steps, [...steps].sort((a, b) => a - b));
+  assert.equal(steps.at(-1), 2 ** 20);
+  assert.deepEqual(page.divisors(9), [1, 3, 9]);
+});
+
+test("an axis has three to seven steps", () => {
+  for (const end of [1, 7.3, 99, 100, 538e6, 3.3e12]) {
+    const steps = end / page.tick(end);
+    assert.ok(steps >= 2 && steps <= 6, `${end}: ${steps}`);
+  }
+});
+
+test("every part is a rectangle with its own pattern, and nothing leaves the picture", () => {
+  const svg = page.picture(page.rows(shape, set, formats), [["8 B, toy", 7000], ["this <machine>", 9000, true]], 800, "x");
+  assert.equal(count(svg, 'class="part part'), 16);
+  for (const p of [1, 2, 3]) assert.equal(count(svg, `fill:url(#x-${p})`), 4);
+  assert.equal(count(svg, 'class="limit'), 2);
+  assert.ok(!svg.includes("<machine>"), "what a name may contain is escaped");
+  const right = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map((hit) => +hit[1] + +hit[2]);
+  assert.ok(Math.max(...right) <= 800);
+  assert.equal(count(page.picture(page.rows(shape, { ...set, naive: false }, formats), [], 800, "x"), "part part2"), 0);
+});

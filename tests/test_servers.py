@@ -1,0 +1,271 @@
+"""The client against servers that behave and servers that do not; the two servers of this machine start and stop."""
+
+import json
+import socket
+import stat
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from course_utils.inference import local_servers
+from course_utils.inference.server_client import ServerAnswer, ServerError, ask
+from course_utils.models import load_causal_lm
+from tests.tiny_models import tiny_model
+
+PIECES = ("It", " is", " Paris", ".")
+PAUSE = 0.05
+
+
+def piece(text):
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': text}}]})}\n\n"
+
+
+def end(usage=None):
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    return f"data: {json.dumps(last | ({'usage': usage} if usage else {}))}\n\n"
+
+
+@contextmanager
+def serving(lines, status=200, headers=(), before=0.0, pause=0.0, promise=None):
+    """A server that sends these lines, whatever it is asked; yields its URL and the requests that came."""
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            requests.append((self.path, dict(self.headers), json.loads(body)))
+            time.sleep(before)
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            if promise is not None:
+                self.send_header("Content-Length", str(promise))
+            self.end_headers()
+            for line in lines:
+                try:
+                    self.wfile.write(line.encode())
+                except ConnectionError:
+                    return
+                time.sleep(pause)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", requests
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def question(url, **settings):
+    return ask(url, "What is the capital of France?", model="a model", **{"timeout": 20} | settings)
+
+
+def test_a_stream_with_known_pauses():
+    role = 'data: {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}\n\n'
+    lines = [role, *map(piece, PIECES), end({"completion_tokens": 5}), "data: [DONE]\n\n"]
+    with serving(lines, before=0.2, pause=PAUSE) as (url, _):
+        answer = question(url)
+    assert (answer.text, answer.tokens, answer.counted) == ("It is Paris.", 5, True)
+    assert len(answer.seconds) == 4
+    assert answer.ttft >= 0.2 + PAUSE  # the event without text is no token
+    assert answer.seconds[-1] - answer.ttft >= 3 * PAUSE
+    assert answer.tpot == pytest.approx((answer.seconds[-1] - answer.ttft) / 4)
+
+
+def test_what_is_sent():
+    with serving([piece("Yes"), end()]) as (url, requests):
+        for form in (url, url + "/", url + "/v1", url + "/v1/"):
+            question(form, max_tokens=7, key="open sesame")
+        question(url)
+    assert {path for path, *_ in requests} == {"/v1/chat/completions"}
+    _, headers, body = requests[0]
+    assert headers["Authorization"] == "Bearer open sesame"
+    assert "Authorization" not in requests[-1][1]
+    assert body["messages"] == [{"role": "user", "content": "What is the capital of France?"}]
+    assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("a model", 7, 0, True)
+
+
+def test_without_a_count_every_piece_is_a_token():
+    with serving([*map(piece, PIECES), end()]) as (url, _):
+        answer = question(url)
+    assert (answer.tokens, answer.counted) == (4, False)
+
+
+def test_what_else_may_stand_in_a_stream():
+    """Comments keep the line open; vLLM sends the count in an event without choices; a delta can be null."""
+    count = 'data: {"choices": [], "usage": {"completion_tokens": 9}}\n\n'
+    nothing = 'data: {"choices": [{"delta": {"content": null}}], "usage": null}\n\n'
+    with serving([": ping\n\n", "event: message\n", nothing, piece("Yes"), end(), count]) as (url, _):
+        answer = question(url)
+    assert (answer.text, answer.tokens, answer.counted) == ("Yes", 9, True)
+
+
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with serving([piece("Yes"), end()]) as (url, _):
+        assert question(url).text == "Yes"
+
+
+def closed_port():
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return door.getsockname()[1]
+
+
+def test_nobody_there():
+    with pytest.raises(ServerError, match=r"^nothing answers at http://127.0.0.1:\d+: is the server running\?$"):
+        question(f"http://127.0.0.1:{closed_port()}")
+
+
+@pytest.mark.parametrize(
+    ("server", "sentence"),
+    [
+        ({"lines": [], "status": 429}, r"is busy \(429 Too Many Requests\): try again later"),
+        (
+            {"lines": [], "status": 429, "headers": [("Retry-After", "7")]},
+            r"is busy \(429 Too Many Requests\): try again in 7 seconds",
+        ),
+        (
+            {"lines": ['{"detail":\n "no such model"}'], "status": 404},
+            r'refused the request \(404 Not Found\): {"detail": "no such model"}',
+        ),
+        ({"lines": [], "status": 401}, r"refused the request \(401 Unauthorized\)"),
+        ({"lines": [piece("It"), piece(" is")]}, "broke off in the middle of its answer"),
+        ({"lines": [piece("It")], "promise": 9999}, "broke off in the middle of its answer"),
+        ({"lines": [piece("It"), "data: {oh\n\n"]}, r"sent something that is not JSON: '{oh'"),
+        ({"lines": ["data: 5\n\n"]}, "sent something that is not an event: '5'"),
+        ({"lines": [piece("It"), 'data: {"error": "out of memory"}\n\n']}, "failed while it answered: out of memory"),
+        ({"lines": [end()]}, "answered without any text"),
+    ],
+)
+def test_a_server_that_fails_gets_one_sentence(server, sentence):
+    with serving(**server) as (url, _), pytest.raises(ServerError, match=f"^{url} {sentence}$"):
+        question(url)
+
+
+@pytest.mark.parametrize("server", [{"lines": [], "before": 5}, {"lines": [piece("It"), end()], "pause": 5}])
+def test_silence_gets_one_sentence(server):
+    with serving(**server) as (url, _), pytest.raises(ServerError, match=f"^{url} was silent for 0.5 seconds$"):
+        question(url, timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: question("ftp://here"), "url must begin with http:// or https://, got 'ftp://here'"),
+        (lambda: question(None), "url must begin with http:// or https://, got None"),
+        (lambda: question("http://x", max_tokens=0), "max_tokens must be a whole number of at least 1, got 0"),
+        (lambda: question("http://x", timeout=0), "timeout must be a number of seconds above 0, got 0"),
+        (lambda: ServerAnswer("a", (1.0,), 1, True).tpot, "tokens must be at least 2 for a time per output token, got"),
+        (lambda: local_servers.model_folder(tiny_model("llama")), "model must have been loaded"),
+    ],
+)
+def test_bad_input_gets_one_sentence(call, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        call()
+
+
+def test_our_own_server_says_what_the_model_says():
+    smollm = load_causal_lm()
+    with local_servers.own_server(smollm.model, smollm.tokenizer) as url:
+        answer = ask(url, "What is the capital of France?", model="SmolLM2", max_tokens=20)
+        cut = ask(url, "What is the capital of France?", model="SmolLM2", max_tokens=2)
+    assert (answer.text, answer.tokens, len(answer.seconds)) == ("The capital of France is Paris.", 8, 7)
+    assert (cut.text, cut.tokens, cut.counted) == ("The capital", 2, True)
+    with pytest.raises(ServerError, match="nothing answers"):
+        ask(url, "Are you still there?", model="SmolLM2")
+
+
+def test_our_own_server_makes_the_second_wait():
+    smollm = load_causal_lm()
+    with local_servers.own_server(smollm.model, smollm.tokenizer) as url, ThreadPoolExecutor() as users:
+        answers = list(users.map(lambda _: ask(url, "Hello?", model="SmolLM2", max_tokens=4), range(2)))
+    first, second = sorted(answers, key=lambda answer: answer.ttft)
+    assert second.ttft > first.seconds[-1] * 0.9
+    assert second.text == first.text
+
+
+@pytest.mark.skipif(local_servers.serving_installed(), reason="the packages of transformers serve are here")
+def test_without_its_packages_transformers_serve_is_refused():
+    with pytest.raises(ServerError, match=r"needs more packages: pip install 'llms-by-hand\[serving\]'$"):
+        local_servers.transformers_server("a folder").__enter__()
+
+
+@pytest.mark.skipif(not local_servers.serving_installed(), reason="transformers serve is not installed")
+def test_transformers_serve_starts_answers_and_stops():
+    folder = local_servers.model_folder(load_causal_lm().model)
+    with local_servers.transformers_server(folder) as url:
+        answer = ask(url, "What is the capital of France?", model=folder, max_tokens=20)
+    assert (answer.text, answer.tokens) == ("The capital of France is Paris.", 8)
+    with pytest.raises(ServerError, match="nothing answers"):
+        ask(url, "Are you still there?", model=folder)
+
+
+STAND_IN = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+arguments = sys.argv[1:]
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+HTTPServer(("127.0.0.1", int(arguments[arguments.index("--port") + 1])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Puts a program in the place of `transformers serve`; it gets the same arguments."""
+
+    def put(program):
+        file = tmp_path / "program"
+        file.write_text(f"#!{sys.executable}\n{program}")
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setattr(local_servers.sys, "executable", str(file))
+        monkeypatch.setattr(local_servers, "serving_installed", lambda: True)
+
+    return put
+
+
+def test_a_server_is_waited_for_and_stopped(stand_in):
+    stand_in(STAND_IN)
+    with local_servers.transformers_server("a folder", options=("--more",)) as url:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_it_is_stopped_after_an_error_too(stand_in):
+    stand_in(STAND_IN)
+    with pytest.raises(KeyError), local_servers.transformers_server("a folder") as url:
+        raise KeyError
+    with pytest.raises(ServerError, match="nothing answers"):
+        question(url)
+
+
+def test_a_server_that_ends_at_once_says_why(stand_in):
+    stand_in("print('Loading'); raise SystemExit('no such model')")
+    with pytest.raises(ServerError, match=r"^transformers serve ended at once: no such model$"):
+        local_servers.transformers_server("a folder").__enter__()
+
+
+def test_a_server_that_never_answers_is_given_up(stand_in):
+    stand_in("import time; time.sleep(60)")
+    start = time.monotonic()
+    with pytest.raises(ServerError, match=r"^transformers serve did not answer within 0.5 seconds$"):
+        local_servers.transformers_server("a folder", patience=0.5).__enter__()
+    assert time.monotonic() - start < 20
