@@ -83,7 +83,8 @@ def test_a_term_is_explained_before_it_is_used(term):
 
 def used_unexplained(term, earlier):
     longer = [other["name"] for other in TERMS if term["name"] in other["name"] != term["name"]]
-    named = re.compile(rf"lessons? (?:\d\d(?:, | and | or ))*{term['lesson']}|\({term['lesson']}_|\[{term['lesson']}", re.I)
+    own = term["lesson"]
+    named = re.compile(rf"lessons? (?:\d\d(?:, | and | or ))*{own}|\({own}_|\[{own}", re.I)
     found = []
     for lesson in earlier:
         pointed = False

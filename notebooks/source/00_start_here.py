@@ -274,15 +274,18 @@ quiz_question(
 # like: it has a line for every lesson. Look for what you predicted, and how much of it came out right.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning import export_progress, progress_report, reset_progress
+from course_utils.learning import progress_report
 
 progress_report()
 
 # %% [markdown]
-# Take it along as a table for a spreadsheet with `export_progress("my_progress.csv")`. To begin anew there is
-# `reset_progress()`. It asks first, and it keeps the old file under another name.
+# To begin anew there is `reset_progress()`. It asks first, and it keeps the old file under another name. To take your
+# progress along as a table for a spreadsheet, import `export_progress` from the same place and call
+# `export_progress("my_progress.csv")`.
 
 # %% tags=["machine-dependent"]
+from course_utils.learning import reset_progress
+
 reset_progress()
 
 # %% [markdown]
