@@ -138,3 +138,11 @@ def test_question_answering():
     assert any("hugging face" in answer["answer"] for answer in answers[:1])
     for answer in answers:
         assert asked["context"][answer["start"] : answer["end"]] == answer["answer"]
+
+
+def test_the_courses_own_model_in_any_profile(monkeypatch):
+    monkeypatch.setenv("COURSE_MODELS", "hub")
+    own = load_pipeline("translation", models="embedded")
+    assert own("I have a small car.", num_beams=1)[0]["translation_text"] == "J'ai une petite voiture."
+    with pytest.raises(ValueError, match=r"^models must be None or one of \('embedded', 'hub'\), got 'cloud'$"):
+        load_pipeline("translation", models="cloud")

@@ -22,7 +22,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 # Importing them registers question answering, translation and summarization with transformers.
 from course_utils.models import question_answering, translation  # noqa: F401
-from course_utils.models.hub import HUB_MODELS, fetch_from_hub, profile
+from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profile
 from course_utils.models.loading import load_causal_lm
 from course_utils.models.store import models_folder
 from course_utils.models.task_heads import HEADS, load_head
@@ -55,15 +55,16 @@ def pipeline_tasks() -> list[str]:
     return sorted([*heads, CAUSAL_LM_TASK])
 
 
-def load_pipeline(task: str, **settings: object) -> Pipeline:
+def load_pipeline(task: str, models: str | None = None, **settings: object) -> Pipeline:
     """Load the pipeline of a task; the model is loaded once in a process.
 
     Args:
         task: One of `pipeline_tasks()`.
+        models: "embedded" or "hub"; None: as the profile says. A lesson that opens the course's own model names it.
         settings: Passed on to `transformers.pipeline`, such as `aggregation_strategy="simple"`.
 
     Raises:
-        ValueError: The task is not one of `pipeline_tasks()`.
+        ValueError: The task is not one of `pipeline_tasks()`, or there are no such models.
         ModelStoreError: The weights cannot be had.
 
     Equals `transformers.pipeline(task, model=path(task))`, and says in one sentence what is wrong with an input.
@@ -72,7 +73,9 @@ def load_pipeline(task: str, **settings: object) -> Pipeline:
     >>> load_pipeline("sentiment-analysis")("I hate this so much!")[0]["label"]
     'NEGATIVE'
     """
-    model, tokenizer = _model(task)
+    if models not in (None, *PROFILES):
+        raise ValueError(f"models must be None or one of {PROFILES}, got {models!r}")
+    model, tokenizer = _model(task, models or profile())
     if task == CAUSAL_LM_TASK:
         return pipeline(task, model=model, tokenizer=tokenizer, device="cpu", **settings)
     _, implementation, _ = PIPELINE_REGISTRY.check_task(task)
@@ -110,7 +113,7 @@ def path(task: str) -> str:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():  # another process may have made it meanwhile
-                _write(folder, *_model(task))
+                _write(folder, *_model(task, "embedded"))
     return str(folder)
 
 
@@ -124,10 +127,10 @@ def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
 
 
 @cache
-def _model(task: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _model(task: str, models: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     _check_task(task)
-    if profile() == "hub":
-        loaded = pipeline(task, model=path(task), device="cpu")
+    if models == "hub":
+        loaded = pipeline(task, model=str(fetch_from_hub(HUB_MODELS[task])), device="cpu")
         return loaded.model, loaded.tokenizer
     if task == CAUSAL_LM_TASK:
         return load_causal_lm().model, load_causal_lm().tokenizer

@@ -48,12 +48,13 @@ smollm.tokenizer.decode(more[0])
 
 # %% [markdown]
 # An **encoder–decoder** has two halves. The first reads your text, the second writes another one and looks at the
-# first while it writes. This is the small translator of lesson 04.
+# first while it writes. This is the small translator of lesson 04. *Embedded* means the course's own model, because you
+# are going to open it.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import load_pipeline
 
-translator = load_pipeline("translation")
+translator = load_pipeline("translation", models="embedded")
 translator(text, num_beams=1)[0]["translation_text"]
 
 # %% [markdown]
@@ -510,7 +511,7 @@ left_side.compare(len(left_sides))
 # %%
 from course_utils.inference.ablation import next_token_losses
 
-filler = load_pipeline("fill-mask")
+filler = load_pipeline("fill-mask", models="embedded")
 
 
 @torch.inference_mode()
