@@ -7,6 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 _WIDGETS = re.compile(r"^from course_utils\.widgets import (.+)$", re.M)
+_WIDGET_NAMES = {
+    "pipeline xray": "pipeline x-ray",
+    "cache stepper": "prefill/decode stepper",
+    "next token explorer": "next-token explorer",
+}
 # What looks like a citation: a name, then a year, as in "Su et al. (2021)", "Devlin et al. 2019", "Dauphin (2018".
 _CITATION = re.compile(r"\b(?!(?:In|Since|Until|By|From)\b)[A-Z][\w’'-]+(?: et al\.)?,? \(?((?:1[89]|20)\d\d)\b")
 _BETWEEN = 70  # the most characters from the first author's name to the year
@@ -61,8 +66,7 @@ class Lesson:
         """The widgets in it, by their names in plain words, in the order of use."""
         imported = ", ".join(_WIDGETS.findall(self.source)).split(", ")
         plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower() for name in imported if name]
-        known = {"pipeline xray": "pipeline x-ray", "cache stepper": "prefill/decode stepper"}
-        return list(dict.fromkeys(known.get(name, name.removesuffix(" widget")) for name in plain))
+        return list(dict.fromkeys(_WIDGET_NAMES.get(name, name) for name in plain))
 
     @cached_property
     def text(self) -> str:

@@ -14,7 +14,7 @@ from course_utils.pages import Lesson, lessons
 
 SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "source"
 EXPLAINED = Path(__file__).with_suffix(".toml")
-_NUMBER = re.compile(r"(?<![\w.,^])\d[\d,_]*(?:\.\d+)?(?: ?%)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.,^])(?:\d[\d,_]*\d|\d)(?:\.\d+)?(?: ?%)?(?![\w])")
 # Numbers that count the course itself: lessons, sections, steps of a list, minutes that a learner needs.
 _SOME = r"\d+(?:(?:, | and | or )\d+)*"  # 3 and 4
 _OF_THE_COURSE = re.compile(

@@ -53,8 +53,9 @@ def test_every_widget_is_in_a_lesson():
     used = {name for lesson in LESSONS for name in lesson.widgets}
     files = {file.stem.replace("_", " ") for file in (ROOT / "course_utils" / "widgets").glob("*.js")}
     files -= {" common", "question"}
-    known = {"pipeline xray": "pipeline x-ray", "cache stepper": "prefill/decode stepper"}
-    assert {known.get(name, name) for name in files} == used
+    other = {"pipeline xray": "pipeline x-ray", "cache stepper": "prefill/decode stepper"}
+    other["next token explorer"] = "next-token explorer"
+    assert {other.get(name, name) for name in files} == used
 
 
 @every_lesson
