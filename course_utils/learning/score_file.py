@@ -1,0 +1,92 @@
+"""The file behind the scoreboard: written whole or not at all, and set aside, never lost, where it is damaged.
+
+Lesson: 15 · Capstone: your own generate()
+"""
+
+import errno
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from course_utils.learning.progress import Progress, progress_folder
+
+KIND = "scores"
+_VERSION = 1
+_CORRUPT = (ValueError, KeyError, TypeError, AttributeError)
+
+
+class Score(NamedTuple):
+    """One line of the scoreboard; times are medians in seconds.
+
+    Lesson: 15 · Capstone: your own generate()
+
+    >>> Score("Ada", "2026-05-04 10:00", "a laptop", 0.2, 0.05, 0.2, 0.06, equal=12, cases=12).speed
+    1.2
+    """
+
+    name: str
+    when: str
+    machine: str
+    ttft: float
+    tpot: float
+    their_ttft: float
+    their_tpot: float
+    equal: int
+    cases: int
+
+    @property
+    def speed(self) -> float:
+        """How many tokens it wrote while `transformers` wrote one, after the first."""
+        return round(self.their_tpot / self.tpot, 4)
+
+
+class ScoreFile(Progress):
+    """The file behind the scoreboard: written whole or not at all, and set aside, never lost, where it is damaged.
+
+    Args:
+        path: The file; by default `scoreboard.json` beside the progress file.
+
+    Lesson: 15 · Capstone: your own generate()
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        super().__init__(path if path is not None else progress_folder() / "scoreboard.json")
+
+    def add(self, score: Score) -> None:
+        """Keep one more score; when this returns, it is on the disk.
+
+        Raises:
+            OSError: As `Progress.update`.
+        """
+        with self._locked():
+            entries = self._read_or_set_aside()
+            entries[KIND][f"{datetime.now():%Y%m%d-%H%M%S-%f}"] = score._asdict()
+            self._write(entries)
+
+    def scores(self) -> list[Score]:
+        """Return all scores, the oldest first.
+
+        Raises:
+            OSError: As `Progress.everything`.
+        """
+        return [Score(**entry) for entry in self.everything()[KIND].values()]
+
+    def _read(self) -> dict[str, dict[str, dict]]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {KIND: {}}
+        if content["version"] > _VERSION:
+            raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
+        entries = {name: Score(**entry)._asdict() for name, entry in content["entries"][KIND].items()}
+        return {KIND: entries}
+
+    def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
+        try:
+            return self._read()
+        except _CORRUPT:
+            moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+            kept = self.path.replace(self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json"))
+            print(f"Your scoreboard could not be read. It is kept as {kept}; a new one is started.")
+            return {KIND: {}}

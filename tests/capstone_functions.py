@@ -1,0 +1,146 @@
+"""Two right ways to write the capstone's functions, and the pieces that a learner may get wrong, one at a time."""
+
+import torch
+from transformers import DynamicCache
+
+from course_utils.inference.beam_search import beam_search
+from course_utils.inference.generate import generate, stream
+from course_utils.inference.penalties import ban_repeated_ngrams
+from course_utils.inference.running import RunningModel
+from course_utils.inference.settings import GenerationSettings
+from course_utils.inference.stopping import StopRules, TextStream
+
+
+def by_the_course(model, ids, tokenizer, **settings):
+    """The first right way: the course's own engine."""
+    new = generate(model, ids, tokenizer, **({"eos_ids": []} | settings))[0].ids
+    return torch.cat([ids, torch.tensor([new])], dim=1)
+
+
+def stream_by_the_course(model, ids, tokenizer, **settings):
+    for token in stream(model, ids, tokenizer, **({"eos_ids": []} | settings)):
+        yield token.text
+
+
+class Learner:
+    """The second right way: a learner's own loop. A test replaces one method by a wrong one."""
+
+    def read(self, model, ids, state):
+        cache = state.setdefault("cache", DynamicCache(config=model.config))
+        return model(ids[:, cache.get_seq_length() :], past_key_values=cache).logits[0, -1]
+
+    def temperature(self, logits, setting):
+        return logits / setting
+
+    def top_k(self, logits, setting):
+        return torch.where(logits < logits.sort().values[-min(setting, len(logits))], -torch.inf, logits)
+
+    def top_p(self, logits, setting):
+        ranked, order = logits.softmax(-1).sort(descending=True)
+        goes = ranked.cumsum(-1) - ranked >= setting
+        return logits.index_fill(0, order[goes], -torch.inf)
+
+    def min_p(self, logits, setting):
+        chances = logits.softmax(-1)
+        return torch.where(chances < setting * chances.max(), -torch.inf, logits)
+
+    def ordered(self, filters):
+        return filters
+
+    def presence_penalty(self, logits, ids, setting):
+        logits = logits.clone()
+        logits[ids.unique()] -= setting
+        return logits
+
+    def frequency_penalty(self, logits, ids, setting):
+        logits = logits.clone()
+        for token in ids.tolist():
+            logits[token] -= setting
+        return logits
+
+    def repetition_penalty(self, logits, ids, setting):
+        logits = logits.clone()
+        for token in set(ids.tolist()):
+            logits[token] = logits[token] / setting if logits[token] > 0 else logits[token] * setting
+        return logits
+
+    def no_repeat_ngram(self, logits, ids, setting):
+        return ban_repeated_ngrams(logits[None], ids[None], setting)[0]
+
+    def counts_prompt(self, name):
+        return name in ("repetition_penalty", "no_repeat_ngram")
+
+    def is_too_short(self, new, start, chosen):
+        return len(new) < chosen.min_new_tokens
+
+    def is_end(self, new, ids, chosen, tokenizer):
+        text = tokenizer.decode(new, skip_special_tokens=True)
+        return new[-1] in chosen.eos_ids or any(stop in text for stop in chosen.stop_strings)
+
+    def generator(self, chosen, before):
+        return before or torch.Generator().manual_seed(chosen.seed or 0)
+
+    def choose(self, logits, chosen, generator):
+        if not chosen.do_sample:
+            return int(logits.argmax())
+        for name, setting in self.ordered(chosen.filters):
+            logits = getattr(self, name)(logits, setting)
+        return int(torch.multinomial(logits.softmax(-1), 1, generator=generator))
+
+    def changed(self, logits, ids, start, chosen):
+        for name, setting in chosen.penalties:
+            counted = ids if self.counts_prompt(name) else ids[start:]
+            logits = getattr(self, name)(logits, counted, setting)
+        if self.is_too_short(ids[start:].tolist(), start, chosen):
+            logits = logits.clone()
+            logits[list(chosen.eos_ids)] = -torch.inf
+        return logits
+
+    @torch.inference_mode()
+    def tokens(self, model, ids, tokenizer, chosen):
+        start, state, new, generator = ids.shape[1], {}, [], None
+        while len(new) < chosen.max_new_tokens:
+            logits = self.changed(self.read(model, ids, state), ids[0], start, chosen)
+            generator = self.generator(chosen, generator)
+            new.append(self.choose(logits, chosen, generator))
+            ids = torch.cat([ids, torch.tensor([new[-1:]])], dim=1)
+            yield new[-1]
+            if self.is_end(new, ids, chosen, tokenizer):
+                return
+
+    def best(self, tree):
+        return tree.finished[0].node
+
+    def search_settings(self, chosen):
+        return chosen
+
+    def beams(self, model, ids, tokenizer, chosen):
+        rules = StopRules(chosen.eos_ids, chosen.max_new_tokens, stop_strings=chosen.stop_strings, tokenizer=tokenizer)
+        start = ids.shape[1]
+
+        def process(logits, texts):
+            rows = [self.changed(row, text, start, chosen) for row, text in zip(logits, texts, strict=True)]
+            return torch.stack(rows)
+
+        tree = beam_search(RunningModel(model, ids), rules, self.search_settings(chosen), process)
+        return tree.path(self.best(tree))
+
+    def result(self, ids, new):
+        return torch.cat([ids, torch.tensor([new])], dim=1)
+
+    def generate(self, model, ids, tokenizer, **settings):
+        chosen = GenerationSettings(**({"eos_ids": []} | settings))
+        way = self.beams if chosen.num_beams > 1 else self.tokens
+        return self.result(ids, [*way(model, ids, tokenizer, chosen)])
+
+    def stream(self, model, ids, tokenizer, **settings):
+        chosen = GenerationSettings(**({"eos_ids": []} | settings))
+        text = TextStream(tokenizer, chosen.stop_strings)
+        for token in self.tokens(model, ids, tokenizer, chosen):
+            yield text.push(token)
+        yield text.finish()
+
+
+def learner(**wrong):
+    """A learner with some methods replaced."""
+    return type("Wrong", (Learner,), wrong)()
