@@ -1,0 +1,122 @@
+"""Greedy answers to many prompts at once, and the probability that the model gave to each.
+
+Lesson: 02 · Where LLMs fail
+"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+from course_utils.inference.checks import check_whole
+
+
+class Answer(NamedTuple):
+    """What a model wrote, and how probable it was.
+
+    Args:
+        text: The answer, without the token that ended it.
+        probability: The product of the probabilities of its tokens: how often the model would write exactly this if
+            each token were drawn. An empty answer has 1.
+        tokens: How many tokens it has; a longer answer has more factors.
+
+    Lesson: 02 · Where LLMs fail
+
+    >>> Answer("Paris", 0.95, 1).text
+    'Paris'
+    """
+
+    text: str
+    probability: float
+    tokens: int
+
+
+def greedy_answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Iterable[str],
+    max_new_tokens: int = 8,
+    ends: str = ".,\n",
+) -> list[Answer]:
+    """Complete every prompt greedily, all in one batch, until a token with one of the characters of `ends` comes.
+
+    What all prompts share from their start is read once. The rest is padded on the left (lesson 09).
+
+    Args:
+        model: A causal LM of `transformers`.
+        tokenizer: Its tokenizer.
+        prompts: Texts; a chat prompt is one text that the chat template wrote.
+        max_new_tokens: An answer that goes on is cut here.
+        ends: Characters that end an answer, besides the end-of-sequence token.
+
+    Raises:
+        ValueError: There are no prompts, one has no token, or `max_new_tokens` is not a whole number of at least 1.
+
+    Equals `model.generate(do_sample=False)` of each prompt alone, up to rounding.
+    Lesson: 02 · Where LLMs fail
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> prompts = [f"Italy: Rome\\n{country}:" for country in ("France", "Japan")]
+    >>> [answer.text for answer in greedy_answers(smollm.model, smollm.tokenizer, prompts)]
+    ['Paris', 'Tokyo']
+    """
+    check_whole("max_new_tokens", max_new_tokens, 1)
+    prompts = list(prompts)
+    rows = [tokenizer(prompt).input_ids for prompt in prompts]
+    if not rows or not all(rows):
+        raise ValueError(f"prompts must be at least one text with at least one token each, got {prompts}")
+    tokens, probabilities = _greedy(model, rows, max_new_tokens)
+    return [
+        _answer(tokenizer, row, chances, ends)
+        for row, chances in zip(tokens.tolist(), probabilities.tolist(), strict=True)
+    ]
+
+
+@torch.inference_mode()
+def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the likeliest tokens and their probabilities, both `(prompt, step)`."""
+    shared = _shared_start(rows)
+    cache = DynamicCache(config=model.config)
+    if shared:
+        model(torch.tensor([rows[0][:shared]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(rows))
+    unread, mask = _padded_left([row[shared:] for row in rows], shared)
+    tokens, probabilities = [], []
+    for _ in range(steps):
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -unread.shape[1] :]
+        inputs = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True}
+        chances = model(unread, **inputs, logits_to_keep=1).logits[:, -1].float().softmax(-1)
+        best = chances.max(-1)
+        tokens.append(best.indices)
+        probabilities.append(best.values)
+        unread, mask = best.indices[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
+    return torch.stack(tokens, 1), torch.stack(probabilities, 1)
+
+
+def _shared_start(rows: list[list[int]]) -> int:
+    """How many tokens all rows share from their start; each keeps at least one of its own to read."""
+    most = min(map(len, rows)) - 1
+    differ = (place for place in range(most) if len({row[place] for row in rows}) > 1)
+    return next(differ, most)
+
+
+def _padded_left(rows: list[list[int]], before: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids `(row, longest)` with 0 as padding, and a mask that also has the `before` tokens in the cache."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
+    own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    return ids, torch.cat([torch.ones(len(rows), before, dtype=torch.long), own], dim=1)
+
+
+def _answer(tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], ends: str) -> Answer:
+    count = 0
+    while count < len(tokens) and not _is_end(tokenizer, tokens[count], ends):
+        count += 1
+    return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count)
+
+
+def _is_end(tokenizer: PreTrainedTokenizerBase, token: int, ends: str) -> bool:
+    return token == tokenizer.eos_token_id or any(character in tokenizer.decode([token]) for character in ends)

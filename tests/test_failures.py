@@ -1,0 +1,360 @@
+"""Lesson 02: answers with their probability, needles, pronouns, facts in one direction, and the pictures of them."""
+
+from itertools import repeat
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils import figures
+from course_utils.inference import failure_cases
+from course_utils.inference.answers import greedy_answers
+from course_utils.inference.failure_cases import draw_sums, sum_prompt
+from course_utils.inference.haystack import ask, ask_at_lengths
+from course_utils.inference.prefill_decode import new_cache, prefill
+from course_utils.inference.process_memory import process_memory
+from course_utils.inference.pronouns import pronoun_probabilities, share_of_first
+from course_utils.inference.reversal import draw_facts, recalled
+from course_utils.inference.tiny_training import new_tiny_model, train_tiny_model
+from course_utils.models import load_causal_lm, load_head
+from tests.tiny_models import tiny_model
+
+
+class Letters:
+    """A tokenizer with a token for every letter; "a" is 1. 26 letters, and nothing else."""
+
+    eos_token_id = 26
+
+    def __call__(self, text):
+        return type("Encoded", (), {"input_ids": [ord(letter) - 96 for letter in text]})()
+
+    def decode(self, ids):
+        return "".join(chr(96 + int(token)) if token else "-" for token in ids)
+
+
+@pytest.fixture(scope="module")
+def smollm():
+    return load_causal_lm()
+
+
+def generated(model, ids, count):
+    """What `transformers` generates, and the probability of each token."""
+    ids = torch.tensor([ids])
+    made = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, pad_token_id=0,
+        eos_token_id=None, return_dict_in_generate=True, output_scores=True,
+    )  # fmt: skip
+    logs = model.compute_transition_scores(made.sequences, made.scores, normalize_logits=True)
+    return made.sequences[0, ids.shape[1] :].tolist(), logs[0].exp().tolist()
+
+
+@given(
+    st.sampled_from(["llama", "gpt2"]),
+    st.text("abcdefghijk", max_size=4),
+    st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
+    st.integers(1, 5),
+)
+@settings(deadline=None, max_examples=30)
+def test_a_batch_of_answers_equals_generate_of_each_alone(architecture, start, rest, count):
+    """With any shared start, any lengths, also a prompt that is the start of another, and equal ones."""
+    model, letters = tiny_model(architecture), Letters()
+    prompts = [start + text for text in rest]
+    for prompt, answer in zip(prompts, greedy_answers(model, letters, prompts, count, ends=""), strict=True):
+        tokens, chances = generated(model, letters(prompt).input_ids, count)
+        if letters.eos_token_id in tokens:
+            tokens = tokens[: tokens.index(letters.eos_token_id)]
+        assert answer.tokens == len(tokens)
+        assert answer.text == letters.decode(tokens).strip()
+        assert answer.probability == pytest.approx(np.prod(chances[: len(tokens)]), rel=1e-3)
+
+
+def test_the_end_of_sequence_token_ends_an_answer():
+    letters = Letters()
+    tokens, chances = generated(tiny_model("gpt2"), letters("abc").input_ids, 6)
+    place = next(place for place in range(1, 6) if tokens[place] not in tokens[:place])
+    letters.eos_token_id = tokens[place]
+    (answer,) = greedy_answers(tiny_model("gpt2"), letters, ["abc"], 6, ends="")
+    assert answer.tokens == place
+    assert answer.probability == pytest.approx(np.prod(chances[:place]), rel=1e-3)
+
+
+def test_an_answer_ends_before_its_end(smollm):
+    prompts = ["The capital of France is", "Q: What is the capital of Norway?\nA: The capital of Norway is"]
+    whole = greedy_answers(smollm.model, smollm.tokenizer, prompts, 12, ends="")
+    cut = greedy_answers(smollm.model, smollm.tokenizer, prompts, 12)
+    for long, short in zip(whole, cut, strict=True):
+        assert long.text.startswith(short.text)
+        assert long.tokens > short.tokens > 0
+        assert long.probability < short.probability < 1
+        assert not set(short.text) & set(".,\n")
+
+
+def test_an_empty_answer_is_certain(smollm):
+    answers = greedy_answers(smollm.model, smollm.tokenizer, ["The capital of France is"], ends=" ")
+    assert answers == [("", 1.0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "most", "sentence"),
+    [
+        ([], 3, "prompts must be at least one text with at least one token each, got []"),
+        (["a", ""], 3, "prompts must be at least one text with at least one token each, got ['a', '']"),
+        (["a"], 0, "max_new_tokens must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_prompts_are_one_sentence(prompts, most, sentence):
+    with pytest.raises(ValueError) as caught:
+        greedy_answers(tiny_model("llama"), Letters(), prompts, most)
+    assert str(caught.value) == sentence
+
+
+# --- needles
+
+
+def test_asking_at_a_length_equals_reading_everything_at_once(smollm):
+    needle, ending, right = "The password is walnut.", " The password is", " marzipan"
+    hay = smollm.encode(" The sea was flat and grey, and behind them the lamps of Torvik became small.")
+    replies, caches = ask_at_lengths(
+        smollm.model, smollm.tokenizer, needle, hay, {"go on": ending}, right, [0, 5, hay.shape[1]]
+    )
+    start = smollm.encode(needle)
+    for length, reply, cache in zip([0, 5, hay.shape[1]], replies["go on"], caches, strict=True):
+        ids = torch.cat([start, hay[:, :length], smollm.encode(ending), smollm.encode(right)], dim=1)
+        answer = smollm.tokenizer(right).input_ids
+        assert len(answer) > 1
+        with torch.inference_mode():
+            logs = smollm.model(ids).logits[0, -len(answer) - 1 : -1].log_softmax(-1)
+        whole = logs[range(len(answer)), answer].sum().exp().item()
+        assert reply.probability == pytest.approx(whole, rel=1e-2)
+        assert cache.length == start.shape[1] + length
+
+
+def test_asking_does_not_change_the_cache(smollm):
+    _, cache = prefill(smollm.model, smollm.encode("The password of the blue door is walnut."))
+    before = cache.length, cache.keys[0].clone()
+    first = ask(smollm.model, smollm.tokenizer, cache, " The password of the blue door is", " walnut")
+    assert ask(smollm.model, smollm.tokenizer, cache, " The password of the blue door is", " walnut") == first
+    assert cache.length == before[0]
+    assert torch.equal(cache.keys[0], before[1])
+    assert first.said.startswith("walnut")
+
+
+def test_what_is_said_is_cut(smollm):
+    ending = "Once upon a time, there was a little"
+    said = [
+        ask(smollm.model, smollm.tokenizer, new_cache(smollm.model), ending, " x", max_new_tokens=most).said
+        for most in (1, 2, 3)
+    ]
+    assert [len(smollm.tokenizer(f" {text}").input_ids) for text in said] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("lengths", [[], [3, 2], [2, 2], [-1, 2], [0, 9]])
+def test_bad_lengths_are_one_sentence(smollm, lengths):
+    hay = smollm.encode(" a b c d")[:, :4]
+    with pytest.raises(ValueError, match=r"^lengths must rise from at least 0 to at most 4, got"):
+        ask_at_lengths(smollm.model, smollm.tokenizer, "A needle.", hay, {"x": " y"}, " z", lengths)
+
+
+@pytest.mark.parametrize(("ending", "right", "name"), [("", " x", "ending"), (" x", "", "right")])
+def test_a_question_without_tokens_is_one_sentence(smollm, ending, right, name):
+    with pytest.raises(ValueError, match=f"^{name} must have at least one token, got none$"):
+        ask(smollm.model, smollm.tokenizer, new_cache(smollm.model), ending, right)
+
+
+# --- pronouns
+
+
+def test_pronouns_in_a_batch_equal_each_alone(smollm):
+    texts = ["The nurse said that", "Because of the rain, the old lighthouse keeper said that"]
+    found = pronoun_probabilities(smollm.model, smollm.tokenizer, texts)
+    she, he = (smollm.labels.index(word) for word in ("␣she", "␣he"))
+    for text, row in zip(texts, found, strict=True):
+        assert torch.allclose(row, smollm.next_logits(text).softmax(-1)[[she, he]], atol=1e-4)
+
+
+def test_a_masked_model_reads_both_sides():
+    model, tokenizer = load_head("mlm")
+    texts = ["My mother said that [MASK] was tired.", "The old farmer said that [MASK] was his own father."]
+    found = pronoun_probabilities(model, tokenizer, texts)
+    for text, row in zip(texts, found, strict=True):
+        inputs = tokenizer(text, return_tensors="pt")
+        place = inputs.input_ids[0].tolist().index(tokenizer.mask_token_id)
+        with torch.inference_mode():
+            chances = model(**inputs).logits[0, place].softmax(-1)
+        assert torch.allclose(row, chances[tokenizer.convert_tokens_to_ids(["she", "he"])], atol=1e-4)
+    shares = share_of_first(found)
+    assert shares[0] > shares[1]
+
+
+@pytest.mark.parametrize(
+    ("texts", "pair", "sentence"),
+    [
+        ([], ("she", "he"), "texts must hold at least one text, got none"),
+        (["a [MASK] b [MASK]"], ("she", "he"), "texts must each hold [MASK] once, got ['a [MASK] b [MASK]']"),
+        (["no gap"], ("she", "he"), "texts must each hold [MASK] once, got ['no gap']"),
+        (["[MASK]"], ("she", "xylophonist"), "pair must hold words of one token, got 'xylophonist' with"),
+    ],
+)
+def test_bad_pronoun_questions_are_one_sentence(texts, pair, sentence):
+    with pytest.raises(ValueError) as caught:
+        pronoun_probabilities(*load_head("mlm"), texts, pair)
+    assert str(caught.value).startswith(sentence)
+
+
+@given(st.floats(1e-6, 1), st.floats(1e-6, 1))
+def test_shares_of_two_add_up(one, other):
+    there, back = share_of_first(torch.tensor([[one, other], [other, one]], dtype=torch.float64))
+    assert float(there + back) == pytest.approx(1)
+    assert float(there) == pytest.approx(one / (one + other))
+
+
+def test_shares_want_two():
+    with pytest.raises(ValueError, match=r"^probabilities must have shape \(\.\.\., 2\), got \(1, 3\)$"):
+        share_of_first(torch.ones(1, 3))
+
+
+# --- facts in one direction
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 5))
+@settings(max_examples=20)
+def test_the_reversed_facts_are_never_trained(both_ways, one_way, seed):
+    facts = draw_facts(both_ways, one_way, seed)
+    trained, untold = ({tuple(row) for row in part.tolist()} for part in (facts.trained, facts.reversed))
+    assert len(trained) == 2 * both_ways + one_way
+    assert len(untold) == one_way
+    assert not trained & untold
+    assert {row[::-1] for row in untold} <= trained
+    assert max(max(row) for row in trained) == facts.vocabulary - 1
+
+
+def test_the_reversal_curse_of_a_tiny_model():
+    """All that was trained is known, in both directions where both were; nothing is known in the other one."""
+    facts = draw_facts(both_ways=20, one_way=10, seed=3)
+    model = new_tiny_model(facts.vocabulary, seed=3)
+    assert recalled(model, facts.trained) < 10
+    train_tiny_model(model, repeat(facts.trained), facts.reversed, steps=70)
+    assert recalled(model, facts.trained) == 50
+    assert recalled(model, facts.reversed) <= 1
+    # The other way round: train those, and they are known. So the question itself is not too hard.
+    train_tiny_model(model, repeat(torch.cat([facts.trained, facts.reversed])), facts.reversed, steps=70)
+    assert recalled(model, facts.reversed) == 10
+
+
+@pytest.mark.parametrize(("both_ways", "one_way", "name"), [(0, 1, "both_ways"), (1, 0, "one_way")])
+def test_facts_want_at_least_one(both_ways, one_way, name):
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got 0$"):
+        draw_facts(both_ways, one_way)
+
+
+# --- what is asked
+
+
+@given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 9))
+def test_sums_have_their_digits_and_come_once(digits, count, seed):
+    drawn = draw_sums(digits, count, seed)
+    assert len(set(drawn)) == count
+    assert {len(str(number)) for pair in drawn for number in pair} == {digits}
+    assert drawn == draw_sums(digits, count, seed)
+    *shots, question = sum_prompt(drawn, 1, 2).split("\n")
+    assert question == "1 + 2 ="
+    assert all(eval(shot.replace("=", "==")) for shot in shots)
+
+
+def test_too_many_sums_are_one_sentence():
+    assert len(draw_sums(1, 81)) == 81
+    with pytest.raises(ValueError, match=r"^count must be at most 81, the pairs of 1-digit numbers, got 82$"):
+        draw_sums(1, 82)
+
+
+def test_nothing_is_asked_twice():
+    countries = [*failure_cases.CAPITALS, *failure_cases.INVENTED_COUNTRIES, *failure_cases.RARE_COUNTRIES]
+    for asked in (countries, failure_cases.OCCUPATIONS, list(failure_cases.BOOKS.values())):
+        assert len(set(asked)) == len(asked)
+    assert all(letter in word for word, letter in failure_cases.LETTERS)
+    assert all(before.count("{}") == 1 for before, _ in failure_cases.PRONOUN_FRAMES)
+
+
+# --- memory
+
+
+def test_a_large_array_is_private_memory():
+    before = process_memory()
+    array = np.ones(50_000_000)  # 400 MB
+    grown = process_memory().since(before)
+    assert 350e6 < grown.private < 600e6
+    assert grown.resident > 350e6
+    del array
+
+
+# --- pictures
+
+
+def test_confidence_says_every_group():
+    groups = {"right": {"Paris": 0.9, "Lima": 0.3, "Oslo": 0.5}, "invented": {f"Nova {i}": 0.001 for i in range(9)}}
+    figure = figures.confidence_against_truth(groups, level=0.1)
+    assert repr(figure) == (
+        "Probability of the answer. right: 3 answers, from 0.30 (Lima) to 0.90 (Paris), median 0.50; "
+        "invented: 9 answers, from 0.00 (Nova 0) to 0.00 (Nova 8), median 0.00. A dashed line at 0.1."
+    )
+    points = [tuple(xy) for line in figure.axes[0].lines[:2] for xy in line.get_xydata()]
+    assert len(set(points)) == 12, "no mark hides another"
+    low, high = sorted(figure.axes[0].get_ylim())
+    assert all(low < y < high for _, y in points)
+
+
+@pytest.mark.parametrize(
+    ("groups", "sentence"),
+    [
+        ({}, "groups must be 1 to 4 with at least one answer each, got {}"),
+        ({"a": {}}, "groups must be 1 to 4 with at least one answer each, got {'a': {}}"),
+        ({"a": {"b": float("nan")}}, "groups must hold probabilities in [0, 1], got nan for 'b'"),
+        ({"a": {"b": -0.1}}, "groups must hold probabilities in [0, 1], got -0.1 for 'b'"),
+    ],
+)
+def test_bad_confidence_is_one_sentence(groups, sentence):
+    with pytest.raises(ValueError) as caught:
+        figures.confidence_against_truth(groups)
+    assert str(caught.value) == sentence
+
+
+def test_diverging_bars_are_sorted_by_the_first_panel():
+    panels = {"one": [0.2, 0.9, 0.5], "other": torch.tensor([0.6, 0.1, 0.5])}
+    figure = figures.diverging_bars(["farmer", "nurse", "clerk"], panels, "he", "she")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["nurse", "clerk", "farmer"]
+    widths = [[round(bar.get_width(), 2) for bar in axes.patches] for axes in figure.axes]
+    assert widths == [[0.4, 0, -0.3], [-0.4, 0, 0.1]]
+    assert [bool(bar.get_hatch()) for bar in figure.axes[0].patches] == [False, False, True]
+    assert figure.alt == (
+        "Share of “she” against “he”, 3 rows. one: 1 lean to “she”, most of all nurse (90 %); 1 to “he”, most of all "
+        "farmer (20 %); other: 1 lean to “she”, most of all farmer (60 %); 1 to “he”, most of all nurse (10 %)."
+    )
+    assert len(figures.png_bytes(figure)) <= 40_000
+
+
+def test_counted_shares_have_their_counts():
+    figure = figures.counted_shares({"1": (10, 20, 0.3, 0.7), "2": (0, 20, 0.0, 0.16)}, "digits", "right sums")
+    assert figure.alt == (
+        "right sums by digits, with 95 % intervals. 1: 10 of 20 (30 to 70 %); 2: 0 of 20 (0 to 16 %)."
+    )
+    assert [text.get_text() for text in figure.axes[0].texts] == ["10 of 20", "0 of 20"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        (lambda: figures.diverging_bars([], {"a": []}, "he", "she"), "panels must hold a share for each of 0 names"),
+        (lambda: figures.diverging_bars(["x"], {"a": [0.1, 0.2]}, "he", "she"), "panels must hold a share for each"),
+        (lambda: figures.counted_shares({}, "x", "y"), "rows must hold at least one count, got none"),
+        (
+            lambda: figures.counted_shares({"1": (1, 2, 0.6, 0.9)}, "x", "y"),
+            "rows of '1' must be a share in its interval, got 1/2, 0.6 … 0.9",
+        ),
+    ],
+)
+def test_bad_bars_are_one_sentence(draw, sentence):
+    with pytest.raises(ValueError) as caught:
+        draw()
+    assert str(caught.value).startswith(sentence)
