@@ -11,9 +11,9 @@ import course_utils
 from course_utils.models import CausalLM, load_causal_lm
 from course_utils.traces import SpeedTrace, record_speed
 
-PROMPT_LENGTHS = (16, 32, 64, 128, 256, 512)
-BATCHES = (1, 2, 4, 8, 16)
-NEW_TOKENS = 16
+PROMPT_LENGTHS = (16, 64, 256)
+BATCHES = (1, 2, 4, 8)
+NEW_TOKENS = 8
 DTYPES = ("fp32", "bf16")
 RECORD = Path(course_utils.__file__).parent / "traces" / "recorded_speed.json"
 
@@ -21,7 +21,7 @@ RECORD = Path(course_utils.__file__).parent / "traces" / "recorded_speed.json"
 def main() -> None:
     """Measure, print, and with --record write `course_utils/traces/recorded_speed.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each point (default 5)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each point (default 3)")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     arguments = parser.parse_args()
     trace = measure(load_causal_lm(), arguments.repeats)
@@ -40,7 +40,7 @@ def lines(trace: SpeedTrace) -> list[str]:
     """The points as a table, with what the machine's rates alone predict."""
     where = trace.where
     made = [f"{where.processor}, {where.cores} cores, torch {where.torch}, {trace.model}"]
-    made.append("prompt batch threads format |  TTFT mspredicted |  TPOT mspredicted | tokens/spredicted")
+    made.append("prompt batch threads format |  TTFT ms predicted |  TPOT ms predicted | tokens/s predicted")
     for point in range(len(trace)):
         prompt, batch, threads, dtype = trace.key(point)
         cells = [f"{prompt:6,} {batch:5} {threads:7} {dtype:6}"]

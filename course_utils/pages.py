@@ -93,7 +93,8 @@ class Lesson:
     def cites(self, work: dict) -> list[int]:
         """Return the places where the year stands each time the lesson cites `work`."""
         pattern = rf"\b{work['first']}\b(?:(?!\b(?:1[89]|20)\d\d\b).){{1,{_BETWEEN}}}?\b({work['year']})\b"
-        return [place.start(1) for place in re.finditer(pattern, self.text_and_sources, re.S)]
+        text, title = self.text_and_sources, work.get("named", "")  # of two works of one author and year
+        return [place.start(1) for place in re.finditer(pattern, text, re.S) if title in text[place.start() :][:150]]
 
     def unknown_citations(self, works: list[dict]) -> list[str]:
         """Return what looks like a citation and is in no table of `works`."""
