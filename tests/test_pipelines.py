@@ -8,6 +8,7 @@ from transformers import pipeline
 
 from course_utils.models.pipelines import load_pipeline, path, pipeline_tasks
 from course_utils.traces import PipelineTrace, record_cross_attention, record_pipeline
+from course_utils.widgets import pipeline_xray
 
 TEXT = "This course is not bad at all."
 
@@ -146,3 +147,32 @@ def test_the_courses_own_model_in_any_profile(monkeypatch):
     assert own("I have a small car.", num_beams=1)[0]["translation_text"] == "J'ai une petite voiture."
     with pytest.raises(ValueError, match=r"^models must be None or one of \('embedded', 'hub'\), got 'cloud'$"):
         load_pipeline("translation", models="cloud")
+
+
+XRAYED = [
+    ("sentiment-analysis", TEXT, {}, "POSITIVE"),
+    ("zero-shot-classification", "The team won.", {"candidate_labels": ["sports", "politics"]}, "sports"),
+    ("text-generation", "The capital of France is", {"max_new_tokens": 1, "do_sample": False}, "Paris"),
+    ("fill-mask", "Paris is the capital of [MASK].", {}, "france"),
+    ("ner", "My name is Sylvain and I live in Brooklyn.", {}, "brooklyn"),
+    (
+        "question-answering",
+        {"question": "Where do I live?", "context": "My name is Sylvain and I live in Brooklyn."},
+        {},
+        "Brooklyn",
+    ),
+    ("translation", "I have a small car.", {"num_beams": 1}, "petite voiture"),
+]
+
+
+@pytest.mark.parametrize(("task", "text", "settings", "answer"), XRAYED)
+def test_the_xray_opens_every_task(task, text, settings, answer):
+    said = pipeline_xray(load_pipeline(task), text, **settings).describe()
+    steps = [said.index(step) for step in ("preprocess", "forward", "postprocess")]
+    assert steps == sorted(steps)
+    assert answer in said[steps[2] :]
+
+
+def test_no_task_is_left_without_an_xray():
+    same = {"text-classification": "sentiment-analysis", "token-classification": "ner"}
+    assert {same.get(task, task) for task in pipeline_tasks()} == {task for task, *_ in XRAYED}
