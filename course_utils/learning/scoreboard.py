@@ -100,7 +100,9 @@ def keep_score(
 
     Lesson: 15 · Capstone: your own generate()
 
-    >>> keep_score(lambda model, ids, tokenizer, **settings: [], Comparison(7, ()), name="Ada")
+    >>> from pathlib import Path
+    >>> nothing, file = lambda model, ids, tokenizer, **settings: [], ScoreFile(Path("/nowhere/scoreboard.json"))
+    >>> keep_score(nothing, Comparison(7, ()), name="Ada", file=file)
     ✗ Nothing is kept: 12 pieces were asked for, and yours yields 0.
     """
     if not isinstance(name, str) or not name.strip():
