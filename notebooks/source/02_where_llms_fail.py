@@ -255,7 +255,7 @@ control.compare(sum(name in reply.text for name, reply in zip(CAPITALS.values(),
 # %%
 misspelt = predict(
     "02-educion",
-    "“This is a course about the Transformers library”, with the labels `educion`, `politics` and `sports`. "
+    "“This is a course about the Transformers library”, with the labels educion, politics and sports. "
     "Which gets the highest score?",
     ["educion", "politics", "sports"],
 )
