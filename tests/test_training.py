@@ -107,6 +107,8 @@ def test_more_goes_on_from_what_was_learned(task, tmp_path):
     _, more = train(task, tmp_path / "more", steps=5, begin_with=tmp_path / "first")
     assert sum(more["losses"][:5]) < sum(first["losses"][:5]) / 2
     assert more["step"] == 5
+    with pytest.raises(ValueError, match="made with another beginning"):
+        train(task, tmp_path / "first", steps=40, begin_with=tmp_path / "first")
 
 
 def test_a_card_names_every_stage(task, tmp_path, monkeypatch):

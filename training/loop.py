@@ -56,7 +56,8 @@ def train(
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     rows = task.train_rows()
     one_epoch = sum(1 for _ in batches(rows, recipe.batch_tokens, recipe.seed))
-    state = {"step": 0, "steps": steps, "seconds": 0.0, "losses": [], "recipe": asdict(task.recipe), "rows": len(rows)}
+    state = {"step": 0, "steps": steps, "seconds": 0.0, "losses": []}
+    state |= {"recipe": asdict(task.recipe), "rows": len(rows), "beginning": str(begin_with or "a fresh head")}
     if steps is None and minutes is None:
         state["steps"] = round(recipe.epochs * one_epoch)
     file = folder / "checkpoint.pt"
@@ -171,11 +172,11 @@ def load_checkpoint(
     """Put the saved state into `model` and `optimizer`; return it.
 
     Raises:
-        ValueError: The checkpoint is of another recipe or other rows.
+        ValueError: The checkpoint is of another recipe, other rows or another beginning.
     """
     saved = torch.load(file, map_location="cpu", weights_only=True)
-    for key in ("recipe", "rows"):
-        if saved["state"][key] != state[key]:
+    for key in ("recipe", "rows", "beginning"):
+        if saved["state"].get(key) != state[key]:
             raise ValueError(f"{file} was made with another {key}: take another --out, or delete it to start again")
     model.load_state_dict(saved["model"], strict=False)
     optimizer.load_state_dict(saved["optimizer"])
