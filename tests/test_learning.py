@@ -98,7 +98,10 @@ def test_two_kernels_do_not_lose_each_others_entries(progress):
     assert len(progress.everything()["predictions"]) == 100
 
 
-@pytest.mark.parametrize("damage", ['{"version": 1, "entr', "", "[]", '{"entries": {"predictions": 3}}', "\x00" * 50])
+@pytest.mark.parametrize(
+    "damage",
+    ['{"version": 1, "entr', "", "[]", '{"entries": {"predictions": 3}}', '{"version": 1, "entries": []}', "\x00" * 50],
+)
 def test_corrupt_file_is_set_aside(progress, damage, capsys):
     progress.path.parent.mkdir()
     progress.path.write_text(damage)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
@@ -15,7 +16,7 @@ from platformdirs import user_data_path
 KINDS = ("predictions", "quizzes", "exercises")
 LOCK_SECONDS = 5
 _VERSION = 1
-_CORRUPT = (ValueError, KeyError, TypeError)
+_CORRUPT = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def progress_folder() -> Path:
@@ -42,6 +43,9 @@ class Progress:
     {'choice': 'over 50 %'}
     """
 
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    called: ClassVar[str] = "progress file"
+
     def __init__(self, path: Path | None = None) -> None:
         self.path = Path(path) if path is not None else progress_folder() / "progress.json"
 
@@ -64,8 +68,8 @@ class Progress:
             OSError: The file cannot be read or written, another program holds it for `LOCK_SECONDS`, or a newer
                 version of the course wrote it.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}")
+        if kind not in self.kinds:
+            raise ValueError(f"kind must be one of {self.kinds}, got {kind!r}")
         with self._locked():
             entries = self._read_or_set_aside()
             entries[kind][identifier] = change(entries[kind].get(identifier))
@@ -111,20 +115,27 @@ class Progress:
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return {kind: {} for kind in KINDS}  # a new learner
+            return {kind: {} for kind in self.kinds}  # a new learner
         if content["version"] > _VERSION:
             raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
         entries = content["entries"]
         # A file from before there were exercises has none.
-        return {kind: {name: dict(entry) for name, entry in dict(entries.get(kind, {})).items()} for kind in KINDS}
+        return {
+            kind: {name: self._entry(entry) for name, entry in dict(entries.get(kind, {})).items()}
+            for kind in self.kinds
+        }
+
+    def _entry(self, entry: dict) -> dict:
+        """Return an entry as it was written; one that makes no sense raises."""
+        return dict(entry)
 
     def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
         try:
             return self._read()
         except _CORRUPT:
             kept = self._renamed("corrupt")
-            print(f"Your progress file could not be read. It is kept as {kept}; a new one is started.")
-            return {kind: {} for kind in KINDS}
+            print(f"Your {self.called} could not be read. It is kept as {kept}; a new one is started.")
+            return {kind: {} for kind in self.kinds}
 
     def _renamed(self, why: str) -> Path:
         moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")

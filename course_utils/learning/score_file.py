@@ -3,17 +3,11 @@
 Lesson: 15 · Capstone: your own generate()
 """
 
-import errno
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from course_utils.learning.progress import Progress, progress_folder
-
-KIND = "scores"
-_VERSION = 1
-_CORRUPT = (ValueError, KeyError, TypeError, AttributeError)
 
 
 class Score(NamedTuple):
@@ -42,13 +36,16 @@ class Score(NamedTuple):
 
 
 class ScoreFile(Progress):
-    """The file behind the scoreboard: written whole or not at all, and set aside, never lost, where it is damaged.
+    """The scores, kept as the progress file is: whole or not at all, and set aside, never lost, where it is damaged.
 
     Args:
         path: The file; by default `scoreboard.json` beside the progress file.
 
     Lesson: 15 · Capstone: your own generate()
     """
+
+    kinds = ("scores",)
+    called = "scoreboard"
 
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(path if path is not None else progress_folder() / "scoreboard.json")
@@ -59,10 +56,7 @@ class ScoreFile(Progress):
         Raises:
             OSError: As `Progress.update`.
         """
-        with self._locked():
-            entries = self._read_or_set_aside()
-            entries[KIND][f"{datetime.now():%Y%m%d-%H%M%S-%f}"] = score._asdict()
-            self._write(entries)
+        self.record("scores", f"{datetime.now():%Y%m%d-%H%M%S-%f}", score._asdict())
 
     def scores(self) -> list[Score]:
         """Return all scores, the oldest first.
@@ -70,23 +64,7 @@ class ScoreFile(Progress):
         Raises:
             OSError: As `Progress.everything`.
         """
-        return [Score(**entry) for entry in self.everything()[KIND].values()]
+        return [Score(**entry) for entry in self.everything()["scores"].values()]
 
-    def _read(self) -> dict[str, dict[str, dict]]:
-        try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {KIND: {}}
-        if content["version"] > _VERSION:
-            raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
-        entries = {name: Score(**entry)._asdict() for name, entry in content["entries"][KIND].items()}
-        return {KIND: entries}
-
-    def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
-        try:
-            return self._read()
-        except _CORRUPT:
-            moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-            kept = self.path.replace(self.path.with_name(f"{self.path.stem}.corrupt-{moment}.json"))
-            print(f"Your scoreboard could not be read. It is kept as {kept}; a new one is started.")
-            return {KIND: {}}
+    def _entry(self, entry: dict) -> dict:
+        return Score(**entry)._asdict()
