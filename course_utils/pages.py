@@ -77,7 +77,7 @@ class Lesson:
     @cached_property
     def text_and_sources(self) -> str:
         """The text, and where the numbers of published models come from if the lesson shows some."""
-        if "PUBLISHED" not in self.source and "memory_calculator" not in self.source:
+        if "PUBLISHED" not in self.source and "MemoryCalculator" not in self.source:
             return self.text
         from course_utils.inference.model_shapes import PUBLISHED  # takes seconds, and only two lessons need it
 

@@ -53,11 +53,6 @@ def test_equal_lengths_gain_nothing(length, requests, slots):
     )
 
 
-def test_used_share_by_hand():
-    turns = batching.static_schedule([12, 3, 4, 3, 8, 3, 4, 3], slots=4)
-    assert batching.used_share(turns, slots=4) == (12 + 3 + 4 + 3 + 8 + 3 + 4 + 3) / (4 * 20)
-
-
 @pytest.mark.parametrize("static", [True, False])
 def test_the_engine_of_transformers_follows_the_plan(static):
     model, lengths, slots = tiny_model("llama"), [9, 2, 3, 5, 2, 1], 2

@@ -16,7 +16,7 @@ from course_utils import figures
 from course_utils.inference.characters import Characters, counted_loss, write_on
 from course_utils.inference.fine_tuning import SentenceClassifier, fine_tune, shuffled_batches
 from course_utils.inference.intervals import wilson_interval
-from course_utils.inference.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens, masked_lm_loss
+from course_utils.inference.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens
 from course_utils.inference.small_reviews import small_reviews, with_shuffled
 from course_utils.inference.tiny_training import (
     CONTEXT,
@@ -66,13 +66,13 @@ def test_causal_loss_is_that_of_transformers(case, kind):
 def test_masked_loss_is_that_of_transformers(tiny_bert, case):
     ids, labels = case
     output = tiny_bert(ids, labels=labels)
-    torch.testing.assert_close(masked_lm_loss(output.logits, labels), output.loss)
+    torch.testing.assert_close(cross_entropy(output.logits, labels), output.loss)
 
 
 def test_the_two_losses_ask_for_different_places(tiny_bert):
     ids = torch.arange(8)[None]
     logits = tiny_bert(ids).logits
-    assert not torch.allclose(causal_lm_loss(logits, ids), masked_lm_loss(logits, ids), atol=1e-3)
+    assert not torch.allclose(causal_lm_loss(logits, ids), cross_entropy(logits, ids), atol=1e-3)
 
 
 def test_real_models_agree():
@@ -87,7 +87,7 @@ def test_real_models_agree():
     hidden = hide_tokens(ids, special, tokenizer.mask_token_id, len(tokenizer), 0.5, torch.Generator().manual_seed(1))
     with torch.inference_mode():
         output = model(hidden.ids, labels=hidden.labels)
-    torch.testing.assert_close(masked_lm_loss(output.logits, hidden.labels), output.loss, atol=1e-4, rtol=0)
+    torch.testing.assert_close(cross_entropy(output.logits, hidden.labels), output.loss, atol=1e-4, rtol=0)
 
 
 def test_gradients_are_those_of_torch():

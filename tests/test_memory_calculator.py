@@ -15,7 +15,7 @@ from course_utils.inference.memory import measured_cache_bytes, measured_weight_
 from course_utils.inference.model_shapes import PUBLISHED, ModelShape
 from course_utils.inference.prefill_decode import prefill
 from course_utils.models import load_causal_lm
-from course_utils.widgets import MemoryCalculator, memory_calculator
+from course_utils.widgets import MemoryCalculator
 from course_utils.widgets.base import page_module
 
 RUN = {"weights": 538_060_032, "cache": 4_608_000, "tokens": 100}
@@ -65,7 +65,7 @@ def test_a_real_cache_of_smollm2_is_what_the_formula_says():
     ids = smollm.encode("The capital of France is")
     cache = prefill(smollm.model, ids)[1]
     run = {"weights": measured_weight_bytes(smollm.model), "cache": cache.bytes, "tokens": ids.shape[1]}
-    calculator = memory_calculator({"SmolLM2": ModelShape.of("SmolLM2", smollm.model)}, "SmolLM2", measured=run)
+    calculator = MemoryCalculator({"SmolLM2": ModelShape.of("SmolLM2", smollm.model)}, "SmolLM2", measured=run)
     assert calculator.checked == (
         "checked against a real run of SmolLM2, 5 tokens:\n"
         "weights 538,060,032 bytes = formula; KV cache 230,400 bytes = formula"
@@ -73,17 +73,17 @@ def test_a_real_cache_of_smollm2_is_what_the_formula_says():
 
 
 def test_a_wrong_measurement_is_not_called_equal():
-    said = memory_calculator(measured=RUN | {"cache": 4_608_001}).checked
+    said = MemoryCalculator(measured=RUN | {"cache": 4_608_001}).checked
     assert "KV cache 4,608,001 bytes ≠ formula (4,608,000)" in said
-    assert "2 texts of 100 tokens" in memory_calculator(measured=RUN | {"batch": 2}).checked
+    assert "2 texts of 100 tokens" in MemoryCalculator(measured=RUN | {"batch": 2}).checked
 
 
 def test_words_are_the_golden_ones_and_do_not_name_this_machine():
-    assert memory_calculator(context=9_000, measured=RUN).describe() == GOLDEN
+    assert MemoryCalculator(context=9_000, measured=RUN).describe() == GOLDEN
 
 
 def test_what_grows_how():
-    calculator = memory_calculator(model="Llama 3.1 8B", dtype="bf16")
+    calculator = MemoryCalculator(model="Llama 3.1 8B", dtype="bf16")
     rows = calculator.rows()
     now, long, more, all_heads = rows.values()
     assert list(rows) == ["as set", "context × 2", "batch × 2", "32 KV heads"]
@@ -96,7 +96,7 @@ def test_what_grows_how():
 
 
 def test_another_model_forgets_the_kv_heads_of_the_last():
-    calculator = memory_calculator(key_value_heads=1)
+    calculator = MemoryCalculator(key_value_heads=1)
     assert calculator.shape == replace(PUBLISHED["SmolLM2-135M"], key_value_heads=1)
     calculator.model = "GPT-2"
     assert calculator.shape == PUBLISHED["GPT-2"]
@@ -104,14 +104,14 @@ def test_another_model_forgets_the_kv_heads_of_the_last():
 
 
 def test_the_cache_has_the_format_of_the_weights_but_at_least_16_bits():
-    formats = [memory_calculator(dtype=dtype).cache_dtype for dtype in ("fp32", "bf16", "int8", "int4")]
+    formats = [MemoryCalculator(dtype=dtype).cache_dtype for dtype in ("fp32", "bf16", "int8", "int4")]
     assert formats == ["fp32", "bf16", "bf16", "bf16"]
-    assert memory_calculator(cache_dtype="int8").cache_dtype == "int8"
+    assert MemoryCalculator(cache_dtype="int8").cache_dtype == "int8"
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_static_picture_and_state_are_small(model):
-    calculator = memory_calculator(model=model, dtype="int4", context=100_000, batch=3)
+    calculator = MemoryCalculator(model=model, dtype="int4", context=100_000, batch=3)
     data, metadata = calculator._repr_mimebundle_()
     assert len(data["image/png"]) <= 40_000
     assert data["text/plain"] == calculator.describe()
@@ -120,7 +120,7 @@ def test_static_picture_and_state_are_small(model):
 
 
 def test_the_page_is_small(record):
-    calculator = memory_calculator()
+    calculator = MemoryCalculator()
     sizes = {
         "esm_bytes": len(page_module("memory_calculator").encode()),
         "png_bytes": len(calculator._repr_mimebundle_()[0]["image/png"]),
@@ -146,7 +146,7 @@ console.log(JSON.stringify(cases.map(({ model, set }) => {
 def test_page_and_python_say_the_same(node, tmp_path):
     (tmp_path / "memory_calculator.mjs").write_text(page_module("memory_calculator"), encoding="utf-8")
     calculators = [
-        memory_calculator(model=model, dtype=dtype, context=context, batch=batch, naive=naive, all_logits=not naive)
+        MemoryCalculator(model=model, dtype=dtype, context=context, batch=batch, naive=naive, all_logits=not naive)
         for model, dtype, context, batch, naive in [
             ("SmolLM2-135M", "fp32", 2048, 1, True),
             ("Llama 3.1 70B", "int4", 200_000, 3, False),
@@ -155,7 +155,7 @@ def test_page_and_python_say_the_same(node, tmp_path):
             ("Gemma 2 2B", "bf16", 999, 512, False),
         ]
     ]
-    calculators.append(memory_calculator(model="Mistral 7B", key_value_heads=1, cache_dtype="int8"))
+    calculators.append(MemoryCalculator(model="Mistral 7B", key_value_heads=1, cache_dtype="int8"))
     cases = [
         {
             "model": one.model,
@@ -186,23 +186,23 @@ def test_page_and_python_say_the_same(node, tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: memory_calculator(dtype="fp64"), "dtype must be one of ['fp32', 'bf16', 'int8', 'int4'], got 'fp64'"),
+        (lambda: MemoryCalculator(dtype="fp64"), "dtype must be one of ['fp32', 'bf16', 'int8', 'int4'], got 'fp64'"),
         (
-            lambda: memory_calculator(cache_dtype="int4"),
+            lambda: MemoryCalculator(cache_dtype="int4"),
             "cache_dtype must be one of ['fp32', 'bf16', 'int8'], got 'int4'",
         ),
-        (lambda: memory_calculator(context=0), "context must be a whole number of at least 1, got 0"),
-        (lambda: memory_calculator(batch=2**25), "batch must be at most 16,777,216, got 33,554,432"),
+        (lambda: MemoryCalculator(context=0), "context must be a whole number of at least 1, got 0"),
+        (lambda: MemoryCalculator(batch=2**25), "batch must be at most 16,777,216, got 33,554,432"),
         (
-            lambda: memory_calculator(key_value_heads=2),
+            lambda: MemoryCalculator(key_value_heads=2),
             "key_value_heads must divide the 9 query heads ([1, 3, 9]), got 2",
         ),
         (
-            lambda: memory_calculator({"toy": PUBLISHED["GPT-2"]}, "GPT-5"),
+            lambda: MemoryCalculator({"toy": PUBLISHED["GPT-2"]}, "GPT-5"),
             "model must be one of ['toy'], got 'GPT-5'",
         ),
         (
-            lambda: memory_calculator(measured={"weights": 1}),
+            lambda: MemoryCalculator(measured={"weights": 1}),
             "measured must have the keys weights, cache and tokens, got ['weights']",
         ),
         (

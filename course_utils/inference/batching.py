@@ -81,17 +81,6 @@ def continuous_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     return turns
 
 
-def used_share(turns: Sequence[Turn], slots: int) -> float:
-    """Return the share of all slots' time in which a token was made.
-
-    Lesson: 14 · Speed and memory in practice
-
-    >>> used_share(static_schedule([1, 3], slots=2), slots=2)
-    0.6666666666666666
-    """
-    return sum(turn.end - turn.start for turn in turns) / (slots * max(turn.freed for turn in turns))
-
-
 def token_times(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], lengths: Sequence[int], slots: int, static: bool = False
 ) -> list[list[float]]:

@@ -68,27 +68,6 @@ def causal_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits[:, :-1], labels[:, 1:])
 
 
-def masked_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the loss of a masked LM: a position is asked for its own token, where that was hidden.
-
-    Args:
-        logits: `(batch, seq, vocab)`.
-        labels: `(batch, seq)`, −100 wherever nothing was hidden. Nothing is shifted.
-
-    Raises:
-        ValueError: As `cross_entropy`.
-
-    Equals the loss of `BertForMaskedLM(ids, labels=labels)`.
-    Source: Devlin et al. (2019), BERT: Pre-training of Deep Bidirectional Transformers, section 3.1.
-    Lesson: 06 · Pre-training and fine-tuning
-
-    >>> sure = 5.0 * torch.eye(4)
-    >>> masked_lm_loss(sure[None], torch.tensor([[IGNORED, 1, IGNORED, 3]]))
-    tensor(0.0200)
-    """
-    return cross_entropy(logits, labels)
-
-
 class HiddenTokens(NamedTuple):
     """A text as a masked LM gets it, and what it is asked for.
 

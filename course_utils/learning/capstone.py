@@ -62,7 +62,7 @@ class PartCheck:
 def check_part(part: str, function: Callable) -> PartCheck:
     """Check one part of a learner's function on texts of SmolLM2 and of the practice model.
 
-    Nothing that the function does comes through: it may raise, return anything, or not end.
+    Nothing that the function does comes through: it may raise, return anything, or call the model without end.
 
     Args:
         part: One of `ALL_PARTS`.

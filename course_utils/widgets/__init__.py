@@ -6,7 +6,7 @@ from course_utils.widgets.beam_tree import BeamTreeWidget, beam_tree
 from course_utils.widgets.cache_stepper import CacheStepper, cache_stepper
 from course_utils.widgets.embedding_map import EmbeddingMap, embedding_map
 from course_utils.widgets.mask_lab import MaskLab, mask_lab
-from course_utils.widgets.memory_calculator import MemoryCalculator, memory_calculator
+from course_utils.widgets.memory_calculator import MemoryCalculator
 from course_utils.widgets.next_token_explorer import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
@@ -33,7 +33,6 @@ __all__ = [
     "cache_stepper",
     "embedding_map",
     "mask_lab",
-    "memory_calculator",
     "next_token_explorer",
     "pipeline_xray",
     "repetition_lab",

@@ -223,24 +223,5 @@ class MemoryCalculator(CourseWidget):
         return memory_bars(rows, limits, unit, self.describe().splitlines()[0].partition(": ")[2])
 
 
-def memory_calculator(
-    shapes: Mapping[str, ModelShape] | None = None,
-    model: str = "SmolLM2-135M",
-    dtype: str = "fp32",
-    context: int = 2048,
-    batch: int = 1,
-    key_value_heads: int | None = None,
-    **settings: object,
-) -> MemoryCalculator:
-    """Open the memory calculator. Arguments and errors as `MemoryCalculator`.
-
-    Lesson: 14 · Speed and memory in practice
-
-    >>> memory_calculator(model="Llama 3.1 8B", dtype="bf16").parts()["weights"] / 1e9
-    16.060522496
-    """
-    return MemoryCalculator(shapes, model, dtype, context, batch, key_value_heads, **settings)
-
-
 def _bytes(name: str) -> str:
     return "byte" if BYTES_PER_NUMBER[name] == 1 else "bytes"

@@ -184,9 +184,9 @@ for name, tokens in (("SmolLM2-135M", 256), ("Llama 3.1 8B", 8192)):
 # 4. Look at the bar with other KV heads: what would the cache take without grouped-query attention?
 
 # %% tags=["nbval-check-output"]
-from course_utils.widgets import memory_calculator
+from course_utils.widgets import MemoryCalculator
 
-memory_calculator(model="SmolLM2-135M", dtype="fp32", context=2048, batch=1, measured=measured | {"tokens": 256})
+MemoryCalculator(model="SmolLM2-135M", dtype="fp32", context=2048, batch=1, measured=measured | {"tokens": 256})
 
 # %% [markdown]
 # Real servers take more than that: they reserve space for caches before anybody asks, in pages that are not always

@@ -51,7 +51,8 @@ def my_generate(model, ids, tokenizer, **settings):
 check_part("loop", my_generate)
 
 # %% [markdown]
-# A check never stops the notebook, whatever your function does: it may raise, return nonsense or run for ever.
+# A check survives your function: it may raise, return nonsense, or call the model for ever. (Only a loop that never
+# calls it has to be stopped by you, with *Interrupt the kernel*.)
 #
 # Some texts of a check are written by SmolLM2. Most are written by the **practice model**, a tiny random Llama whose
 # tokens are letters and pairs of letters. It knows nothing, but it answers in milliseconds, and mistakes show in it

@@ -3,7 +3,7 @@
 import pytest
 
 from course_utils.cli import ROOT
-from course_utils.widgets import SpeedLab, memory_calculator
+from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone, scratch_notebook
 from tests.test_speed_lab import toy_points
 
@@ -15,9 +15,9 @@ DRAWN = "document.querySelector('.memory-calculator[data-drawn]') && document.qu
 CELLS = (
     """
 from course_utils.models import load_causal_lm
-from course_utils.widgets import memory_calculator, speed_lab
+from course_utils.widgets import MemoryCalculator, speed_lab
 
-memory_calculator(measured={"weights": 538_060_032, "cache": 4_608_000, "tokens": 100})
+MemoryCalculator(measured={"weights": 538_060_032, "cache": 4_608_000, "tokens": 100})
 """,
     """
 speed_lab(load_causal_lm(), prompt=16, new_tokens=2, threads=1)
@@ -245,7 +245,7 @@ def test_speed_of_a_large_lab(browser, outside_requests, record):
 
 
 def test_first_paint(browser, outside_requests, record):
-    for widget in (memory_calculator(), SpeedLab(recorded=toy_points([(16, 1), (64, 1)]))):
+    for widget in (MemoryCalculator(), SpeedLab(recorded=toy_points([(16, 1), (64, 1)]))):
         page, milliseconds = render_alone(browser, outside_requests, widget)
         assert page.locator("[data-drawn]").count() == 1
         page.context.close()
