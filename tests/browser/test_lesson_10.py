@@ -1,6 +1,7 @@
 """Lesson 10 in JupyterLab: the prefill/decode stepper by keyboard, with prompts of one's own; and its speed by size."""
 
 import pytest
+from playwright.sync_api import expect
 
 from course_utils.widgets import CacheStepper
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone
@@ -115,7 +116,7 @@ def test_a_prompt_of_ones_own(page, stepper, prompt):
     assert stepper.locator(".problem").text_content() == ""
     assert stepper.locator(".strip .new").count() == 3
     stepper.locator("summary").press("Enter")
-    assert stepper.locator("tbody tr").count() == 4
+    expect(stepper.locator("tbody tr")).to_have_count(4)  # the page fills the table a moment after it opens
     stepper.locator("summary").press("Enter")
 
 
