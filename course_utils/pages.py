@@ -174,6 +174,7 @@ def _references(every: list[Lesson], works: list[dict]) -> list[str]:
         if not where:
             raise ValueError(f"references.toml must hold cited works only, and no lesson cites {work['title']!r}")
         place = f"[{work['where']}]({work['url']})" if "url" in work else work["where"]
-        lines.append(f"- {work['authors']} ({work['year']}). *{work['title']}*. {place}. Cited in {'; '.join(where)}.")
+        title = f"*{work['title']}*" + ("" if work["title"].endswith("?") else ".")
+        lines.append(f"- {work['authors']} ({work['year']}). {title} {place}. Cited in {'; '.join(where)}.")
     about = "Every work that a lesson cites, once, with the lessons that cite it."
     return [f"# References\n\n{about}", "\n".join(lines)]
