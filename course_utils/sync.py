@@ -19,9 +19,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from course_utils.assignments import exercise, solution
 from course_utils.pages import pages
 
 FOLDERS = ("notebooks", "solutions")
+MAKES = {"notebooks": ("notebooks",), "solutions": ("solutions", "exercises")}  # of the sources in each folder
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 120  # seconds, as in the tests
 _KERNEL = {
@@ -51,11 +53,12 @@ def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
     problems = []
     for folder in FOLDERS:
         sources = sorted((root / folder / "source").glob("*.py"))
-        lessons = {file.stem for file in (root / folder).glob("[0-9][0-9]_*.ipynb")}
-        problems += [
-            f"{folder}/{name}.ipynb has no source: write {folder}/source/{name}.py or delete the notebook."
-            for name in sorted(lessons - {file.stem for file in sources})
-        ]
+        for made in MAKES[folder]:
+            lessons = {file.stem for file in (root / made).glob("[0-9][0-9]_*.ipynb")}
+            problems += [
+                f"{made}/{name}.ipynb has no source: write {folder}/source/{name}.py or delete the notebook."
+                for name in sorted(lessons - {file.stem for file in sources})
+            ]
         for source in sources:
             problems += _sync_notebook(root, source, check, execute)
     return problems + _sync_pages(root, check) + _sync_environment(root, check)
@@ -194,11 +197,18 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
     target = source.parent.parent / f"{source.stem}.ipynb"
     name, of = target.relative_to(root).as_posix(), source.relative_to(root).as_posix()
     notebook = build(source.read_text(encoding="utf-8"))
+    problems = []
+    if source.parent.parent.name == "solutions":
+        try:
+            problems = _sync_exercise(root, source, exercise(notebook), check)
+            notebook = solution(notebook)
+        except ValueError as error:
+            return [f"{of}: {error}; its notebooks are left as they were."]
     current = _stored(target) == without_outputs(json.loads(_written(notebook)))
     if check:
-        return [] if current else [f"{name} is not what {of} makes: run `course sync`."]
+        return problems + ([] if current else [f"{name} is not what {of} makes: run `course sync`."])
     if current and not execute:
-        return []
+        return problems
     if execute or not _take_outputs(notebook, target):
         print(f"Running {name} ...", flush=True)
         try:
@@ -206,6 +216,19 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
         except CellProblem as problem:
             return [f"{of}: {problem}; {name} is left as it was."]
     _write(target, _written(notebook))
+    return []
+
+
+def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool) -> list[str]:
+    """Make what a learner gets; nothing in it is run."""
+    file = root / "exercises" / f"{source.stem}.ipynb"
+    wanted = _written(notebook)
+    if file.exists() and file.read_text(encoding="utf-8") == wanted:
+        return []
+    if check:
+        return [f"exercises/{file.name} is not what solutions/source/{source.name} makes: run `course sync`."]
+    file.parent.mkdir(exist_ok=True)
+    _write(file, wanted)
     return []
 
 
@@ -260,7 +283,8 @@ def _take_outputs(notebook: NotebookNode, file: Path) -> bool:
     except (OSError, ValueError):
         return False
     mine, theirs = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (notebook, stored))
-    if [(cell.get("id"), cell.metadata) for cell in mine] != [(cell.get("id"), cell.metadata) for cell in theirs]:
+    code = [[(cell.get("id"), cell.source, cell.metadata) for cell in cells] for cells in (mine, theirs)]
+    if code[0] != code[1]:
         return False
     if not all(cell.execution_count for cell in theirs):
         return False

@@ -14,10 +14,14 @@ MAY_IMPORT = {
     "figures": set(),
     "traces": {"models", "inference"},
     "widgets": {"inference", "traces", "figures"},
-    "learning": {"models", "inference", "traces", "figures", "widgets"},
+    "answers": {"models"},
+    "checks": {"answers", "models", "inference"},
+    "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
+    "grading": {"answers", "checks"},
+    "assignments": set(),
     "pages": {"inference"},
-    "sync": {"pages"},
-    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync"},
+    "sync": {"pages", "assignments"},
+    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"},
 }
 
 

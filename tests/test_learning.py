@@ -26,7 +26,7 @@ from course_utils.learning import (
     reset_progress,
 )
 from course_utils.learning import machine_check as machine_check_function
-from course_utils.learning.progress_report import ProgressReport
+from course_utils.learning.progress_table import ProgressReport
 from course_utils.models.store import ModelStore
 
 RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}

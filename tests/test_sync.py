@@ -235,7 +235,7 @@ def test_check_finds_a_notebook_without_source_and_a_source_without_notebook(cha
 def test_solutions_are_made_too(changeable):
     (changeable / "solutions/source").mkdir(parents=True)
     (changeable / "solutions/source/00_sums.py").write_text("# %%\n2 * 3\n")
-    assert len(sync.sync(changeable, check=True)) == 1
+    assert len(sync.sync(changeable, check=True)) == 2
     assert sync.sync(changeable) == []
     cell = json.loads((changeable / "solutions/00_sums.ipynb").read_text())["cells"][0]
     assert cell["outputs"][0]["data"] == {"text/plain": ["6"]}

@@ -1,12 +1,21 @@
-"""Predict, answer, look back: the parts of a lesson that remember what a learner did."""
+"""Predict, answer, check, look back: the parts of a lesson that remember what a learner did."""
 
-from course_utils.learning.machine_check import machine_check
-from course_utils.learning.progress import Progress
-from course_utils.learning.progress_report import export_progress, progress_report, reset_progress
-from course_utils.learning.questions import predict, quiz_question
+from importlib import import_module
+
+_HOMES = {
+    "Progress": "progress",
+    "checker": "check_card",
+    "export_progress": "progress_table",
+    "machine_check": "this_machine",
+    "predict": "questions",
+    "progress_report": "progress_table",
+    "quiz_question": "questions",
+    "reset_progress": "progress_table",
+}
 
 __all__ = [
     "Progress",
+    "checker",
     "export_progress",
     "machine_check",
     "predict",
@@ -14,3 +23,9 @@ __all__ = [
     "quiz_question",
     "reset_progress",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"course_utils.learning.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

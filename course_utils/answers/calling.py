@@ -1,0 +1,93 @@
+"""Call a learner's function: whatever it does, an `Answer` comes of it."""
+
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from course_utils.answers.plain_data import NotPlainError, for_function, plain
+
+LONGEST_MESSAGE = 200  # characters of an exception that are kept
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one call.
+
+    Args:
+        value: What the function returned, as plain data.
+        raised: The name of the exception it raised; "" if none.
+        problem: What went wrong, after "your function "; "" if nothing did.
+        is_changed: Whether the function changed a tensor or list that it was given.
+
+    >>> Answer(3)
+    Answer(value=3, raised='', problem='', is_changed=False)
+    """
+
+    value: object = None
+    raised: str = ""
+    problem: str = ""
+    is_changed: bool = False
+
+
+def call(function: Callable, arguments: Sequence) -> Answer:
+    """Call `function` with new copies of `arguments`, the same random numbers each time, and without its prints.
+
+    Args:
+        function: What the learner wrote.
+        arguments: Plain data; arrays arrive as tensors, model names as models.
+
+    >>> call(lambda logits, temperature: logits / temperature, [np.array([1.0, 2.0]), 2]).value
+    array([0.5, 1. ])
+    >>> call(lambda number: 1 / number, [0]).problem
+    'raises ZeroDivisionError: division by zero.'
+    """
+    import torch
+
+    given = [for_function(argument) for argument in arguments]
+    with torch.random.fork_rng(), contextlib.redirect_stdout(io.StringIO()):
+        torch.manual_seed(0)
+        try:
+            answer = Answer(plain(function(*given)))
+        except NotPlainError as error:
+            answer = Answer(problem=str(error))
+        except KeyboardInterrupt:
+            answer = Answer(raised="KeyboardInterrupt", problem="was stopped before it answered.")
+        except SystemExit:
+            answer = Answer(raised="SystemExit", problem="ends the program: take out exit() and quit().")
+        except BaseException as error:  # noqa: BLE001 - a learner's function may raise anything
+            answer = Answer(raised=type(error).__name__, problem=_raises(error))
+    return replace(answer, is_changed=_is_changed(given, arguments))
+
+
+def _raises(error: BaseException) -> str:
+    try:
+        message = " ".join(str(error).split())[:LONGEST_MESSAGE]
+    except BaseException:  # noqa: BLE001 - the exception is the learner's, too
+        message = ""
+    return f"raises {type(error).__name__}{': ' * bool(message)}{message}".rstrip(".") + "."
+
+
+def _is_changed(given: list, arguments: Sequence) -> bool:
+    try:
+        return any(
+            _differ(plain(own), before) for own, before in zip(given, arguments, strict=True) if _is_data(before)
+        )
+    except NotPlainError:
+        return True
+
+
+def _is_data(value: object) -> bool:
+    return isinstance(value, list | dict | np.ndarray)
+
+
+def _differ(own: object, before: object) -> bool:
+    if isinstance(before, np.ndarray):
+        return not isinstance(own, np.ndarray) or not np.array_equal(own, before, equal_nan=before.dtype.kind == "f")
+    if isinstance(before, list):
+        return not isinstance(own, list) or len(own) != len(before) or any(map(_differ, own, before))
+    if isinstance(before, dict):
+        return not isinstance(own, dict) or own.keys() != before.keys() or any(_differ(own[k], before[k]) for k in own)
+    return type(before) in (bool, int, float, str) and (own != before and before == before)

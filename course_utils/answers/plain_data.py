@@ -1,0 +1,168 @@
+"""Plain data: None, bool, int, float, str, lists, dicts with texts as keys, and arrays of numbers. Nothing else.
+
+What a learner's function returns is turned into this before anybody compares it. So an object whose `==` is always
+true, or a pickle that runs code, never reaches a comparison.
+"""
+
+import base64
+import io
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+DEEPEST = 12  # lists in lists
+MOST = 1_000_000  # numbers, texts and lists in one answer
+_NUMBERS = "biuf"  # numpy's kinds: bool, int, unsigned int, float
+
+
+class NotPlainError(ValueError):
+    """A value is no plain data; the message says what it is, after "your function "."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """Stands for a model in the arguments of a case, so that a case is plain data, too.
+
+    Args:
+        name: "smollm2", "minilm" or "practice", or the task of a pipeline, such as "sentiment-analysis".
+    """
+
+    name: str
+
+    def load(self) -> object:
+        """Return the model itself: a `CausalLM`, an `Encoder` or a pipeline.
+
+        >>> ModelName("practice").load().name
+        'the practice model'
+        """
+        from course_utils import models
+
+        if self.name == "smollm2":
+            return models.load_causal_lm()
+        if self.name == "minilm":
+            return models.load_encoder()
+        if self.name == "practice":
+            from course_utils.models.practice import practice_model
+
+            return practice_model()
+        from course_utils.models.pipelines import load_pipeline
+
+        return load_pipeline(self.name, models="embedded")
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """Return `value` as plain data: tensors and arrays as arrays, tuples as lists, numbers as Python's own.
+
+    Raises:
+        NotPlainError: Something in it is no plain data.
+
+    >>> plain((1, [np.float64(2.5)], {"a": None}))
+    [1, [2.5], {'a': None}]
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return value
+    if depth > DEEPEST:
+        raise NotPlainError(f"returns lists inside lists, more than {DEEPEST} deep.")
+    if kind in (list, tuple):
+        return [plain(item, depth + 1) for item in value]
+    if kind is dict:
+        if not all(type(key) in (str, int) for key in value):
+            raise NotPlainError("returns a dict whose keys are neither texts nor whole numbers.")
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, np.generic | np.ndarray):
+        return _array(np.asarray(value))
+    if kind.__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
+        return _array(_from_torch(value))
+    raise NotPlainError(f"returns a {kind.__name__}, and numbers, texts, lists, dicts and tensors can be checked.")
+
+
+def written(value: object) -> str:
+    """Return plain data as one line of JSON; an array is its `.npy` file in base64.
+
+    >>> written([1, "a"])
+    '[1, "a"]'
+    """
+    return json.dumps(_to_json(value), ensure_ascii=True)
+
+
+def read(text: str | bytes) -> object:
+    """Return the plain data that `written` wrote. Whoever wrote it is not trusted.
+
+    Raises:
+        NotPlainError: The text holds something else, or too much of it.
+
+    >>> read(written([1, np.arange(2)]))
+    [1, array([0, 1])]
+    """
+    try:
+        return _from_json(json.loads(text), [MOST])
+    except (ValueError, RecursionError, TypeError, KeyError, MemoryError, EOFError, OverflowError) as error:
+        raise NotPlainError(f"sends an answer that cannot be read ({type(error).__name__}).") from None
+
+
+def for_function(value: object) -> object:
+    """Return plain data as a learner's function gets it: arrays as new tensors, model names as models.
+
+    >>> for_function([np.ones(2), 3])
+    [tensor([1., 1.], dtype=torch.float64), 3]
+    """
+    if isinstance(value, list):
+        return [for_function(item) for item in value]
+    if isinstance(value, dict):
+        return {key: for_function(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        import torch
+
+        return torch.from_numpy(value.copy())
+    return value.load() if isinstance(value, ModelName) else value
+
+
+def _from_torch(tensor: object) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point() and tensor.element_size() < 4:
+        tensor = tensor.float()  # numpy has no bfloat16
+    return tensor.numpy()
+
+
+def _array(array: np.ndarray) -> object:
+    if array.dtype.kind not in _NUMBERS:
+        raise NotPlainError(f"returns an array of {array.dtype}, and only numbers can be checked.")
+    return array.item() if array.ndim == 0 else np.ascontiguousarray(array)
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        file = io.BytesIO()
+        np.save(file, value, allow_pickle=False)
+        return {"npy": base64.b64encode(file.getvalue()).decode("ascii")}
+    if isinstance(value, ModelName):
+        return {"model": value.name}
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {"dict": {key: _to_json(item) for key, item in value.items()}}
+    return value
+
+
+def _from_json(value: object, left: list[int]) -> object:
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError("too much")
+    if isinstance(value, list):
+        return [_from_json(item, left) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((name, content),) = value.items()
+    if name == "dict":
+        return {key: _from_json(item, left) for key, item in content.items()}
+    if name == "model":
+        return ModelName(content)
+    if name != "npy":
+        raise ValueError("unknown")
+    array = np.load(io.BytesIO(base64.b64decode(content, validate=True)), allow_pickle=False)
+    if array.dtype.kind not in _NUMBERS or math.prod(array.shape) > MOST * 20:
+        raise ValueError("no numbers")
+    return array

@@ -1,0 +1,235 @@
+"""A task of an exercise: what is asked, what is right, and the usual mistakes with the sentence for each."""
+
+import importlib.util
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from course_utils.answers.calling import Answer, call
+from course_utils.answers.plain_data import ModelName, plain
+from course_utils.checks.comparing import Tolerance, difference, short
+
+Cases = Callable[[np.random.Generator], Sequence[Sequence]]
+NOT_STARTED = "NotImplementedError"  # what the stub of every task raises
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of a task: some calls whose answers must all be right.
+
+    Args:
+        says: What is right when they are, such as "keeps the token that crosses p".
+        cases: `random → [(argument, …), …]`. Tensors may be among the arguments, and `ModelName` stands for a model.
+
+    >>> Check("adds", lambda random: [(1, 2)]).arguments(np.random.default_rng(0))
+    [[1, 2]]
+    """
+
+    says: str
+    cases: Cases
+
+    def arguments(self, random: np.random.Generator) -> list[list]:
+        """Return the arguments of each call as plain data."""
+        return [[_argument(value) for value in case] for case in self.cases(random)]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A usual mistake: the sentence for it, and a function that makes it.
+
+    An answer is taken for this mistake when it equals what `function` returns in every call.
+    """
+
+    says: str
+    function: Callable
+
+
+@dataclass(frozen=True)
+class Task:
+    """One function to write, such as q1 of lesson 11.
+
+    Args:
+        name: "q1".
+        title: As in the heading of the notebook.
+        function: The name that the learner's function must have.
+        right: A function that is right.
+        checks: The lines of the card, the easy ones first. The answers to at least one depend on the seed.
+        mistakes: The more special ones first.
+        hint: One sentence; the card shows it after the second try.
+        points: What it is worth.
+        tolerance: How far numbers may be off.
+    """
+
+    name: str
+    title: str
+    function: str
+    right: Callable
+    checks: tuple[Check, ...]
+    mistakes: tuple[Mistake, ...]
+    hint: str
+    points: int = 2
+    tolerance: Tolerance = field(default_factory=Tolerance)
+
+    def arguments(self, seed: int) -> list[list[list]]:
+        """Return the arguments of each call of each check; the same for the same seed."""
+        random = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        return [check.arguments(random) for check in self.checks]
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A question that a person marks.
+
+    Args:
+        name: The `grade_id` of its cell.
+        title: As in the heading of the notebook.
+        points: What it is worth.
+        look_for: What a full answer says; the moderation sheet shows it.
+    """
+
+    name: str
+    title: str
+    points: int
+    look_for: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came of one check.
+
+    Args:
+        says: The check's own words.
+        is_right: Whether all its answers are.
+        message: What is wrong, in a sentence; "" when nothing is, or when the line before said it.
+        seen_with: The arguments with which it showed; not for anybody from whom they are hidden.
+    """
+
+    says: str
+    is_right: bool
+    message: str = ""
+    seen_with: str = ""
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What came of all checks of a task: its status is "right", "wrong" or "not started"."""
+
+    task: Task
+    status: str
+    lines: tuple[Line, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every check passed."""
+        return self.status == "right"
+
+
+def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResult:
+    """Ask a function for its answers in every case of `task`, and judge them.
+
+    Args:
+        task: The task.
+        ask: `arguments → Answer`; it calls the learner's function, here or elsewhere.
+        seed: Where the inputs come from.
+
+    >>> double = Task("q1", "Double", "double", lambda x: 2 * x, (Check("doubles", lambda random: [(3,)]),),
+    ...               (Mistake("You square it.", lambda x: x * x),), "Add it to itself.")
+    >>> judge(double, lambda arguments: call(lambda x: x * x, arguments)).lines[0].message
+    'You square it.'
+    """
+    arguments = task.arguments(seed)
+    answers = [[ask(list(case)) for case in cases] for cases in arguments]
+    if all(answer.raised == NOT_STARTED for group in answers for answer in group):
+        return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
+    right = [[call(task.right, case) for case in cases] for cases in arguments]
+    wrong = [
+        [_wrong(own, wanted, task) for own, wanted in zip(*groups, strict=True)]
+        for groups in zip(answers, right, strict=True)
+    ]
+    if not any(filter(None, (sentence for group in wrong for sentence in group))):
+        return TaskResult(task, "right", tuple(Line(check.says, True) for check in task.checks))
+    named = _mistake(task, arguments, answers)
+    lines, said = [], set()
+    for check, cases, sentences in zip(task.checks, arguments, wrong, strict=True):
+        first = next((index for index, sentence in enumerate(sentences) if sentence), None)
+        if first is None:
+            lines.append(Line(check.says, True))
+            continue
+        message = named or f"Your function {sentences[first]}"
+        lines.append(Line(check.says, False, "" if message in said else message, _shown(cases[first])))
+        said.add(message)
+    return TaskResult(task, "wrong", tuple(lines))
+
+
+def load_tasks(file: Path) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
+    """Return the `TASKS` and the `PROSE` of a file of checks.
+
+    Raises:
+        ValueError: The file cannot be run, or has no tasks.
+    """
+    spec = importlib.util.spec_from_file_location(f"checks_of_{file.stem}", file)
+    if spec is None or not file.is_file():
+        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"checks must be a Python file that runs, got {str(file)!r}: {error}") from error
+    tasks = tuple(getattr(module, "TASKS", ()))
+    if not tasks or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
+    return tasks, tuple(getattr(module, "PROSE", ()))
+
+
+def _argument(value: object) -> object:
+    """Return an argument as plain data; a model stays a name."""
+    if isinstance(value, ModelName):
+        return value
+    if isinstance(value, list | tuple):
+        return [_argument(item) for item in value]
+    return plain(value)
+
+
+def _wrong(own: Answer, right: Answer, task: Task) -> str:
+    """Return what is wrong with an answer, after "Your function "; "" if nothing is."""
+    if right.raised:
+        if own.raised == right.raised:
+            return ""
+        asked = f"must raise {right.raised} here"
+        return f"{asked}, and {own.problem}" if own.problem else f"{asked}, and returns {short(own.value)}."
+    if own.problem:
+        return own.problem
+    if own.is_changed and not right.is_changed:
+        return "changes what it is given: work on a copy, such as `logits.clone()`."
+    return difference(own.value, right.value, task.tolerance)
+
+
+def _mistake(task: Task, arguments: list, answers: list) -> str:
+    """Return the sentence of the mistake that explains every answer; "" if none does."""
+    calls = [
+        (case, own)
+        for cases, group in zip(arguments, answers, strict=True)
+        for case, own in zip(cases, group, strict=True)
+    ]
+    for mistake in task.mistakes:
+        if all(_same(own, call(mistake.function, case), task) for case, own in calls):
+            return mistake.says
+    return ""
+
+
+def _same(own: Answer, other: Answer, task: Task) -> bool:
+    if own.problem or other.problem:
+        return bool(own.raised) and own.raised == other.raised
+    return own.is_changed == other.is_changed and not _either(own.value, other.value, task)
+
+
+def _either(own: object, other: object, task: Task) -> str:
+    # A mistake may return nothing, too, and then nothing is what agrees.
+    return "" if own is None and other is None else difference(own, other, task.tolerance)
+
+
+def _shown(case: list) -> str:
+    return ", ".join(short(value) for value in case)
