@@ -170,6 +170,30 @@ def fetch_models(folder: Path) -> int:
     return 0
 
 
+def grade_submissions(options: argparse.Namespace) -> int:
+    """Grade what was handed in; return 1 if a person must look at something.
+
+    Raises:
+        CourseError: There is no sandbox, or an option makes no sense.
+    """
+    from course_utils.grading.command import checks_file, grade_all
+    from course_utils.grading.grade import Assignment
+    from course_utils.grading.sandbox import NoSandboxError
+
+    try:
+        checks = checks_file(options.checks)
+        roster = options.roster.read_text(encoding="utf-8-sig").split("\n") if options.roster else []
+        names = [name.strip() for name in roster if name.strip()]
+        lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
+        assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
+        if options.without_sandbox:
+            print("WITHOUT A SANDBOX: the submissions can read and change whatever you can.", file=sys.stderr)
+        exercise = lesson.stem if lesson else ""
+        return grade_all(options.submissions, assignment, options.out, exercise, names, max(1, options.jobs))
+    except (NoSandboxError, ValueError, FileNotFoundError) as error:
+        raise CourseError(str(error)) from error
+
+
 def ensure_models(folder: Path | None = None, rehash: bool = False) -> None:
     """Fetch and prepare the models that are not ready yet; with `rehash`, look at every byte of the others.
 
@@ -278,6 +302,18 @@ def _parser() -> argparse.ArgumentParser:
     made = add("sync", "make the notebooks from their sources", lambda o: make_notebooks(o.check, o.execute))
     made.add_argument("--check", action="store_true", help="write nothing, say what is out of date")
     made.add_argument("--execute", action="store_true", help="run also the notebooks that did not change")
+    graded = add("grade", "grade the submissions of one exercise in a sandbox", grade_submissions)
+    graded.add_argument(
+        "submissions", nargs="+", type=Path, metavar="SUBMISSION", help="a notebook or a folder of them"
+    )
+    graded.add_argument("--checks", required=True, metavar="FILE", help="a file of checks, or a lesson's number")
+    graded.add_argument("--seed", required=True, type=_whole, metavar="N", help="where the hidden inputs come from")
+    graded.add_argument(
+        "--out", type=Path, default=Path("grades"), metavar="DIR", help="for the results (default: grades)"
+    )
+    graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
+    graded.add_argument("--roster", type=Path, metavar="FILE", help="the learners who should hand in, a line each")
+    graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
     add("setup-browser", "install the browser that the tests drive", lambda o: setup_browser())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")
@@ -286,6 +322,12 @@ def _parser() -> argparse.ArgumentParser:
     fetched = add("fetch", "make the models ready", lambda o: fetch_models(o.to), actions)
     fetched.add_argument("--to", type=Path, default=models_folder(), metavar="DIR", help="in this folder")
     return parser
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text}")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -1,0 +1,1 @@
+"""Grade submissions: their code runs in a sandbox, what it answers is judged outside."""

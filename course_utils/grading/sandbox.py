@@ -1,0 +1,95 @@
+"""The sandbox around a learner's code: bubblewrap, with no network, nothing to write but a small folder in memory."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from course_utils.models import models_folder
+
+PACKAGE = Path(__file__).resolve().parents[1]
+WORKER = ["-P", "-s", "-m", "course_utils.answers.worker"]
+SCRATCH_BYTES = 256 * 2**20
+VISIBLE_CHECKS = ("__init__.py", "task.py", "comparing.py")  # of course_utils/checks; the lessons' checks are hidden
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
+_INSTALL = "install bubblewrap (on Debian and Ubuntu: sudo apt install bubblewrap)"
+UNSAFE = "--without-sandbox runs them anyway, and then they can read and change whatever you can."
+
+
+class NoSandboxError(RuntimeError):
+    """There is no sandbox on this machine; the message says what to do."""
+
+
+def worker_command(is_sandboxed: bool = True) -> list[str]:
+    """Return the command that starts a worker.
+
+    Raises:
+        NoSandboxError: A sandbox is wanted and bubblewrap is not installed.
+    """
+    return [*(sandbox() if is_sandboxed else []), sys.executable, *WORKER]
+
+
+def worker_environment(is_sandboxed: bool = True) -> dict[str, str]:
+    """Return the environment of a worker: the same for everybody, and nothing of the grader's own."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",
+        "USER": "learner",
+        "LOGNAME": "learner",
+        "LANG": "C.UTF-8",
+        "COURSE_GRADING": "1",
+        "COURSE_HOME": "/tmp" if is_sandboxed else os.devnull,
+        "COURSE_MODELS_DIR": str(models_folder()),
+        "HF_HUB_OFFLINE": "1",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    } | {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "SYSTEMROOT") if name in os.environ}
+
+
+def sandbox() -> list[str]:
+    """Return what goes before a command to run it in the sandbox.
+
+    Inside there are Python, the packages, the course without its checks and its grader, and the models, all
+    read-only. There is no network, no other process, no home, and one folder in memory to write to.
+
+    Raises:
+        NoSandboxError: bubblewrap is not installed.
+    """
+    program = shutil.which("bwrap")
+    if program is None:
+        raise NoSandboxError(f"There is no sandbox for the submissions: {_INSTALL}. {UNSAFE}")
+    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    for place in map(Path, _SYSTEM):
+        if place.is_symlink():
+            command += ["--symlink", os.readlink(place), str(place)]
+        elif place.exists():
+            command += ["--ro-bind", str(place), str(place)]
+    for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, PACKAGE, models_folder()))):
+        command += ["--ro-bind-try", place, place]
+    command += ["--tmpfs", str(PACKAGE / "grading"), "--tmpfs", str(PACKAGE / "checks")]
+    for name in VISIBLE_CHECKS:
+        command += ["--ro-bind", str(PACKAGE / "checks" / name), str(PACKAGE / "checks" / name)]
+    for hidden in ("grading", "checks"):
+        command += ["--remount-ro", str(PACKAGE / hidden)]
+    return [*command, "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
+
+
+def test_sandbox() -> None:
+    """Run nothing in the sandbox once.
+
+    Raises:
+        NoSandboxError: There is none, or it does not start here.
+    """
+    tried = subprocess.run([*sandbox(), sys.executable, "-I", "-c", ""], capture_output=True, text=True)
+    if tried.returncode:
+        why = (tried.stderr.strip().splitlines() or ["it gives no reason"])[-1]
+        raise NoSandboxError(
+            f"The sandbox does not start on this machine ({why}): {_INSTALL}, and allow user namespaces. {UNSAFE}"
+        )

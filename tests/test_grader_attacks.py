@@ -1,0 +1,373 @@
+"""What a submission may try: it gains no point, it stops nobody else, and the report says what happened in a sentence.
+
+`python -m pytest -n 0 -s tests/test_grader_attacks.py` prints what was said.
+"""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from course_utils.cli import ROOT
+from course_utils.grading.command import grade_all
+from course_utils.grading.grade import GRADED, LOOK, UNREADABLE, Assignment, grade
+from course_utils.grading.sandbox import NoSandboxError, sandbox, test_sandbox
+from course_utils.grading.session import Limits
+from course_utils.grading.submission import Submission, find_submissions
+from tests.submissions import DOUBLE, TOTAL, hand_in
+
+CHECKS = ROOT / "tests" / "grading_checks.py"
+LIMITS = Limits(cells_seconds=12, call_seconds=4, memory=2 * 2**30)
+ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_a_sandbox(request):
+    try:
+        test_sandbox()
+    except NoSandboxError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NOT TESTED: {error}")
+
+
+def indented(body):
+    return "\n".join(f"    {line}" for line in body.strip("\n").splitlines())
+
+
+def double(body):
+    return f"def double(values):\n{indented(body)}"
+
+
+EVERY_DESCRIPTOR = """
+import os
+def tell_everybody(data):
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, data)
+        except OSError:
+            pass
+"""
+SECRETS = {
+    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS",
+    "the grader": "from course_utils.grading.grade import grade\nreturn grade",
+    "the tests": f"return open({str(ROOT / 'tests' / 'grading_checks.py')!r}).read()",
+    "the solutions": f"return open({str(ROOT / 'solutions' / '11_sampling.ipynb')!r}).read()",
+    "a home": f"import os\nreturn os.listdir({str(Path.home())!r} + '/.cache')",
+    "the machine's passwords": "return open('/etc/shadow').read()",
+    "a file of the package": f"open({str(ROOT / 'course_utils' / 'cli.py')!r}, 'a').write('#')",
+    "a new file in the packages": "import torch\nopen(torch.__file__ + '.new', 'w').write('')",
+}
+# name: (what the function of q1, or the cell before it, does; what the report says; does q2 get its points)
+IN_THE_FUNCTION = {
+    "a loop": ("while True: pass", "did not answer within 4 seconds."),
+    "a loop that swallows interrupts": (
+        "import signal\nfor number in range(1, 32):\n    try: signal.signal(number, signal.SIG_IGN)\n    except OSError: pass\n"
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "did not answer within 4 seconds.",
+    ),
+    "a nap": ("import time\ntime.sleep(1000)", "did not answer within 4 seconds."),
+    "os._exit": ("import os\nos._exit(0)", "ended its own process."),
+    "exit()": ("import sys\nsys.exit(0)", "ends the program"),
+    "an interrupt": ("raise KeyboardInterrupt", "was stopped before it answered."),
+    "a crash": ("import ctypes\nctypes.string_at(0)", "ended its own process."),
+    "killing everybody": ("import os\nos.kill(-1, 9)\nos.kill(1, 9)\nos.kill(os.getppid(), 9)\nreturn values", ""),
+    "forged answers": (
+        EVERY_DESCRIPTOR + "tell_everybody(b'{\"dict\": {\"value\": 1, \"raised\": \"\", \"problem\": \"\", "
+        "\"is_changed\": false}}\\n' * 9)\nreturn values",
+        "sends answers that nobody asked for.",
+    ),
+    "forged verdicts": (EVERY_DESCRIPTOR + "tell_everybody(b'{\"points\": 100, \"status\": \"right\"}\\n')\nimport time\ntime.sleep(1)", ""),
+    "a flood": (EVERY_DESCRIPTOR + "while True: tell_everybody(b'x' * 65536)", "sends more than 32 MB."),
+    "a flood of prints": ("while True: print('x' * 65536)", "did not answer within 4 seconds."),
+    "a fork that lives on": (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(3217)\n    os._exit(0)\nreturn values",
+        "",
+    ),
+    "a fork bomb": ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "more than"),
+    "20 GB at once": ("import torch\nreturn torch.ones(20 * 2**30, dtype=torch.uint8)", "raises RuntimeError"),
+    "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "of memory."),
+    "20 GB on the disk": ("with open('/tmp/x', 'wb') as file:\n    while True: file.write(b'x' * 2**20)", "raises OSError"),
+    "many files": ("for number in range(10**9):\n    with open(f'/tmp/{number}', 'wb') as file: file.write(b'x' * 2**20)", "raises OSError"),
+    "10 to the 6000": ("return 10**6000", "cannot be read"),
+    "lists 100,000 deep": ("deep = []\nfor _ in range(100_000): deep = [deep]\nreturn deep", "returns lists inside lists"),
+    "deep lists past the worker's own look": (
+        EVERY_DESCRIPTOR + "tell_everybody(b'[' * 100_000 + b']' * 100_000 + b'\\n')\nimport time\ntime.sleep(9)",
+        "cannot be read",
+    ),
+    "no number": ("return values * float('nan')", "returns nan"),
+    "an object that equals everything": (
+        "class Equal:\n    def __eq__(self, other): return True\n    def __array__(self, *a, **k): return values.numpy() * 2\nreturn Equal()",
+        "returns a Equal, and numbers",
+    ),
+    "a tensor that equals everything": (
+        "import torch\nclass Equal(torch.Tensor):\n    def __eq__(self, other): return torch.ones_like(self, dtype=bool)\n"
+        "return torch.zeros(4).as_subclass(Equal)",
+        "returns 0",
+    ),
+    "a number that equals everything": (
+        "class Equal(float):\n    def __eq__(self, other): return True\nreturn Equal(1)", "returns a Equal, and numbers"
+    ),
+    "an exception that bites": (
+        "class Bites(Exception):\n    def __str__(self): raise SystemExit\nraise Bites", "raises Bites."
+    ),
+    "a pickle": (
+        "import numpy\nclass Bites:\n    def __reduce__(self): return (print, ('bitten',))\nreturn numpy.array([Bites()])",
+        "returns an array of object",
+    ),
+    "a pickle past the worker's own look": (
+        EVERY_DESCRIPTOR + "import base64, io, json, numpy\nfile = io.BytesIO()\nnumpy.save(file, numpy.array([{1: 2}]), allow_pickle=True)\n"
+        "npy = {'npy': base64.b64encode(file.getvalue()).decode()}\n"
+        "line = {'dict': {'value': npy, 'raised': '', 'problem': '', 'is_changed': False}}\n"
+        "tell_everybody(json.dumps(line).encode() + b'\\n')\nimport time\ntime.sleep(9)",
+        "cannot be read",
+    ),
+    "a long text": ("return 'x' * 10**9", "sends more than 32 MB."),
+    "its own call": (
+        "import course_utils.answers.calling as calling, course_utils.checks.task as task, course_utils.checks.comparing as comparing\n"
+        "comparing.difference = task.difference = lambda *anything: ''\ntask.judge = lambda *anything: True\nreturn values",
+        "returns",
+    ),
+    "changing what it is given": ("values *= 2\nreturn values", "changes what it is given"),
+    **{f"reading {what}": (body, "raises") for what, body in SECRETS.items()},
+}  # fmt: skip
+BEFORE_THE_FUNCTION = {
+    "a loop": ("while True: pass", "The notebook did not run through its cells within 12 seconds."),
+    "os._exit": ("import os\nos._exit(0)", "The notebook ended its own process."),
+    "a fork bomb": ("import os\nwhile True: os.fork()", "The notebook"),
+    "forged beginnings": (
+        EVERY_DESCRIPTOR + "tell_everybody(b'[1]\\n')\nimport time\ntime.sleep(9)",
+        "The notebook sends something else than answers.",
+    ),
+}
+HARMLESS = {
+    "exit()": "exit()",
+    "an error": "1 / 0",
+    "no Python": "this is no Python",
+    "deep brackets": "(" * 5000,
+    "an input transformer": "get_ipython().input_transformers_post.append(lambda lines: [l for l in lines if 'assert' not in l])",
+    "patched builtins": "import builtins, json, numpy, torch\nbuiltins.abs = builtins.all = builtins.len = lambda *a, **k: True\n"
+    "numpy.array_equal = torch.allclose = torch.equal = lambda *a, **k: True",
+    "a patched exit code": "import atexit, os\natexit.register(lambda: os._exit(0))",
+    "magics": "%matplotlib inline\n!rm -rf /\nx = 1",
+}  # fmt: skip
+
+
+def graded(tmp_path, *code, **options):
+    file = hand_in(tmp_path / "ada.ipynb", *code, **options)
+    return grade(Submission("ada", file), ASSIGNMENT)
+
+
+def told(report):
+    """Everything that a report says about what happened."""
+    lines = [line[2] for task in report["tasks"] for line in task["lines"]]
+    text = " ".join([*report["reasons"], *(task["incident"] for task in report["tasks"]), *lines])
+    print(f"{report['status']}: {' '.join(dict.fromkeys(filter(None, [*report['reasons'], *lines])))}")
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize("name", IN_THE_FUNCTION)
+def test_a_function_gains_nothing(tmp_path, name):
+    body, sentence = IN_THE_FUNCTION[name]
+    report = graded(tmp_path, double(body), TOTAL)
+    q1, q2 = report["tasks"]
+    assert (q1["points"], q2["points"]) == (0, 2)
+    assert sentence in told(report)
+
+
+@pytest.mark.parametrize("name", BEFORE_THE_FUNCTION)
+def test_a_cell_gains_nothing(tmp_path, name):
+    cell, sentence = BEFORE_THE_FUNCTION[name]
+    report = graded(tmp_path, DOUBLE, cell, TOTAL)
+    assert (report["points"], report["status"]) == (0, LOOK)
+    assert sentence in told(report)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_spoils_its_own_cell_costs_nothing_and_gains_nothing(tmp_path, name):
+    report = graded(tmp_path, HARMLESS[name], "def double(values):\n    return values", TOTAL)
+    assert [task["points"] for task in report["tasks"]] == [0, 2]
+    assert "returns" in told(report)
+
+
+def test_nothing_lives_on(tmp_path):
+    graded(tmp_path, double(IN_THE_FUNCTION["a fork that lives on"][0]), TOTAL)
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    ours = [line for line in lines if "course_utils.answers.worker" in line and "grading_attack" in " ".join(line)]
+    assert not ours
+
+
+def test_no_worker_is_left():
+    children = psutil.Process().children(recursive=True)
+    assert not [child for child in children if "course_utils.answers.worker" in " ".join(child.cmdline())]
+
+
+def test_the_network_is_out_of_reach(tmp_path):
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+
+        def wait():
+            try:
+                came.append(server.accept())
+            except OSError:
+                return
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        address = server.getsockname()
+        report = graded(
+            tmp_path, double(f"import socket\nsocket.create_connection({address!r}, 2)\nreturn values * 2"), TOTAL
+        )
+    assert report["tasks"][0]["points"] == 0
+    assert "raises" in told(report)
+    assert not came
+
+
+def test_other_submissions_and_the_gradebook_are_out_of_reach(tmp_path):
+    other = hand_in(tmp_path / "in" / "bob.ipynb", DOUBLE, TOTAL)
+    out = tmp_path / "out"
+    (out / "reports").mkdir(parents=True)
+    (out / "grades.csv").write_text("bob,100\n")
+    looks = f"import glob\nreturn open({str(other)!r}).read()"
+    writes = f"open({str(out / 'grades.csv')!r}, 'a').write('ada,100')"
+    for body in (looks, writes, f"import os\nreturn os.listdir({str(tmp_path)!r})"):
+        report = graded(tmp_path, double(body), TOTAL)
+        assert report["tasks"][0]["points"] == 0
+        assert "raises FileNotFoundError" in told(report)
+    assert (out / "grades.csv").read_text() == "bob,100\n"
+
+
+def test_what_the_sandbox_shows(tmp_path):
+    """No process of the machine, none of its files beyond the packages, nothing of the grader's environment."""
+    body = (
+        "import os\nnames = [name for name in os.listdir('/proc') if name.isdecimal()]\n"
+        f"return [len(names) < 5, os.path.exists({str(ROOT / 'README.md')!r}), sorted(os.environ) == [], os.getuid()]"
+    )
+    report = graded(tmp_path, double(body), TOTAL)
+    assert "returns 4 values" in told(report) or "returns" in told(report)
+
+
+SPOILT = {
+    "empty": (b"", "The submission is an empty file."),
+    "cut": (b'{"cells": [{"cell_type": "code", "sour', "is a notebook that was cut off or damaged"),
+    "text": (b"my homework", "The submission is no notebook."),
+    "bytes": (bytes(range(256)) * 40, "The submission is no notebook."),
+    "other JSON": (b'{"a": 1}', "is JSON, but no notebook of format 4."),
+    "a list": (b"[1, 2]", "is JSON, but no notebook of format 4."),
+    "deep": (b"[" * 200_000, "The submission is no notebook."),
+    "cells that are none": (b'{"cells": [1, null]}', "is JSON, but no notebook of format 4."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_file_that_is_no_notebook(tmp_path, name):
+    content, sentence = SPOILT[name]
+    (tmp_path / "ada.ipynb").write_bytes(content)
+    report = grade(Submission("ada", tmp_path / "ada.ipynb"), ASSIGNMENT)
+    assert (report["status"], report["points"]) == (UNREADABLE, None)
+    assert sentence in told(report)
+
+
+def test_links_pipes_archives_and_large_files(tmp_path):
+    folder = tmp_path / "in"
+    honest = hand_in(tmp_path / "elsewhere.ipynb", DOUBLE, TOTAL)
+    folder.mkdir()
+    (folder / "link.ipynb").symlink_to(honest)
+    (folder / "folderlink").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.ipynb")
+    with zipfile.ZipFile(folder / "zip.ipynb", "w") as archive:
+        archive.write(honest, "zip.ipynb")
+    with (folder / "large.ipynb").open("wb") as file:
+        file.truncate(30 * 2**20)
+    (folder / "archive").mkdir()
+    shutil.copy(folder / "zip.ipynb", folder / "archive" / "homework.zip")
+    (folder / "secret.ipynb").write_text("{}")
+    (folder / "secret.ipynb").chmod(0)
+    found = {one.learner: grade(one, ASSIGNMENT) for one in find_submissions([folder], "00_x")}
+    said = {learner: told(report) for learner, report in found.items()}
+    assert {report["points"] for report in found.values()} == {None}
+    assert "is a link" in said["link"]
+    assert "is a link" in said["folderlink"]
+    assert "is no ordinary file" in said["pipe"]
+    assert "is a zip archive" in said["zip"]
+    assert "has 30 MB, and 20 is the most" in said["large"]
+    assert "has no notebook, only homework.zip" in said["archive"]
+    assert stat.S_IMODE((folder / "secret.ipynb").stat().st_mode) == 0
+
+
+def test_cells_duplicated_deleted_and_in_another_order(tmp_path):
+    wrong = "def double(values):\n    return values"
+    assert graded(tmp_path, TOTAL, DOUBLE)["points"] == 4
+    assert graded(tmp_path, DOUBLE, DOUBLE, TOTAL, TOTAL)["points"] == 4
+    assert graded(tmp_path, wrong, DOUBLE, TOTAL)["points"] == 4  # the last one counts, as in a notebook
+    report = graded(tmp_path, DOUBLE)
+    assert (report["points"], report["status"]) == (2, LOOK)
+    assert told(report).startswith("There is no function for q2.")
+    report = graded(tmp_path)
+    assert (report["points"], report["status"]) == (0, LOOK)
+    assert told(report).startswith("None of the functions is there.")
+
+
+def test_cells_with_the_same_name_and_none(tmp_path):
+    file = hand_in(tmp_path / "ada.ipynb", DOUBLE, TOTAL)
+    notebook = json.loads(file.read_text())
+    for cell in notebook["cells"]:
+        cell["id"] = "same"
+        cell["metadata"] = {"nbgrader": {"grade_id": "q1"}}
+    file.write_text(json.dumps(notebook))
+    report = grade(Submission("ada", file), ASSIGNMENT)
+    assert report["points"] == 4
+
+
+def test_stripped_metadata_costs_nothing(tmp_path):
+    report = graded(tmp_path, DOUBLE, TOTAL, metadata=False)
+    assert (report["points"], report["status"], report["prose"][0]["answer"]) == (4, GRADED, "Because.")
+
+
+def test_an_untouched_submission_is_not_a_failed_one(tmp_path):
+    stubs = [text.split("\n")[0] + "\n    raise NotImplementedError" for text in (DOUBLE, TOTAL)]
+    untouched, failed = graded(tmp_path, *stubs), graded(tmp_path, double("return 1"), TOTAL.replace("sum", "max"))
+    assert [task["status"] for task in untouched["tasks"]] == ["not started"] * 2
+    assert [task["status"] for task in failed["tasks"]] == ["wrong"] * 2
+    assert "You take the largest." in told(failed)
+    assert untouched["points"] == failed["points"] == 0
+
+
+def test_none_of_them_stops_the_batch(tmp_path, capsys):
+    folder = tmp_path / "in"
+    hand_in(folder / "a.ipynb", double("import os\nos._exit(1)"), TOTAL)
+    (folder / "b.ipynb").write_bytes(b"\x00")
+    hand_in(folder / "c.ipynb", "while True: pass", DOUBLE, TOTAL)
+    hand_in(folder / "d" / "anything.ipynb", DOUBLE, TOTAL)
+    assignment = replace(ASSIGNMENT, limits=replace(LIMITS, cells_seconds=3))
+    assert grade_all([folder], assignment, tmp_path / "out", roster=["d", "eve"]) == 1
+    said = capsys.readouterr().out
+    assert "1 graded, 2 needs a look, 1 unreadable, 1 not submitted." in said
+    assert "a: needs a look. The function of q1 ended its own process." in said
+
+
+def test_without_a_sandbox_nothing_is_graded(tmp_path, monkeypatch):
+    hand_in(tmp_path / "in" / "ada.ipynb", DOUBLE, TOTAL)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoSandboxError, match="There is no sandbox for the submissions: install bubblewrap"):
+        grade_all([tmp_path / "in"], ASSIGNMENT, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(NoSandboxError):
+        sandbox()
+
+
+def test_without_a_sandbox_when_that_is_said(tmp_path):
+    open_door = replace(ASSIGNMENT, is_sandboxed=False)
+    file = hand_in(tmp_path / "ada.ipynb", DOUBLE, "def total(numbers):\n    while True: pass")
+    report = grade(Submission("ada", file), open_door)
+    assert [task["points"] for task in report["tasks"]] == [2, 0]
