@@ -8,7 +8,7 @@ usage: python3 course.py COMMAND [options]
   grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR)
   models         list the models (models verify, models fetch --to DIR)
   sync           make the notebooks from their sources (--check, --execute)
-  setup-browser  install the browser that the tests drive
+  setup-tests    install the programs that the tests need
 
 The first command makes the folder .venv beside this file and installs the course into it.
 """
@@ -29,7 +29,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
-EXTRA = {"lab": "", "grade": "", "models": "", "test": "[dev]", "sync": "[dev]", "setup-browser": "[dev]"}
+EXTRA = {"lab": "", "grade": "", "models": "", "test": "[dev]", "sync": "[dev]", "setup-tests": "[dev]"}
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.
 ADVICE = (

@@ -111,7 +111,7 @@ def run_tests(options: list[str]) -> int:
     if importlib.util.find_spec("xdist") is None:
         raise CourseError("The test tools are not installed: run `python3 course.py test`, which installs them.")
     try:
-        setup_browser()
+        setup_tests()
     except CourseError as error:
         print(error, flush=True)
     ensure_models()
@@ -235,22 +235,24 @@ def find_node() -> str | None:
     return shutil.which("node") or shutil.which("nodejs")
 
 
-def setup_browser() -> int:
-    """Install the browser and the Node.js that the tests need, where they are missing and apt can.
+def setup_tests() -> int:
+    """Install the browser, Node.js and bubblewrap that the tests need, where they are missing and apt can.
 
     Raises:
         CourseError: They are missing and cannot be installed from here.
     """
-    browser, node = find_browser(), find_node()
-    if browser and node:
-        print(f"Browser: {browser}\nNode.js: {node}", flush=True)
+    browser, node, sandbox = find_browser(), find_node(), shutil.which("bwrap")
+    needs_sandbox = sys.platform == "linux" and sandbox is None  # nowhere else is there one
+    if browser and node and not needs_sandbox:
+        print(f"Browser: {browser}\nNode.js: {node}\nSandbox: {sandbox}", flush=True)
         return 0
     named = os.environ.get("COURSE_BROWSER")
     if named is not None and not browser:
         raise CourseError(f"COURSE_BROWSER is {named!r}, which is no program: name one, or unset it.")
     missing = ([] if browser else ["chromium", "fonts-dejavu-core"]) + ([] if node else ["nodejs"])
+    missing += ["bubblewrap"] * needs_sandbox
     packages = ", ".join(missing)
-    by_hand = "install Chromium or Chrome, and Node.js 18 or newer, for the browser tests to run."
+    by_hand = "install Chromium or Chrome, Node.js 18 or newer and bubblewrap, for all tests to run."
     root = _as_root()
     if root is None or shutil.which("apt-get") is None:
         raise CourseError(f"There is no right to install {packages} from here: {by_hand}")
@@ -314,7 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
     graded.add_argument("--roster", type=Path, metavar="FILE", help="the learners who should hand in, a line each")
     graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
-    add("setup-browser", "install the browser that the tests drive", lambda o: setup_browser())
+    add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")
     add("list", "list the models (the default)", lambda o: list_models(), actions)

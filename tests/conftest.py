@@ -16,8 +16,8 @@ def need(tool: str, there: bool) -> None:
     if there:
         return
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{tool} is missing, and CI must have it: run `python3 course.py setup-browser`")
-    pytest.skip(f"{tool} is missing: run `python3 course.py setup-browser`")
+        pytest.fail(f"{tool} is missing, and CI must have it: run `python3 course.py setup-tests`")
+    pytest.skip(f"{tool} is missing: run `python3 course.py setup-tests`")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def pytest_addoption(parser):
 def pytest_terminal_summary(terminalreporter):
     """A skipped browser must not look like a tested one."""
     skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if "setup-browser" in str(report.longrepr)
+        report for report in terminalreporter.stats.get("skipped", []) if "setup-tests" in str(report.longrepr)
     ]
     if skipped:
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)

@@ -250,7 +250,7 @@ def pytest_start(monkeypatch, only_small):
 
     monkeypatch.setattr(os, "environ", {**os.environ, "COURSE_HOME": "/home/learner", "OMP_NUM_THREADS": "8"})
     monkeypatch.setattr("pytest.main", fake)
-    monkeypatch.setattr(cli, "setup_browser", lambda: 0)
+    monkeypatch.setattr(cli, "setup_tests", lambda: 0)
     monkeypatch.chdir("/")
     return started
 
@@ -276,7 +276,7 @@ def test_a_missing_browser_does_not_stop_the_tests(pytest_start, monkeypatch, ca
     def cannot():
         raise cli.CourseError("There is no right to install chromium from here.")
 
-    monkeypatch.setattr(cli, "setup_browser", cannot)
+    monkeypatch.setattr(cli, "setup_tests", cannot)
     assert cli.main(["test"]) == 3
     assert "no right to install chromium" in capsys.readouterr().out
 
@@ -320,7 +320,7 @@ def test_course_browser_comes_first(monkeypatch, tmp_path):
 def test_course_browser_that_is_no_program(monkeypatch, capsys):
     monkeypatch.setenv("COURSE_BROWSER", "/nowhere/browser")
     assert cli.find_browser() is None
-    assert "COURSE_BROWSER" in sentence(capsys, "setup-browser")
+    assert "COURSE_BROWSER" in sentence(capsys, "setup-tests")
 
 
 def test_browsers_are_looked_for_on_the_path_then_in_playwrights_folder(empty_machine, monkeypatch):
@@ -331,13 +331,13 @@ def test_browsers_are_looked_for_on_the_path_then_in_playwrights_folder(empty_ma
     assert cli.find_browser() == "/opt/msedge"
 
 
-def test_setup_browser_without_the_right_to_install(empty_machine, monkeypatch, capsys):
+def test_setup_tests_without_the_right_to_install(empty_machine, monkeypatch, capsys):
     monkeypatch.setattr(cli, "_as_root", lambda: None)
-    assert "install Chromium or Chrome" in sentence(capsys, "setup-browser")
+    assert "install Chromium or Chrome" in sentence(capsys, "setup-tests")
 
 
 @pytest.mark.parametrize("code", [0, 100])
-def test_setup_browser_with_apt(empty_machine, monkeypatch, capsys, code):
+def test_setup_tests_with_apt(empty_machine, monkeypatch, capsys, code):
     commands = []
 
     def fake(command, **options):
@@ -345,12 +345,13 @@ def test_setup_browser_with_apt(empty_machine, monkeypatch, capsys, code):
         return subprocess.CompletedProcess(command, code)
 
     monkeypatch.setattr(cli, "_as_root", lambda: ["sudo", "-n"])
+    monkeypatch.setattr(cli.sys, "platform", "linux")
     monkeypatch.setattr(cli.shutil, "which", {"apt-get": "/usr/bin/apt-get"}.get)
     monkeypatch.setattr(cli.subprocess, "run", fake)
     if code:
-        assert "apt-get could not install" in sentence(capsys, "setup-browser")
+        assert "apt-get could not install" in sentence(capsys, "setup-tests")
     else:
-        assert cli.main(["setup-browser"]) == 0
+        assert cli.main(["setup-tests"]) == 0
         update, install = commands
         assert update.startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
-        assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs")
+        assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs bubblewrap")

@@ -136,7 +136,7 @@ def test_help_installs_nothing(tmp_path, arguments):
     course_folder(tmp_path)
     result = run(tmp_path, *arguments)
     assert result.returncode == 0
-    for command in ("lab", "test", "models", "sync", "setup-browser"):
+    for command in ("lab", "test", "models", "sync", "setup-tests"):
         assert re.search(rf"^  {command}\s", result.stdout, re.MULTILINE)
     assert not (tmp_path / ".venv").exists()
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import threading
 import zipfile
 from dataclasses import replace
@@ -20,23 +21,23 @@ from course_utils.cli import ROOT
 from course_utils.grading.command import grade_all
 from course_utils.grading.grade import GRADED, LOOK, UNREADABLE, Assignment, grade
 from course_utils.grading.sandbox import NoSandboxError, sandbox, test_sandbox
-from course_utils.grading.session import Limits
+from course_utils.grading.session import Limits, Session
 from course_utils.grading.submission import Submission, find_submissions
+from course_utils.models import models_folder
+from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
-LIMITS = Limits(cells_seconds=12, call_seconds=4, memory=2 * 2**30)
+LIMITS = Limits(cells_seconds=12, call_seconds=4, memory=2**30)
 ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _needs_a_sandbox(request):
+def _needs_a_sandbox():
     try:
         test_sandbox()
-    except NoSandboxError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"NOT TESTED: {error}")
+    except NoSandboxError:
+        need("bubblewrap", False)
 
 
 def indented(body):
@@ -61,7 +62,6 @@ SECRETS = {
     "the grader": "from course_utils.grading.grade import grade\nreturn grade",
     "the tests": f"return open({str(ROOT / 'tests' / 'grading_checks.py')!r}).read()",
     "the solutions": f"return open({str(ROOT / 'solutions' / '11_sampling.ipynb')!r}).read()",
-    "a home": f"import os\nreturn os.listdir({str(Path.home())!r} + '/.cache')",
     "the machine's passwords": "return open('/etc/shadow').read()",
     "a file of the package": f"open({str(ROOT / 'course_utils' / 'cli.py')!r}, 'a').write('#')",
     "a new file in the packages": "import torch\nopen(torch.__file__ + '.new', 'w').write('')",
@@ -86,7 +86,7 @@ IN_THE_FUNCTION = {
         "sends answers that nobody asked for.",
     ),
     "forged verdicts": (EVERY_DESCRIPTOR + "tell_everybody(b'{\"points\": 100, \"status\": \"right\"}\\n')\nimport time\ntime.sleep(1)", ""),
-    "a flood": (EVERY_DESCRIPTOR + "while True: tell_everybody(b'x' * 65536)", "sends more than 32 MB."),
+    "a flood": (EVERY_DESCRIPTOR + "while True: tell_everybody(b'x' * 65536)", "sends more than 8 MB."),
     "a flood of prints": ("while True: print('x' * 65536)", "did not answer within 4 seconds."),
     "a fork that lives on": (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(3217)\n    os._exit(0)\nreturn values",
@@ -97,8 +97,13 @@ IN_THE_FUNCTION = {
     "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "of memory."),
     "20 GB on the disk": ("with open('/tmp/x', 'wb') as file:\n    while True: file.write(b'x' * 2**20)", "raises OSError"),
     "many files": ("for number in range(10**9):\n    with open(f'/tmp/{number}', 'wb') as file: file.write(b'x' * 2**20)", "raises OSError"),
-    "10 to the 6000": ("return 10**6000", "cannot be read"),
+    "10 to the 6000": ("return 10**6000", "more than a thousand digits"),
     "lists 100,000 deep": ("deep = []\nfor _ in range(100_000): deep = [deep]\nreturn deep", "returns lists inside lists"),
+    "10 to the 6000 past the worker's own look": (
+        EVERY_DESCRIPTOR + "line = b'{\"dict\": {\"value\": ' + b'1' * 6000 + b', \"raised\": \"\", \"problem\": \"\", \"is_changed\": false}}\\n'\n"
+        "tell_everybody(line)\nimport time\ntime.sleep(9)",
+        "cannot be read",
+    ),
     "deep lists past the worker's own look": (
         EVERY_DESCRIPTOR + "tell_everybody(b'[' * 100_000 + b']' * 100_000 + b'\\n')\nimport time\ntime.sleep(9)",
         "cannot be read",
@@ -106,15 +111,15 @@ IN_THE_FUNCTION = {
     "no number": ("return values * float('nan')", "returns nan"),
     "an object that equals everything": (
         "class Equal:\n    def __eq__(self, other): return True\n    def __array__(self, *a, **k): return values.numpy() * 2\nreturn Equal()",
-        "returns a Equal, and numbers",
+        "returns something of class Equal",
     ),
     "a tensor that equals everything": (
         "import torch\nclass Equal(torch.Tensor):\n    def __eq__(self, other): return torch.ones_like(self, dtype=bool)\n"
         "return torch.zeros(4).as_subclass(Equal)",
-        "returns 0",
+        "returns something of class Equal",
     ),
     "a number that equals everything": (
-        "class Equal(float):\n    def __eq__(self, other): return True\nreturn Equal(1)", "returns a Equal, and numbers"
+        "class Equal(float):\n    def __eq__(self, other): return True\nreturn Equal(1)", "returns something of class Equal"
     ),
     "an exception that bites": (
         "class Bites(Exception):\n    def __str__(self): raise SystemExit\nraise Bites", "raises Bites."
@@ -130,7 +135,7 @@ IN_THE_FUNCTION = {
         "tell_everybody(json.dumps(line).encode() + b'\\n')\nimport time\ntime.sleep(9)",
         "cannot be read",
     ),
-    "a long text": ("return 'x' * 10**9", "sends more than 32 MB."),
+    "a long text": ("return 'x' * 10**8", "more than a million letters"),
     "its own call": (
         "import course_utils.answers.calling as calling, course_utils.checks.task as task, course_utils.checks.comparing as comparing\n"
         "comparing.difference = task.difference = lambda *anything: ''\ntask.judge = lambda *anything: True\nreturn values",
@@ -176,12 +181,19 @@ def told(report):
 
 
 @pytest.mark.parametrize("name", IN_THE_FUNCTION)
-def test_a_function_gains_nothing(tmp_path, name):
+def test_a_function_gains_nothing(tmp_path, monkeypatch, name):
     body, sentence = IN_THE_FUNCTION[name]
-    report = graded(tmp_path, double(body), TOTAL)
-    q1, q2 = report["tasks"]
-    assert (q1["points"], q2["points"]) == (0, 2)
+    tasks, _ = ASSIGNMENT.tasks()
+    monkeypatch.setattr(Assignment, "tasks", lambda self: (tasks[:1], ()))
+    report = graded(tmp_path, double(body))
+    assert report["points"] == 0
     assert sentence in told(report)
+
+
+def test_the_other_tasks_keep_their_points(tmp_path):
+    report = graded(tmp_path, double("import os\nos._exit(0)"), TOTAL)
+    assert [task["points"] for task in report["tasks"]] == [0, 2]
+    assert told(report).startswith("The function of q1 ended its own process.")
 
 
 @pytest.mark.parametrize("name", BEFORE_THE_FUNCTION)
@@ -195,8 +207,9 @@ def test_a_cell_gains_nothing(tmp_path, name):
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_only_spoils_its_own_cell_costs_nothing_and_gains_nothing(tmp_path, name):
     report = graded(tmp_path, HARMLESS[name], "def double(values):\n    return values", TOTAL)
-    assert [task["points"] for task in report["tasks"]] == [0, 2]
-    assert "returns" in told(report)
+    q1, q2 = report["tasks"]
+    assert (q1["points"], q2["points"]) in ((0, 2), (0, 0) if name == "patched builtins" else ())
+    assert told(report)
 
 
 def test_nothing_lives_on(tmp_path):
@@ -247,14 +260,34 @@ def test_other_submissions_and_the_gradebook_are_out_of_reach(tmp_path):
     assert (out / "grades.csv").read_text() == "bob,100\n"
 
 
-def test_what_the_sandbox_shows(tmp_path):
-    """No process of the machine, none of its files beyond the packages, nothing of the grader's environment."""
-    body = (
-        "import os\nnames = [name for name in os.listdir('/proc') if name.isdecimal()]\n"
-        f"return [len(names) < 5, os.path.exists({str(ROOT / 'README.md')!r}), sorted(os.environ) == [], os.getuid()]"
-    )
-    report = graded(tmp_path, double(body), TOTAL)
-    assert "returns 4 values" in told(report) or "returns" in told(report)
+LOOK_AROUND = """
+import os
+def look(folder, file):
+    seen = {"processes": len([name for name in os.listdir("/proc") if name.isdecimal()])}
+    seen["home"], seen["names"] = os.listdir(folder), sorted(os.environ)
+    seen["there"] = os.path.exists(file)
+    seen["root"] = sorted(os.listdir("/"))
+    seen["interfaces"] = sorted(os.listdir("/sys/class/net")) if os.path.exists("/sys/class/net") else []
+    seen["identity"] = [os.getuid(), os.getgid()]
+    return seen
+"""
+
+
+def test_what_the_sandbox_shows():
+    """No process of the machine, of the home only what lies on the way to the packages, and none of our settings."""
+    os.environ["A_SECRET_OF_THE_TEACHER"] = "1"
+    home = str(Path.home())
+    with Session([LOOK_AROUND], "look", LIMITS) as session:
+        seen = session.ask([home, str(ROOT / "README.md")]).value
+    del os.environ["A_SECRET_OF_THE_TEACHER"]
+    assert seen["processes"] <= 3
+    needed = [Path(place).resolve() for place in (sys.base_prefix, sys.prefix, ROOT, models_folder())]
+    assert {*seen["home"]} <= {place.relative_to(home).parts[0] for place in needed if place.is_relative_to(home)}
+    assert "A_SECRET_OF_THE_TEACHER" not in seen["names"]
+    assert not seen["there"]
+    assert not ({"home", "srv", "var", "mnt", "opt"} - {place.parts[1] for place in needed}) & {*seen["root"]}
+    assert seen["interfaces"] in ([], ["lo"])
+    assert seen["identity"] == [65534, 65534]
 
 
 SPOILT = {

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "answers": {"models"},
     "checks": {"answers", "models", "inference"},
     "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
-    "grading": {"answers", "checks"},
+    "grading": {"answers", "checks", "models", "assignments"},
     "assignments": set(),
     "pages": {"inference"},
     "sync": {"pages", "assignments"},

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 DEEPEST = 12  # lists in lists
-MOST = 1_000_000  # numbers, texts and lists in one answer
+MOST = 1_000_000  # values in one answer, and letters in one text
+LONGEST_NUMBER = 3_322  # bits: a thousand digits
 _NUMBERS = "biuf"  # numpy's kinds: bool, int, unsigned int, float
 
 
@@ -62,7 +63,13 @@ def plain(value: object, depth: int = 0) -> object:
     [1, [2.5], {'a': None}]
     """
     kind = type(value)
-    if value is None or kind in (bool, int, float, str):
+    if value is None or kind in (bool, float):
+        return value
+    if kind is int and value.bit_length() > LONGEST_NUMBER:
+        raise NotPlainError("returns a whole number of more than a thousand digits.")
+    if kind is str and len(value) > MOST:
+        raise NotPlainError("returns a text of more than a million letters.")
+    if kind in (int, str):
         return value
     if depth > DEEPEST:
         raise NotPlainError(f"returns lists inside lists, more than {DEEPEST} deep.")
@@ -76,7 +83,8 @@ def plain(value: object, depth: int = 0) -> object:
         return _array(np.asarray(value))
     if kind.__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
         return _array(_from_torch(value))
-    raise NotPlainError(f"returns a {kind.__name__}, and numbers, texts, lists, dicts and tensors can be checked.")
+    name = str(kind.__name__)[:40]
+    raise NotPlainError(f"returns something of class {name}: numbers, texts, lists, dicts and tensors can be checked.")
 
 
 def written(value: object) -> str:
@@ -163,6 +171,6 @@ def _from_json(value: object, left: list[int]) -> object:
     if name != "npy":
         raise ValueError("unknown")
     array = np.load(io.BytesIO(base64.b64decode(content, validate=True)), allow_pickle=False)
-    if array.dtype.kind not in _NUMBERS or math.prod(array.shape) > MOST * 20:
+    if array.dtype.kind not in _NUMBERS or math.prod(array.shape) > MOST:
         raise ValueError("no numbers")
     return array

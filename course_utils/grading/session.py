@@ -38,7 +38,7 @@ class Limits:
     call_seconds: float = 20
     memory: int = 4 * GIGABYTE
     processes: int = 32
-    answer_bytes: int = 32 * 2**20
+    answer_bytes: int = 8 * 2**20
     file_bytes: int = 64 * 2**20
 
     def of_the_system(self) -> dict[str, int]:
@@ -137,7 +137,8 @@ class Session:
         """Send `question`, and return the worker's next line; None when none comes, and then `incident` says why."""
         end = time.monotonic() + seconds
         into, out = self._process.stdin.fileno(), self._process.stdout.fileno()
-        while b"\n" not in self._buffer:
+        parts, size = [self._buffer], len(self._buffer)  # one long text would be copied at every piece
+        while b"\n" not in parts[-1]:
             left = end - time.monotonic()
             if left <= 0:
                 what = "run through its cells" if self.stage == "cells" else "answer"
@@ -153,10 +154,11 @@ class Session:
                 data = b""
             if data == b"":
                 return self._stop("ended its own process.")
-            self._buffer += data or b""
-            if len(self._buffer) > self.limits.answer_bytes:
+            parts.append(data or b"")
+            size += len(parts[-1])
+            if size > self.limits.answer_bytes:
                 return self._stop(f"sends more than {self.limits.answer_bytes // 2**20} MB.")
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line, _, self._buffer = b"".join(parts).partition(b"\n")
         if self._buffer:  # an honest worker waits to be asked
             return self._stop("sends answers that nobody asked for.")
         return line
