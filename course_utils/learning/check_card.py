@@ -114,7 +114,18 @@ def _asker(function: object, name: str) -> Callable[[list], Answer]:
         return lambda arguments: Answer(raised=NOT_STARTED)
     if not callable(function):
         return lambda arguments: Answer(problem=f"is none: {name} is a {type(function).__name__}.")
-    return lambda arguments: call(function, arguments)
+    stopped = []
+
+    def ask(arguments: list) -> Answer:
+        """Call it, until the learner presses stop: then the other cases are not tried."""
+        if stopped:
+            return stopped[0]
+        answer = call(function, arguments)
+        if answer.raised == "KeyboardInterrupt":
+            stopped.append(answer)
+        return answer
+
+    return ask
 
 
 def _entry(before: dict | None, result: TaskResult) -> dict:

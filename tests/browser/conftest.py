@@ -36,7 +36,8 @@ def browser(browser_path):
 def lab_server(tmp_path_factory):
     """JupyterLab over a copy of the notebooks (a run in the browser saves them), with an empty progress file."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for name in ("notebooks", "exercises"):
+        shutil.copytree(ROOT / name, folder / name)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -130,11 +131,11 @@ def _leave_everything(browser, lab_server):
         shutil.rmtree(lab_server["folder"] / name, ignore_errors=True)
 
 
-def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=1000):
+def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=1000, folder="notebooks"):
     """Open `lesson`, run every cell, and wait until the JavaScript condition `drawn` holds and the kernel is idle."""
     _leave_everything(browser, lab_server)
     page = guarded_page(browser, outside_requests, viewport={"width": width, "height": 900})
-    page.goto(f"{lab_server['address']}/lab/tree/notebooks/{lesson}.ipynb")
+    page.goto(f"{lab_server['address']}/lab/tree/{folder}/{lesson}.ipynb")
     try:
         # The indicator says idle before there is a kernel; the status bar does not.
         page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle", timeout=120_000)
