@@ -63,7 +63,23 @@ def _difference(own: object, right: object, tolerance: Tolerance, place: str) ->
         return next(
             filter(None, (_difference(own[k], right[k], tolerance, _inside(place, repr(k))) for k in right)), ""
         )
-    return "" if own == right else f"returns {short(own)}{place}, and {short(right)} is right."
+    if own == right:
+        return ""
+    own, right = (from_difference(text, other) for text, other in ((own, right), (right, own)))
+    return f"returns {short(own)}{place}, and {short(right)} is right."
+
+
+def from_difference(text: object, other: object) -> object:
+    """Return the end of `text` that begins a little before it differs from `other`; anything but long texts as it is.
+
+    >>> from_difference("a" * 99 + "b", "a" * 99 + "c")
+    '…aaaaaaaaaab'
+    """
+    if not isinstance(text, str) or not isinstance(other, str):
+        return text
+    first = next((place for place, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), 0)
+    first = first or min(len(text), len(other))
+    return text if first < 40 else f"…{text[first - 10 :]}"
 
 
 def _of_arrays(own: object, right: object, tolerance: Tolerance, place: str) -> str:

@@ -203,7 +203,7 @@ def _wrong(own: Answer, right: Answer, task: Task) -> str:
     if own.problem:
         return own.problem
     if own.is_changed and not right.is_changed:
-        return "changes what it is given: work on a copy, such as `logits.clone()`."
+        return "changes what it is given: work on a copy (`tensor.clone()`, `list(values)`)."
     return difference(own.value, right.value, task.tolerance)
 
 
