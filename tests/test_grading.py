@@ -64,7 +64,7 @@ def test_the_table_of_grades(graded):
 
 def test_the_page_for_the_learner_has_the_sentence_and_no_input(graded):
     page = (graded / "out" / "feedback" / "bob.html").read_text()
-    assert "❌ doubles: You square." in page
+    assert "✗ doubles: You square." in page
     assert "q2 · Total: 2 of 2 points" in page
     assert "tensor" not in page
     assert "Seen with" not in page

@@ -19,7 +19,7 @@ from course_utils.grading.grade import GRADED, MISSING
 
 SHEET = "moderation.csv"
 _SHEET_COLUMNS = ("learner", "question", "title", "of", "look for", "answer", "points", "comment")
-_SIGNS = {True: "✅", False: "❌"}
+_SIGNS = {True: "✓", False: "✗"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;"
     "color:#1a1a1a;background:#fff}"

@@ -13,6 +13,8 @@ from course_utils.learning.progress import Progress, reason
 CHECKS = Path(__file__).resolve().parents[1] / "checks"
 HINT_AFTER = 2  # tries that failed
 _SIGNS = {"right": "✅", "wrong": "❌", "not started": "⬜"}
+# On a page: the same three, by letters that every font has. Without a font for emoji all three would be an empty box.
+_BADGES = {"✅": ("✓", "#007a58"), "❌": ("✗", "#c04a00"), "⬜": ("○", "#6b6b6b")}
 
 
 class CheckCard:
@@ -44,10 +46,10 @@ class CheckCard:
         return "\n".join([self._head(), *(f"  {line}" for lines in wrapped for line in lines)])
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(self._line(*line))}</li>" for line in self.lines)
+        items = "".join(f"<li>{_on_page(self._line(*line))}</li>" for line in self.lines)
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         items = f'<ul style="list-style: none; padding-left: 1em">{items}</ul>' if items else ""
-        return f"<div><p><strong>{html.escape(self._head())}</strong></p>{items}{notes}</div>"
+        return f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{notes}</div>"
 
 
 class Checker:
@@ -109,11 +111,18 @@ def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -
     return Checker(lesson, namespace, progress)
 
 
+def _on_page(line: str) -> str:
+    """Return a line that begins with a sign as HTML."""
+    letter, colour = _BADGES[line[0]]
+    style = f"background: {colour}; color: white; padding: 0 0.35em; border-radius: 0.25em"
+    return f'<span style="{style}">{letter}</span>{html.escape(line[1:])}'
+
+
 def _asker(function: object, name: str) -> Callable[[list], Answer]:
     if function is None:
         return lambda arguments: Answer(raised=NOT_STARTED)
     if not callable(function):
-        return lambda arguments: Answer(problem=f"is none: {name} is a {type(function).__name__}.")
+        return lambda arguments: Answer(problem=f"is no function: {name} is of type {type(function).__name__}.")
     stopped = []
 
     def ask(arguments: list) -> Answer:
