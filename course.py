@@ -7,6 +7,8 @@ usage: python3 course.py COMMAND [options]
   test           run every test; pytest's options may follow
   grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR)
   models         list the models (models verify, models fetch --to DIR)
+  site           make the website (--out DIR)
+  slides         make slides, one file a lesson (--out DIR, LESSON ...)
   sync           make the notebooks from their sources (--check, --execute)
   setup-tests    install the programs that the tests need
 
@@ -29,7 +31,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
-EXTRA = {"lab": "", "grade": "", "models": "", "test": "[dev]", "sync": "[dev]", "setup-tests": "[dev]"}
+ALL = "[dev,site]"  # for who makes, tests or shows the course; who takes it needs none of it
+EXTRA = {"lab": "", "grade": "", "models": "", **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL)}
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.
 ADVICE = (
@@ -91,7 +94,7 @@ def install(extra: str) -> None:
     key = f"{place}{hashlib.sha256(pins).hexdigest()}\n"
     done = STAMP.read_text(encoding="utf-8") if STAMP.exists() else ""
     sound = done.startswith(place) and runs()
-    if sound and done in (key + extra, key + "[dev]"):
+    if sound and done in (key + extra, key + ALL):
         return
     if not sound:
         print("Making the folder .venv (once) ...", flush=True)
@@ -100,8 +103,8 @@ def install(extra: str) -> None:
             raise Problem(explain("No space left"))
     elif done != key:  # adding the test tools leaves the course as it is, also when it fails
         STAMP.unlink()
-    if done.endswith("[dev]"):
-        extra = "[dev]"
+    if done.endswith(ALL):
+        extra = ALL
     print("Installing the course into .venv (once; this takes some minutes) ...", flush=True)
     run([str(PYTHON), "-m", "pip", "install", "-c", "constraints.txt", "-e", "." + extra])
     unfinished = STAMP.with_suffix(".unfinished")

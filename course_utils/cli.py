@@ -194,6 +194,38 @@ def grade_submissions(options: argparse.Namespace) -> int:
         raise CourseError(str(error)) from error
 
 
+def make_site(out: Path) -> int:
+    """Make the website of the course in `out`.
+
+    Raises:
+        CourseError: Its tools are missing, a page has a mistake, or `out` holds something else.
+    """
+    from course_utils.site import SiteError, build_site
+
+    try:
+        build_site(ROOT, out)
+    except SiteError as error:
+        raise CourseError(str(error)) from error
+    print(f"The website is made: open {out / 'index.html'}")
+    return 0
+
+
+def make_slides(out: Path, lessons: list[str]) -> int:
+    """Make the slides of `lessons`, or of all, in `out`.
+
+    Raises:
+        CourseError: A lesson does not exist, or reveal.js is missing.
+    """
+    from course_utils.slides import SlidesError, export_slides
+
+    try:
+        files = export_slides(ROOT, out, lessons)
+    except SlidesError as error:
+        raise CourseError(str(error)) from error
+    print("\n".join(map(str, files)))
+    return 0
+
+
 def ensure_models(folder: Path | None = None, rehash: bool = False) -> None:
     """Fetch and prepare the models that are not ready yet; with `rehash`, look at every byte of the others.
 
@@ -316,6 +348,11 @@ def _parser() -> argparse.ArgumentParser:
     graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
     graded.add_argument("--roster", type=Path, metavar="FILE", help="the learners who should hand in, a line each")
     graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
+    site = add("site", "make the website of the course", lambda o: make_site(o.out))
+    site.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
+    slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
+    slides.add_argument("lessons", nargs="*", metavar="LESSON", help="a lesson's number, such as 11 (default: all)")
+    slides.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the files")
     add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 
 from course_utils.assignments import exercise, solution
 from course_utils.pages import pages
+from course_utils.slides import slide
 
 FOLDERS = ("notebooks", "solutions")
 MAKES = {"notebooks": ("notebooks",), "solutions": ("solutions", "exercises")}  # of the sources in each folder
@@ -198,6 +199,8 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
     name, of = target.relative_to(root).as_posix(), source.relative_to(root).as_posix()
     notebook = build(source.read_text(encoding="utf-8"))
     problems = []
+    if source.parent.parent.name == "notebooks":
+        _mark_slides(notebook)
     if source.parent.parent.name == "solutions":
         try:
             problems = _sync_exercise(root, source, exercise(notebook), check)
@@ -217,6 +220,13 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
             return [f"{of}: {problem}; {name} is left as it was."]
     _write(target, _written(notebook))
     return []
+
+
+def _mark_slides(notebook: NotebookNode) -> None:
+    """Say in the text cells where slides begin; the code cells stay as they are, so none has to be run again."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.metadata["slideshow"] = slide(cell.source)
 
 
 def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool) -> list[str]:

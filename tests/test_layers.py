@@ -19,9 +19,11 @@ MAY_IMPORT = {
     "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
     "grading": {"answers", "checks", "models", "assignments"},
     "assignments": set(),
+    "site": set(),
+    "slides": set(),
     "pages": {"inference"},
-    "sync": {"pages", "assignments"},
-    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"},
+    "sync": {"pages", "assignments", "slides"},
+    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading", "site", "slides"},
 }
 
 

@@ -1,0 +1,73 @@
+"""Slides: where they begin, and that each file holds its lesson's pictures and words and asks for no other file."""
+
+import importlib.util
+import re
+
+import nbformat
+import pytest
+
+from course_utils.cli import ROOT
+from course_utils.slides import SlidesError, export_slides, with_slides
+from tests.browser.test_site import LESSONS, Page, stored_pictures
+from tests.conftest import need
+
+
+def notebook_of(*sources):
+    """A notebook of markdown cells, and of code where a text begins with >."""
+    cells = [
+        nbformat.v4.new_code_cell(text[1:]) if text.startswith(">") else nbformat.v4.new_markdown_cell(text)
+        for text in sources
+    ]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def kinds(notebook):
+    return [cell.metadata.get("slideshow", {}).get("slide_type") for cell in with_slides(notebook).cells]
+
+
+def test_sections_begin_slides_and_code_stays_with_its_text():
+    notebook = notebook_of("# Title", ">1 + 1", "Text.", ">2 + 2", "## One", "### Part", "Code:\n\n    ## no heading")
+    assert kinds(notebook) == ["slide", None, "subslide", None, "slide", "subslide", "subslide"]
+
+
+def test_a_section_in_the_middle_of_a_cell_begins_a_slide():
+    notebook = notebook_of("Last words.\n\n## Two\n\nFirst words.", ">1 + 1")
+    assert kinds(notebook) == ["subslide", "slide", None]
+    marked = with_slides(notebook)
+    assert [cell.source for cell in marked.cells] == ["Last words.", "## Two\n\nFirst words.", "1 + 1"]
+    assert len({cell.id for cell in marked.cells}) == 3
+    nbformat.validate(marked)
+
+
+def test_the_notebook_itself_stays_as_it_was():
+    notebook = notebook_of("# Title\n\n## One", ">1 + 1")
+    before = nbformat.writes(notebook)
+    with_slides(notebook).cells[0].metadata["more"] = "of it"
+    assert nbformat.writes(notebook) == before
+
+
+def test_a_lesson_that_does_not_exist_is_named_before_anything_is_written(tmp_path):
+    with pytest.raises(SlidesError, match="There is no lesson 77: write its number"):
+        export_slides(ROOT, tmp_path / "slides", ["08", "77"])
+    assert not (tmp_path / "slides").exists()
+
+
+def test_missing_reveal_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SlidesError, match=r"run `python3 course.py slides`"):
+        export_slides(ROOT, tmp_path)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
+def test_each_file_is_complete(lesson, tmp_path):
+    need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
+    (file,) = export_slides(ROOT, tmp_path, [lesson.stem[:2]])
+    assert [made.name for made in tmp_path.iterdir()] == [f"{lesson.stem}.slides.html"]
+    page = Page(file)
+    assert page.pictures == stored_pictures(nbformat.read(lesson, as_version=4))
+    assert all(link.startswith(("data:image/png;base64,", "https://")) for link in page.links)
+    html = file.read_text(encoding="utf-8")
+    assert not re.search(r"<link|<script[^>]*\ssrc", html)
+    assert not re.search(r"@import|url\((?!data:)", "".join(re.findall(r"<style>.+?</style>", html, re.S)))
+    assert "Permission is hereby granted, free of charge" in html  # the licence of reveal.js
+    assert "quiz_question" not in html  # its code has the answers

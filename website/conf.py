@@ -1,0 +1,21 @@
+"""How Sphinx makes the website; `course site` runs it on a copy of this folder with the notebooks beside it."""
+
+project = "LLMs by Hand"
+author = "the authors of LLMs by Hand"
+html_title = project
+
+extensions = ["myst_nb"]
+nb_execution_mode = "off"  # the notebooks were executed before they were stored
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # the default would be two scripts of other servers
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
+myst_heading_anchors = 2
+
+html_theme = "furo"  # light and dark, and every file it needs comes with it
+html_use_index = False
+html_copy_source = False
+html_show_sphinx = False
+html_show_copyright = False
+html_static_path = ["style.css"]
+html_css_files = ["style.css"]
