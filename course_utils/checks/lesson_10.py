@@ -45,7 +45,7 @@ def budgets(random, *texts, spare=(0.55, 0.95)):
             "layers": int(random.integers(4, 40)),
             "query_heads": heads,
             "kv_heads": kv_heads,
-            "hidden_size": heads * int(random.choice([32, 64, 128])),
+            "hidden_size": heads * int(random.choice([32, 48, 96, 128])),
             "bytes_per_number": int(random.choice([2, 4])),
         }
         whole = int(random.integers(150, 600))
@@ -165,6 +165,11 @@ def from_place(place):
 def equal_places(kept, prompt):
     """Count all places with the same token, also behind the first that differs."""
     return min(sum(one == other for one, other in zip(kept, prompt, strict=False)), len(prompt) - 1)
+
+
+def while_both_last(kept, prompt):
+    """Walk along the prompt as if the cache held as many tokens."""
+    return next((place for place, token in enumerate(prompt) if kept[place] != token), len(prompt) - 1)
 
 
 def texts_that_share(random, shared, kept_more, prompt_more):
@@ -303,6 +308,10 @@ TASKS = (
                 with_numbers(lambda shape, width: 2 * shape["kv_heads"] * shape["hidden_size"]),
             ),
             Mistake(
+                "You take 64 for the width of a head: that is SmolLM2's. It is hidden_size / query_heads.",
+                with_numbers(lambda shape, width: 2 * shape["kv_heads"] * 64),
+            ),
+            Mistake(
                 "You leave the KV heads out: every one of them keeps its own key and value.",
                 with_numbers(lambda shape, width: 2 * width),
             ),
@@ -420,6 +429,10 @@ TASKS = (
             Mistake(
                 "When the cache holds the whole prompt you read all of it: its last token is enough.",
                 from_place(lambda kept, prompt: shared_prefix(kept, prompt) % len(prompt)),
+            ),
+            Mistake(
+                "You look behind the end of `kept`: it may be shorter than the prompt, so stop where it ends.",
+                from_place(while_both_last),
             ),
             Mistake(
                 "You count equal tokens behind the first that differs: their keys and values have seen another text, so "

@@ -481,6 +481,12 @@ TASKS = (
                 searching(result=lambda tokens: tokens[:-1] if tokens[-1] == END else tokens),
             ),
             Mistake(
+                "Your texts begin with `start`: return the tokens behind it.",
+                lambda table, start, *rest: [
+                    [value, [start, *tokens]] for value, tokens in search(table, start, *rest)
+                ],
+            ),
+            Mistake(
                 "Your texts are in the order in which they ended: sort them by score, the best first.",
                 searching(order=lambda finished: finished),
             ),

@@ -634,6 +634,24 @@ TASKS = (
                 generating(result=lambda prompt, new, has_ended: prompt + new),
             ),
             Mistake(
+                "So far this is greedy search. Next: let `changed` change the logits in every step.",
+                generating(
+                    change=lambda logits, prompt, new, settings: logits,
+                    is_eos=lambda token, eos_ids: False,
+                    searched=lambda prompt, new: [],
+                    choice=never_draws,
+                ),
+            ),
+            Mistake(
+                "So far your texts neither end early nor are they drawn. Next: stop at a token of eos_ids.",
+                generating(is_eos=lambda token, eos_ids: False, searched=lambda prompt, new: [], choice=never_draws),
+            ),
+            Mistake(
+                "So far stop strings do not end a text, and nothing is drawn. Next: look for each stop string in the decoded new "
+                "tokens.",
+                generating(searched=lambda prompt, new: [], choice=never_draws),
+            ),
+            Mistake(
                 "The logits are not changed: call `changed` in every step, and choose from what it returns.",
                 WITHOUT_CHANGE,
             ),
@@ -785,6 +803,10 @@ TASKS = (
                 "Off by one: the logits at a position choose the token after it, so the first guess is compared with what "
                 "the last position of the text chooses.",
                 checking(first=0),
+            ),
+            Mistake(
+                "`len(ids)` is the number of texts, which is 1: the number of tokens is `ids.shape[1]`.",
+                lambda loaded, ids, guesses: checking(first=-ids.shape[1])(loaded, ids, guesses),
             ),
             Mistake(
                 "A right guess behind a wrong one is no use: the model has read the wrong one before it. Stop there.",

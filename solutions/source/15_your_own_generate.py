@@ -1,0 +1,305 @@
+# %% [markdown]
+# # Exercise 15 · Your own generate()
+#
+# | time | difficulty | needs |
+# |---|---|---|
+# | 75 minutes | ●●●●○ | lesson [15 · Capstone](../notebooks/15_your_own_generate.ipynb), sections 1 to 8 |
+#
+# You assemble `generate()` once more, this time without the lesson's cells beside you: what changes the logits, the
+# loop, and beams with a cache. Where `transformers` has the setting, its `generate` is the judge. The last task is new:
+# a model checks several guesses in one read. All checks run on the **practice model**, which comes to you as `loaded`,
+# with `loaded.model` and `loaded.tokenizer`.
+#
+# Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
+
+# %%
+import torch
+from course_utils.inference.prefill_decode import decode_step, prefill
+from course_utils.inference.sampling import FILTERS
+from course_utils.learning import checker
+
+check = checker("15", globals())
+[*FILTERS]
+
+# %% [markdown]
+# ## q1 · The change
+#
+# 12 minutes, ●●●○○, 2 points.
+#
+# In the middle of a text the model has returned `logits`, `(vocab,)`. `prompt` and `new` are lists of token ids, and
+# `settings` is a dict. Return the logits as they are after two things:
+#
+# 1. `settings["penalties"]`, a list of pairs (name, setting), in its order. `"repetition_penalty"` divides a positive
+#    logit and multiplies a negative one, for each token of prompt and new text, once. `"presence_penalty"` subtracts
+#    its setting from each token of the new text, once. `"frequency_penalty"` subtracts it each time that the token
+#    stands in the new text.
+# 2. As long as there are fewer than `settings["min_new_tokens"]` new tokens, all tokens of `settings["eos_ids"]` get
+# −∞.
+#
+# With the logits 2, −1, 3, the prompt `[0]`, the new tokens `[1, 1]` and
+# `[("repetition_penalty", 2.0), ("frequency_penalty", 0.5)]` you return 1, −3, 3.
+#
+# <details><summary>Hint 1</summary>Take the penalties one by one in a loop. Each changes what the one before it
+# returned.</details>
+# <details><summary>Hint 2</summary><code>set(prompt + new)</code> has each token once, and
+# <code>new.count(token)</code> says how often one is there. Begin with <code>logits = logits.clone()</code>.</details>
+
+# %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def changed(logits, prompt, new, settings):
+    """Return logits `(vocab,)` after the penalties and, while the text is too short, without its ends."""
+    ### BEGIN SOLUTION
+    counts = torch.tensor([new.count(token) for token in range(len(logits))])
+    for name, setting in settings["penalties"]:
+        if name == "repetition_penalty":
+            ids = [*set(prompt + new)]
+            logits = logits.clone()
+            logits[ids] = torch.where(logits[ids] > 0, logits[ids] / setting, logits[ids] * setting)
+        elif name == "presence_penalty":
+            logits = logits - setting * (counts > 0)
+        elif name == "frequency_penalty":
+            logits = logits - setting * counts
+    if len(new) < settings["min_new_tokens"]:
+        logits = logits.clone()
+        logits[settings["eos_ids"]] = -torch.inf
+    return logits
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("q1")
+### BEGIN HIDDEN TESTS
+assert check("q1").is_right
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## q2 · The loop
+#
+# 20 minutes, ●●●●○, 4 points.
+#
+# Return the new tokens after `ids`, `(1, seq)`, as a list. `settings` is a dict that always has these keys:
+#
+# | key | what it does |
+# |---|---|
+# | `max_new_tokens` | at most so many new tokens |
+# | `penalties`, `min_new_tokens`, `eos_ids` | your `changed` needs them |
+# | `eos_ids` | a text ends with any of these tokens, which is part of the result |
+# | `stop_strings` | a text ends when what the new tokens say holds one of these texts |
+# | `do_sample`, `filters`, `seed` | if `do_sample` is `False`, take the likeliest token, else draw |
+#
+# To draw, apply `FILTERS[name](logits, setting)` for each pair (name, setting) in the order of the list `filters`. Then
+# take `torch.multinomial(logits.softmax(-1), 1, generator=generator)`. The generator is
+# `torch.Generator().manual_seed(settings["seed"])`, made once for a text. With `ids` of `"cab"` and nothing but
+# `max_new_tokens` 2 you return `[36, 73]`.
+#
+# A loop that reads everything in each step is right. With a cache it is faster, too.
+#
+# <details><summary>Hint 1</summary>Write it for greedy first, and let <code>check</code> say what is missing. Keep
+# <code>prompt</code> and <code>new</code> as lists: <code>changed</code> wants them.</details>
+# <details><summary>Hint 2</summary><code>prefill(loaded.model, ids)</code> returns the logits <code>(1, vocab)</code>
+# and a cache; <code>decode_step(loaded.model, torch.tensor([token]), cache)</code> returns the next logits. A stop
+# string can lie across two tokens: look for it in <code>loaded.tokenizer.decode(new)</code>.</details>
+
+# %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
+@torch.inference_mode()
+def my_generate(loaded, ids, settings):
+    """Return the list of new token ids after `ids` `(1, seq)`."""
+    ### BEGIN SOLUTION
+    prompt, new = ids[0].tolist(), []
+    generator = torch.Generator().manual_seed(settings["seed"])
+    logits, cache = prefill(loaded.model, ids)
+    while True:
+        logits = changed(logits[0], prompt, new, settings)
+        if settings["do_sample"]:
+            for name, setting in settings["filters"]:
+                logits = FILTERS[name](logits, setting)
+            new.append(torch.multinomial(logits.softmax(-1), 1, generator=generator).item())
+        else:
+            new.append(logits.argmax().item())
+        text = loaded.tokenizer.decode(new)
+        has_ended = new[-1] in settings["eos_ids"] or any(stop in text for stop in settings["stop_strings"])
+        if has_ended or len(new) == settings["max_new_tokens"]:
+            return new
+        logits = decode_step(loaded.model, torch.tensor(new[-1:]), cache)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+check("q2")
+### BEGIN HIDDEN TESTS
+assert check("q2").is_right
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it at work
+#
+# Two checks of the lesson, with your function inside. They have other texts and other settings. (The lesson's part on
+# penalties asks for `no_repeat_ngram` as well, which is not in your `changed`.)
+
+# %% tags=["raises-exception"]
+from course_utils.learning.capstone import check_part
+from course_utils.models import CausalLM
+
+
+def as_in_the_lesson(model, ids, tokenizer, **settings):
+    none = {"min_new_tokens": 0, "penalties": [], "eos_ids": [], "stop_strings": [], "do_sample": False, "filters": []}
+    new = my_generate(CausalLM("", model, tokenizer), ids, none | {"seed": 0} | settings)
+    return torch.cat([ids, torch.tensor([new])], dim=1)
+
+
+for part in ("filters", "stopping"):
+    print(check_part(part, as_in_the_lesson))
+
+# %% [markdown]
+# ## q3 · Beams with a cache
+#
+# 25 minutes, ●●●●●, 4 points.
+#
+# Search with `settings["num_beams"]` beams for the best texts after `ids`, as in exercise 13. In each of
+# `max_new_tokens` steps: extend every beam by every token; of the best `num_beams` candidates, those that end in one of
+# `eos_ids` are finished; of all candidates that do not end, the best `num_beams` go on. After the last step what is
+# alive is finished, too (in `transformers` that is `early_stopping="never"`). Return the best `num_beams` as
+# `[[score, tokens], …]`, best first: the sum divided by the number of new tokens to the power `length_penalty`.
+#
+# Two things are new:
+#
+# - Each beam has new tokens of its own, so `changed` is called for each row. As in `transformers`, it gets
+#   **log-probabilities**: first `log_softmax`, then `changed`. `settings` has its keys, too.
+# - The cache has a row for each beam. A beam that goes on twice needs its keys and values twice, and a pruned one needs
+#   none: `cache.select(rows)` gives the new beams the rows that they came from. If beams 0 and 1 both come from row 1,
+#   it is `cache.select([1, 1])`. `decode_step` reads one new token for each row, `(rows,)`.
+#
+# <details><summary>Hint 1</summary>After prefill there is one beam, without new tokens and with a sum of 0. So the
+# first step is like all others.</details>
+# <details><summary>Hint 2</summary>Let a candidate be <code>(total, tokens, row)</code>. Sort all of them; after the
+# choice, <code>[row for total, tokens, row in alive]</code> is what <code>select</code> wants.</details>
+
+# %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
+@torch.inference_mode()
+def my_beams(loaded, ids, settings):
+    """Return the best `num_beams` texts after `ids` `(1, seq)` as [[score, tokens], …], best first."""
+    ### BEGIN SOLUTION
+    prompt, beams, eos_ids = ids[0].tolist(), settings["num_beams"], settings["eos_ids"]
+    logits, cache = prefill(loaded.model, ids)
+    alive, finished = [(0.0, [], 0)], []
+    for step in range(settings["max_new_tokens"]):
+        if step:
+            cache.select([row for _, _, row in alive])
+            logits = decode_step(loaded.model, torch.tensor([tokens[-1] for _, tokens, _ in alive]), cache)
+        candidates = []
+        for row, (total, tokens, _) in enumerate(alive):
+            log_probabilities = changed(logits[row].log_softmax(-1), prompt, tokens, settings)
+            candidates += [(total + one, [*tokens, token], row) for token, one in enumerate(log_probabilities.tolist())]
+        candidates.sort(reverse=True)
+        finished += [candidate for candidate in candidates[:beams] if candidate[1][-1] in eos_ids]
+        alive = [candidate for candidate in candidates if candidate[1][-1] not in eos_ids][:beams]
+    scored = [[total / len(tokens) ** settings["length_penalty"], tokens] for total, tokens, _ in finished + alive]
+    return sorted(scored, reverse=True)[:beams]
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+check("q3")
+### BEGIN HIDDEN TESTS
+assert check("q3").is_right
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## q4 · Guesses, checked in one read
+#
+# 10 minutes, ●●●●○, 3 points.
+#
+# A decode step waits for memory (lesson 10), so a step that reads five tokens takes little longer than one that reads
+# one. *Speculative decoding* makes use of it: somebody guesses the next tokens, and the model checks all guesses in one
+# read. `guesses` is a list of token ids that may follow `ids`, `(1, seq)`. Read both at once, and return a list: the
+# guesses that are what the model itself would choose (greedy), up to the first wrong one; then one token more, which
+# the model chooses in the place of the wrong guess, or after the last if all are right.
+#
+# If the model would write 4 7 1 9, then the guesses `[4, 7, 2]` give `[4, 7, 1]`, and `[4, 7, 1]` give `[4, 7, 1, 9]`.
+#
+# <details><summary>Hint 1</summary><code>loaded.model(everything).logits</code> is <code>(1, seq, vocab)</code>. The
+# logits at a position choose the token <em>after</em> it. Which position chooses the first guess?</details>
+# <details><summary>Hint 2</summary><code>logits[0, ids.shape[1] - 1 :].argmax(-1)</code> has one token more than there
+# are guesses. Compare from the left and stop at the first that differs.</details>
+
+# %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
+@torch.inference_mode()
+def checked(loaded, ids, guesses):
+    """Return the right guesses after `ids` `(1, seq)` and one token of the model's own, as a list of ids."""
+    ### BEGIN SOLUTION
+    logits = loaded.model(torch.cat([ids, ids.new_tensor([guesses])], dim=1)).logits
+    own = logits[0, ids.shape[1] - 1 :].argmax(-1).tolist()
+    right = 0
+    while right < len(guesses) and guesses[right] == own[right]:
+        right += 1
+    return own[: right + 1]
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("q4")
+### BEGIN HIDDEN TESTS
+assert check("q4").is_right
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### See it at work
+#
+# SmolLM2 counts on. Three guesses: all right, wrong in the middle, and wrong at once.
+
+# %% tags=["raises-exception"]
+from course_utils.models import load_causal_lm
+
+smollm = load_causal_lm()
+ids = smollm.encode("One, two, three, four,")
+for guess in (" five, six, seven", " five, nine, seven", " ten"):
+    guesses = smollm.encode(guess)[0].tolist()
+    print(f"{guess:18} {len(guesses)} guessed →{smollm.tokenizer.decode(checked(smollm, ids, guesses))}")
+
+# %% [markdown]
+# ## q5 · What fifty equal texts say
+#
+# 5 minutes, ●●●○○, 2 points. A person reads your answer.
+#
+# A friend's `generate()` has all settings of this exercise. She compared 50 greedy texts of SmolLM2, without any other
+# setting, with `transformers`, and all are equal. Name two mistakes that her function may still have, and for each of
+# them a test that would show it. Two to four sentences.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "q5", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# Her repetition penalty may lack the sign rule. With SmolLM2 even a test with a penalty would seldom show it, because
+# its best logits are positive: test it on the practice model, or on logits with both signs. Her filters may come in an
+# order of their own: draw with a seed, with top-p in front of a high temperature, and compare the tokens. (Or: she may
+# have no cache at all, which only counting the positions would show.)
+
+# %% [markdown]
+# ## Stretch · Let the text guess for itself
+#
+# 20 minutes, ●●●●○, no points.
+#
+# Put your `checked` to use, without a second model. When the last two tokens of the text stood there before, guess that
+# the same tokens follow as then, `most` at most. Write `with_guesses(loaded, ids, new_tokens, most)`: return the new
+# tokens and the number of reads. The tokens must be those of greedy search. When does it save reads, and when does it
+# not?
+
+# %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
+def with_guesses(loaded, ids, new_tokens, most=5):
+    """Return `new_tokens` greedy tokens after `ids`, and how often the model was read."""
+    ### BEGIN SOLUTION
+    text, start, reads = ids[0].tolist(), ids.shape[1], 0
+    while len(text) < start + new_tokens:
+        guesses = []
+        for place in range(len(text) - 3, -1, -1):  # the latest place comes first
+            if text[place : place + 2] == text[-2:]:
+                guesses = text[place + 2 : place + 2 + most]
+                break
+        text += checked(loaded, torch.tensor([text]), guesses)
+        reads += 1
+    return text[start : start + new_tokens], reads
+    ### END SOLUTION
+
+
+none = {"min_new_tokens": 0, "penalties": [], "eos_ids": [], "stop_strings": [], "do_sample": False, "filters": []}
+for prompt in ("The cat sat. The dog sat. The cat sat. The dog", "My favourite place in the world is"):
+    ids = smollm.encode(prompt)
+    tokens, reads = with_guesses(smollm, ids, 16)
+    assert tokens == my_generate(smollm, ids, none | {"seed": 0, "max_new_tokens": 16})
+    print(f"{reads} reads for 16 tokens:{smollm.tokenizer.decode(tokens)!r}")
