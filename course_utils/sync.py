@@ -217,9 +217,9 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
         try:
             run_cells(notebook, target.parent)
         except CellProblem as problem:
-            return [f"{of}: {problem}; {name} is left as it was."]
+            return [*problems, f"{of}: {problem}; {name} is left as it was."]
     _write(target, _written(notebook))
-    return []
+    return problems
 
 
 def _mark_slides(notebook: NotebookNode) -> None:
@@ -237,9 +237,20 @@ def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool
         return []
     if check:
         return [f"exercises/{file.name} is not what solutions/source/{source.name} makes: run `course sync`."]
+    if _is_worked_on(file):
+        return [f"exercises/{file.name} has somebody's work in it: move it away, then run `course sync` again."]
     file.parent.mkdir(exist_ok=True)
     _write(file, wanted)
     return []
+
+
+def _is_worked_on(file: Path) -> bool:
+    """Say whether a cell of an exercise was run: what is made here has no outputs, so a learner ran it."""
+    try:
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        return any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _sync_pages(root: Path, check: bool) -> list[str]:

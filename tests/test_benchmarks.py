@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks import generate as benchmark
+from benchmarks.grading import measure
 from course_utils.models import load_causal_lm
 
 RECORDED = json.loads(benchmark.RECORD.read_text(encoding="utf-8"))
@@ -48,3 +49,16 @@ def test_recorded_options_get_closer_to_the_limit():
     milliseconds = {row["option"]: row["ms"] for row in RECORDED["options"]}
     assert milliseconds["int8 weights (torch.ao)"] < milliseconds["bfloat16"] < milliseconds["ours, float32"]
     assert RECORDED["where a decode step goes"]["measured over limit"] > 1
+
+
+def test_grading_a_small_class_is_timed():
+    found = measure(count=3, jobs=2)
+    assert found["points"] == {"7": 2, "9": 1}  # one that is right, and two with a mistake each
+    assert 0 < found["seconds per submission"] < 120
+
+
+def test_recorded_grading():
+    recorded = json.loads((benchmark.RECORD.parent / "grading.json").read_text(encoding="utf-8"))
+    assert recorded["submissions"] == 100
+    assert sum(recorded["points"].values()) == 100
+    assert recorded["points"]["9"] == 25

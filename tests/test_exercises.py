@@ -169,3 +169,17 @@ def test_sync_makes_both_and_finds_what_is_out_of_date(tmp_path):
     (tmp_path / "exercises" / "01_x.ipynb").write_text("{}", encoding="utf-8")
     (problem,) = sync._sync_notebook(tmp_path, source, True, False)
     assert problem == "exercises/01_x.ipynb is not what solutions/source/01_x.py makes: run `course sync`."
+
+
+def test_sync_never_writes_over_somebodys_work(tmp_path):
+    (tmp_path / "solutions" / "source").mkdir(parents=True)
+    (tmp_path / "exercises").mkdir()
+    source = tmp_path / "solutions" / "source" / "01_x.py"
+    source.write_text("# %%\n1 + 1\n", encoding="utf-8")
+    worked = sync.build("# %%\nmine = 1\n")
+    worked.cells[0].execution_count = 3
+    nbformat.write(worked, tmp_path / "exercises" / "01_x.ipynb")
+    before = (tmp_path / "exercises" / "01_x.ipynb").read_text()
+    (problem,) = sync._sync_notebook(tmp_path, source, False, False)
+    assert problem.startswith("exercises/01_x.ipynb has somebody's work in it: move it away")
+    assert (tmp_path / "exercises" / "01_x.ipynb").read_text() == before
