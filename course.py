@@ -6,7 +6,8 @@ usage: python3 course.py COMMAND [options]
   lab            open the course in JupyterLab (--no-browser, --port N)
   test           run every test; pytest's options may follow
   grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR)
-  models         list the models (models verify, models fetch --to DIR)
+  bundle         fill a folder for machines without a network (--out DIR)
+  models         list the models (models verify, models fetch --to DIR --from DIR)
   site           make the website (--out DIR)
   slides         make slides, one file a lesson (--out DIR, LESSON ...)
   sync           make the notebooks from their sources (--check, --execute)
@@ -32,7 +33,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
 ALL = "[dev,site]"  # for who makes, tests or shows the course; who takes it needs none of it
-EXTRA = {"lab": "", "grade": "", "models": "", **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL)}
+EXTRA = {"lab": "", "grade": "", "models": "", "bundle": "", **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL)}
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.
 ADVICE = (

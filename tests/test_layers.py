@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
     "grading": {"answers", "checks", "models", "assignments"},
     "assignments": set(),
+    "bundle": {"models"},
     "site": set(),
     "slides": set(),
     "pages": {"inference"},
     "sync": {"pages", "assignments", "slides"},
-    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading", "site", "slides"},
+    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading", "bundle", "site", "slides"},
 }
 
 
