@@ -33,7 +33,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
 ALL = "[dev,site]"  # for who makes, tests or shows the course; who takes it needs none of it
-EXTRA = {"lab": "", "grade": "", "models": "", "bundle": "", **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL)}
+EXTRA = {
+    **dict.fromkeys(("lab", "grade", "models", "bundle"), ""),
+    **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL),
+}
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.
 ADVICE = (

@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "slides": set(),
     "pages": {"inference"},
     "sync": {"pages", "assignments", "slides"},
-    "cli": {"models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading", "bundle", "site", "slides"},
+    "cli": {
+        *("models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"),
+        *("bundle", "site", "slides"),
+    },
 }
 
 
