@@ -96,8 +96,12 @@ def written(value: object) -> str:
     return json.dumps(_to_json(value), ensure_ascii=True)
 
 
-def read(text: str | bytes) -> object:
+def read(text: str | bytes, may_name_models: bool = False) -> object:
     """Return the plain data that `written` wrote. Whoever wrote it is not trusted.
+
+    Args:
+        text: One line of JSON.
+        may_name_models: Whether a `ModelName` may be in it, as in arguments; in an answer it may not.
 
     Raises:
         NotPlainError: The text holds something else, or too much of it.
@@ -106,8 +110,8 @@ def read(text: str | bytes) -> object:
     [1, array([0, 1])]
     """
     try:
-        return _from_json(json.loads(text), [MOST])
-    except (ValueError, RecursionError, TypeError, KeyError, MemoryError, EOFError, OverflowError) as error:
+        return _from_json(json.loads(text), [MOST], may_name_models)
+    except (ValueError, RecursionError, TypeError, AttributeError, MemoryError, EOFError, OverflowError) as error:
         raise NotPlainError(f"sends an answer that cannot be read ({type(error).__name__}).") from None
 
 
@@ -155,18 +159,18 @@ def _to_json(value: object) -> object:
     return value
 
 
-def _from_json(value: object, left: list[int]) -> object:
+def _from_json(value: object, left: list[int], may_name_models: bool) -> object:
     left[0] -= 1
     if left[0] < 0:
         raise ValueError("too much")
     if isinstance(value, list):
-        return [_from_json(item, left) for item in value]
+        return [_from_json(item, left, may_name_models) for item in value]
     if not isinstance(value, dict):
         return value
     ((name, content),) = value.items()
     if name == "dict":
-        return {key: _from_json(item, left) for key, item in content.items()}
-    if name == "model":
+        return {key: _from_json(item, left, may_name_models) for key, item in content.items()}
+    if name == "model" and may_name_models:
         return ModelName(content)
     if name != "npy":
         raise ValueError("unknown")

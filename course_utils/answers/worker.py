@@ -30,7 +30,7 @@ def main() -> None:
     function = namespace.get(request["function"])
     _say(answers, json.dumps({"failures": failures, "kind": type(function).__name__, "callable": callable(function)}))
     for line in questions:
-        answer = call(function, read(line))
+        answer = call(function, read(line, may_name_models=True))
         _say(answers, written(vars(answer)))
 
 

@@ -103,7 +103,14 @@ def _end_with_parent() -> None:
 
 
 def _grade_and_write(submission: Submission, assignment: Assignment, folder: Path) -> dict:
-    report = grade(submission, assignment)
+    try:
+        report = grade(submission, assignment)
+    except Exception as error:  # noqa: BLE001 - one submission never stops the others; the next run tries it again
+        reason = " ".join(f"The grader could not do its work ({type(error).__name__}: {error}).".split())
+        return {
+            "learner": submission.learner, "status": LOOK, "reasons": [reason], "tasks": [], "prose": [],
+            "of": sum(task.points for task in assignment.tasks()[0]), "points": None,
+        }  # fmt: skip
     write(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return report
 
