@@ -328,7 +328,7 @@ def has_jupyterhub():
 def installed():
     """Skip where no hub can run."""
     need("JupyterHub", has_jupyterhub())
-    need("Node.js", shutil.which("node") is not None)
+    need("Node.js with npm", all(map(shutil.which, ("node", "npm"))))
 
 
 def test_a_hub_says_what_is_missing(tmp_path, monkeypatch):
