@@ -10,6 +10,7 @@ usage: python3 course.py COMMAND [options]
   models         list the models (models verify, models fetch --to DIR --from DIR)
   site           make the website (--out DIR)
   slides         make slides, one file a lesson (--out DIR, LESSON ...)
+  hub            rehearse a class on this machine (--users N --port P)
   sync           make the notebooks from their sources (--check, --execute)
   setup-tests    install the programs that the tests need
 
@@ -32,10 +33,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
-ALL = "[dev,site]"  # for who makes, tests or shows the course; who takes it needs none of it
+ALL = "[dev,site,hub]"  # for who makes, tests or shows the course; who takes it needs none of it
 EXTRA = {
     **dict.fromkeys(("lab", "grade", "models", "bundle"), ""),
-    **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides"), ALL),
+    **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides", "hub"), ALL),
 }
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.

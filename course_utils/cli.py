@@ -178,6 +178,22 @@ def fetch_models(folder: Path, source: Path | None = None) -> int:
     return 0
 
 
+def open_hub(users: int, port: int, folder: Path | None, password: str | None) -> int:
+    """Run a JupyterHub for a rehearsal on this machine until Ctrl+C.
+
+    Raises:
+        CourseError: Something is missing or taken.
+    """
+    from course_utils.hub import HubError, run_hub  # no other command needs it
+
+    ensure_models()
+    try:
+        run_hub(ROOT, users, port, folder, password)
+    except HubError as error:
+        raise CourseError(str(error)) from error
+    return 0
+
+
 def make_bundle(out: Path) -> int:
     """Put all that a machine without a network needs into the folder `out`.
 
@@ -286,23 +302,23 @@ def find_node() -> str | None:
 
 
 def setup_tests() -> int:
-    """Install the browser, Node.js and bubblewrap that the tests need, where they are missing and apt can.
+    """Install the browser, Node.js with npm, and bubblewrap that the tests need, where they are missing and apt can.
 
     Raises:
         CourseError: They are missing and cannot be installed from here.
     """
     browser, node, sandbox = find_browser(), find_node(), shutil.which("bwrap")
     needs_sandbox = sys.platform == "linux" and sandbox is None  # nowhere else is there one
-    if browser and node and not needs_sandbox:
+    if browser and node and shutil.which("npm") and not needs_sandbox:
         print(f"Browser: {browser}\nNode.js: {node}\nSandbox: {sandbox}", flush=True)
         return 0
     named = os.environ.get("COURSE_BROWSER")
     if named is not None and not browser:
         raise CourseError(f"COURSE_BROWSER is {named!r}, which is no program: name one, or unset it.")
     missing = ([] if browser else ["chromium", "fonts-dejavu-core"]) + ([] if node else ["nodejs"])
-    missing += ["bubblewrap"] * needs_sandbox
+    missing += ["npm"] * (shutil.which("npm") is None) + ["bubblewrap"] * needs_sandbox
     packages = ", ".join(missing)
-    by_hand = "install Chromium or Chrome, Node.js 18 or newer and bubblewrap, for all tests to run."
+    by_hand = "install Chromium or Chrome, Node.js 18 or newer with npm, and bubblewrap, for all tests to run."
     root = _as_root()
     if root is None or shutil.which("apt-get") is None:
         raise CourseError(f"There is no right to install {packages} from here: {by_hand}")
@@ -373,6 +389,15 @@ def _parser() -> argparse.ArgumentParser:
     slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
     slides.add_argument("lessons", nargs="*", metavar="LESSON", help="a lesson's number, such as 11 (default: all)")
     slides.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the files")
+    hub = add(
+        "hub",
+        "rehearse a class: a JupyterHub on this machine",
+        lambda o: open_hub(o.users, o.port, o.folder, o.password),
+    )
+    hub.add_argument("--users", type=_whole, default=4, metavar="N", help="learner1 to learnerN (default: 4)")
+    hub.add_argument("--port", type=_port, default=8000, help="the port to use (default: 8000)")
+    hub.add_argument("--folder", type=Path, metavar="DIR", help="for the learners' files and the log")
+    hub.add_argument("--password", help="of all learners (default: a random one, which is printed)")
     add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")

@@ -1,7 +1,6 @@
 """Slides from the lessons: nothing is run again, and each file needs no second one, no server and no network."""
 
 import importlib.util
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
+
+from course_utils.whole_files import write_whole
 
 _TEMPLATE = Path(__file__).with_name("slides.html.j2")
 # Before a heading in the middle of a cell: there a slide begins, too.
@@ -39,7 +40,7 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
     files = []
     for lesson in lessons:
         file = out / f"{lesson.stem}.slides.html"
-        _write(file, slides_page(nbformat.read(lesson, as_version=4), reveal))
+        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal))
         files.append(file)
     return files
 
@@ -108,13 +109,3 @@ def _reveal() -> dict[str, str]:
     return {
         name: (folder / name).read_text(encoding="utf-8") for name in ("LICENSE", "dist/reveal.css", "dist/reveal.js")
     }
-
-
-def _write(file: Path, text: str) -> None:
-    """Write `text` to `file` in one step: a reader sees the old file or the new one."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 from course_utils.assignments import exercise, solution
 from course_utils.pages import pages
 from course_utils.slides import slide
+from course_utils.whole_files import write_whole
 
 FOLDERS = ("notebooks", "solutions")
 MAKES = {"notebooks": ("notebooks",), "solutions": ("solutions", "exercises")}  # of the sources in each folder
@@ -218,7 +219,7 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
             run_cells(notebook, target.parent)
         except CellProblem as problem:
             return [*problems, f"{of}: {problem}; {name} is left as it was."]
-    _write(target, _written(notebook))
+    write_whole(target, _written(notebook))
     return problems
 
 
@@ -240,7 +241,7 @@ def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool
     if _is_worked_on(file):
         return [f"exercises/{file.name} has somebody's work in it: move it away, then run `course sync` again."]
     file.parent.mkdir(exist_ok=True)
-    _write(file, wanted)
+    write_whole(file, wanted)
     return []
 
 
@@ -271,7 +272,7 @@ def _sync_pages(root: Path, check: bool) -> list[str]:
         if check:
             problems.append(f"notebooks/{name}.ipynb is not what the lessons and tables make: run `course sync`.")
         else:
-            _write(file, wanted)
+            write_whole(file, wanted)
     return problems
 
 
@@ -285,7 +286,7 @@ def _sync_environment(root: Path, check: bool) -> list[str]:
         return []
     if check:
         return ["environment.yml is not what constraints.txt and pyproject.toml make: run `course sync`."]
-    _write(file, wanted)
+    write_whole(file, wanted)
     return []
 
 
@@ -332,13 +333,3 @@ def _package(requirement: str) -> str:
 
 def _written(notebook: NotebookNode) -> str:
     return nbformat.v4.writes(notebook, indent=1) + "\n"
-
-
-def _write(file: Path, text: str) -> None:
-    """Write `text` to `file` in one step: a reader sees the old file or the new one."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -354,4 +354,4 @@ def test_setup_tests_with_apt(empty_machine, monkeypatch, capsys, code):
         assert cli.main(["setup-tests"]) == 0
         update, install = commands
         assert update.startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
-        assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs bubblewrap")
+        assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs npm bubblewrap")

@@ -11,14 +11,16 @@ from concurrent.futures import Future
 
 import pytest
 
+from course_utils import whole_files
 from course_utils.cli import ROOT, main
-from course_utils.grading import command, results
+from course_utils.grading import command
 from course_utils.grading.command import checks_file, grade_all
 from course_utils.grading.grade import GRADED, LOOK, MISSING, Assignment
-from course_utils.grading.results import feedback_page, report_file, write, write_results
+from course_utils.grading.results import feedback_page, report_file, write_results
 from course_utils.grading.sandbox import NoSandboxError, test_sandbox
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import find_submissions, read_submission, runnable
+from course_utils.whole_files import write_whole
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
 
@@ -217,7 +219,7 @@ def test_lines_for_ipython_are_taken_out(cell, wanted):
 @pytest.mark.parametrize("learner", ["ada", "../../etc/passwd", "a/b", "", ".", "x" * 300, "ä ö", "CON", "a\x00b"])
 def test_every_name_becomes_a_file_in_its_folder(tmp_path, learner):
     file = report_file(tmp_path, learner)
-    write(file, "text")
+    write_whole(file, "text")
     assert file.parent == tmp_path / "reports"
     assert file.read_text() == "text"
 
@@ -229,14 +231,14 @@ def test_two_names_never_share_a_file(tmp_path):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     file = tmp_path / "grades.csv"
-    write(file, "old")
+    write_whole(file, "old")
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results.os, "fsync", full)
+    monkeypatch.setattr(whole_files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write(file, "new")
+        write_whole(file, "new")
     assert file.read_text() == "old"
 
 

@@ -17,16 +17,19 @@ MAY_IMPORT = {
     "answers": {"models"},
     "checks": {"answers", "models", "inference"},
     "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
-    "grading": {"answers", "checks", "models", "assignments"},
+    "grading": {"answers", "checks", "models", "assignments", "whole_files"},
+    "whole_files": set(),
     "assignments": set(),
     "bundle": {"models"},
     "site": set(),
-    "slides": set(),
+    "hub": {"cli", "models"},
+    "learner_server": {"cli"},
+    "slides": {"whole_files"},
     "pages": {"inference"},
-    "sync": {"pages", "assignments", "slides"},
+    "sync": {"pages", "assignments", "slides", "whole_files"},
     "cli": {
         *("models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"),
-        *("bundle", "site", "slides"),
+        *("bundle", "site", "slides", "hub"),
     },
 }
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade
-from course_utils.grading.results import read_report, report_file, write, write_results
+from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, test_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
+from course_utils.whole_files import write_whole
 
 CHECKS = PACKAGE / "checks"
 
@@ -111,7 +112,7 @@ def _grade_and_write(submission: Submission, assignment: Assignment, folder: Pat
             "learner": submission.learner, "status": LOOK, "reasons": [reason], "tasks": [], "prose": [],
             "of": sum(task.points for task in assignment.tasks()[0]), "points": None,
         }  # fmt: skip
-    write(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    write_whole(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     return report
 
 

@@ -9,13 +9,13 @@ import html
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from course_utils.checks.task import Prose
 from course_utils.grading.grade import GRADED, MISSING
+from course_utils.whole_files import write_whole
 
 SHEET = "moderation.csv"
 _SHEET_COLUMNS = ("learner", "question", "title", "of", "look for", "answer", "points", "comment")
@@ -59,15 +59,15 @@ def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose])
     rows = [row for report in reports for row in _sheet_rows(report, prose, given)]
     if prose:
         _keep_other_marks(folder / SHEET, rows)
-        write(folder / SHEET, _table([_SHEET_COLUMNS, *rows]))
+        write_whole(folder / SHEET, _table([_SHEET_COLUMNS, *rows]))
     marks = {(row[0], row[1]): (row[6], row[7]) for row in rows}
-    write(folder / "grades.csv", _table(_grades(reports, prose, marks)))
+    write_whole(folder / "grades.csv", _table(_grades(reports, prose, marks)))
     for report in reports:
         if report["status"] != MISSING:
             page = feedback_page(
                 report, {name: mark for (learner, name), mark in marks.items() if learner == report["learner"]}
             )
-            write(folder / "feedback" / f"{_as_file(report['learner'])}.html", page)
+            write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", page)
 
 
 def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
@@ -99,18 +99,6 @@ def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
     title = html.escape(f"Feedback for {report['learner']}")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
-
-
-def write(file: Path, text: str) -> None:
-    """Write `text` to `file` in one step, in a folder that is made if it is not there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=".unfinished-", delete=False, encoding="utf-8", newline=""
-    ) as unfinished:
-        unfinished.write(text)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-    os.replace(unfinished.name, file)
 
 
 def _grades(reports: Sequence[dict], prose: Sequence[Prose], marks: dict) -> Iterable[Sequence]:
