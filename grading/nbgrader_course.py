@@ -22,7 +22,7 @@ from sandboxed_kernel import NAME, kernel_spec  # noqa: E402 - it lies beside th
 
 from course_utils.assignments import exercise  # noqa: E402
 from course_utils.cli import ROOT  # noqa: E402
-from course_utils.grading.sandbox import UNSAFE, NoSandboxError, test_sandbox  # noqa: E402
+from course_utils.grading.sandbox import UNSAFE, NoSandboxError, try_sandbox  # noqa: E402
 from course_utils.sync import build  # noqa: E402
 
 CONFIG = "nbgrader_config.py"
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lessons", nargs="*", metavar="LESSON")
     options = parser.parse_args(arguments)
     try:
-        test_sandbox()
+        try_sandbox()
         print("\n".join(make(options.folder.resolve(), options.lessons)))
     except NoSandboxError as error:
         print(str(error).removesuffix(UNSAFE).strip(), file=sys.stderr)

@@ -20,7 +20,7 @@ import pytest
 from course_utils.cli import ROOT
 from course_utils.grading.command import grade_all
 from course_utils.grading.grade import GRADED, LOOK, UNREADABLE, Assignment, grade
-from course_utils.grading.sandbox import NoSandboxError, sandbox, test_sandbox
+from course_utils.grading.sandbox import NoSandboxError, sandbox, try_sandbox
 from course_utils.grading.session import Limits, Session
 from course_utils.grading.submission import Submission, find_submissions
 from course_utils.models import models_folder
@@ -35,7 +35,7 @@ ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
 @pytest.fixture(scope="module", autouse=True)
 def _needs_a_sandbox():
     try:
-        test_sandbox()
+        try_sandbox()
     except NoSandboxError:
         need("bubblewrap", False)
 

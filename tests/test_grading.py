@@ -17,7 +17,7 @@ from course_utils.grading import command
 from course_utils.grading.command import checks_file, grade_all
 from course_utils.grading.grade import GRADED, LOOK, MISSING, Assignment
 from course_utils.grading.results import feedback_page, report_file, write_results
-from course_utils.grading.sandbox import NoSandboxError, test_sandbox
+from course_utils.grading.sandbox import NoSandboxError, try_sandbox
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import find_submissions, read_submission, runnable
 from course_utils.whole_files import write_whole
@@ -32,7 +32,7 @@ WRONG = "def double(values):\n    return values ** 2"
 @pytest.fixture(scope="module")
 def needs_a_sandbox():
     try:
-        test_sandbox()
+        try_sandbox()
     except NoSandboxError:
         need("bubblewrap", False)
 

@@ -102,7 +102,7 @@ def not_tested(why):
 @pytest.fixture(scope="module")
 def sandboxed():
     try:
-        sandbox.test_sandbox()
+        sandbox.try_sandbox()
     except sandbox.NoSandboxError as error:
         not_tested(str(error))
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade
 from course_utils.grading.results import read_report, report_file, write_results
-from course_utils.grading.sandbox import PACKAGE, test_sandbox
+from course_utils.grading.sandbox import PACKAGE, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
 from course_utils.whole_files import write_whole
 
@@ -64,7 +64,7 @@ def grade_all(
         FileNotFoundError: There is nothing at one of the paths.
     """
     if assignment.is_sandboxed:
-        test_sandbox()
+        try_sandbox()
     _, prose = assignment.tasks()
     submissions = find_submissions(paths, exercise, roster)
     reports = {one.learner: _kept(one, assignment, folder) for one in submissions}

@@ -66,6 +66,7 @@ def sandbox() -> list[str]:
         raise NoSandboxError(f"There is no sandbox for the submissions: {_INSTALL}. {UNSAFE}")
     command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # first: the course itself may lie somewhere in it
     for place in map(Path, _SYSTEM):
         if place.is_symlink():
             command += ["--symlink", os.readlink(place), str(place)]
@@ -78,10 +79,10 @@ def sandbox() -> list[str]:
         command += ["--ro-bind", str(PACKAGE / "checks" / name), str(PACKAGE / "checks" / name)]
     for hidden in ("grading", "checks"):
         command += ["--remount-ro", str(PACKAGE / hidden)]
-    return [*command, "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
+    return [*command, "--chdir", "/tmp", "--remount-ro", "/"]
 
 
-def test_sandbox() -> None:
+def try_sandbox() -> None:
     """Run nothing in the sandbox once.
 
     Raises:
