@@ -140,7 +140,8 @@ class Course:
         self.python, self.folder, self.log = python, place / "course", place / "nbgrader.log"
         self.environment = {
             **os.environ,
-            "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),  # nbgrader starts alembic by its name
+            # nbgrader starts alembic by its name; where JupyterHub is installed, it is there already.
+            "PATH": os.pathsep.join([str(python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]),
             "HOME": str(place),
             "TMPDIR": str(place / "tmp"),
             "JUPYTER_PATH": os.path.join(sys.prefix, "share", "jupyter"),  # the pages of the formgrader
