@@ -124,7 +124,8 @@ def python(place):
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(place / "side")}))
     here = sysconfig.get_path("purelib")
     (packages / "course.pth").write_text(f"import site; site.addsitedir({here!r})\n", encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", str(own), "install", "--quiet", "--no-deps", "--no-compile", *MORE]
+    pip = [sys.executable, "-m", "pip", "--python", str(own), "install", "--quiet", "--no-deps", "--no-compile"]
+    pip += ["--ignore-installed", *MORE]  # JupyterHub brings alembic, too, but its command starts this Python
     patience = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
     done = subprocess.run(pip, env={**os.environ, **patience}, capture_output=True, text=True)
     if done.returncode:
@@ -140,8 +141,7 @@ class Course:
         self.python, self.folder, self.log = python, place / "course", place / "nbgrader.log"
         self.environment = {
             **os.environ,
-            # nbgrader starts alembic by its name; where JupyterHub is installed, it is there already.
-            "PATH": os.pathsep.join([str(python.parent), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]]),  # nbgrader starts alembic by its name
             "HOME": str(place),
             "TMPDIR": str(place / "tmp"),
             "JUPYTER_PATH": os.path.join(sys.prefix, "share", "jupyter"),  # the pages of the formgrader
