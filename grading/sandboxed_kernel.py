@@ -15,9 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
-from course_utils.grading.sandbox import PACKAGE, UNSAFE, NoSandboxError, sandbox, worker_environment
+from course_utils.grading.sandbox import (
+    PACKAGE,
+    UNSAFE,
+    NoSandboxError,
+    family_of,
+    resident,
+    sandbox,
+    worker_environment,
+)
 from course_utils.grading.session import GIGABYTE, Limits
 
 NAME = "course-sandbox"
@@ -131,23 +137,6 @@ def watch(process: subprocess.Popen, folder: Path, limits: Limits) -> None:
         if size(folder) > FOLDER_BYTES:
             raise KernelError("A kernel was ended: it writes files beside its sockets.")
         time.sleep(0.2)
-
-
-def family_of(process: subprocess.Popen) -> list[psutil.Process]:
-    """Return all processes of the sandbox; none if it ended just now."""
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def resident(process: psutil.Process) -> int:
-    """Return the bytes of memory that a process has for itself; 0 if it ended just now."""
-    try:
-        memory = process.memory_info()
-    except psutil.NoSuchProcess:
-        return 0
-    return memory.rss - memory.shared
 
 
 def size(folder: Path) -> int:

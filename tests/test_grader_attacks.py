@@ -10,6 +10,7 @@ import socket
 import stat
 import sys
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -212,11 +213,36 @@ def test_what_only_spoils_its_own_cell_costs_nothing_and_gains_nothing(tmp_path,
     assert told(report)
 
 
-def test_nothing_lives_on(tmp_path):
-    graded(tmp_path, double(IN_THE_FUNCTION["a fork that lives on"][0]), TOTAL)
-    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    ours = [line for line in lines if "course_utils.answers.worker" in line and "grading_attack" in " ".join(line)]
-    assert not ours
+LIVES_ON = """
+import os
+def leave():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execv("/usr/bin/sleep", ["sleep", "3217.5"])
+        os._exit(0)
+    return 1
+"""
+
+
+def sleepers():
+    return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "3217.5"]]
+
+
+def test_nothing_lives_on():
+    with Session([LIVES_ON], "leave", LIMITS) as session:
+        assert session.ask([]).value == 1
+        end = time.monotonic() + 10
+        while not sleepers() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert sleepers(), "it is there while its session is"
+    psutil.wait_procs(sleepers(), timeout=10)
+    assert not sleepers()
+
+
+def test_a_cell_that_fails_is_named_where_a_function_is_missing(tmp_path):
+    report = graded(tmp_path, DOUBLE, f"1 / 0\n{TOTAL}")
+    assert told(report).startswith("There is no function for q2 (cell 2 raises ZeroDivisionError).")
 
 
 def test_no_worker_is_left():

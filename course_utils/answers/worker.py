@@ -28,7 +28,7 @@ def main() -> None:
     _limit(request["limits"])
     namespace, failures = run_cells(request["cells"])
     function = namespace.get(request["function"])
-    _say(answers, json.dumps({"failures": failures, "kind": type(function).__name__, "callable": callable(function)}))
+    _say(answers, json.dumps({"failures": failures, "callable": callable(function)}))
     for line in questions:
         answer = call(function, read(line, may_name_models=True))
         _say(answers, written(vars(answer)))

@@ -99,6 +99,7 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> t
     }
     if not session.found and session.stage == "calls":
         graded["status"] = "not there"
+        graded["failures"] = session.failures
     return graded, session.incident if session.stage == "cells" else ""
 
 
@@ -108,5 +109,9 @@ def _reasons(tasks: list[dict], stuck: str) -> list[str]:
     told = [f"The function of {task['name']} {task['incident']}" for task in tasks if task["incident"]]
     if all(task["status"] == "not there" for task in tasks):
         return ["None of the functions is there."]
-    gone = [task["name"] for task in tasks if task["status"] == "not there"]
-    return told + ([f"There is no function for {', '.join(gone)}."] if gone else [])
+    gone = [task for task in tasks if task["status"] == "not there"]
+    if gone:
+        failed = ", ".join(f"cell {cell} raises {name}" for cell, name in gone[0]["failures"].items())
+        names = ", ".join(task["name"] for task in gone)
+        told.append(f"There is no function for {names}{f' ({failed})' if failed else ''}.")
+    return told

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from course_utils.models import models_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -30,7 +32,7 @@ def worker_command(is_sandboxed: bool = True) -> list[str]:
     return [*(sandbox() if is_sandboxed else []), sys.executable, *WORKER]
 
 
-def worker_environment(is_sandboxed: bool = True) -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """Return the environment of a worker: the same for everybody, and nothing of the grader's own."""
     return {
         "PATH": "/usr/bin:/bin",
@@ -39,7 +41,7 @@ def worker_environment(is_sandboxed: bool = True) -> dict[str, str]:
         "LOGNAME": "learner",
         "LANG": "C.UTF-8",
         "COURSE_GRADING": "1",
-        "COURSE_HOME": "/tmp" if is_sandboxed else os.devnull,
+        "COURSE_HOME": "/tmp",
         "COURSE_MODELS_DIR": str(models_folder()),
         "HF_HUB_OFFLINE": "1",
         "MPLBACKEND": "Agg",
@@ -94,3 +96,20 @@ def try_sandbox() -> None:
         raise NoSandboxError(
             f"The sandbox does not start on this machine ({why}): {_INSTALL}, and allow user namespaces. {UNSAFE}"
         )
+
+
+def family_of(process: subprocess.Popen) -> list[psutil.Process]:
+    """Return all processes that a process started; none if it ended just now."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def resident(process: psutil.Process) -> int:
+    """Return the bytes of memory that a process has for itself; 0 if it ended just now."""
+    try:
+        memory = process.memory_info()
+    except psutil.Error:
+        return 0
+    return memory.rss - getattr(memory, "shared", 0)  # macOS has no word for what is shared

@@ -9,12 +9,10 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 
-import psutil
-
 from course_utils.answers.calling import LONGEST_MESSAGE, Answer
 from course_utils.answers.plain_data import NotPlainError, read, written
 from course_utils.checks.task import NOT_STARTED
-from course_utils.grading.sandbox import worker_command, worker_environment
+from course_utils.grading.sandbox import family_of, resident, worker_command, worker_environment
 
 GIGABYTE = 2**30
 
@@ -85,7 +83,7 @@ class Session:
     def __enter__(self) -> "Session":
         """Start the worker and run the cells."""
         self._process = subprocess.Popen(
-            worker_command(self.is_sandboxed), env=worker_environment(self.is_sandboxed), stdin=subprocess.PIPE,
+            worker_command(self.is_sandboxed), env=worker_environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
         )  # fmt: skip
         os.set_blocking(self._process.stdin.fileno(), False)
@@ -170,14 +168,11 @@ class Session:
     def _look(self) -> None:
         """Watch memory and processes, which the system does not bound for a whole group."""
         while self._process.poll() is None:
-            try:
-                family = psutil.Process(self._process.pid).children(recursive=True)
-                if len(family) > self.limits.processes:
-                    return self._stop(f"starts more than {self.limits.processes} processes.")
-                if sum(_resident(process) for process in family) > self.limits.memory:
-                    return self._stop(f"needs more than {self.limits.memory // GIGABYTE} GB of memory.")
-            except psutil.Error:
-                pass  # it ended while it was looked at, and the loop's condition sees that
+            family = family_of(self._process)
+            if len(family) > self.limits.processes:
+                return self._stop(f"starts more than {self.limits.processes} processes.")
+            if sum(map(resident, family)) > self.limits.memory:
+                return self._stop(f"needs more than {self.limits.memory // GIGABYTE} GB of memory.")
             time.sleep(0.1)
         return None
 
@@ -213,11 +208,3 @@ def _text(value: object, longest: int) -> str:
     if not isinstance(value, str):
         raise NotPlainError("sends something else than answers.")
     return "".join(letter if letter.isprintable() else " " for letter in value[:longest])
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        memory = process.memory_info()
-    except psutil.Error:
-        return 0
-    return memory.rss - getattr(memory, "shared", 0)
