@@ -459,6 +459,15 @@ def test_the_report_replaces_the_one_before_and_nothing_else():
         rehearsal.recorded("# Guide", "a table")
 
 
+def test_several_classes_come_one_after_the_other(monkeypatch, capsys):
+    monkeypatch.setattr(rehearsal, "ensure_models", lambda: None)
+    monkeypatch.setattr(rehearsal.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(rehearsal, "rehearse", lambda users, codes: f"### {users} learners, {len(codes)} cells")
+    monkeypatch.setattr(rehearsal.sys, "argv", ["rehearsal", "--users", "8", "20", "--cells", "3"])
+    assert rehearsal.main() == 0
+    assert capsys.readouterr().out == "### 8 learners, 3 cells\n\n### 20 learners, 3 cells\n"
+
+
 def test_the_guide_has_a_place_for_the_report():
     assert rehearsal.MARKER in rehearsal.GUIDE.read_text(encoding="utf-8")
 

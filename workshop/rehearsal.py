@@ -142,7 +142,14 @@ class Learner:
 def main() -> int:
     """Rehearse, print the table, and record it if asked to."""
     parser = argparse.ArgumentParser(prog="python -m workshop.rehearsal", description=__doc__)
-    parser.add_argument("--users", type=int, default=8, metavar="N", help="learners at the same time (default: 8)")
+    parser.add_argument(
+        "--users",
+        type=int,
+        nargs="+",
+        default=[8],
+        metavar="N",
+        help="learners at the same time (default: 8); with several numbers, one class after the other",
+    )
     parser.add_argument("--cells", type=int, metavar="N", help="only the first cells of the lesson (default: all)")
     parser.add_argument("--record", action="store_true", help="write the table into the instructor guide")
     options = parser.parse_args()
@@ -152,7 +159,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up then, too
     try:
         ensure_models()
-        report = rehearse(options.users, lesson_cells()[: options.cells])
+        report = "\n\n".join(rehearse(users, lesson_cells()[: options.cells]) for users in options.users)
     except (RehearsalError, HubError, CourseError, ModelStoreError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -284,6 +291,8 @@ def as_markdown(measured: dict[str, list[float]], users: int, cells: int, saved:
     who = "1 learner" if users == 1 else f"{users} learners"
     machine = f"{os.cpu_count()} processor cores and {psutil.virtual_memory().total / 1e9:.0f} GB"
     lines = [
+        f"### {who}",
+        "",
         f"Rehearsed on {date.today():%d %B %Y} on {machine}: {who} ran {cells} cells of lesson 11",
         f"at the same time, one thread each (`python -m workshop.rehearsal --users {users}`).",
         "",
