@@ -6,11 +6,11 @@ hub's rights writes into a folder in which learners can put what they like.
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
 from course_utils.cli import QUIET_LAB, ROOT
+from course_utils.whole_files import write_whole
 
 COURSE_FOLDER = "llms-by-hand"  # in the learner's home
 GIVEN = ("notebooks", "exercises")  # the solutions stay with the course
@@ -58,11 +58,11 @@ def give_course(source: Path, folder: Path) -> dict[str, str]:
                 continue  # there is nothing that the learner does not have
             is_theirs = own not in (None, before)
             target = _free_name(folder / name, new) if is_theirs else folder / name
-            _write(target, content)
+            write_whole(target, content)
             done[target.relative_to(folder).as_posix()] = (
                 "put beside yours" if is_theirs else "new" if own is None else "updated"
             )
-    _write(folder / RECORD, json.dumps(given, indent=1, sort_keys=True).encode())
+    write_whole(folder / RECORD, json.dumps(given, indent=1, sort_keys=True))
     return done
 
 
@@ -93,14 +93,6 @@ def _free_name(file: Path, checksum: str) -> Path:
         number += 1
         beside = file.with_stem(f"{file.stem}-new-{number}")
     return beside
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, file)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(file: Path, text: str) -> None:
-    r"""Write `text` to `file` in one step, in a folder that is made if it is not there. Line ends stay as they are.
+def write_whole(file: Path, content: str | bytes) -> None:
+    r"""Write `content` to `file` in one step, in a folder that is made if it is not there. Line ends stay as they are.
 
     Raises:
         OSError: The file cannot be written; then what was there before is still there.
@@ -17,11 +17,9 @@ def write_whole(file: Path, text: str) -> None:
     ['a.txt']
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.parent, prefix=".unfinished-", delete=False, encoding="utf-8", newline=""
-    ) as unfinished:
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".unfinished-", delete=False) as unfinished:
         try:
-            unfinished.write(text)
+            unfinished.write(content.encode() if isinstance(content, str) else content)
             unfinished.flush()
             os.fsync(unfinished.fileno())
         except OSError:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "bundle": {"models"},
     "site": set(),
     "hub": {"cli", "models"},
-    "learner_server": {"cli"},
+    "learner_server": {"cli", "whole_files"},
     "slides": {"whole_files"},
     "pages": {"inference"},
     "sync": {"pages", "assignments", "slides", "whole_files"},

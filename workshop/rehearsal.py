@@ -32,6 +32,7 @@ from course_utils.hub import HubError, free_ports, processes_of, running_hub
 from course_utils.learner_server import COURSE_FOLDER
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError
+from course_utils.whole_files import write_whole
 
 LESSON = f"{COURSE_FOLDER}/notebooks/11_sampling.ipynb"
 GUIDE = ROOT / "workshop" / "guide" / "README.md"
@@ -168,9 +169,7 @@ def main() -> int:
         return 1
     print(report)
     if options.record:
-        unfinished = GUIDE.with_suffix(".unfinished")
-        unfinished.write_text(recorded(GUIDE.read_text(encoding="utf-8"), report), encoding="utf-8")
-        os.replace(unfinished, GUIDE)
+        write_whole(GUIDE, recorded(GUIDE.read_text(encoding="utf-8"), report))
     return 0
 
 
