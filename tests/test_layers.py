@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "widgets": {"inference", "traces", "figures"},
     "answers": {"models"},
     "checks": {"answers", "models", "inference"},
-    "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks"},
+    "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks", "whole_files"},
     "grading": {"answers", "checks", "models", "assignments", "whole_files"},
     "whole_files": set(),
     "assignments": set(),

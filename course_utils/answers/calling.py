@@ -5,6 +5,7 @@ import inspect
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import FunctionType
 
 import numpy as np
 
@@ -80,11 +81,17 @@ def is_stub(function: object) -> bool:
     >>> is_stub(_stub), is_stub(lambda values: values.long().softmax(-1))
     (True, False)
     """
+    own = unwrapped(function)
+    return own is not None and len({(one.__code__.co_code, one.__code__.co_names) for one in (own, _stub)}) == 1
+
+
+def unwrapped(function: object) -> FunctionType | None:
+    """Return the `def` inside decorators such as `@torch.inference_mode()`; None if there is none."""
     try:
-        code = inspect.unwrap(function).__code__  # what `@torch.inference_mode()` has around it
-        return (code.co_code, code.co_names) == (_stub.__code__.co_code, _stub.__code__.co_names)
-    except Exception:  # noqa: BLE001 - a learner's object may do anything when it is asked for its code
-        return False
+        own = inspect.unwrap(function)
+    except Exception:  # noqa: BLE001 - a learner's object may do anything when it is asked for an attribute
+        return None
+    return own if type(own) is FunctionType else None
 
 
 def _stub() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils.checks.showing import beside
+from course_utils.checks.showing import beside, short
 
 _WORDS = {list: "a list", dict: "a dict", str: "a text", bool: "True or False", int: "a number", float: "a number"}
 
@@ -68,9 +68,9 @@ def _difference(own: object, right: object, tolerance: Tolerance, place: str) ->
         return next(filter(None, pairs), "")
     if isinstance(right, dict):
         if own.keys() != right.keys():
-            return f"returns the keys {sorted(own)[:8]}{place}, and {sorted(right)[:8]} are right."
+            return f"returns the keys {short(sorted(own))}{place}, and {short(sorted(right))} are right."
         return next(
-            filter(None, (_difference(own[k], right[k], tolerance, _inside(place, repr(k))) for k in right)), ""
+            filter(None, (_difference(own[k], right[k], tolerance, _inside(place, short(k, 20))) for k in right)), ""
         )
     return "" if own == right else _differ(own, right, place)
 

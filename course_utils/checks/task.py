@@ -303,7 +303,7 @@ def call_text(function: str, case: list) -> str:
     """Return a call as a learner would write it, in one line, with every argument shortened to its share of the line.
 
     >>> call_text("top_k", [np.zeros(2), 3])
-    'top_k(tensor([0., 0.]), 3)'
+    'top_k(tensor([0, 0]), 3)'
     """
     share = max((LONGEST_CALL - len(function)) // max(len(case), 1) - 2, 12)
     return f"{function}({', '.join(_argument_text(value, share) for value in case)})"
