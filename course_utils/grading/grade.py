@@ -1,14 +1,17 @@
 """Grade one submission: a worker for each task, a verdict for each check, one report."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 
-from course_utils.checks.task import Prose, Task, judge, load_tasks
+from course_utils.checks.task import Line, Prose, Task, judge, load_tasks
 from course_utils.grading.session import Limits, Session
 from course_utils.grading.submission import Handed, Submission, read_submission
+from course_utils.grading.visible import digest_of_judges, hidden_modules, needed_modules
 
-VERSION = 1
+VERSION = 2
 GRADED, LOOK, UNREADABLE, MISSING = "graded", "needs a look", "unreadable", "not submitted"
 
 
@@ -33,9 +36,10 @@ class Assignment:
         return load_tasks(self.checks)
 
     def key(self, handed: Handed) -> str:
-        """Return what a report depends on: it is the same as long as submission, checks, seed and limits are."""
-        parts = (VERSION, handed.digest, handed.problem, self.seed, self.limits, self.is_sandboxed)
-        return hashlib.sha256(repr(parts).encode() + self.checks.read_bytes()).hexdigest()
+        """Return what a report depends on: the submission, seed and limits, and all that judges it."""
+        judges = digest_of_judges(self.checks.read_bytes())
+        parts = (VERSION, handed.digest, handed.problem, self.seed, self.limits, self.is_sandboxed, judges)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def grade(submission: Submission, assignment: Assignment) -> dict:
@@ -62,11 +66,12 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
         return report | {"status": MISSING, "reasons": ["Nothing was handed in."]}
     if handed.problem:
         return report | {"status": UNREADABLE, "reasons": [f"The submission {handed.problem}"]}
-    stuck = ""
+    stuck, given = "", {task.name: needed_modules(task, assignment.seed) for task in tasks}
     for task in tasks:
-        graded, stuck = _graded(task, handed, assignment, stuck)
+        graded, stuck = _graded(task, handed, assignment, given[task.name], stuck)
         report["tasks"].append(graded)
     report["reasons"] += _reasons(report["tasks"], stuck)
+    report["reasons"] += _solved_by_others(tasks, report["tasks"], handed.cells, {*chain(*given.values())})
     report["points"] = sum(task["points"] for task in report["tasks"])
     for question in prose:
         answer = handed.prose.get(question.name)
@@ -78,7 +83,7 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
     return report | {"status": LOOK if report["reasons"] else GRADED}
 
 
-def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> tuple[dict, str]:
+def _graded(task: Task, handed: Handed, assignment: Assignment, given: tuple[str, ...], stuck: str) -> tuple[dict, str]:
     """Return what came of a task, and why no task can be graded, if the cells never came to their end."""
     graded = {
         "name": task.name,
@@ -90,17 +95,36 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> t
     }
     if stuck:
         return graded | {"lines": [[check.says, False, ""] for check in task.checks]}, stuck
-    with Session(handed.cells, task.function, assignment.limits, assignment.is_sandboxed) as session:
+    with Session(handed.cells, task.function, assignment.limits, assignment.is_sandboxed, given) as session:
         result = judge(task, session.ask, assignment.seed)
     graded |= {"status": result.status, "points": task.points if result.is_right and not session.incident else 0}
     graded |= {
         "incident": session.incident,
-        "lines": [[line.says, line.is_right, line.message] for line in result.lines],
+        "lines": [[line.says, line.is_right, line.told] for line in result.lines],  # for the learner
+        "details": [_detail(line) for line in result.lines if line.seen],  # for the teacher
     }
     if not session.found and session.stage == "calls":
         graded["status"] = "not there"
         graded["failures"] = session.failures
     return graded, session.incident if session.stage == "cells" else ""
+
+
+def _detail(line: Line) -> dict:
+    """Return all that is known about a check that failed, with the input that is hidden from the learner."""
+    return {"says": line.says, "message": line.message, **asdict(line.seen)}
+
+
+def _solved_by_others(tasks: Sequence[Task], graded: list[dict], cells: Sequence[str], given: set[str]) -> list[str]:
+    """Say where the course or a library seems to do the work. If someone hides it, this doesn't find it."""
+    told = []
+    hidden = hidden_modules(cells, given)
+    if hidden and any(task["status"] != "right" for task in graded):
+        told.append(f"The notebook uses {', '.join(hidden[:3])}, which a submission has to do without.")
+    for task, result in zip(tasks, graded, strict=True):
+        used = next((code for code in task.ready_made if any(code in cell for cell in cells)), "")
+        if used and result["status"] == "right":
+            told.append(f"{task.name} is right, and the notebook uses {used}, which does by itself what is asked.")
+    return told
 
 
 def _reasons(tasks: list[dict], stuck: str) -> list[str]:

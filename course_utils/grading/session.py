@@ -65,6 +65,7 @@ class Session:
         function: The name of the function that is called.
         limits: What it may use.
         is_sandboxed: Whether it runs in the sandbox.
+        given: The modules of the course that are there.
 
     `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
     them have run, then "calls".
@@ -74,6 +75,7 @@ class Session:
     function: str
     limits: Limits = field(default_factory=Limits)
     is_sandboxed: bool = True
+    given: tuple[str, ...] = ()
     incident: str = ""
     stage: str = "cells"
     failures: dict[str, str] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Session:
     def __enter__(self) -> "Session":
         """Start the worker and run the cells."""
         self._process = subprocess.Popen(
-            worker_command(self.is_sandboxed), env=worker_environment(), stdin=subprocess.PIPE,
+            worker_command(self.is_sandboxed, self.given), env=worker_environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
         )  # fmt: skip
         os.set_blocking(self._process.stdin.fileno(), False)
