@@ -70,9 +70,13 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
     for task in tasks:
         graded, stuck = _graded(task, handed, assignment, given[task.name], stuck)
         report["tasks"].append(graded)
-    report["reasons"] += _reasons(report["tasks"], stuck)
-    report["reasons"] += _solved_by_others(tasks, report["tasks"], handed.cells, {*chain(*given.values())})
     report["points"] = sum(task["points"] for task in report["tasks"])
+    report["reasons"] += _reasons(report["tasks"], stuck)
+    hidden = hidden_modules(handed.cells, {*chain(*given.values())})
+    if hidden and not (assignment.is_sandboxed and report["points"] == report["of"]):
+        named = ", ".join(hidden[:3])
+        report["reasons"].append(f"The notebook uses {named}, which submissions have to do without.")
+    report["reasons"] += _ready_made(tasks, report["tasks"], handed.cells)
     for question in prose:
         answer = handed.prose.get(question.name)
         if answer is None:
@@ -114,12 +118,9 @@ def _detail(line: Line) -> dict:
     return {"says": line.says, "message": line.message, **asdict(line.seen)}
 
 
-def _solved_by_others(tasks: Sequence[Task], graded: list[dict], cells: Sequence[str], given: set[str]) -> list[str]:
-    """Say where the course or a library seems to do the work. If someone hides it, this doesn't find it."""
+def _ready_made(tasks: Sequence[Task], graded: list[dict], cells: Sequence[str]) -> list[str]:
+    """Say where a library seems to do the work. If someone hides it, this doesn't find it."""
     told = []
-    hidden = hidden_modules(cells, given)
-    if hidden and any(task["status"] != "right" for task in graded):
-        told.append(f"The notebook uses {', '.join(hidden[:3])}, which a submission has to do without.")
     for task, result in zip(tasks, graded, strict=True):
         used = next((code for code in task.ready_made if any(code in cell for cell in cells)), "")
         if used and result["status"] == "right":

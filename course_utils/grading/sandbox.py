@@ -109,7 +109,7 @@ def hide_checks(checks: Path) -> None:
     for place in map(Path, (PACKAGE, sys.base_prefix, sys.prefix, models_folder(), *_SYSTEM)):
         if file.is_relative_to(place.resolve()):
             raise ValueError(
-                f"--checks must not be in {place}, where submissions can read {file.name}: move it elsewhere"
+                f"--checks must not be in {place}, where submissions can read it: move {file.name} to another folder"
             )
 
 
