@@ -7,6 +7,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+NOT_GIVEN = "isn't there while a submission is graded"
+
 
 class _NotGiven(MetaPathFinder, Loader):
     """Finds every module of the course that nobody else has found.
@@ -39,6 +41,6 @@ def _placeholder(module: str, name: str) -> Callable:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     def not_given(*arguments: object, **named: object) -> None:
-        raise ImportError(f"{module}.{name} isn't there while a submission is graded")
+        raise ImportError(f"{module}.{name} {NOT_GIVEN}")
 
     return not_given

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 
+from course_utils.answers.not_given import NOT_GIVEN
 from course_utils.checks.task import Line, Prose, Task, judge, load_tasks
 from course_utils.grading.session import Limits, Session
 from course_utils.grading.submission import Handed, Submission, read_submission
-from course_utils.grading.visible import digest_of_judges, hidden_modules, needed_modules
+from course_utils.grading.visible import digest_of_judges, needed_modules
 
 VERSION = 2
 GRADED, LOOK, UNREADABLE, MISSING = "graded", "needs a look", "unreadable", "not submitted"
@@ -66,16 +66,12 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
         return report | {"status": MISSING, "reasons": ["Nothing was handed in."]}
     if handed.problem:
         return report | {"status": UNREADABLE, "reasons": [f"The submission {handed.problem}"]}
-    stuck, given = "", {task.name: needed_modules(task, assignment.seed) for task in tasks}
+    stuck = ""
     for task in tasks:
-        graded, stuck = _graded(task, handed, assignment, given[task.name], stuck)
+        graded, stuck = _graded(task, handed, assignment, stuck)
         report["tasks"].append(graded)
     report["points"] = sum(task["points"] for task in report["tasks"])
     report["reasons"] += _reasons(report["tasks"], stuck)
-    hidden = hidden_modules(handed.cells, {*chain(*given.values())})
-    if hidden and not (assignment.is_sandboxed and report["points"] == report["of"]):
-        named = ", ".join(hidden[:3])
-        report["reasons"].append(f"The notebook uses {named}, which submissions have to do without.")
     report["reasons"] += _ready_made(tasks, report["tasks"], handed.cells)
     for question in prose:
         answer = handed.prose.get(question.name)
@@ -87,7 +83,7 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
     return report | {"status": LOOK if report["reasons"] else GRADED}
 
 
-def _graded(task: Task, handed: Handed, assignment: Assignment, given: tuple[str, ...], stuck: str) -> tuple[dict, str]:
+def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> tuple[dict, str]:
     """Return what came of a task, and why no task can be graded, if the cells never came to their end."""
     graded = {
         "name": task.name,
@@ -99,6 +95,7 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, given: tuple[str
     }
     if stuck:
         return graded | {"lines": [[check.says, False, ""] for check in task.checks]}, stuck
+    given = needed_modules(task, assignment.seed)
     with Session(handed.cells, task.function, assignment.limits, assignment.is_sandboxed, given) as session:
         result = judge(task, session.ask, assignment.seed)
     graded |= {"status": result.status, "points": task.points if result.is_right and not session.incident else 0}
@@ -132,6 +129,11 @@ def _reasons(tasks: list[dict], stuck: str) -> list[str]:
     if stuck:
         return [f"The notebook {stuck}"]
     told = [f"The function of {task['name']} {task['incident']}" for task in tasks if task["incident"]]
+    told += [
+        f"The function of {task['name']} uses one of the course's own, and those aren't there for submissions."
+        for task in tasks
+        if any(NOT_GIVEN in detail["yours"] for detail in task["details"])
+    ]
     if all(task["status"] == "not there" for task in tasks):
         return ["None of the functions is there."]
     gone = [task for task in tasks if task["status"] == "not there"]

@@ -3,9 +3,8 @@
 import ast
 import hashlib
 import platform
-import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from importlib.metadata import version
@@ -24,7 +23,6 @@ JUDGES = (
 LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 _INSTALLED = {"site-packages", "dist-packages"}
 _DATA = (".json", ".safetensors", ".txt")
-_MENTION = re.compile(r"\bcourse_utils[\w.]*(?:[ \t]+import[ \t]+\(?(?P<names>[\w, \t]*))?")
 
 
 def visible_files(modules: Iterable[str]) -> list[Path]:
@@ -56,24 +54,6 @@ def needed_modules(task: Task, seed: int) -> tuple[str, ...]:
     """Return the modules of the course that a task's submissions need: what is given, and what loads its models."""
     models = {model.module for model in _models(task.arguments(seed))}
     return (*task.given, *sorted(models))
-
-
-def hidden_modules(cells: Sequence[str], given: Iterable[str]) -> list[str]:
-    """Return the modules of the course that cells name and that are not in the sandbox.
-
-    >>> hidden_modules(["from course_utils.inference import sampling"], [])
-    ['course_utils.inference.sampling']
-    """
-    seen, hidden = {*visible_files(given)}, set()
-    for mention in (mention for cell in cells for mention in _MENTION.finditer(cell)):
-        module = mention[0].split()[0].rstrip(".")
-        names = (name.split()[0] for name in (mention["names"] or "").split(",") if name.strip())
-        for name in [module, *(f"{module}.{name}" for name in names)]:
-            # The longest part that is a module: behind it come functions.
-            parts = [part for part in accumulate(name.split("."), "{}.{}".format) if _file(part)]
-            if _file(parts[-1]) not in seen:
-                hidden.add(parts[-1])
-    return sorted(name for name in hidden if not any(other.startswith(f"{name}.") for other in hidden))
 
 
 @lru_cache(maxsize=4)
