@@ -61,7 +61,7 @@ def _text(value: object, most: int, longest: int) -> str:
     if isinstance(value, float):
         if value.is_integer() and abs(value) < 1e15:
             return f"{value + 0:.0f}"  # not -0
-        return f"{value:.4g}".replace("-inf", "−∞")
+        return f"{value:.4g}".replace("-inf", "−∞").replace("inf", "∞")
     if isinstance(value, int) and abs(value) >= 10**18:
         return "a number of more than 18 digits"
     text = repr(value)

@@ -293,20 +293,28 @@ def _either(own: object, other: object, task: Task) -> str:
 def _seen(task: Task, case: list, own: Answer, right: Answer) -> Seen:
     shown = call_text(task.function, case)
     if own.problem or right.problem:
-        yours, expected = (answer.problem or short(answer.value, LONGEST_CALL) for answer in (own, right))
+        yours, expected = (_problem_text(answer) or short(answer.value, LONGEST_CALL) for answer in (own, right))
     else:
         yours, expected = beside(own.value, right.value, LONGEST_CALL)
-    return Seen(shown, yours.rstrip("."), expected.rstrip("."), own.printed)
+    return Seen(shown, yours, expected, own.printed)
+
+
+def _problem_text(answer: Answer) -> str:
+    text = answer.problem.rstrip(".")
+    return text if len(text) <= LONGEST_CALL else f"{text[: LONGEST_CALL - 1]}…"
 
 
 def call_text(function: str, case: list) -> str:
-    """Return a call as a learner would write it, in one line, with every argument shortened to its share of the line.
+    """Return a call as a learner would write it, in one line: long arguments are shortened until it fits.
 
     >>> call_text("top_k", [np.zeros(2), 3])
     'top_k(tensor([0, 0]), 3)'
     """
-    share = max((LONGEST_CALL - len(function)) // max(len(case), 1) - 2, 12)
-    return f"{function}({', '.join(_argument_text(value, share) for value in case)})"
+    for longest in range(LONGEST_CALL, 10, -6):
+        text = f"{function}({', '.join(_argument_text(value, longest) for value in case)})"
+        if len(text) <= LONGEST_CALL:
+            break
+    return text
 
 
 def _argument_text(value: object, longest: int) -> str:

@@ -129,11 +129,9 @@ def _reasons(tasks: list[dict], stuck: str) -> list[str]:
     if stuck:
         return [f"The notebook {stuck}"]
     told = [f"The function of {task['name']} {task['incident']}" for task in tasks if task["incident"]]
-    told += [
-        f"The function of {task['name']} uses one of the course's own, and those aren't there for submissions."
-        for task in tasks
-        if any(NOT_GIVEN in detail["yours"] for detail in task["details"])
-    ]
+    borrow = [task["name"] for task in tasks if any(NOT_GIVEN in detail["yours"] for detail in task["details"])]
+    if borrow:
+        told.append(f"What {', '.join(borrow)} needs of the course isn't there for submissions.")
     if all(task["status"] == "not there" for task in tasks):
         return ["None of the functions is there."]
     gone = [task for task in tasks if task["status"] == "not there"]

@@ -96,37 +96,33 @@ class Checker:
             return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
         notes = []
         if result.status != "not started":
-            notes = [*self._remember(result, tasks, prose), *_borrowed(function, task)]
+            borrowed = _borrowed(function, task)
+            notes = [*self._remember(result), *borrowed]
+            notes += self._passed(task, tasks, prose) if result.is_right and not borrowed else []
         if function is None:
             notes.append(f"There is no function {task.function}: run the cell above.")
         lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
         seen = next((line.seen for line in result.lines if line.seen and line.seen.printed), None)
         return CheckCard(title, result.status, lines, notes, (seen.call, seen.printed) if seen else asker.printed)
 
-    def _remember(self, result: TaskResult, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> list[str]:
+    def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""
         progress, task = self.progress or Progress(), result.task
         try:
             kept = progress.update("exercises", f"{self.lesson}-{task.name}", lambda before: _entry(before, result))
-            solved = {name for name, entry in progress.everything()["exercises"].items() if entry.get("solved")}
         except OSError as error:
             return [f"This could not be kept: {reason(error)} ({progress.path})."]
-        if not result.is_right:
-            return [f"Hint: {task.hint}"] if kept["tries"] >= HINT_AFTER else []
-        return [f"{task.points} of {task.points} points. {self._next(task, tasks, prose, solved)}", *self._solution()]
+        return [f"Hint: {task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
 
-    def _next(self, task: Task, tasks: tuple[Task, ...], prose: tuple[Prose, ...], solved: set[str]) -> str:
-        place = tasks.index(task) + 1
-        for other in (*tasks[place:], *tasks[:place]):
-            if f"{self.lesson}-{other.name}" not in solved:
-                return f"Next: {other.name} · {other.title}."
-        done = f"All {len(tasks)} tasks are solved, {sum(task.points for task in tasks)} points in all."
-        left = " and ".join(f"{question.name} · {question.title}" for question in prose)
-        return f"{done} A person reads your answer to {left}." if left else done
-
-    def _solution(self) -> list[str]:
-        found = next((ROOT / "solutions").glob(f"{self.lesson}_*.ipynb"), None)
-        return [f"A solution to compare with yours: {found.relative_to(ROOT).as_posix()}"] if found else []
+    def _passed(self, task: Task, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> list[str]:
+        """Say what a full pass is worth, what comes next, and where a solution is."""
+        later = [*tasks[tasks.index(task) + 1 :], *prose]
+        after = f"Next: {later[0].name} · {later[0].title}." if later else "That was the last task."
+        notes = [f"{task.points} of {task.points} points. {after}"]
+        solution = next((ROOT / "solutions").glob(f"{self.lesson}_*.ipynb"), None)
+        if solution:
+            notes.append(f"A solution to compare yours with: {solution.relative_to(ROOT).as_posix()}")
+        return notes
 
 
 def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -> Checker:
