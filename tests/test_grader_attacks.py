@@ -59,8 +59,8 @@ def tell_everybody(data):
             pass
 """
 SECRETS = {
-    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS",
-    "the grader": "from course_utils.grading.grade import grade\nreturn grade",
+    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS(values)",
+    "the grader": "from course_utils.grading.grade import grade\nreturn grade(values)",
     "the tests": f"return open({str(ROOT / 'tests' / 'grading_checks.py')!r}).read()",
     "the solutions": f"return open({str(ROOT / 'solutions' / '11_sampling.ipynb')!r}).read()",
     "the machine's passwords": "return open('/etc/shadow').read()",
@@ -173,8 +173,8 @@ def graded(tmp_path, *code, **options):
 
 
 def told(report):
-    """Everything that a report says about what happened."""
-    lines = [line[2] for task in report["tasks"] for line in task["lines"]]
+    """Everything that a report says to a teacher about what happened."""
+    lines = [detail["message"] for task in report["tasks"] for detail in task.get("details", [])]
     text = " ".join([*report["reasons"], *(task["incident"] for task in report["tasks"]), *lines])
     print(f"{report['status']}: {' '.join(dict.fromkeys(filter(None, [*report['reasons'], *lines])))}")
     assert "\n" not in text
