@@ -263,7 +263,7 @@ def test_an_untouched_stub_is_not_called(function):
 @pytest.mark.parametrize(
     "function",
     [
-        *(stub_with_a_word, stub_at_the_end, lambda x: x, len, functools.partial(stub, 1), Odd(), type, 7),
+        *(stub_with_a_word, stub_at_the_end, lambda x: x, len, functools.partial(stub, 1), type, 7),
         lambda x: x.long().softmax(-1),
         lambda x: torch.ones(2, device="meta").cpu(),
     ],
@@ -271,6 +271,11 @@ def test_an_untouched_stub_is_not_called(function):
 def test_anything_else_is_a_try(function):
     assert not is_stub(function)
     assert call(function, [torch.ones(2).numpy()]).raised != NOT_STARTED
+
+
+def test_an_object_that_cannot_be_asked_is_called():
+    assert not is_stub(Odd())
+    assert call(Odd(), []).value == 1
 
 
 def test_a_stub_that_is_left_at_the_end_is_named():
