@@ -129,7 +129,7 @@ def _reasons(tasks: list[dict], stuck: str) -> list[str]:
     if stuck:
         return [f"The notebook {stuck}"]
     told = [f"The function of {task['name']} {task['incident']}" for task in tasks if task["incident"]]
-    borrow = [task["name"] for task in tasks if any(NOT_GIVEN in detail["yours"] for detail in task["details"])]
+    borrow = [task["name"] for task in tasks if any(NOT_GIVEN in detail["message"] for detail in task["details"])]
     if borrow:
         told.append(f"What {', '.join(borrow)} needs of the course isn't there for submissions.")
     if all(task["status"] == "not there" for task in tasks):
