@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from course_utils.cli import ROOT
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
 
 pytestmark = pytest.mark.browser
@@ -120,11 +119,8 @@ def test_quiz_explains_every_option(page):
         page.wait_for_timeout(200)
 
 
-def test_screenshots_light_and_dark(page, artifacts, record):
+def test_screenshots_light_and_dark(page, artifacts):
     shoot(page, artifacts, "lesson-00-light-1300")
-    if record("SamplingLab", {}):
-        (ROOT / "docs").mkdir(exist_ok=True)
-        page.locator(".sampling-lab").screenshot(path=ROOT / "docs" / "sampling-lab.png")
     page.set_viewport_size({"width": 700, "height": 900})
     shoot(page, artifacts, "lesson-00-light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
