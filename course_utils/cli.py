@@ -24,6 +24,7 @@ QUIET_LAB = [
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
     # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
     "--MappingKernelManager.transport_encryption=auto",
+    "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
 ]
 TEST_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

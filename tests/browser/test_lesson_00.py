@@ -134,6 +134,13 @@ def test_screenshots_light_and_dark(page, artifacts):
     assert colours[0] != colours[1]
 
 
+def test_the_terminal_has_no_warning_of_the_kernel(page, lab_server):
+    log = (lab_server["folder"] / "lab.log").read_text()
+    assert "Kernel started" in log
+    assert "IPKernelApp" not in log
+    assert "without encryption" not in log
+
+
 def test_no_request_left_the_machine(page, outside_requests):
     assert page.url.startswith("http://127.0.0.1")
     assert outside_requests == []
