@@ -63,6 +63,7 @@ def source(text: str) -> nbformat.NotebookNode:
     """Return an exercise as nbgrader's `generate_assignment` takes it, with solutions and hidden tests."""
     notebook = build(text)
     as_learners_get_it = exercise(notebook)  # this finds markers without a partner, too
+    notebook.metadata = as_learners_get_it.metadata
     for cell, other in zip(notebook.cells, as_learners_get_it.cells, strict=True):
         cell.id, cell.metadata = other.id, other.metadata
     return notebook
