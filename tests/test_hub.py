@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -273,6 +274,18 @@ def test_a_taken_port_is_named(tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(HubError, match=f"Port {port} is taken"), running_hub(ROOT, 1, port, tmp_path, "x" * 8):
             pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
+@pytest.mark.parametrize(
+    ("user", "words"), [(0, "root, answer on this machine only (127.0.0.1)"), (1000, "you, so open")]
+)
+def test_it_is_said_as_whom_the_servers_run(tmp_path, monkeypatch, capsys, user, words):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(hub, "running_hub", lambda *_: nullcontext(SimpleNamespace(wait=lambda: 0)))
+    with pytest.raises(HubError, match="has ended by itself"):
+        hub.run_hub(ROOT, 2, 8000, tmp_path)
+    assert f"all servers run as {words}" in capsys.readouterr().out
 
 
 # Real hubs
