@@ -3,7 +3,8 @@
 
 usage: python3 course.py COMMAND [options]
 
-  lab            open the course in JupyterLab (--no-browser, --port N, --authors)
+  lab            open your own copy of the course, my-course, in JupyterLab (--no-browser, --port N, --authors)
+  copy           make or update your own copy without opening it (--folder DIR)
   test           run every test; pytest's options may follow
   grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR)
   bundle         fill a folder for machines without a network (--out DIR)
@@ -39,7 +40,7 @@ STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
 ALL = "[dev,site,hub]"  # for who makes, tests or shows the course; who takes it needs none of it
 EXTRA = {
-    **dict.fromkeys(("lab", "grade", "models", "bundle"), ""),
+    **dict.fromkeys(("lab", "copy", "grade", "models", "bundle"), ""),
     **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides", "hub"), ALL),
 }
 WELCOME = """LLMs by Hand: a course on how large language models work and how they run.

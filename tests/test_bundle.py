@@ -72,8 +72,11 @@ def tiny_course(folder):
         BACKEND.replace("FAULT", "pass").replace("NEEDS", "Requires-Dist: tiny==1.0\\nProvides-Extra: dev\\n")
     )
     (folder / "constraints.txt").write_text("tiny==1.0\n")
-    (folder / ".gitignore").write_text(".venv/\n__pycache__/\n/notes.txt\n")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8")
+    (folder / ".gitignore").write_text(f"{ignored}/notes.txt\n", encoding="utf-8")
     (folder / "notes.txt").write_text("git ignores me")
+    (folder / "my-course/notebooks").mkdir(parents=True)
+    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of whoever makes the stick")
     (folder / ".hidden").mkdir()
     (folder / "lesson.ipynb").write_text("the lesson")
     (folder / "course_utils/cli.py").write_text(CLI)
@@ -156,6 +159,7 @@ def test_the_folder_is_complete(tiny, stick):
     wheel = f"wheels/{SYSTEM}/tiny-1.0-py3-none-any.whl"
     assert {"START.md", "start.py", wheel, "models/tiny/manifest.json", "course/lesson.ipynb"} <= files.keys()
     assert "course/notes.txt" not in files
+    assert not [name for name in files if "my-course" in name]
     assert not [name for name in files if "unfinished" in name or "before" in name]
 
 
