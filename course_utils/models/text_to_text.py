@@ -100,6 +100,11 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
 
     answer_name = "summary_text"
 
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        if self._is_chat:
+            self.tokenizer.padding_side = "left"  # it goes on writing at the right, so a batch is padded at the left
+
     @property
     def _is_chat(self) -> bool:
         return not self.model.config.is_encoder_decoder
