@@ -48,6 +48,7 @@ from course_utils.models import use_course_models
 from course_utils.models.pipelines import load_pipeline, path
 """
 COURSE_FIRST = """
+from pathlib import Path
 from course_utils.models import use_course_models
 use_course_models()
 from transformers import AutoModel, AutoTokenizer, pipeline
@@ -219,17 +220,28 @@ def test_an_old_setting_works_and_says_its_new_name(outcomes):
 
 
 def test_on_a_hub_for_a_class(tmp_path):
-    """The models are in a folder that nobody may write to, HF_HUB_OFFLINE is set, and our call comes first."""
+    """A read-only folder of models, a small home, HF_HUB_OFFLINE set; and our call comes before transformers."""
     store, own = tmp_path / "store", tmp_path / "own"
     store.mkdir()
+    own.mkdir()
     for entry in CATALOGUE.values():
         (store / entry.name).symlink_to(ModelStore().ensure(entry))
-    read_only = [f"mount --bind '{store}' '{store}'", f"mount -o remount,ro,bind '{store}' '{store}'"]
-    lines = ["pipeline('sentiment-analysis')('Good.')", "pipeline('ner', model='bert-base-cased')"]
+    disks = [f"mount --bind '{store}' '{store}'", f"mount -o remount,ro,bind '{store}' '{store}'"]
+    disks += [f"mount -t tmpfs -o size=120m none '{own}'"]
+    lines = ["pipeline('sentiment-analysis')('Good.')", "pipeline('question-answering')"]
+    lines += [
+        "pipeline('ner', model='bert-base-cased')",
+        f"[file.name for file in Path('{own}').glob('*/*/*/*')]",
+    ]
     settings = {"COURSE_MODELS_DIR": str(store), "XDG_CACHE_HOME": str(own), "HF_HUB_OFFLINE": "1"}
-    good, named = run_lines(COURSE_FIRST, lines, read_only, HF_HOME=str(tmp_path), **settings).values()
+    good, full, named, files = run_lines(COURSE_FIRST, lines, disks, HF_HOME=str(tmp_path), **settings).values()
     assert good["found"][0]["label"] == "POSITIVE"
     assert f"defaulted to {own}" in good["stderr"]
+    assert full["error"] == "ModelStoreError"
+    assert full["sentence"].startswith(f"The qa model could not be written to {own}/llms-by-hand/models/heads (")
+    assert full["sentence"].endswith("; free 100 MB there, or set COURSE_MODELS_DIR to a folder that can be written.")
+    made = [name for name in files["found"] if not name.endswith(".lock")]
+    assert [name.partition("-")[0] for name in made] == ["sentiment"]  # nothing half-made stays behind
     assert named["sentence"] == UNREACHABLE.format("bert-base-cased")
     assert not (store / "heads").exists()
 

@@ -1,4 +1,4 @@
-"""The pipelines of transformers with a look at their input first: what is wrong with it is said in one sentence.
+"""The pipelines of transformers with checks in front: a bad input gets one clear sentence.
 
 What transformers 5 dropped from them works again: `grouped_entities=True`.
 
@@ -55,7 +55,7 @@ def check_texts(texts: str | list[str], tokenizer: PreTrainedTokenizerBase, may_
     Traceback (most recent call last):
     ValueError: texts must hold at least one text, got an empty list
     """
-    given = list(texts) if isinstance(texts, list | tuple) else [texts]
+    given = texts if isinstance(texts, list) else [texts]
     if not given:
         raise ValueError("texts must hold at least one text, got an empty list")
     for text in given:
@@ -67,7 +67,7 @@ def check_texts(texts: str | list[str], tokenizer: PreTrainedTokenizerBase, may_
 
 
 class _Checked:
-    """Look at the texts, then do what the pipeline does."""
+    """Check the texts, then do what the pipeline does."""
 
     def __call__(self, *inputs, **settings):
         if inputs:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -94,8 +95,7 @@ def path(task: str) -> str:
 
     Raises:
         ValueError: The task is not one of `pipeline_tasks()`.
-        ModelStoreError: The weights cannot be had.
-        OSError: No folder for it can be written.
+        ModelStoreError: The weights cannot be had, or no folder for them can be written.
 
     Lesson: 03 · The pipeline, opened
 
@@ -110,8 +110,7 @@ def default_model(task: str) -> tuple[str, str]:
     """Return the folder and the revision of a task's model, as transformers' registry names its default models.
 
     Raises:
-        ModelStoreError: The course has no model for it in this profile, or the weights cannot be had.
-        OSError: No folder for it can be written.
+        ModelStoreError: The course has no model for it in this profile, or as `path`.
 
     Lesson: 04 · The pipeline tasks
 
@@ -146,7 +145,7 @@ def registered(task: str) -> dict:
 
 
 def checked_class(entry: dict) -> type:
-    """Return the class of a task's pipeline, checks included; ours have theirs.
+    """Return the class of a task's pipeline with its checks; our own classes come with theirs.
 
     Lesson: 04 · The pipeline tasks
 
@@ -156,7 +155,7 @@ def checked_class(entry: dict) -> type:
     implementation = entry["impl"]
     if isinstance(implementation, str):  # transformers names its own classes by their import path
         implementation = getattr(pipelines, implementation.rpartition(".")[2])
-    is_ours = any(implementation is ours["impl"] for ours in RESTORED_TASKS.values())
+    is_ours = implementation in [ours["impl"] for ours in RESTORED_TASKS.values()]
     return implementation if is_ours else checked(implementation)
 
 
@@ -205,15 +204,21 @@ def _can_be_written(folder: Path) -> bool:
 
 def _make(folder: Path, head: str) -> Path:
     """Write a head together with its encoder, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():  # another process may have made it in the meantime
-            model, tokenizer = _head(head)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
-                unfinished = Path(workplace) / folder.name
-                model.save_pretrained(unfinished)
-                tokenizer.save_pretrained(unfinished)
-                os.replace(unfinished, folder)
+    model, tokenizer = _head(head)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():  # another process may have made it in the meantime
+                with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
+                    unfinished = Path(workplace) / folder.name
+                    model.save_pretrained(unfinished)
+                    tokenizer.save_pretrained(unfinished)
+                    os.replace(unfinished, folder)
+    except (OSError, SafetensorError) as error:
+        raise ModelStoreError(
+            f"The {head} model could not be written to {folder.parent} ({getattr(error, 'strerror', None) or error}); "
+            "free 100 MB there, or set COURSE_MODELS_DIR to a folder that can be written."
+        ) from error
     return folder
 
 

@@ -10,8 +10,8 @@ from transformers.pipelines.base import Pipeline
 from course_utils.models.checked_pipelines import check_texts
 
 MOST_NEW_TOKENS = 128
-# What the older generate settings, which counted from the answer's start, are called for a model that goes on writing.
-_COUNTED_FROM_THE_ANSWER = {"max_length": "max_new_tokens", "min_length": "min_new_tokens"}
+# In a summarizer's settings, max_length is the summary's; a chat model would count the prompt as well.
+_LENGTHS_OF_THE_SUMMARY = {"max_length": "max_new_tokens", "min_length": "min_new_tokens"}
 
 
 class Text2TextGenerationPipeline(Pipeline):
@@ -32,7 +32,7 @@ class Text2TextGenerationPipeline(Pipeline):
         Raises:
             ValueError: There is no text, or one is not a str or empty.
         """
-        check_texts(texts, self.tokenizer, may_be_long=True)  # how long it is, the next step knows
+        check_texts(texts, self.tokenizer, may_be_long=True)  # `preprocess` knows its length
         return super().__call__(texts, **settings)
 
     def _sanitize_parameters(self, truncation: bool | None = None, **settings: object) -> tuple[dict, dict, dict]:
@@ -103,7 +103,7 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
         if self._is_chat:
-            self.tokenizer.padding_side = "left"  # it goes on writing at the right, so a batch is padded at the left
+            self.tokenizer.padding_side = "left"  # it continues at the right end
 
     @property
     def _is_chat(self) -> bool:
@@ -120,7 +120,7 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
     def _forward(self, inputs: dict, **settings: object) -> dict:
         if not self._is_chat:
             return super()._forward(inputs, **settings)
-        settings = {_COUNTED_FROM_THE_ANSWER.get(name, name): value for name, value in settings.items()}
+        settings = {_LENGTHS_OF_THE_SUMMARY.get(name, name): value for name, value in settings.items()}
         defaults = {"max_new_tokens": MOST_NEW_TOKENS, "do_sample": False, "pad_token_id": self.tokenizer.pad_token_id}
         written = self.model.generate(**inputs, **defaults | settings)
         return {"output_ids": written[:, inputs["input_ids"].shape[1] :]}
