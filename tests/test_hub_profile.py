@@ -8,13 +8,15 @@ import time
 
 import nbformat
 import pytest
+from huggingface_hub import constants
 
 from course_utils.cli import ROOT
-from course_utils.models.hub import HUB_MODELS, profile
+from course_utils.models import ModelStoreError, use_course_models
+from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub, profile
 from tests.loopback_hub import loopback_hub, make_models
 
 TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
-TASKS += ["question-answering", "translation"]
+TASKS += ["question-answering", "translation", "summarization", "text2text-generation", "feature-extraction"]
 # The profile is looked at where a pipeline is loaded; the other lessons run the same code under both.
 LESSONS = sorted(path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if "load_pipeline(" in path.read_text())
 
@@ -43,38 +45,124 @@ except ModelStoreError as error:
 SENTIMENT = "HUB_MODELS['sentiment-analysis']"
 
 EVERY_TASK = """
+from transformers import pipeline
+from course_utils.models import use_course_models
+from course_utils.models.hub import HUB_MODELS
 from course_utils.models.pipelines import load_pipeline, path
+use_course_models()
 inputs = {
     "zero-shot-classification": (("this is not bad", ["good", "bad"]), {}),
     "fill-mask": (("paris is in <mask>",), {}),
     "question-answering": (({"question": "where?", "context": "i work in brooklyn"},), {}),
     "text-generation": (("my name is",), {"max_new_tokens": 3}),
     "translation": (("this is not bad",), {"max_new_tokens": 5}),
+    "text2text-generation": (("this is not bad",), {"max_new_tokens": 5}),
 }
 for task in TASKS:
     texts, settings = inputs.get(task, (("my name is sylvain",), {}))
-    pipe = load_pipeline(task)
-    pipe(*texts, **settings)
-    assert pipe.model.name_or_path == path(task)
+    for pipe in (load_pipeline(task), pipeline(task, device="cpu")):
+        pipe(*texts, **settings)
+        assert pipe.model.name_or_path == path(task)
+        assert HUB_MODELS[task].revision in path(task)
     print(task, type(pipe.model).__name__)
+german = pipeline("translation_en_to_de", device="cpu")
+print(german.tokenizer.decode(german.preprocess("bad")["input_ids"][0]))
+for code in ("pipeline('fill-mask', device='cpu')('paris is in [MASK]')", "pipeline('ner', model='gpt2')"):
+    try:
+        eval(code)
+    except Exception as error:
+        print(str(error))
 """
+HUB_SENTENCES = [
+    "texts must call the gap <mask>, as this model does, got [MASK] in 'paris is in [MASK]'",
+    "'gpt2' is neither a folder nor a model that was fetched before, and the hub at {} does not answer; connect to a "
+    "network and call use_course_models() again, or set COURSE_MODELS=embedded.",
+]
 
 
 def test_every_task_runs_on_its_model_and_needs_the_hub_once(hub_models, tmp_path):
+    """By `load_pipeline` and by the plain line without a model name."""
     code = EVERY_TASK.replace("TASKS", repr(TASKS))
     with loopback_hub(*hub_models) as address:
         first = run(code, address, tmp_path)
     assert first.returncode == 0, first.stderr
-    assert [line.split()[0] for line in first.stdout.splitlines()] == TASKS
+    lines = first.stdout.splitlines()
+    assert [line.split()[0] for line in lines[: len(TASKS)]] == TASKS
     assert "BartForSequenceClassification" in first.stdout
+    german, gap, unknown = lines[len(TASKS) :][:3]
+    assert german == "<s>translate English to German: bad</s>"
+    assert gap == HUB_SENTENCES[0]
+    assert (
+        unknown
+        == "gpt2 is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'"
+    )
+    defaults = re.findall(
+        "No model was supplied, defaulted to .*/models--(.*)/snapshots/.* and revision (.*)\\.", first.stderr
+    )
+    wanted = [HUB_MODELS[task] for task in [*TASKS, "translation", "fill-mask"]]
+    assert defaults == [(model.repository.replace("/", "--"), model.revision) for model in wanted]
     again = run(code, address, tmp_path)  # the hub is gone
-    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[: len(TASKS) + 1] == lines[: len(TASKS) + 1]
+    assert again.stdout.splitlines()[-2:] == [HUB_SENTENCES[0], HUB_SENTENCES[1].format(address)]
+    assert "Retrying" not in again.stderr
+
+
+NAMED = """
+import os
+from transformers import pipeline
+from course_utils.models import use_course_models
+from course_utils.models.hub import HUB_MODELS
+famous = HUB_MODELS["sentiment-analysis"]
+load = "pipeline('sentiment-analysis', model=famous.repository, revision=famous.revision, device='cpu')"
+for profile in ("embedded", "hub"):
+    os.environ["COURSE_MODELS"] = profile
+    use_course_models()
+    try:
+        print(type(eval(load).model).__name__)
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_named_model_after_a_change_to_the_hub_profile(hub_models, tmp_path):
+    with loopback_hub(*hub_models) as address:
+        result = run(NAMED, address, tmp_path)
+    assert result.returncode == 0, result.stderr
+    embedded, hub = result.stdout.splitlines()
+    assert embedded.endswith(" set COURSE_MODELS=hub and call use_course_models() again to load it from there.")
+    assert hub == "DistilBertForSequenceClassification"
+
+
+def test_a_hub_that_answers_again(monkeypatch):
+    """The next call of use_course_models() asks it again."""
+    down = [ModelStoreError("The hub does not answer.")]
+
+    def reach():
+        if down:
+            raise down.pop()
+
+    monkeypatch.setenv("COURSE_MODELS", "hub")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("course_utils.models.course_models.check_reachable", reach)
+    with use_course_models():
+        assert constants.is_offline_mode()
+    with use_course_models():
+        assert not constants.is_offline_mode()
+
+
+def test_a_process_that_is_offline_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("course_utils.models.hub.check_reachable", lambda: None)
+    with pytest.raises(ModelStoreError, match="this process is offline; call use_course_models"):
+        fetch_from_hub(HubModel("nobody/nothing", "f" * 40))
 
 
 def test_only_pipelines_depend_on_the_profile():
     package = ROOT / "course_utils"
     asking = {file.name for file in package.rglob("*.py") if re.search(r"\bprofile\(\)", file.read_text())}
-    assert asking == {"hub.py", "pipelines.py"}
+    assert asking == {"hub.py", "pipelines.py", "course_models.py"}
     assert len(LESSONS) >= 2
 
 
