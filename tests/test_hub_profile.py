@@ -29,7 +29,7 @@ def run(code, address, cache):
     """Run code in a process of its own: the client reads the address of the hub when it is imported."""
     settings = {"COURSE_MODELS": "hub", "HF_ENDPOINT": address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | settings
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=1200)
 
 
 FETCH = """
