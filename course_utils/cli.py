@@ -22,6 +22,9 @@ QUIET_LAB = [
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
+    # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
+    "--MappingKernelManager.transport_encryption=auto",
+    "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
 ]
 TEST_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

@@ -83,6 +83,17 @@ def sentence(result):
     return said
 
 
+def test_two_starts_at_once_install_once(tmp_path):
+    course_folder(tmp_path, fault="import time; time.sleep(2)")
+    command = [sys.executable, str(tmp_path / "course.py"), "lab"]
+    starts = [subprocess.Popen(command, env=environment(), stdout=-1, stderr=-1, text=True) for _ in range(2)]
+    said = [start.communicate(timeout=300) for start in starts]
+    assert [start.returncode for start in starts] == [7, 7], said
+    both = "".join(out for out, _ in said)
+    assert both.count("Installing the course") == 1
+    assert both.count("Another start is installing the course: waiting for it ...") == 1
+
+
 @pytest.fixture
 def front_door(tmp_path, monkeypatch):
     """course.py as a module, with an empty folder as its home."""
@@ -131,10 +142,20 @@ def test_every_python_of_this_machine_gets_help_or_the_sentence(python):
 # What is typed
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
-def test_help_installs_nothing(tmp_path, arguments):
+def test_alone_it_says_what_a_newcomer_needs(tmp_path):
     course_folder(tmp_path)
-    result = run(tmp_path, *arguments)
+    result = run(tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    for word in ("python3 course.py lab", "py course.py lab", "4 GB", "my-course", "README.md", "--help"):
+        assert word in result.stdout
+    assert len(result.stdout.splitlines()) < 15
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_installs_nothing(tmp_path, option):
+    course_folder(tmp_path)
+    result = run(tmp_path, option)
     assert result.returncode == 0
     for command in ("lab", "test", "models", "sync", "setup-tests"):
         assert re.search(rf"^  {command}\s", result.stdout, re.MULTILINE)

@@ -243,10 +243,7 @@ def within(times, budget):
 
 
 def render_alone(browser, outside_requests, widget):
-    """Draw `widget` on an empty page without a kernel.
-
-    Returns the page, the milliseconds until it was painted, and the milliseconds of work, as `within` wants them.
-    """
+    """Draw `widget` on an empty page without a kernel; return the page, and what `within` wants of the first paint."""
     page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
     state = widget.get_state()
     binary = {name: base64.b64encode(value).decode() for name, value in state.items() if isinstance(value, bytes)}
@@ -255,7 +252,7 @@ def render_alone(browser, outside_requests, widget):
     work = work_of(page)
     before = work()
     painted = round(page.evaluate(DRAW))
-    return page, painted, {"work_p95": round(work() - before)}
+    return page, {"p95": painted, "work_p95": round(work() - before)}
 
 
 # From the key going down to the frame that shows the answer: the widget counts its drawings in `data-drawn`;

@@ -61,8 +61,9 @@ WIDGETS = {
 def test_the_first_picture_is_there_at_once(name, browser, outside_requests, record):
     times = {}
     for tokens in SIZES:
-        page, times[str(tokens)], work = render_alone(browser, outside_requests, WIDGETS[name](tokens))
-        within(work, BUDGET_MILLISECONDS)
+        page, first_paint = render_alone(browser, outside_requests, WIDGETS[name](tokens))
+        times[str(tokens)] = first_paint["p95"]
+        within(first_paint, BUDGET_MILLISECONDS)
         assert page.locator("[data-drawn]").count() == 1
         page.context.close()
     print(f"{name}: first paint after {times} ms")

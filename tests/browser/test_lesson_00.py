@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from course_utils.cli import ROOT
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
 pytestmark = pytest.mark.browser
@@ -119,11 +118,8 @@ def test_quiz_explains_every_option(page):
         page.wait_for_timeout(200)
 
 
-def test_screenshots_light_and_dark(page, artifacts, record):
+def test_screenshots_light_and_dark(page, artifacts):
     shoot(page, artifacts, "lesson-00-light-1300")
-    if record("SamplingLab", {}):
-        (ROOT / "docs").mkdir(exist_ok=True)
-        page.locator(".sampling-lab").screenshot(path=ROOT / "docs" / "sampling-lab.png")
     page.set_viewport_size({"width": 700, "height": 900})
     shoot(page, artifacts, "lesson-00-light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
@@ -135,6 +131,13 @@ def test_screenshots_light_and_dark(page, artifacts, record):
                    return [s.color, s.backgroundColor]; }"""
     )
     assert colours[0] != colours[1]
+
+
+def test_the_terminal_has_no_warning_of_the_kernel(page, lab_server):
+    log = (lab_server["folder"] / "lab.log").read_text()
+    assert "Kernel started" in log
+    assert "IPKernelApp" not in log
+    assert "without encryption" not in log
 
 
 def test_no_request_left_the_machine(page, outside_requests):

@@ -277,7 +277,7 @@ def test_speed_by_size(browser, outside_requests, record, artifacts, tokens):
         (NextTokenExplorer([random_prompt(tokens), random_prompt(tokens, 1)], run=str), ".explorer", "[type=range]"),
         (MaskLab(random_masks(tokens)), ".mask-lab", ":checked"),
     ]:
-        page, _, first_paint = render_alone(browser, outside_requests, made)
+        page, first_paint = render_alone(browser, outside_requests, made)
         page.locator(f"input{control}").first.focus()
         times = key_to_paint(page, root, ["ArrowRight", "ArrowLeft"] * 20, PAGE_BUDGET)
         page.screenshot(path=artifacts / f"{root[1:]}-{tokens}.png")

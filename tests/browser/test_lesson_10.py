@@ -186,7 +186,7 @@ def test_screenshots_light_and_dark(page, stepper, artifacts):
 @pytest.mark.parametrize("tokens", [20, 60, 200, 260])
 def test_speed_by_size(browser, outside_requests, record, artifacts, tokens):
     stepper = CacheStepper(as_large_as_smollm2(tokens), step=5)
-    page, *_ = render_alone(browser, outside_requests, stepper)
+    page, _ = render_alone(browser, outside_requests, stepper)
     page.locator("input[type=range]").focus()
     keys = ["ArrowRight" if press % 10 < 5 else "ArrowLeft" for press in range(40)]
     times = key_to_paint(page, ".cache-stepper", keys, BUDGET_MILLISECONDS)
