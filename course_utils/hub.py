@@ -196,3 +196,4 @@ def _stop(hub: subprocess.Popen, folder: str, patience: float = 30) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn)

@@ -262,7 +262,7 @@ def go_through(course, place):
             nbformat.write(notebook, desk / NAME / f"{NAME}.ipynb")
             course.nbgrader(desk, f"submit {NAME} {elsewhere} --student={change.__name__}")
         course.nbgrader(course.folder, f"collect {NAME}")
-        course.nbgrader(course.folder, f"autograde {NAME}", code=1)  # for one of them
+        course.nbgrader(course.folder, f"autograde {NAME} --Execute.timeout=600", code=1)  # for one of them
     course.nbgrader(course.folder, "export")
     course.after_autograding, course.first_table = course.grades(), course.table()
 
