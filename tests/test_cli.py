@@ -170,7 +170,7 @@ def test_lab_passes_jupyters_options_on_in_their_order(only_small, lab_start, ca
 
 def test_lab_without_port_lets_jupyter_choose(only_small, lab_start):
     assert cli.main(["lab"]) == 0
-    assert not any("port" in option for option in lab_start[0])
+    assert not any("ServerApp.port" in option for option in lab_start[0])
 
 
 def test_lab_on_a_taken_port_is_one_sentence(capsys, lab_start, taken_port):
