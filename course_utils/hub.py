@@ -176,7 +176,7 @@ def _start(root: Path, asked: dict, log: object) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=asked["folder"], env=os.environ | settings, start_new_session=True, **streams)
 
 
-def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 120) -> None:
+def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 600) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and hub.poll() is None:
         try:
@@ -202,3 +202,4 @@ def _stop(hub: subprocess.Popen, folder: str, patience: float = 30) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn)

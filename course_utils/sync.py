@@ -36,7 +36,7 @@ JUPYTEXT = {
     "notebook_metadata_filter": "course,-all",
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-CELL_TIMEOUT = 120  # seconds, as in the tests
+CELL_TIMEOUT = 600  # seconds, as in the tests: only what hangs takes so long, also on a busy machine
 _KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -159,6 +159,7 @@ def run_cells(notebook: NotebookNode, folder: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
+        startup_timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,

@@ -262,7 +262,7 @@ def go_through(course, place):
             nbformat.write(notebook, desk / NAME / f"{NAME}.ipynb")
             course.nbgrader(desk, f"submit {NAME} {elsewhere} --student={change.__name__}")
         course.nbgrader(course.folder, f"collect {NAME}")
-        course.nbgrader(course.folder, f"autograde {NAME}", code=1)  # for one of them
+        course.nbgrader(course.folder, f"autograde {NAME} --Execute.timeout=600", code=1)  # for one of them
     course.nbgrader(course.folder, "export")
     course.after_autograding, course.first_table = course.grades(), course.table()
 
@@ -363,7 +363,7 @@ class Formgrader:
             [*map(str, command), "--IdentityProvider.token=secret"], env=self.course.environment,
             cwd=self.course.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        end = time.monotonic() + 60
+        end = time.monotonic() + 600
         while time.monotonic() < end:
             try:
                 self.call("api/assignments")
@@ -372,7 +372,7 @@ class Formgrader:
             else:
                 return self.call
         self.__exit__()
-        raise AssertionError("the formgrader did not start within 60 seconds")
+        raise AssertionError("the formgrader did not start within 600 seconds")
 
     def __exit__(self, *error):
         self.process.terminate()
@@ -385,7 +385,7 @@ class Formgrader:
             data=None if told is None else json.dumps(told).encode(),
             headers={"Authorization": "token secret"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             text = answer.read().decode()
         return json.loads(text) if path.startswith("api/") else text
 
@@ -413,7 +413,7 @@ kernel = module("sandboxed_kernel")
 )
 def test_a_kernel_that_takes_too_much_is_ended(tmp_path, limits, flood, says):
     (tmp_path / "file").write_bytes(b"x" * flood)
-    process = subprocess.Popen(["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(60)' & wait"])
+    process = subprocess.Popen(["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(600)' & wait"])
     try:
         with pytest.raises(kernel.KernelError, match=f"A kernel was ended: {says}"):
             kernel.watch(process, tmp_path, limits)

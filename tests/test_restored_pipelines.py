@@ -60,7 +60,7 @@ contexts = st.lists(
 
 
 @given(contexts.map(" ".join), st.sampled_from([1, 2, 30]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_answers_are_the_best_spans(answering, context, longest):
     answers = answering(question="Where is it?", context=context, top_k=3, max_answer_len=longest)
     spans = by_hand(answering, "Where is it?", context, longest)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
@@ -48,8 +48,7 @@ def test_keyboard_moves_the_temperature(page, record):
     assert "temperature0.95" in page.locator(".sampling-lab svg").text_content()
 
     record("SamplingLab", {"key_to_paint_ms": times})
-    # On a busy machine only three times the budget is a failure; the recorded numbers show the rest.
-    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+    within(times, BUDGET_MILLISECONDS)
 
 
 def test_draws_order_and_bad_input(page):
@@ -125,7 +124,7 @@ def test_screenshots_light_and_dark(page, artifacts):
     shoot(page, artifacts, "lesson-00-light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot(page, artifacts, "lesson-00-dark-1300")
     colours = page.evaluate(
         """() => { const s = getComputedStyle(document.querySelector(".sampling-lab"));
