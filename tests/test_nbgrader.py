@@ -30,7 +30,8 @@ from course_utils.assignments import PROSE_STUB, exercise
 from course_utils.cli import ROOT
 from course_utils.grading import sandbox
 from course_utils.grading.grade import GRADED, Assignment, grade
-from course_utils.grading.session import Limits
+from course_utils.grading.family import Family
+from course_utils.grading.limits import Limits
 from course_utils.grading.submission import Submission
 
 NAME = "11_sampling"
@@ -406,21 +407,20 @@ kernel = module("sandboxed_kernel")
 @pytest.mark.parametrize(
     ("limits", "flood", "says"),
     [
-        (Limits(memory=2**20), 0, "it needs more than 0 GB of memory"),
+        (Limits(memory=2**20), 0, "it needs more than 1 MB of memory"),
         (Limits(processes=0), 0, "it starts more than 0 processes"),
         (Limits(), 2**21, "it writes files beside its sockets"),
     ],
 )
 def test_a_kernel_that_takes_too_much_is_ended(tmp_path, limits, flood, says):
     (tmp_path / "file").write_bytes(b"x" * flood)
-    process = subprocess.Popen(["sh", "-c", f"{sys.executable} -c 'import time; time.sleep(60)' & wait"])
+    family = Family([sys.executable, "-c", "import time; time.sleep(60)"], {}, is_sandboxed=False)
     try:
-        with pytest.raises(kernel.KernelError, match=f"A kernel was ended: {says}"):
-            kernel.watch(process, tmp_path, limits)
+        with socket.socket(socket.AF_UNIX) as made, pytest.raises(kernel.KernelError, match=f"was ended: {says}"):
+            made.bind(str(tmp_path / "kernel-1"))  # a kernel that has its sockets is watched
+            kernel.watch(family, tmp_path, limits)
     finally:
-        for one in kernel.family_of(process):
-            one.kill()
-        process.wait()
+        family.end()
 
 
 @pytest.mark.parametrize(

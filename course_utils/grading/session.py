@@ -1,9 +1,9 @@
 """A conversation with one worker: it gets cells and calls, and may do whatever it likes with them."""
 
+import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import threading
 import time
@@ -12,45 +12,13 @@ from dataclasses import asdict, dataclass, field
 from course_utils.answers.calling import LONGEST_MESSAGE, Answer
 from course_utils.answers.plain_data import NotPlainError, read, written
 from course_utils.checks.task import NOT_STARTED
-from course_utils.grading.sandbox import family_of, resident, worker_command, worker_environment
+from course_utils.grading.family import Family
+from course_utils.grading.limits import Clock, Limits
+from course_utils.grading.sandbox import worker_command, worker_environment
 
-GIGABYTE = 2**30
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a submission may use for one task.
-
-    Args:
-        start_seconds: Until Python and torch are there; nothing of the learner's has run by then.
-        cells_seconds: For all cells together.
-        call_seconds: For one call of the learner's function.
-        memory: Bytes that all its processes hold.
-        processes: How many, threads not counted.
-        answer_bytes: Of one answer.
-        file_bytes: Of one file.
-    """
-
-    start_seconds: float = 180
-    cells_seconds: float = 60
-    call_seconds: float = 20
-    memory: int = 4 * GIGABYTE
-    processes: int = 32
-    answer_bytes: int = 8 * 2**20
-    file_bytes: int = 64 * 2**20
-
-    def of_the_system(self) -> dict[str, int]:
-        """Return the limits that the worker sets for itself before anything of the learner's runs."""
-        limits = {
-            "RLIMIT_AS": 3 * self.memory,  # address space, of which models on disk and libraries take some
-            "RLIMIT_FSIZE": self.file_bytes,
-            "RLIMIT_NOFILE": 256,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_CPU": int(self.cells_seconds + 60 * self.call_seconds),
-        }
-        # Root is exempt from it; whoever is not root gets a real bound between two looks of the watch.
-        return limits | ({"RLIMIT_NPROC": 8 * self.processes} if hasattr(os, "geteuid") and os.geteuid() else {})
-
+WATCH_SECONDS = 0.1  # between two looks at one process, which the system bounds as well
+WATCH_MANY_SECONDS = 0.02  # at several, which it doesn't
+ALONE = 2  # processes: bubblewrap's and the worker
 
 class WorkerError(RuntimeError):
     """The worker could not be started: that is nobody's submission's fault."""
@@ -65,33 +33,41 @@ class Session:
         function: The name of the function that is called.
         limits: What it may use.
         is_sandboxed: Whether it runs in the sandbox.
+        clock: What is left of the time for all tasks of the submission.
 
-    `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
-    them have run, then "calls".
+    `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "start", then "cells"
+    until all of them have run, then "calls"; it is "over" when the submission's time is up.
     """
 
     cells: list[str]
     function: str
     limits: Limits = field(default_factory=Limits)
     is_sandboxed: bool = True
+    clock: Clock | None = None
     incident: str = ""
-    stage: str = "cells"
+    stage: str = "start"
     failures: dict[str, str] = field(default_factory=dict)
     found: bool = False
     _buffer: bytes = b""
 
+    def __post_init__(self) -> None:
+        self.clock = self.clock or Clock(self.limits.submission_seconds)
+
     def __enter__(self) -> "Session":
         """Start the worker and run the cells."""
-        self._process = subprocess.Popen(
-            worker_command(self.is_sandboxed), env=worker_environment(), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+        self._family = Family(
+            worker_command(self.is_sandboxed), worker_environment(), self.is_sandboxed,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
         )  # fmt: skip
-        os.set_blocking(self._process.stdin.fileno(), False)
-        os.set_blocking(self._process.stdout.fileno(), False)
+        self._ended, self._watch = threading.Event(), threading.Thread(target=self._look, daemon=True)
         try:
+            self._process = self._family.process
+            os.set_blocking(self._process.stdin.fileno(), False)
+            os.set_blocking(self._process.stdout.fileno(), False)
             if self._line(self.limits.start_seconds) is None:
                 raise WorkerError(f"The worker did not start: {self.incident}")
-            self._watch = threading.Thread(target=self._look, daemon=True)
+            self._family.look_inside()
+            self.stage = "cells"
             self._watch.start()
             self._run_cells()
         except BaseException:
@@ -133,14 +109,16 @@ class Session:
 
     def _line(self, seconds: float, question: bytes = b"") -> bytes | None:
         """Send `question`, and return the worker's next line; None when none comes, and then `incident` says why."""
-        end = time.monotonic() + seconds
+        most = seconds if self.stage == "start" else min(seconds, self.clock.left)
+        began, waited = time.monotonic(), self._family.waited()
         into, out = self._process.stdin.fileno(), self._process.stdout.fileno()
         parts, size = [self._buffer], len(self._buffer)  # one long text would be copied at every piece
         while b"\n" not in parts[-1]:
-            left = end - time.monotonic()
+            left = most - (time.monotonic() - began)
             if left <= 0:
-                what = "run through its cells" if self.stage == "cells" else "answer"
-                return self._stop(f"did not {what} within {seconds:g} seconds.")
+                left = most - self._spent(began, waited)
+            if left <= 0:
+                return self._stop(self._too_slow(seconds))
             readable, writable, _ = select.select([out], [into] if question else [], [], min(left, 0.5))
             try:
                 if writable:
@@ -156,39 +134,48 @@ class Session:
             size += len(parts[-1])
             if size > self.limits.answer_bytes:
                 return self._stop(f"sends more than {self.limits.answer_bytes // 2**20} MB.")
+        if self.stage != "start":
+            self.clock.left -= self._spent(began, waited)
         line, _, self._buffer = b"".join(parts).partition(b"\n")
         if self._buffer:  # an honest worker waits to be asked
             return self._stop("sends answers that nobody asked for.")
         return line
 
+    def _spent(self, began: float, waited: float) -> float:
+        """Return the seconds since `began` that count: a worker that only waits for a processor loses none."""
+        passed = time.monotonic() - began
+        # Never less than a third: a worker can keep itself waiting with processes of its own.
+        return max(passed - (self._family.waited() - waited), passed / 3)
+
+    def _too_slow(self, seconds: float) -> str:
+        if self.stage != "start" and self.clock.left < seconds:
+            self.stage = "over"
+            return f"needs more than {self.limits.submission_seconds:g} seconds for all its tasks together."
+        what = {"start": "start", "cells": "run through its cells", "calls": "answer"}[self.stage]
+        return f"did not {what} within {seconds:g} seconds."
+
     def _stop(self, why: str) -> None:
         self.incident = self.incident or why  # what the watch saw comes first
-        self._kill()
+        self._family.kill()
 
     def _look(self) -> None:
-        """Watch memory and processes, which the system does not bound for a whole group."""
-        while self._process.poll() is None:
-            family = family_of(self._process)
-            if len(family) > self.limits.processes:
-                return self._stop(f"starts more than {self.limits.processes} processes.")
-            if sum(map(resident, family)) > self.limits.memory:
-                return self._stop(f"needs more than {self.limits.memory // GIGABYTE} GB of memory.")
-            time.sleep(0.1)
+        """Watch memory and processes, which the system does not bound for a whole family."""
+        pause = WATCH_SECONDS
+        while not self._ended.wait(pause):
+            with contextlib.suppress(OSError):  # it ended just now
+                usage = self._family.usage()
+                pause = WATCH_SECONDS if usage.processes <= ALONE else WATCH_MANY_SECONDS
+                why = self.limits.excess(usage)
+                if why:
+                    return self._stop(why)
         return None
 
-    def _kill(self) -> None:
-        # The sandbox is one process namespace: when its first process dies, all of them do.
-        if self._process.poll() is None:
-            if self.is_sandboxed:
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-
     def _end(self) -> None:
-        self._kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._ended.set()
+        self._family.kill()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._family.end()
 
 
 def _answer(told: object) -> Answer:
