@@ -100,7 +100,7 @@ def _kept(submission: Submission, assignment: Assignment, folder: Path) -> dict 
 
 @contextlib.contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool of processes that end when the grader is killed or interrupted; by itself a pool finishes its work."""
+    """Give a pool that ends when the grader is killed or interrupted; by itself it would first finish all its work."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
             yield pool

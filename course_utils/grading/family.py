@@ -13,7 +13,7 @@ import psutil
 
 from course_utils.grading.system_calls import system_call_filter
 
-END_SECONDS = 30  # the kernel takes back gigabytes in one, unless the machine is very busy
+END_SECONDS = 30  # taking back 4 GB is a matter of one, unless the machine is very busy
 _PER_THREAD = 32 * 2**10  # its stack in the kernel, and what else the kernel keeps of it
 _PER_FILE = 2 * 2**10  # of an empty one: a million of them take more than the folder's own size
 _PER_TERMINAL = 2**20  # what may wait in it unread
@@ -56,10 +56,11 @@ class Family:
         Raises:
             OSError: It is gone already, or this machine does not let us look into it.
         """
-        if self._first is not None:
-            for name in ("proc", "dev/pts", *_SCRATCH):
-                place = f"/proc/{self._number}/root/{name}"
-                self._inside[name] = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self._is_sandboxed and self._first is None:
+            raise ProcessLookupError("the sandbox has no first process")
+        for name in ("proc", "dev/pts", *_SCRATCH) if self._is_sandboxed else ():
+            place = f"/proc/{self._number}/root/{name}"
+            self._inside[name] = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def usage(self) -> Usage:
         """Return what all of them take now, after `look_inside`.
@@ -93,7 +94,7 @@ class Family:
 
     def kill(self) -> None:
         """Begin the end of all of them, and return at once."""
-        # Not through bubblewrap alone: what runs in the sandbox might have undone the tie between the two.
+        # Not through bubblewrap alone: a program that gets hold of the first process can undo the tie between the two.
         if self._first is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._first, signal.SIGKILL)
@@ -104,7 +105,7 @@ class Family:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """End all of them, and return when the last one is gone. Nobody else may use this object any more."""
+        """End all of them, and return when the last one is gone. No other method may be called after it."""
         self.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):

@@ -25,7 +25,7 @@ _APPARMOR = (
 _CONTAINER = (
     "bubblewrap is there, but the container around it denies it what it needs. Start the container with docker run "
     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined, with "
-    "podman run --security-opt unmask=ALL, or on Kubernetes with the hostUsers, procMount and other lines of the Job in "
+    "podman run --security-opt unmask=ALL, or on Kubernetes with procMount, hostUsers and what else is in the Job of "
     "grading/README.md"
 )
 _NAMESPACES = (

@@ -20,6 +20,7 @@ WATCH_SECONDS = 0.1  # between two looks at one process, which the system bounds
 WATCH_MANY_SECONDS = 0.02  # at several, which it doesn't
 ALONE = 2  # processes: bubblewrap's and the worker
 
+
 class WorkerError(RuntimeError):
     """The worker could not be started: that is nobody's submission's fault."""
 
