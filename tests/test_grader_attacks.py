@@ -111,7 +111,7 @@ IN_THE_FUNCTION = {
         "ended its own process.",
     ),
     "20 GB at once": ("import torch\nreturn torch.ones(20 * 2**30, dtype=torch.uint8)", "raises RuntimeError"),
-    "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "memory"),
+    "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "raises MemoryError."),
     "20 GB on the disk": ("with open('/tmp/x', 'wb') as file:\n    while True: file.write(b'x' * 2**20)", "raises OSError"),
     "many files": ("for number in range(10**9):\n    with open(f'/tmp/{number}', 'wb') as file: file.write(b'x' * 2**20)", "raises OSError"),
     "10 to the 6000": ("return 10**6000", "more than a thousand digits"),
@@ -301,7 +301,7 @@ def test_nothing_lives_on_when_the_grader_is_killed(lives_on):
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_ends_soon_and_the_next_one_goes_on_from_there(tmp_path, told):
-    for number in range(4):
+    for number in range(3):
         hand_in(tmp_path / "in" / f"learner{number}.ipynb", DOUBLE, TOTAL)
     command = [sys.executable, "-P", "-m", "course_utils.cli", "grade", str(tmp_path / "in"), "--checks", str(CHECKS)]
     command += ["--seed", "3", "--out", str(tmp_path / "out")]
@@ -320,7 +320,7 @@ def test_a_stopped_run_ends_soon_and_the_next_one_goes_on_from_there(tmp_path, t
     assert ("Stopped: run the same command again" in said) == (told == signal.SIGINT)
     assert not psutil.wait_procs(family, timeout=60)[1]
     kept = reports()
-    assert 0 < len(kept) < 4
+    assert 0 < len(kept) < 3
     assert subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
     assert kept.items() < reports().items()
 
@@ -391,7 +391,7 @@ ALLOWED = {
 def test_what_the_kernel_denies_and_what_it_allows():
     with Session([ATTEMPT], "attempt", LIMITS_OF_A_NOTEBOOK) as session:
         said = {name: session.ask([code]).value for name, code in (DENIED | ALLOWED).items()}
-    assert {said[name] for name in DENIED} == {"EPERM", "EACCES", "EROFS", "EOPNOTSUPP", "ENODEV"}, said
+    assert {said[name] for name in DENIED} == {"EPERM", "EACCES", "EROFS", "ENOTSUP", "ENODEV"}, said
     assert {said[name] for name in ALLOWED} == {"done"}, said
 
 
