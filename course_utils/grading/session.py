@@ -7,6 +7,7 @@ import select
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from course_utils.answers.calling import LONGEST_MESSAGE, Answer
@@ -36,8 +37,8 @@ class Session:
         is_sandboxed: Whether it runs in the sandbox.
         clock: What is left of the time for all tasks of the submission.
 
-    `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "start", then "cells"
-    until all of them have run, then "calls"; it is "over" when the submission's time is up.
+    `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
+    them have run, then "calls"; "over" when the submission's time is up.
     """
 
     cells: list[str]
@@ -46,7 +47,7 @@ class Session:
     is_sandboxed: bool = True
     clock: Clock | None = None
     incident: str = ""
-    stage: str = "start"
+    stage: str = "cells"
     failures: dict[str, str] = field(default_factory=dict)
     found: bool = False
     _buffer: bytes = b""
@@ -65,10 +66,7 @@ class Session:
             self._process = self._family.process
             os.set_blocking(self._process.stdin.fileno(), False)
             os.set_blocking(self._process.stdout.fileno(), False)
-            if self._line(self.limits.start_seconds) is None:
-                raise WorkerError(f"The worker did not start: {self.incident}")
-            self._family.look_inside()
-            self.stage = "cells"
+            self._wait_for_start()
             self._watch.start()
             self._run_cells()
         except BaseException:
@@ -94,6 +92,17 @@ class Session:
         except NotPlainError as error:
             return Answer(problem=str(error))
 
+    def _wait_for_start(self) -> None:
+        try:
+            line = self._next_line(self.limits.start_seconds, self._stopwatch())
+            if line is not None:
+                return self._family.look_inside()
+        except TimeoutError:
+            self.incident = f"did not start within {self.limits.start_seconds:g} seconds."
+        except OSError as error:
+            self.incident = f"cannot be watched ({error})."
+        raise WorkerError(f"The worker did not start: it {self.incident}")
+
     def _run_cells(self) -> None:
         request = {"cells": self.cells, "function": self.function, "limits": self.limits.of_the_system()}
         line = self._line(self.limits.cells_seconds, json.dumps(request).encode() + b"\n")
@@ -108,18 +117,41 @@ class Session:
             return
         self.stage = "calls"
 
-    def _line(self, seconds: float, question: bytes = b"") -> bytes | None:
+    def _line(self, seconds: float, question: bytes) -> bytes | None:
         """Send `question`, and return the worker's next line; None when none comes, and then `incident` says why."""
-        most = seconds if self.stage == "start" else min(seconds, self.clock.left)
+        spent = self._stopwatch()
+        try:
+            return self._next_line(min(seconds, self.clock.left), spent, question)
+        except TimeoutError:
+            if self.clock.left < seconds:
+                self.stage = "over"
+                why = f"needs more than {self.limits.submission_seconds:g} seconds for all its tasks together."
+            else:
+                what = "run through its cells" if self.stage == "cells" else "answer"
+                why = f"did not {what} within {seconds:g} seconds."
+            return self._stop(why)
+        finally:
+            self.clock.left -= spent()
+
+    def _stopwatch(self) -> Callable[[], float]:
+        """Return what tells the seconds since now that count: a worker that waits for a processor loses none."""
         began, waited = time.monotonic(), self._family.waited()
+
+        def spent() -> float:
+            passed = time.monotonic() - began
+            # At least a third: a worker can keep itself waiting, with processes of its own.
+            return min(passed, max(passed - (self._family.waited() - waited), passed / 3))
+
+        return spent
+
+    def _next_line(self, seconds: float, spent: Callable[[], float], question: bytes = b"") -> bytes | None:
+        """As `_line`, but raise TimeoutError when none comes in time."""
         into, out = self._process.stdin.fileno(), self._process.stdout.fileno()
         parts, size = [self._buffer], len(self._buffer)  # one long text would be copied at every piece
         while b"\n" not in parts[-1]:
-            left = most - (time.monotonic() - began)
+            left = seconds - spent()
             if left <= 0:
-                left = most - self._spent(began, waited)
-            if left <= 0:
-                return self._stop(self._too_slow(seconds))
+                raise TimeoutError
             readable, writable, _ = select.select([out], [into] if question else [], [], min(left, 0.5))
             try:
                 if writable:
@@ -135,25 +167,10 @@ class Session:
             size += len(parts[-1])
             if size > self.limits.answer_bytes:
                 return self._stop(f"sends more than {self.limits.answer_bytes // 2**20} MB.")
-        if self.stage != "start":
-            self.clock.left -= self._spent(began, waited)
         line, _, self._buffer = b"".join(parts).partition(b"\n")
         if self._buffer:  # an honest worker waits to be asked
             return self._stop("sends answers that nobody asked for.")
         return line
-
-    def _spent(self, began: float, waited: float) -> float:
-        """Return the seconds since `began` that count: a worker that only waits for a processor loses none."""
-        passed = time.monotonic() - began
-        # Never less than a third: a worker can keep itself waiting with processes of its own.
-        return max(passed - (self._family.waited() - waited), passed / 3)
-
-    def _too_slow(self, seconds: float) -> str:
-        if self.stage != "start" and self.clock.left < seconds:
-            self.stage = "over"
-            return f"needs more than {self.limits.submission_seconds:g} seconds for all its tasks together."
-        what = {"start": "start", "cells": "run through its cells", "calls": "answer"}[self.stage]
-        return f"did not {what} within {seconds:g} seconds."
 
     def _stop(self, why: str) -> None:
         self.incident = self.incident or why  # what the watch saw comes first
