@@ -241,9 +241,10 @@ def leave():
     return 1
 """
 # Some machine code for the first process, bubblewrap's: prctl(PR_SET_PDEATHSIG, 0), so that it outlives bubblewrap, and
-# then a loop, so that it does not tidy up. It is written over all that the process might run next.
+# then a loop, so that it does not tidy up. It is written over all that the process might run next; the end of an orphan
+# wakes it.
 TAKES_OVER = """
-import ctypes
+import ctypes, os, time
 library = ctypes.CDLL(None)
 library.ptrace(16, 1, None, None)
 library.ptrace(17, 1, None, None)
@@ -255,6 +256,12 @@ with open("/proc/1/maps") as maps, open("/proc/1/mem", "r+b", buffering=0) as me
         if " r-xp " in line and not line.endswith(("[vsyscall]\\n", "[vdso]\\n")):
             memory.seek(start)
             memory.write(b"\\x90" * (end - start - len(code)) + code)
+if os.fork() == 0:
+    if os.fork() == 0:
+        time.sleep(0.2)
+    os._exit(0)
+os.wait()
+time.sleep(1)
 """
 PARTING = {"": "a fork", TAKES_OVER: "a fork after taking over the first process"}
 KILLED = """
@@ -377,6 +384,9 @@ DENIED = {
     **{f"a socket of family {family}": f"socket.socket({family}, 2, 0)" for family in (2, 10, 16, 17, 38, 40)},
 }  # fmt: skip
 ALLOWED = {
+    "to ask for a life of its own, in vain": "number = ctypes.c_int()\n"
+    + call("prctl", 1, 0, 0, 0, 0) + "\n" + call("prctl", 2**32 + 1, 0, 0, 0, 0).replace("4294967297", "ctypes.c_ulong(2**32 + 1)")
+    + "\ndo('prctl', 2, ctypes.byref(number))\nassert number.value == 9",
     "processes that share": "import multiprocessing\nqueue = multiprocessing.Queue()\n"
     "child = multiprocessing.Process(target=queue.put, args=(5,))\nchild.start()\nassert queue.get() == 5\nchild.join()",
     "tensors that share": "import torch\ntorch.ones(9).share_memory_()",

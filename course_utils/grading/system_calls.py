@@ -26,7 +26,7 @@ _DENIED = {
 _NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 _MAP_SHARED, _MAP_ANONYMOUS = 0x01, 0x20
 _PR_SET_PDEATHSIG = 1
-_ALLOW, _ERRNO, _OPTIMIZE, _NOT_EQUAL, _EQUAL, _MASKED_EQUAL = 0x7FFF0000, 0x00050000, 8, 1, 4, 7
+_ALLOW, _ERRNO, _OPTIMIZE, _NOT_EQUAL, _MASKED_EQUAL = 0x7FFF0000, 0x00050000, 8, 1, 7
 
 
 class _Argument(ctypes.Structure):
@@ -72,7 +72,8 @@ def system_call_filter() -> bytes:
         for name in ("mmap", "mmap2"):
             deny(name, (3, _MASKED_EQUAL, both, both))
         # Whatever runs in the sandbox dies with the grader. It is told that it has its will: torch insists on it.
-        deny("prctl", (0, _EQUAL, _PR_SET_PDEATHSIG, 0), error=0)
+        # The kernel reads half of this argument, so the other half must not hide it.
+        deny("prctl", (0, _MASKED_EQUAL, 0xFFFFFFFF, _PR_SET_PDEATHSIG), error=0)
         return _program(library, rules)
     finally:
         library.seccomp_release(rules)
