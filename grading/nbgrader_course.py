@@ -76,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lessons", nargs="*", metavar="LESSON")
     options = parser.parse_args(arguments)
     try:
-        try_sandbox()
+        open_doors = try_sandbox()
+        if open_doors:
+            print(open_doors, file=sys.stderr)
         print("\n".join(make(options.folder.resolve(), options.lessons)))
     except NoSandboxError as error:
         print(str(error).removesuffix(UNSAFE).strip(), file=sys.stderr)

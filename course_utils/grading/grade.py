@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_utils.checks.task import Prose, Task, judge, load_tasks
-from course_utils.grading.session import Limits, Session
+from course_utils.grading.limits import Clock, Limits
+from course_utils.grading.session import Session
 from course_utils.grading.submission import Handed, Submission, read_submission
 
 VERSION = 1
@@ -62,9 +63,9 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
         return report | {"status": MISSING, "reasons": ["Nothing was handed in."]}
     if handed.problem:
         return report | {"status": UNREADABLE, "reasons": [f"The submission {handed.problem}"]}
-    stuck = ""
+    stuck, clock = "", Clock(assignment.limits.submission_seconds)
     for task in tasks:
-        graded, stuck = _graded(task, handed, assignment, stuck)
+        graded, stuck = _graded(task, handed, assignment, stuck, clock)
         report["tasks"].append(graded)
     report["reasons"] += _reasons(report["tasks"], stuck)
     report["points"] = sum(task["points"] for task in report["tasks"])
@@ -78,8 +79,8 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
     return report | {"status": LOOK if report["reasons"] else GRADED}
 
 
-def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> tuple[dict, str]:
-    """Return what came of a task, and why no task can be graded, if the cells never came to their end."""
+def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str, clock: Clock) -> tuple[dict, str]:
+    """Return what came of a task, and why no further one can be graded, if its cells or its time never ended."""
     graded = {
         "name": task.name,
         "title": task.title,
@@ -90,7 +91,7 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> t
     }
     if stuck:
         return graded | {"lines": [[check.says, False, ""] for check in task.checks]}, stuck
-    with Session(handed.cells, task.function, assignment.limits, assignment.is_sandboxed) as session:
+    with Session(handed.cells, task.function, assignment.limits, assignment.is_sandboxed, clock) as session:
         result = judge(task, session.ask, assignment.seed)
     graded |= {"status": result.status, "points": task.points if result.is_right and not session.incident else 0}
     graded |= {
@@ -100,7 +101,7 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str) -> t
     if not session.found and session.stage == "calls":
         graded["status"] = "not there"
         graded["failures"] = session.failures
-    return graded, session.incident if session.stage == "cells" else ""
+    return graded, session.incident if session.stage != "calls" else ""
 
 
 def _reasons(tasks: list[dict], stuck: str) -> list[str]:
