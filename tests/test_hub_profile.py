@@ -48,9 +48,7 @@ except ModelStoreError as error:
 """
 SENTIMENT = "HUB_MODELS['sentiment-analysis']"
 
-EVERY_TASK = (
-    PATIENT
-    + """
+EVERY_TASK = """
 from course_utils.models.pipelines import load_pipeline, path
 inputs = {
     "zero-shot-classification": (("this is not bad", ["good", "bad"]), {}),
@@ -66,11 +64,10 @@ for task in TASKS:
     assert pipe.model.name_or_path == path(task)
     print(task, type(pipe.model).__name__)
 """
-)
 
 
 def test_every_task_runs_on_its_model_and_needs_the_hub_once(hub_models, tmp_path):
-    code = EVERY_TASK.replace("TASKS", repr(TASKS))
+    code = PATIENT + EVERY_TASK.replace("TASKS", repr(TASKS))
     with loopback_hub(*hub_models) as address:
         first = run(code, address, tmp_path)
     assert first.returncode == 0, first.stderr
