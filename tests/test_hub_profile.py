@@ -50,9 +50,7 @@ except ModelStoreError as error:
 """
 SENTIMENT = "HUB_MODELS['sentiment-analysis']"
 
-EVERY_TASK = (
-    PATIENT
-    + """
+EVERY_TASK = """
 from transformers import pipeline
 from course_utils.models import use_course_models
 from course_utils.models.hub import HUB_MODELS
@@ -81,7 +79,6 @@ for code in ("pipeline('fill-mask', device='cpu')('paris is in [MASK]')", "pipel
     except Exception as error:
         print(str(error))
 """
-)
 HUB_SENTENCES = [
     "texts must call the gap <mask>, as this model does, got [MASK] in 'paris is in [MASK]'",
     "'gpt2' is neither a folder nor a model that was fetched before, and the hub at {} does not answer; connect to a "
@@ -91,7 +88,7 @@ HUB_SENTENCES = [
 
 def test_every_task_runs_on_its_model_and_needs_the_hub_once(hub_models, tmp_path):
     """By `load_pipeline` and by the plain line without a model name."""
-    code = EVERY_TASK.replace("TASKS", repr(TASKS))
+    code = PATIENT + EVERY_TASK.replace("TASKS", repr(TASKS))
     with loopback_hub(*hub_models) as address:
         first = run(code, address, tmp_path)
     assert first.returncode == 0, first.stderr

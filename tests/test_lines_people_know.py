@@ -170,7 +170,7 @@ def run_lines(imports, lines, before=(), **settings):
     program = " && ".join([*before, 'exec "$0" -P -c "$1"'])
     command = ["unshare", "-rnm" if before else "-rn", "sh", "-c", program, sys.executable, code]
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | settings
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr[-3000:]
     written = done.stderr.split("### ")[-len(lines) :]
     return {
