@@ -4,8 +4,6 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 """
 
 import hashlib
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profil
 from course_utils.models.loading import load_causal_lm
 from course_utils.models.store import models_folder
 from course_utils.models.task_heads import HEADS, load_head
+from course_utils.whole_files import whole_folder
 
 # The task as transformers calls it, and the shipped head that does it.
 TASK_HEADS = {
@@ -119,11 +118,9 @@ def path(task: str) -> str:
 
 def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Write a model whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
-        unfinished = Path(workplace) / folder.name
+    with whole_folder(folder) as unfinished:
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)
-        os.replace(unfinished, folder)
 
 
 @cache
