@@ -32,6 +32,7 @@ def write_whole(file: Path, content: str | bytes) -> None:
     Raises:
         OSError: The file can't be written; what was there before is still there. `filename` is `file`.
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> write_whole(Path(folder.name) / "new" / "a.txt", "text\n")
     >>> [file.name for file in (Path(folder.name) / "new").iterdir()]
@@ -65,6 +66,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder can't be written; what was there before is still there.
 
+    >>> import tempfile
     >>> place = tempfile.TemporaryDirectory()
     >>> with whole_folder(Path(place.name) / "site") as unfinished:
     ...     _ = (unfinished / "index.html").write_text("Welcome")

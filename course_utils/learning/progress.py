@@ -37,6 +37,7 @@ class Progress:
 
     Lesson: 00 · Start here
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> progress = Progress(Path(folder.name) / "progress.json")
     >>> progress.record("predictions", "00-paris", {"choice": "over 50 %"})

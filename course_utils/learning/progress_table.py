@@ -79,6 +79,7 @@ def export_progress(file: str | Path, progress: Progress | None = None) -> str:
 
     Lesson: 00 · Start here
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> progress = Progress(Path(folder.name) / "progress.json")
     >>> progress.record("predictions", "00-paris", {"choice": "over 50 %", "right": True})
