@@ -136,7 +136,7 @@ def test_no_error_leaves_an_unfinished_file(fresh, monkeypatch, error):
 
 def test_an_error_names_the_file_that_people_know(tmp_path):
     (tmp_path / "grades.csv").mkdir()
-    with pytest.raises(OSError, match="grades.csv") as raised:
+    with pytest.raises(OSError, match=r"grades\.csv") as raised:
         write_whole(tmp_path / "grades.csv", "text")
     assert raised.value.filename == str(tmp_path / "grades.csv")
     assert "unfinished" not in str(raised.value)

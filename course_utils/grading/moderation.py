@@ -81,7 +81,7 @@ class Marked:
     remarks: list[str] = field(default_factory=list)
 
 
-def take_marks(sheet: Path, answers: Sequence[Answer], learners: Collection[str]) -> Marked:
+def take_marks(sheet: Path, answers: Sequence[Answer], learners: Collection[str], questions: Collection[str]) -> Marked:
     """Take over what a person wrote into the sheet, and give it a row for each answer.
 
     Rows of learners who aren't in this run stay as they are. A mark for an answer that has changed since isn't taken
@@ -91,6 +91,7 @@ def take_marks(sheet: Path, answers: Sequence[Answer], learners: Collection[str]
         sheet: The file.
         answers: All answers of this run.
         learners: All learners of this run, also those without an answer.
+        questions: The names of all questions.
 
     Raises:
         SheetError: The sheet can't be read for certain, or not be written.
@@ -100,7 +101,7 @@ def take_marks(sheet: Path, answers: Sequence[Answer], learners: Collection[str]
     while True:
         content = _content(sheet)
         try:
-            read = read_sheet(content, {answer.question for answer in answers}, known)
+            read = read_sheet(content, questions, known)
         except ValueError as error:
             raise SheetError(
                 f"{sheet} is left as it is, because {error}: save it as CSV with its columns as they were, or move it "
@@ -127,7 +128,7 @@ class _Update:
         self._by_row = {answer.row: answer for answer in answers}
         self._by_person = {_person(answer.row): answer for answer in answers}
         self._by_name = {answer.name: answer for answer in answers}
-        self._changed: list[Row] = []  # marked, and the answer is another one now
+        self._changed: list[tuple[Answer, Row]] = []  # marked, and the answer is another one now
         self._edited: set[str] = set()  # columns of ours that hold something else
         staying, given = self._assigned()
         rows = [row for answer in answers for row in self._rows(answer, given.get(answer.row, []))]
@@ -151,9 +152,9 @@ class _Update:
         if self._changed or self._edited or table.guessed:
             kept = _keep(sheet, content)
             was = f"{SHEET} as it was is now {kept.name}."
-            for row in self._changed:
+            for answer, row in self._changed:
                 why = f"{_told(row)} was given for another answer and not taken over; mark the new answer."
-                problems.append(f"{', '.join(map(_short, row.name))}: {why} {was}")
+                problems.append(f"{_named(answer)}: {why} {was}")
             if self._edited:
                 remarks.append(f"Cells that were changed under {', '.join(sorted(self._edited))} are put right. {was}")
             if table.guessed:
@@ -161,7 +162,8 @@ class _Update:
         text = table_text(self.rows, table.separator).encode()
         if _content(sheet) != content:
             return False
-        write_whole(sheet, codecs.BOM_UTF8 + text if table.has_mark else text)
+        mark = codecs.BOM_UTF8 if table.has_mark or table.guessed else b""  # without it, Excel reads another code page
+        write_whole(sheet, mark + text)
         return True
 
     def _assigned(self) -> tuple[list[Row], dict[str, list[Row]]]:
@@ -176,13 +178,13 @@ class _Update:
                     absent.add(_short(row.name[0]))
                 elif row.is_marked:
                     self._not_taken(row, "it fits no answer of this run. The row stays")
-            elif other not in (None, answer) and not alike(row.cells["learner"], answer.learner):
+            elif row.is_marked and other not in (None, answer) and not _is_named(row, answer):
                 staying.append(row)
                 self._not_taken(row, f"its last cell is that of {_named(answer)}. Put the row right")
             elif is_same:
                 given.setdefault(answer.row, []).append(row)
             elif row.is_marked:
-                self._changed.append(row)
+                self._changed.append((answer, row))
         if absent:
             some = ", ".join(sorted(absent)[:5]) + (", …" if len(absent) > 5 else "")
             self.marked.remarks.append(f"{SHEET} keeps the marks of learners who are not in this run: {some}.")
@@ -194,9 +196,8 @@ class _Update:
             same = self._by_row.get(row.row)
             return same or self._by_person.get(_person(row.row)), same is not None
         found = self._by_name.get(row.name)
-        if found is None:
-            learner, question = row.cells["learner"], row.cells["question"]
-            like = [one for one in self._answers if alike(learner, one.learner) and alike(question, one.question)]
+        if found is None and number(row.name[0]) is not None:  # 417, which was 00417
+            like = [one for one in self._answers if _is_named(row, one)]
             found = like[0] if len(like) == 1 else None
         return found, found is not None and any(alike(row.cells["answer"], text) for text in (found.shown, found.text))
 
@@ -224,7 +225,7 @@ class _Update:
         if value is not None and 0 <= value <= answer.of:
             return f"{value:g}"
         if cell:
-            why = "is not a number" if value is None else f"is impossible: {answer.of} is the most"
+            why = "is not a number" if value is None else f"is not between 0 and {answer.of}"
             self.marked.problems.append(f"{_named(answer)}: {_short(cell)} {why}. No points were taken over.")
         return ""
 
@@ -274,6 +275,10 @@ def _person(row: str) -> str:
 def _letters(*texts: str) -> str:
     digest = hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).digest()
     return "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:10])
+
+
+def _is_named(row: Row, answer: Answer) -> bool:
+    return row.name[1] == answer.name[1] and alike(row.name[0], answer.learner)
 
 
 def _named(answer: Answer) -> str:

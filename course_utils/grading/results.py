@@ -61,7 +61,8 @@ def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose])
     """
     learners = {report["learner"] for report in reports}
     answers = [answer for report in reports for answer in _answers(report, prose)]
-    marked = take_marks(folder / SHEET, answers, learners) if prose else Marked()
+    questions = {question.name for question in prose}
+    marked = take_marks(folder / SHEET, answers, learners, questions) if prose else Marked()
     write_whole(folder / "grades.csv", table_text(_grades(reports, prose, marked.marks)))
     for report in reports:
         if report["status"] != MISSING:
