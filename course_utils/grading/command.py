@@ -84,9 +84,9 @@ def grade_all(
             reports[report["learner"]] = report
             bar.update()
     ordered = [reports[one.learner] for one in submissions]
-    write_results(folder, ordered, prose)
-    print(_told(ordered, folder))
-    return int(any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
+    marked = write_results(folder, ordered, prose)
+    print("\n".join([_told(ordered, folder), *(f"  {said}" for said in (*marked.problems, *marked.remarks))]))
+    return int(bool(marked.problems) or any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
 
 
 def _kept(submission: Submission, assignment: Assignment, folder: Path) -> dict | None:

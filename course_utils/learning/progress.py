@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,8 @@ from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
+
+from course_utils.whole_files import write_whole
 
 KINDS = ("predictions", "quizzes", "exercises")
 LOCK_SECONDS = 5
@@ -36,6 +37,7 @@ class Progress:
 
     Lesson: 00 · Start here
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> progress = Progress(Path(folder.name) / "progress.json")
     >>> progress.record("predictions", "00-paris", {"choice": "over 50 %"})
@@ -144,14 +146,7 @@ class Progress:
         return kept
 
     def _write(self, entries: dict) -> None:
-        # A reader sees the old file or the new one, never half of one, whenever this process is killed.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self.path.parent, prefix=".progress-", suffix=".json", delete=False, encoding="utf-8"
-        ) as unfinished:
-            json.dump({"version": _VERSION, "entries": entries}, unfinished, indent=1, ensure_ascii=False)
-            unfinished.flush()
-            os.fsync(unfinished.fileno())
-        os.replace(unfinished.name, self.path)
+        write_whole(self.path, json.dumps({"version": _VERSION, "entries": entries}, indent=1, ensure_ascii=False))
 
 
 def reason(error: OSError) -> str:

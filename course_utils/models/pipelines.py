@@ -4,8 +4,6 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 """
 
 import hashlib
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from course_utils.models.loading import load_causal_lm, load_encoder
 from course_utils.models.restored_tasks import RESTORED_TASKS, is_direction
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 from course_utils.models.task_heads import HEADS, load_head
+from course_utils.whole_files import whole_folder
 
 # The task as transformers calls it, and the shipped head that does it.
 TASK_HEADS = {
@@ -209,11 +208,9 @@ def _make(folder: Path, head: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():  # another process may have made it in the meantime
-                with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
-                    unfinished = Path(workplace) / folder.name
+                with whole_folder(folder) as unfinished:
                     model.save_pretrained(unfinished)
                     tokenizer.save_pretrained(unfinished)
-                    os.replace(unfinished, folder)
     except (OSError, SafetensorError) as error:
         raise ModelStoreError(
             f"The {head} model could not be written to {folder.parent} ({getattr(error, 'strerror', None) or error}); "
