@@ -4,6 +4,7 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 """
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
