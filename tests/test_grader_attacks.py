@@ -377,6 +377,8 @@ DENIED = {
     "messages of System V": call("msgget", 0, 0o1600),
     "messages": call("mq_open", b"name", os.O_CREAT | os.O_RDWR, 0o600, None),
     "pages in a pipe": call("vmsplice", 1, None, 0, 0),
+    "watched folders": call("inotify_init1", 0),
+    "rules for the kernel": call("landlock_create_ruleset", None, 0, 1),
     "pages for a ring": call("io_uring_setup", 1, None),
     "a program for the kernel": call("bpf", 0, None, 0),
     "a counter of the processor": call("perf_event_open", None, 0, -1, -1, 0),
@@ -391,6 +393,9 @@ ALLOWED = {
     "to ask for a life of its own, in vain": "number = ctypes.c_int()\n"
     + call("prctl", 1, 0, 0, 0, 0) + "\n" + call("prctl", 2**32 + 1, 0, 0, 0, 0).replace("4294967297", "ctypes.c_ulong(2**32 + 1)")
     + "\ndo('prctl', 2, ctypes.byref(number))\nassert number.value == 9",
+    "a lock on a file, which is not kept": "import fcntl\nwith open('/tmp/lock', 'w') as file:\n"
+    "    fcntl.lockf(file, fcntl.LOCK_EX)\n    assert not open('/proc/locks').read()",
+    "a database": "import sqlite3\nbase = sqlite3.connect('/tmp/base')\nbase.execute('create table t (x)')\nbase.commit()",
     "processes that share": "import multiprocessing\nqueue = multiprocessing.Queue()\n"
     "child = multiprocessing.Process(target=queue.put, args=(5,))\nchild.start()\nassert queue.get() == 5\nchild.join()",
     "tensors that share": "import torch\ntorch.ones(9).share_memory_()",

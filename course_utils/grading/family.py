@@ -163,10 +163,10 @@ def _status(name: str, folder: int) -> dict[str, int]:
 
 @functools.cache
 def _per_socket() -> int:
-    """Return the bytes that may wait in a socket unread."""
+    """Return the bytes that a socket may hold: what waits in it unread, and a filter of its own."""
     with contextlib.suppress(OSError, ValueError):  # hidden in some containers
-        return 2 * int(_read("/proc/sys/net/core/wmem_max"))
-    return 2 * 212_992
+        return 3 * int(_read("/proc/sys/net/core/wmem_max"))
+    return 3 * 212_992
 
 
 def _read(path: str, folder: int | None = None) -> str:

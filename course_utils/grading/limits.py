@@ -44,7 +44,7 @@ class Limits:
             "RLIMIT_DATA": self.memory,  # what one process can write to: it gets an error before the watch ends it
             "RLIMIT_FSIZE": self.file_bytes,
             "RLIMIT_NOFILE": 256,
-            "RLIMIT_CORE": 0,
+            "RLIMIT_CORE": 1,  # at 0, the system's collector of crashes would still get all its memory; at 1 it doesn't
             "RLIMIT_CPU": int(4 * self.submission_seconds),
         }
         # Root is exempt from it; if you aren't root, it's a real bound between two looks of the watch.
