@@ -5,16 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from course_utils.grading.family import Family
 from course_utils.grading.system_calls import LIBRARY, system_call_filter
+from course_utils.grading.visible import PACKAGE, visible_files
 from course_utils.models import models_folder
 
-PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = ["-P", "-s", "-m", "course_utils.answers.worker"]
 SCRATCH_BYTES = 256 * 2**20
-VISIBLE_CHECKS = ("__init__.py", "task.py", "comparing.py")  # of course_utils/checks; the lessons' checks are hidden
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 _INSTALL = "install bubblewrap (on Debian and Ubuntu: sudo apt install bubblewrap)"
 _APPARMOR = (
@@ -49,19 +49,24 @@ class NoSandboxError(RuntimeError):
     """There is no sandbox on this machine; the message says what to do."""
 
 
-def worker_command(is_sandboxed: bool = True) -> list[str]:
+def worker_command(is_sandboxed: bool = True, given: Iterable[str] = ()) -> list[str]:
     """Return the command that starts a worker.
+
+    Args:
+        is_sandboxed: Whether it runs in the sandbox.
+        given: The modules of the course that are there, with all that they import.
 
     Raises:
         NoSandboxError: A sandbox is wanted and bubblewrap is not installed.
     """
-    return [*(sandbox() if is_sandboxed else []), sys.executable, *WORKER]
+    return [*(sandbox(given) if is_sandboxed else []), sys.executable, *WORKER]
 
 
 def worker_environment() -> dict[str, str]:
     """Return the environment of a worker: the same for everybody, and nothing of the grader's own."""
     return {
         "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(PACKAGE.parent),  # this very course, wherever another one may be installed
         "HOME": "/tmp",
         "USER": "learner",
         "LOGNAME": "learner",
@@ -80,11 +85,15 @@ def worker_environment() -> dict[str, str]:
     } | {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "SYSTEMROOT") if name in os.environ}
 
 
-def sandbox() -> list[str]:
+def sandbox(given: Iterable[str] | None = None) -> list[str]:
     """Return what goes before a command to run it in the sandbox.
 
-    Inside there are Python, the packages, the course without its checks and its grader, and the models, all
-    read-only. There is no network, no other process, no home, and one folder in memory to write to.
+    Inside there are Python, the packages, some of the course and the models, all read-only. There is no network, no
+    other process, no home, and one folder in memory to write to.
+
+    Args:
+        given: The modules of the course that are there, with all that they import. None means all of it but its
+            checks and its grader.
 
     Raises:
         NoSandboxError: bubblewrap is not installed.
@@ -106,14 +115,34 @@ def sandbox() -> list[str]:
             command += ["--symlink", os.readlink(place), str(place)]
         elif place.exists():
             command += ["--ro-bind", str(place), str(place)]
-    for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, PACKAGE, models_folder()))):
+    for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, models_folder()))):
         command += ["--ro-bind-try", place, place]
-    command += ["--tmpfs", str(PACKAGE / "grading"), "--tmpfs", str(PACKAGE / "checks")]
-    for name in VISIBLE_CHECKS:
-        command += ["--ro-bind", str(PACKAGE / "checks" / name), str(PACKAGE / "checks" / name)]
-    for place in (PACKAGE / "grading", PACKAGE / "checks", "/dev", "/"):  # each has no size
+    hidden = [PACKAGE] if given is not None else [PACKAGE / "grading", PACKAGE / "checks"]
+    if given is None:
+        command += ["--ro-bind", str(PACKAGE), str(PACKAGE)]
+    for place in hidden:
+        command += ["--tmpfs", str(place)]
+    for file in map(str, visible_files(given or ())):
+        command += ["--ro-bind", file, file]
+    for place in (*hidden, "/dev", "/"):  # each has no size
         command += ["--remount-ro", str(place)]
     return [*command, "--chdir", "/tmp"]
+
+
+def hide_checks(checks: Path) -> None:
+    """Refuse checks in a place that a submission can read.
+
+    Raises:
+        ValueError: The file lies where the sandbox shows it.
+    """
+    file = checks.resolve()
+    if file.is_relative_to(PACKAGE / "checks"):
+        return
+    for place in map(Path, (PACKAGE, sys.base_prefix, sys.prefix, models_folder(), *_SYSTEM)):
+        if file.is_relative_to(place.resolve()):
+            raise ValueError(
+                f"--checks must not be in {place}, where submissions can read it: move {file.name} to another folder"
+            )
 
 
 def try_sandbox() -> str:

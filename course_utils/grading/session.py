@@ -35,6 +35,7 @@ class Session:
         function: The name of the function that is called.
         limits: What it may use.
         is_sandboxed: Whether it runs in the sandbox.
+        given: The modules of the course that are there.
         clock: What is left of the time for all tasks of the submission.
 
     `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
@@ -45,6 +46,7 @@ class Session:
     function: str
     limits: Limits = field(default_factory=Limits)
     is_sandboxed: bool = True
+    given: tuple[str, ...] = ()
     clock: Clock | None = None
     incident: str = ""
     stage: str = "cells"
@@ -58,7 +60,7 @@ class Session:
     def __enter__(self) -> "Session":
         """Start the worker and run the cells."""
         self._family = Family(
-            worker_command(self.is_sandboxed), worker_environment(), self.is_sandboxed,
+            worker_command(self.is_sandboxed, self.given), worker_environment(), self.is_sandboxed,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
         )  # fmt: skip
         self._ended, self._watch = threading.Event(), threading.Thread(target=self._look, daemon=True)
