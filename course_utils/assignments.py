@@ -19,8 +19,12 @@ def exercise(notebook: NotebookNode) -> NotebookNode:
     Raises:
         ValueError: A marker has no partner, or a solution cell has none at all.
     """
-    made = _copied(notebook)
+    made = copy.deepcopy(notebook)
+    made.metadata.pop("jupytext", None)  # no source pairs with an exercise
     for cell in made.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # Jupytext's, about the source
+        if "nbgrader" in cell.metadata:
+            cell.id = cell.metadata.nbgrader.grade_id
         is_asked = cell.metadata.get("nbgrader", {}).get("solution", False)
         if is_asked and cell.cell_type == "markdown":
             cell.source = PROSE_STUB
@@ -34,18 +38,6 @@ def exercise(notebook: NotebookNode) -> NotebookNode:
             cell.metadata["tags"] = tags
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return made
-
-
-def solution(notebook: NotebookNode) -> NotebookNode:
-    """Return the solved notebook: the markers go, what is between them stays, the hidden tests go.
-
-    Raises:
-        ValueError: A marker has no partner.
-    """
-    made = _copied(notebook)
-    for cell in made.cells:
-        cell.source = without_regions(cell.source, {"HIDDEN TESTS": None})
     return made
 
 
@@ -78,13 +70,3 @@ def without_regions(source: str, instead: dict[str, str | None]) -> str:
     if inside:
         raise ValueError(f"### BEGIN {inside} has no partner")
     return "\n".join(lines).rstrip("\n")
-
-
-def _copied(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy in which a graded cell is called by its `grade_id`, in exercise and solution alike."""
-    made = copy.deepcopy(notebook)
-    for cell in made.cells:
-        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's, about the source
-        if "nbgrader" in cell.metadata:
-            cell.id = cell.metadata.nbgrader.grade_id
-    return made

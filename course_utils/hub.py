@@ -57,7 +57,7 @@ def run_hub(root: Path, users: int, port: int, folder: Path | None = None, passw
         who = "learner1" if users == 1 else f"learner1 to learner{users}"
         print(f"The hub is at http://127.0.0.1:{port} for {who}; their password is {password}", flush=True)
         print(f"Their files and the log are in {folder}. Press Ctrl+C here to stop everything.", flush=True)
-        print("It is for a rehearsal: all servers run as you, so open it to nobody else.", flush=True)
+        print(f"It is for a rehearsal: all servers run as {_who_we_are()}, so open it to nobody else.", flush=True)
         hub.wait()
         raise HubError(f"The hub has ended by itself: the end of {folder / 'hub.log'} says why.")
 
@@ -91,6 +91,12 @@ def running_hub(root: Path, users: int, port: int, folder: Path, password: str) 
                 _stop(hub, str(folder))
     except Timeout:
         raise HubError(f"A hub is already running in {folder}: stop it, or name another folder.") from None
+
+
+def _who_we_are() -> str:
+    if os.geteuid() != 0:  # a hub never runs on Windows
+        return "you"
+    return "root, answer on this machine only (127.0.0.1) and ask for the password"
 
 
 def proxy_command(cache: Path | None = None) -> list[str]:
@@ -167,7 +173,7 @@ def _start(root: Path, asked: dict, log: object) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=asked["folder"], env=os.environ | settings, start_new_session=True, **streams)
 
 
-def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 120) -> None:
+def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 600) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and hub.poll() is None:
         try:
@@ -193,3 +199,4 @@ def _stop(hub: subprocess.Popen, folder: str, patience: float = 30) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn)

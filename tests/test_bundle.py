@@ -72,8 +72,11 @@ def tiny_course(folder):
         BACKEND.replace("FAULT", "pass").replace("NEEDS", "Requires-Dist: tiny==1.0\\nProvides-Extra: dev\\n")
     )
     (folder / "constraints.txt").write_text("tiny==1.0\n")
-    (folder / ".gitignore").write_text(".venv/\n__pycache__/\n/notes.txt\n")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8")
+    (folder / ".gitignore").write_text(f"{ignored}/notes.txt\n", encoding="utf-8")
     (folder / "notes.txt").write_text("git ignores me")
+    (folder / "my-course/notebooks").mkdir(parents=True)
+    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of whoever makes the stick")
     (folder / ".hidden").mkdir()
     (folder / "lesson.ipynb").write_text("the lesson")
     (folder / "course_utils/cli.py").write_text(CLI)
@@ -101,7 +104,7 @@ def make(tiny, out, fault="", before=(), **changes):
     course, settings = tiny
     command = [*before, sys.executable, "-c", BUNDLE.replace("FAULT", fault), str(course), str(out)]
     environment = {**os.environ, **settings, **changes}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1000)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +124,7 @@ def everything(folder):
 def start(stick, *arguments, before=(), **changes):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "COURSE_", "PYTHON"))}
     command = [*before, sys.executable, str(stick / "start.py"), *map(str, arguments)]
-    return subprocess.run(command, env={**kept, **changes}, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, env={**kept, **changes}, capture_output=True, text=True, timeout=1000)
 
 
 def sentence(said):
@@ -156,6 +159,7 @@ def test_the_folder_is_complete(tiny, stick):
     wheel = f"wheels/{SYSTEM}/tiny-1.0-py3-none-any.whl"
     assert {"START.md", "start.py", wheel, "models/tiny/manifest.json", "course/lesson.ipynb"} <= files.keys()
     assert "course/notes.txt" not in files
+    assert not [name for name in files if "my-course" in name]
     assert not [name for name in files if "unfinished" in name or "before" in name]
 
 
@@ -371,7 +375,7 @@ def test_the_whole_course_runs_lesson_00_from_a_bundle_without_a_network(tmp_pat
     times.append(time.monotonic())
     lesson = [str(mine / ".venv/bin/python"), "-c", RUN, str(mine / "notebooks/00_start_here.ipynb"), str(mine)]
     clean = {"PATH": os.environ["PATH"], **settings}
-    ran = subprocess.run([*cut, *lesson], env=clean, capture_output=True, text=True, timeout=400)
+    ran = subprocess.run([*cut, *lesson], env=clean, capture_output=True, text=True, timeout=4000)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert ran.stdout.startswith("executed")
     times.append(time.monotonic())
@@ -383,6 +387,6 @@ def test_the_whole_course_runs_lesson_00_from_a_bundle_without_a_network(tmp_pat
 def start_whole(stick: Path, folder: Path, cut: list, settings: dict) -> str:
     command = [*cut, sys.executable, str(stick / "start.py"), str(folder), "models", "verify"]
     environment = {"PATH": os.environ["PATH"], **settings}
-    started = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    started = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=9000)
     assert started.returncode == 0, started.stderr
     return started.stdout

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "bundle": {"models", "whole_files"},
     "site": {"whole_files"},
     "hub": {"cli", "models", "whole_files"},
-    "learner_server": {"cli", "whole_files"},
+    "learner_server": {"cli", "learning"},
     "slides": {"whole_files"},
     "pages": {"inference"},
     "sync": {"pages", "assignments", "slides", "whole_files"},

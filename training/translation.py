@@ -74,7 +74,8 @@ def new_model() -> BartForConditionalGeneration:
     config = BartConfig(
         vocab_size=VOCABULARY, d_model=192, encoder_layers=3, decoder_layers=3, encoder_attention_heads=4,
         decoder_attention_heads=4, encoder_ffn_dim=768, decoder_ffn_dim=768, max_position_embeddings=LONGEST,
-        dropout=0.15, activation_function="gelu", scale_embedding=True, forced_eos_token_id=None, **special,
+        dropout=0.15, activation_function="gelu", scale_embedding=True, forced_eos_token_id=None,
+        task_specific_params={"translation_en_to_fr": {}}, **special,
     )  # fmt: skip
     model = BartForConditionalGeneration(config)
     model.generation_config = GenerationConfig(max_new_tokens=LONGEST - 2, **special)

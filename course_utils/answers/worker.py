@@ -20,10 +20,12 @@ def main() -> None:
     import torch
 
     from course_utils.answers.calling import call
+    from course_utils.answers.not_given import allow_imports
     from course_utils.answers.plain_data import read, written
 
     torch.set_num_threads(1)
     _say(answers, json.dumps({"ready": True}))
+    allow_imports()
     request = json.loads(questions.readline())
     _limit(request["limits"])
     namespace, failures = run_cells(request["cells"])

@@ -1,19 +1,22 @@
 """`course grade`: all submissions of one exercise, several at a time, and on from where a killed run stopped."""
 
+import contextlib
 import json
 import os
+import signal
+import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 from tqdm import tqdm
 
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade
 from course_utils.grading.results import read_report, report_file, write_results
-from course_utils.grading.sandbox import PACKAGE, try_sandbox
+from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
 from course_utils.whole_files import write_whole
 
@@ -64,13 +67,16 @@ def grade_all(
         FileNotFoundError: There is nothing at one of the paths.
     """
     if assignment.is_sandboxed:
-        try_sandbox()
+        open_doors = try_sandbox()
+        if open_doors:
+            print(open_doors, file=sys.stderr)
+        hide_checks(assignment.checks)
     _, prose = assignment.tasks()
     submissions = find_submissions(paths, exercise, roster)
     reports = {one.learner: _kept(one, assignment, folder) for one in submissions}
     left = [one for one in submissions if reports[one.learner] is None]
     with (
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
+        _pool(jobs) as pool,
         tqdm(total=len(submissions), initial=len(submissions) - len(left), unit="submission", disable=None) as bar,
     ):
         # A report is written as soon as it is there: whenever this is killed, the next run goes on from it.
@@ -93,8 +99,22 @@ def _kept(submission: Submission, assignment: Assignment, folder: Path) -> dict 
     return report
 
 
+@contextlib.contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Give a pool that ends when the grader is killed or interrupted; by itself it would first finish all its work."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        try:
+            yield pool
+        except (KeyboardInterrupt, GeneratorExit):
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():  # a sandbox dies with the process that started it
+                process.kill()
+            raise
+
+
 def _end_with_parent() -> None:
     """Let this process of the pool end when the grader is killed; it would wait for its next submission forever."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends Ctrl+C to us, too: the grader answers it
 
     def wait() -> None:
         parent_process().join()
