@@ -163,7 +163,8 @@ class Progress:
             kept = self._other_name("corrupt")
             write_whole(kept, self.path.read_bytes())  # before it is written: killed in between, both are there
             self._write(error.whole)
-            print(f"{said.format(kept)}, with the {sum(map(len, error.whole.values()))} answers that make sense.")
+            count = sum(map(len, error.whole.values()))
+            print(f"{said.format(kept)}{f', with the {count} answers that make sense' * bool(count)}.")
             return error.whole
         except _CORRUPT:
             print(f"{said.format(self._renamed('corrupt'))}.")
