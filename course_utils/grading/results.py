@@ -54,6 +54,9 @@ def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose])
         folder: Where they go.
         reports: One for each learner.
         prose: The questions that a person marks.
+
+    Raises:
+        OSError: A file cannot be written.
     """
     given = _given(folder / SHEET)
     rows = [row for report in reports for row in _sheet_rows(report, prose, given)]
@@ -62,12 +65,18 @@ def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose])
         write_whole(folder / SHEET, _table([_SHEET_COLUMNS, *rows]))
     marks = {(row[0], row[1]): (row[6], row[7]) for row in rows}
     write_whole(folder / "grades.csv", _table(_grades(reports, prose, marks)))
+    problems = []
     for report in reports:
         if report["status"] != MISSING:
             page = feedback_page(
                 report, {name: mark for (learner, name), mark in marks.items() if learner == report["learner"]}
             )
-            write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", page)
+            try:
+                write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", page)
+            except OSError as problem:  # the others get their pages all the same
+                problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
@@ -177,6 +186,6 @@ def _unquoted(cell: str) -> str:
 
 
 def _as_file(learner: str) -> str:
-    name = quote(learner, safe=" ").replace(".", "%2E") or "%00"
+    name = quote(learner, safe=" ", errors="surrogatepass").replace(".", "%2E") or "%00"
     # A file system takes 255 bytes.
     return name if len(name) <= 180 else f"{name[:160]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -67,7 +67,7 @@ class Session:
         is_sandboxed: Whether it runs in the sandbox.
 
     `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
-    them have run, then "calls".
+    them have run, then "calls". `left_out` names the magics and shell commands that can't work in a sandbox.
     """
 
     cells: list[str]
@@ -77,6 +77,7 @@ class Session:
     incident: str = ""
     stage: str = "cells"
     failures: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     found: bool = False
     _buffer: bytes = b""
 
@@ -125,6 +126,7 @@ class Session:
         try:
             told = json.loads(line)
             self.failures = {str(int(cell)): _text(name, 60) for cell, name in told["failures"].items()}
+            self.left_out = [_text(name, 40) for name in told["left out"][:20]]
             self.found = bool(told["callable"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._stop("sends something else than answers.")
