@@ -5,15 +5,17 @@ The markers and the cell metadata are nbgrader's own, so its `generate_assignmen
 
 import copy
 import re
+from typing import TYPE_CHECKING
 
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode  # takes a second to import, and the grader starts many processes
 
 STUB = "raise NotImplementedError"
 PROSE_STUB = "*Write your answer here.*"
 _MARKER = re.compile(r"^(?P<indent>[ \t]*)### (?P<which>BEGIN|END) (?P<region>SOLUTION|HIDDEN TESTS)[ \t]*$")
 
 
-def exercise(notebook: NotebookNode) -> NotebookNode:
+def exercise(notebook: "NotebookNode") -> "NotebookNode":
     """Return what a learner gets: stubs for the solutions, no hidden tests, no outputs.
 
     Raises:
@@ -37,7 +39,7 @@ def exercise(notebook: NotebookNode) -> NotebookNode:
     return made
 
 
-def solution(notebook: NotebookNode) -> NotebookNode:
+def solution(notebook: "NotebookNode") -> "NotebookNode":
     """Return the solved notebook: the markers go, what is between them stays, the hidden tests go.
 
     Raises:
@@ -80,7 +82,7 @@ def without_regions(source: str, instead: dict[str, str | None]) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
-def _copied(notebook: NotebookNode) -> NotebookNode:
+def _copied(notebook: "NotebookNode") -> "NotebookNode":
     """Return a copy in which a graded cell is called by its `grade_id`, in exercise and solution alike."""
     made = copy.deepcopy(notebook)
     for cell in made.cells:

@@ -5,6 +5,7 @@ right, and nothing that it says is believed: it can only send answers, and those
 """
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -24,12 +25,15 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # half an emoji can be printed in a notebook, too
     warnings.simplefilter("ignore")
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])  # !python
+    gc.disable()  # nothing that an import makes is garbage, and looking for some takes a tenth of its time
     import torch
 
     from course_utils.answers.calling import call
     from course_utils.answers.plain_data import read, written
     from course_utils.answers.shell import CellShell
 
+    gc.freeze()
+    gc.enable()
     torch.set_num_threads(1)
     _say(answers, json.dumps({"ready": True}))
     request = json.loads(questions.readline())

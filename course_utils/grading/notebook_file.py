@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import nbformat
-
 from course_utils.assignments import PROSE_STUB
 from course_utils.grading.texts import readable, writable
 
@@ -94,6 +92,8 @@ def _cell(cell: dict) -> Cell:
 
 
 def _brought_up_to_date(notebook: dict) -> dict:
+    import nbformat  # takes a second, and hardly a notebook is that old
+
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # nbformat would print whatever it finds odd, with the learner's text in it
     try:

@@ -162,6 +162,8 @@ def _places(path: Path, out: Path | None) -> Iterator[Path]:
     """Return the files and folders that are a submission each."""
     if not os.path.lexists(path):
         raise FileNotFoundError(f"There is no submission at {printable(str(path))}.")
+    if _is_clutter(path.name) and path.name.strip("."):  # the shell's * names it, too
+        return
     if path.is_symlink() or not path.is_dir():
         yield path
         return
