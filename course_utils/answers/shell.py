@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 _INSTALLERS = {"pip", "pip3", "conda", "mamba", "micromamba", "uv"}
 _INSTALLS = re.compile(
-    rf"\b({'|'.join(sorted(_INSTALLERS))}|poetry|apt|apt-get|brew|npm)\b.*\b(install|add|sync|update|upgrade)\b",
+    rf"\b({'|'.join(sorted(_INSTALLERS))}|poetry|apt|apt-get|brew|npm)\s(?:.*?\s)?(install|add|sync|update|upgrade)\b",
     re.DOTALL,
 )
 _NEEDLESS = {"matplotlib", "config", "autoreload"}  # they set how pictures look, or wait for files to change
