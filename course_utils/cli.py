@@ -11,17 +11,22 @@ import tempfile
 from pathlib import Path
 
 from course_utils.bundle import BundleError, bundle, copy_models
+from course_utils.learning.workspace import EVERYTHING, CopyError, give_course, notebooks_in_use
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
+OWN_COPY = ROOT / "my-course"  # git ignores it
 # JupyterLab would ask the network for news, updates and extensions, and the learner whether it may.
 QUIET_LAB = [
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
+    # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
+    "--MappingKernelManager.transport_encryption=auto",
+    "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
 ]
 TEST_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -65,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.command == "test":
             return run_tests(argv[1:])
         if options.command == "lab":
-            return open_lab(options.port, others)
+            return open_lab(options.port, others, None if options.authors else options.folder)
         if others:
             raise CourseError(f"course {options.command} has no option {others[0]}: see `course --help`.")
         return options.run(options)
@@ -79,28 +84,95 @@ def main(argv: list[str] | None = None) -> int:
     return 1
 
 
-def open_lab(port: int | None, options: list[str]) -> int:
+def open_lab(port: int | None, options: list[str], folder: Path | None = OWN_COPY) -> int:
     """Open JupyterLab on the first lesson; return when it is shut down.
 
     Args:
         port: The port it must use; None lets it take the next free one.
         options: Further options of `jupyter lab`.
+        folder: The learner's own copy, which is brought up to date; None opens the course itself, for its authors.
 
     Raises:
-        CourseError: The lesson is missing or the port is taken.
+        CourseError: The lesson is missing, the port is taken, the copy cannot be made, or we are root and others could
+            reach the server.
     """
-    if not (ROOT / FIRST_LESSON).exists():
-        raise CourseError(f"{ROOT / FIRST_LESSON} is missing: run `course sync` to make it from its source.")
     if port is not None:
         if port_is_taken(port):
             raise CourseError(f"Port {port} is taken: choose another, or leave --port out to get a free one.")
         options = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", *options]
+    update_copy(folder) if folder else _need_first_lesson()
     ensure_models()
-    from jupyterlab.labapp import main as start  # takes a second, and no other command needs it
-
-    place = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}"]
-    start([*QUIET_LAB, *place, *options])
+    place = [f"--ServerApp.root_dir={folder or ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}"]
+    start_lab([*QUIET_LAB, *place, *options])
     return 0
+
+
+def start_lab(options: list[str]) -> None:
+    """Start JupyterLab with these options; return when it is shut down.
+
+    JupyterLab refuses to serve root. In containers, on machines like Colab's and in CI there is often no other user,
+    so here it serves root too, as long as nobody else can reach it.
+
+    Raises:
+        CourseError: We are root, and other machines could reach the server or it would ask for no token.
+    """
+    from jupyterlab.labapp import LabApp  # takes a second, and no other command needs it
+
+    class Lab(LabApp):
+        @classmethod
+        def get_extension_package(cls) -> str:
+            return LabApp.get_extension_package()
+
+        @classmethod
+        def initialize_server(cls, *arguments: object, **options: object) -> object:
+            # The settings as they are in the end, from the command line, configuration files and the environment.
+            server = super().initialize_server(*arguments, **options)
+            if not server.allow_root and hasattr(os, "geteuid") and os.geteuid() == 0:
+                _refuse_others(server.ip, server.identity_provider.auth_enabled)
+                server.allow_root = True
+            return server
+
+    Lab.launch_instance(options)
+
+
+def _refuse_others(ip: str, asks_who_it_is: bool) -> None:
+    if ip not in ("localhost", "127.0.0.1", "::1"):
+        raise CourseError(
+            f"You are root, and other machines could reach JupyterLab at the address {ip or '0.0.0.0'}: leave --ip "
+            "out, or add --allow-root if you mean it."
+        )
+    if not asks_who_it_is:
+        raise CourseError(
+            "You are root, and JupyterLab would ask nobody for a token: leave the empty token out, or add "
+            "--allow-root if you mean it."
+        )
+    print("You are root: JupyterLab answers on this machine only (127.0.0.1), and asks for its token.", flush=True)
+
+
+def update_copy(folder: Path) -> int:
+    """Make the learner's own copy of the course in `folder`, or bring it up to date; say what happened.
+
+    Raises:
+        CourseError: It cannot be made.
+    """
+    _need_first_lesson()
+    try:
+        done = give_course(ROOT, folder, EVERYTHING, notebooks_in_use(ROOT))
+    except CopyError as error:
+        raise CourseError(f"{error}, or name another folder with --folder DIR.") from error
+    kept, beside = ([name for name in done if done[name] == what] for what in ("kept", "put beside yours"))
+    if "new" in done.values():
+        print(f"Your own copy of the course is in {folder}.")
+    if kept:
+        print(f"What you did in the course's own folders before is in your copy, too: {', '.join(kept)}.")
+    if beside:
+        print(f"What you changed stays as it is; the new versions are beside it: {', '.join(beside)}.")
+    return 0
+
+
+def _need_first_lesson() -> None:
+    if not (ROOT / FIRST_LESSON).exists():
+        raise CourseError(f"{ROOT / FIRST_LESSON} is missing: run `course sync` to make it from its source.")
 
 
 def run_tests(options: list[str]) -> int:
@@ -213,11 +285,11 @@ def grade_submissions(options: argparse.Namespace) -> int:
     from course_utils.grading.command import checks_file, grade_all
     from course_utils.grading.grade import Assignment
     from course_utils.grading.sandbox import NoSandboxError
+    from course_utils.grading.submission import read_roster
 
     try:
         checks = checks_file(options.checks)
-        roster = options.roster.read_text(encoding="utf-8-sig").split("\n") if options.roster else []
-        names = [name.strip() for name in roster if name.strip()]
+        names = read_roster(options.roster) if options.roster else []
         lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
         assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
         if options.without_sandbox:
@@ -366,6 +438,11 @@ def _parser() -> argparse.ArgumentParser:
 
     opened = add("lab", "open the course in JupyterLab; its own options may follow")
     opened.add_argument("--port", type=_port, help="the port to use (default: the next free one)")
+    which = opened.add_mutually_exclusive_group()
+    _add_folder(which)
+    which.add_argument("--authors", action="store_true", help="open the course itself, to change it")
+    copied = add("copy", "make or update your own copy without opening it", lambda o: update_copy(o.folder))
+    _add_folder(copied)
     add("test", "run every test; pytest's own options may follow")
     made = add("sync", "make the notebooks from their sources", lambda o: make_notebooks(o.check, o.execute))
     made.add_argument("--check", action="store_true", help="write nothing, say what is out of date")
@@ -407,6 +484,15 @@ def _parser() -> argparse.ArgumentParser:
     fetched.add_argument("--from", dest="source", type=Path, metavar="DIR", help="copy them from this folder")
     fetched.add_argument("--to", type=Path, default=models_folder(), metavar="DIR", help="in this folder")
     return parser
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    place = "for your own copy of the course (default: my-course, in the folder of the course)"
+    parser.add_argument("--folder", type=_full_path, default=OWN_COPY, metavar="DIR", help=place)
+
+
+def _full_path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
 
 
 def _whole(text: str) -> int:

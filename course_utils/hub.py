@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from platformdirs import user_cache_path, user_data_path
 
 from course_utils.cli import port_is_taken
 from course_utils.models.store import models_folder
+from course_utils.whole_files import whole_folder
 
 PROXY = "configurable-http-proxy"
 PROXY_VERSION = "5.1.0"  # the newest that is content with Node.js 18
@@ -57,7 +57,7 @@ def run_hub(root: Path, users: int, port: int, folder: Path | None = None, passw
         who = "learner1" if users == 1 else f"learner1 to learner{users}"
         print(f"The hub is at http://127.0.0.1:{port} for {who}; their password is {password}", flush=True)
         print(f"Their files and the log are in {folder}. Press Ctrl+C here to stop everything.", flush=True)
-        print("It is for a rehearsal: all servers run as you, so open it to nobody else.", flush=True)
+        print(f"It is for a rehearsal: all servers run as {_who_we_are()}, so open it to nobody else.", flush=True)
         hub.wait()
         raise HubError(f"The hub has ended by itself: the end of {folder / 'hub.log'} says why.")
 
@@ -93,6 +93,12 @@ def running_hub(root: Path, users: int, port: int, folder: Path, password: str) 
         raise HubError(f"A hub is already running in {folder}: stop it, or name another folder.") from None
 
 
+def _who_we_are() -> str:
+    if os.geteuid() != 0:  # a hub never runs on Windows
+        return "you"
+    return "root, answer on this machine only (127.0.0.1) and ask for the password"
+
+
 def proxy_command(cache: Path | None = None) -> list[str]:
     """Return the command that starts the proxy, which npm fetches when it is needed for the first time.
 
@@ -122,16 +128,13 @@ def _fetch_proxy(place: Path) -> None:
     if npm is None:
         raise HubError("npm is missing, which fetches JupyterHub's proxy once: install it, and run the command again.")
     print(f"Fetching {PROXY} with npm (once) ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{PROXY}-") as scratch:
-        unfinished = Path(scratch, "unfinished")
-        unfinished.mkdir()
+    with whole_folder(place) as unfinished:
         install = [npm, "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", f"{PROXY}@{PROXY_VERSION}"]
         if subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True).returncode:
             raise HubError(
                 f"npm could not fetch {PROXY}: connect to a network (or set npm's registry to a mirror) and run the "
                 "same command again."
             )
-        unfinished.rename(place)
 
 
 def free_ports(count: int) -> list[int]:
@@ -170,7 +173,7 @@ def _start(root: Path, asked: dict, log: object) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=asked["folder"], env=os.environ | settings, start_new_session=True, **streams)
 
 
-def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 120) -> None:
+def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 600) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and hub.poll() is None:
         try:
@@ -196,3 +199,4 @@ def _stop(hub: subprocess.Popen, folder: str, patience: float = 30) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn)

@@ -8,13 +8,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from course_utils import cli
+from course_utils.hub import free_ports
 from course_utils.models import catalogue, store
+from tests.test_offline import can_unshare
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, monkeypatch, error):
         (["sync", "--chek"], "--chek"),
         (["lab", "--port", "abc"], "must be a number from 1 to 65535, got abc"),
         (["lab", "--port", "70000"], "must be a number from 1 to 65535, got 70000"),
+        (["lab", "--authors", "--folder", "x"], "not allowed with"),
     ],
 )
 def test_a_wrong_command_is_one_sentence(capsys, argv, words):
@@ -151,8 +156,16 @@ def test_a_wrong_command_is_one_sentence(capsys, argv, words):
 def lab_start(monkeypatch):
     """Collects the options that JupyterLab is started with."""
     started = []
-    monkeypatch.setattr("jupyterlab.labapp.main", started.append)
+    monkeypatch.setattr(cli, "start_lab", started.append)
     return started
+
+
+@pytest.fixture(autouse=True)
+def copied(monkeypatch):
+    """Collects the folders that would get a copy of the course."""
+    folders = []
+    monkeypatch.setattr(cli, "give_course", lambda source, folder, *_: folders.append(folder) or {})
+    return folders
 
 
 def test_lab_passes_jupyters_options_on_in_their_order(only_small, lab_start, capsys):
@@ -169,7 +182,35 @@ def test_lab_passes_jupyters_options_on_in_their_order(only_small, lab_start, ca
 
 def test_lab_without_port_lets_jupyter_choose(only_small, lab_start):
     assert cli.main(["lab"]) == 0
-    assert not any("port" in option for option in lab_start[0])
+    assert not any("ServerApp.port" in option for option in lab_start[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "folder", "is_copied"),
+    [
+        ([], cli.ROOT / "my-course", True),
+        (["--folder", "~/mine"], Path.home() / "mine", True),
+        (["--authors"], cli.ROOT, False),
+    ],
+)
+def test_lab_opens_the_learners_own_copy_or_for_authors_the_course(
+    only_small, lab_start, copied, options, folder, is_copied
+):
+    assert cli.main(["lab", *options]) == 0
+    assert f"--ServerApp.root_dir={folder}" in lab_start[0]
+    assert copied == [folder] * is_copied
+
+
+def test_a_copy_is_made_without_models_and_without_opening_it(lab_start, copied):
+    assert cli.main(["copy", "--folder", "here"]) == 0
+    assert (copied, lab_start) == ([Path("here").absolute()], [])
+
+
+def test_git_leaves_the_copy_alone():
+    if not (cli.ROOT / ".git").exists():
+        pytest.skip("this course is no clone")
+    asked = ["git", "-C", str(cli.ROOT), "check-ignore", "--quiet", str(cli.OWN_COPY / cli.FIRST_LESSON)]
+    assert subprocess.run(asked).returncode == 0
 
 
 def test_lab_on_a_taken_port_is_one_sentence(capsys, lab_start, taken_port):
@@ -177,9 +218,10 @@ def test_lab_on_a_taken_port_is_one_sentence(capsys, lab_start, taken_port):
     assert not lab_start
 
 
-def test_lab_without_its_lesson_is_one_sentence(capsys, monkeypatch, lab_start, tmp_path):
+@pytest.mark.parametrize("options", [[], ["--authors"]])
+def test_lab_without_its_lesson_is_one_sentence(capsys, monkeypatch, lab_start, tmp_path, options):
     monkeypatch.setattr(cli, "ROOT", tmp_path)
-    assert "course sync" in sentence(capsys, "lab")
+    assert "course sync" in sentence(capsys, "lab", *options)
     assert not lab_start
 
 
@@ -197,42 +239,97 @@ def test_a_port_just_freed_counts_as_free(taken_port):
     assert not cli.port_is_taken(free)
 
 
-def test_jupyterlab_starts_soon_and_asks_nothing_of_the_network(tmp_path):
-    """The real server; the budget is 5 s, and three times that fails."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "course_utils.cli", "lab", "--no-browser", "--port", str(port)]
+@contextmanager
+def real_lab(tmp_path, *options, before=(), **settings):
+    """The real server, with a copy of its own; its port and its process."""
+    (port,) = free_ports(1)
+    command = [*before, sys.executable, "-m", "course_utils.cli", "lab", "--no-browser", "--port", str(port)]
     folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR")}
     for entry in catalogue.CATALOGUE.values():
         store.ModelStore().ensure(entry)
-    start = time.monotonic()
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(
-            [*command, "--allow-root", "--IdentityProvider.token="],
-            env={**os.environ, **folders},
+            [*command, "--folder", str(tmp_path / "copy"), *options],
+            env={**os.environ, **folders, **settings},
             stdout=log,
             stderr=log,
         )
     try:
+        yield port, server
+    finally:
+        server.terminate()
+        server.wait(300)
+
+
+def test_jupyterlab_starts_soon_and_asks_nothing_of_the_network(tmp_path):
+    """The budget is 5 s of processor, and three times that fails."""
+    give_up = time.monotonic() + 300
+    with real_lab(tmp_path, "--allow-root", "--IdentityProvider.token=") as (port, server):
         while True:
             assert server.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() - start < 15, (tmp_path / "log").read_text()
+            assert time.monotonic() < give_up, (tmp_path / "log").read_text()
             try:
-                news = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/news", timeout=5))
+                news = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/news", timeout=60))
                 break
             except urllib.error.URLError:
                 time.sleep(0.1)
-        update = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/update", timeout=5))
+        took = psutil.Process(server.pid).cpu_times()
+        update = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/lab/api/update", timeout=60))
         address = f"http://127.0.0.1:{port}/lab/api/settings/@jupyterlab/apputils-extension:notification"
-        properties = json.load(urllib.request.urlopen(address, timeout=5))["schema"]["properties"]
-    finally:
-        server.terminate()
-        server.wait(30)
+        properties = json.load(urllib.request.urlopen(address, timeout=60))["schema"]["properties"]
+    assert took.user + took.system < 3 * 5
     assert news == {"news": []}
     assert update == {"notification": None}
     assert properties["fetchNews"]["default"] == "false", "JupyterLab would ask the learner about news"
     assert properties["checkForUpdates"]["default"] is False
+
+
+# root
+
+
+@pytest.fixture(scope="module")
+def as_root():
+    """What goes before a command so that it runs as root, at least in its own eyes."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return []
+    if not can_unshare():
+        pytest.skip("this machine cannot let a process believe that it is root (unshare -r)")
+    return ["unshare", "-r"]
+
+
+def test_root_is_served_on_this_machine_only_and_asked_for_the_token(tmp_path, as_root):
+    with real_lab(tmp_path, before=as_root, JUPYTER_TOKEN="secret") as (port, server):
+        while not (tmp_path / "log").read_text().count("is running at"):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        address = f"http://127.0.0.1:{port}/api/contents/notebooks/00_start_here.ipynb?content=0"
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(address, timeout=60)
+        assert urllib.request.urlopen(f"{address}&token=secret", timeout=60).status == 200
+        doors = {door.laddr.ip for door in psutil.Process(server.pid).net_connections() if door.status == "LISTEN"}
+    assert doors <= {"127.0.0.1", "::1"}
+    said = (tmp_path / "log").read_text()
+    assert "You are root: JupyterLab answers on this machine only (127.0.0.1), and asks for its token.\n" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "words"),
+    [
+        (["--ip=0.0.0.0"], "", "at the address 0.0.0.0: leave --ip out, or add --allow-root if you mean it."),
+        (["--ip", "*"], "", "at the address 0.0.0.0: leave"),
+        ([], "c.ServerApp.ip = '0.0.0.0'", "at the address 0.0.0.0: leave"),
+        (["--IdentityProvider.token="], "", "would ask nobody for a token: leave the empty token out, or add"),
+        ([], "c.IdentityProvider.token = ''", "would ask nobody for a token: leave"),
+    ],
+)
+def test_root_is_not_served_where_others_could_come_in(tmp_path, as_root, options, config, words):
+    (tmp_path / "JUPYTER_CONFIG_DIR").mkdir()
+    (tmp_path / "JUPYTER_CONFIG_DIR/jupyter_server_config.py").write_text(config)
+    with real_lab(tmp_path, *options, before=as_root) as (_, server):
+        assert server.wait(60) == 1
+    *_, said = (tmp_path / "log").read_text().splitlines()
+    assert said.startswith("You are root, and ")
+    assert words in said
 
 
 # test

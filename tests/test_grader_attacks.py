@@ -3,10 +3,13 @@
 `python -m pytest -n 0 -s tests/test_grader_attacks.py` prints what was said.
 """
 
+import ctypes
 import inspect
 import json
 import os
+import platform
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -26,13 +29,15 @@ from course_utils.answers.calling import call, is_stub
 from course_utils.checks.sources import imports, module_file
 from course_utils.checks.task import Check, Mistake, Task, judge, load_tasks
 from course_utils.cli import ROOT, main
-from course_utils.grading import command
+from course_utils.grading import command, system_calls
 from course_utils.grading import sandbox as sandbox_module
 from course_utils.grading.command import checks_file, grade_all
+from course_utils.grading.family import Family
 from course_utils.grading.grade import GRADED, LOOK, UNREADABLE, Assignment, grade
+from course_utils.grading.limits import Clock, Limits
 from course_utils.grading.results import feedback_page
-from course_utils.grading.sandbox import NoSandboxError, hide_checks, sandbox, try_sandbox
-from course_utils.grading.session import Limits, Session
+from course_utils.grading.sandbox import SCRATCH_BYTES, NoSandboxError, hide_checks, sandbox, try_sandbox
+from course_utils.grading.session import Session
 from course_utils.grading.submission import Submission, find_submissions, read_submission
 from course_utils.grading.visible import needed_modules, visible_files
 from course_utils.models import models_folder
@@ -40,8 +45,11 @@ from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
-LIMITS = Limits(cells_seconds=12, call_seconds=4, memory=2**30)
+# What comes to its end gets the time for it on any machine, so that the report says what happened, and not "too slow".
+LIMITS = Limits(start_seconds=600, cells_seconds=600, call_seconds=600, memory=2**30)
+LIMITS_OF_A_NOTEBOOK = LIMITS
 ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
+SOON = replace(LIMITS, call_seconds=4)  # for functions that never answer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,15 +86,16 @@ SECRETS = {
     "a file of the package": f"open({str(ROOT / 'course_utils' / 'cli.py')!r}, 'a').write('#')",
     "a new file in the packages": "import torch\nopen(torch.__file__ + '.new', 'w').write('')",
 }
+TOO_SLOW = "did not answer within 4 seconds."
 # name: (what the function of q1, or the cell before it, does; what the report says; does q2 get its points)
 IN_THE_FUNCTION = {
-    "a loop": ("while True: pass", "did not answer within 4 seconds."),
+    "a loop": ("while True: pass", TOO_SLOW),
     "a loop that swallows interrupts": (
         "import signal\nfor number in range(1, 32):\n    try: signal.signal(number, signal.SIG_IGN)\n    except OSError: pass\n"
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
-        "did not answer within 4 seconds.",
+        TOO_SLOW,
     ),
-    "a nap": ("import time\ntime.sleep(1000)", "did not answer within 4 seconds."),
+    "a nap": ("import time\ntime.sleep(1000)", TOO_SLOW),
     "os._exit": ("import os\nos._exit(0)", "ended its own process."),
     "exit()": ("import sys\nsys.exit(0)", "ends the program"),
     "an interrupt": ("raise KeyboardInterrupt", "was stopped before it answered."),
@@ -99,14 +108,21 @@ IN_THE_FUNCTION = {
     ),
     "forged verdicts": (EVERY_DESCRIPTOR + "tell_everybody(b'{\"points\": 100, \"status\": \"right\"}\\n')\nimport time\ntime.sleep(1)", ""),
     "a flood": (EVERY_DESCRIPTOR + "while True: tell_everybody(b'x' * 65536)", "sends more than 8 MB."),
-    "a flood of prints": ("while True: print('x' * 65536)", "did not answer within 4 seconds."),
+    "a flood of prints": ("while True: print('x' * 65536)", TOO_SLOW),
     "a fork that lives on": (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(3217)\n    os._exit(0)\nreturn values",
         "",
     ),
     "a fork bomb": ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "more than"),
+    "a bomb of threads": ("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(60,)).start()", "raises RuntimeError"),
+    "a system call of a 32-bit program": (
+        "import ctypes, mmap\npage = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)\n"
+        "page.write(bytes.fromhex('b814000000cd80c3'))  # getpid\n"
+        "ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()\nreturn values * 2",
+        "ended its own process.",
+    ),
     "20 GB at once": ("import torch\nreturn torch.ones(20 * 2**30, dtype=torch.uint8)", "raises RuntimeError"),
-    "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "of memory."),
+    "20 GB bit by bit": ("kept = []\nwhile True: kept.append(bytearray(b'1') * 2**26)", "raises MemoryError."),
     "20 GB on the disk": ("with open('/tmp/x', 'wb') as file:\n    while True: file.write(b'x' * 2**20)", "raises OSError"),
     "many files": ("for number in range(10**9):\n    with open(f'/tmp/{number}', 'wb') as file: file.write(b'x' * 2**20)", "raises OSError"),
     "10 to the 6000": ("return 10**6000", "more than a thousand digits"),
@@ -178,9 +194,9 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def graded(tmp_path, *code, **options):
+def graded(tmp_path, *code, limits=LIMITS, **options):
     file = hand_in(tmp_path / "ada.ipynb", *code, **options)
-    return grade(Submission("ada", file), ASSIGNMENT)
+    return grade(Submission("ada", file), replace(ASSIGNMENT, limits=limits))
 
 
 def told(report):
@@ -197,7 +213,7 @@ def test_a_function_gains_nothing(tmp_path, monkeypatch, name):
     body, sentence = IN_THE_FUNCTION[name]
     tasks, _ = ASSIGNMENT.tasks()
     monkeypatch.setattr(Assignment, "tasks", lambda self: (tasks[:1], ()))
-    report = graded(tmp_path, double(body))
+    report = graded(tmp_path, double(body), limits=SOON if sentence == TOO_SLOW else LIMITS)
     assert report["points"] == 0
     assert sentence in told(report)
 
@@ -211,7 +227,8 @@ def test_the_other_tasks_keep_their_points(tmp_path):
 @pytest.mark.parametrize("name", BEFORE_THE_FUNCTION)
 def test_a_cell_gains_nothing(tmp_path, name):
     cell, sentence = BEFORE_THE_FUNCTION[name]
-    report = graded(tmp_path, DOUBLE, cell, TOTAL)
+    never_ends = name in ("a loop", "a fork bomb")
+    report = graded(tmp_path, DOUBLE, cell, TOTAL, limits=replace(LIMITS, cells_seconds=12) if never_ends else LIMITS)
     assert (report["points"], report["status"]) == (0, LOOK)
     assert sentence in told(report)
 
@@ -225,14 +242,46 @@ def test_what_only_spoils_its_own_cell_costs_nothing_and_gains_nothing(tmp_path,
 
 
 LIVES_ON = """
-import os
+import os, time
 def leave():
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             os.execv("/usr/bin/sleep", ["sleep", "3217.5"])
         os._exit(0)
+    os.wait()
     return 1
+"""
+# Some machine code for the first process, bubblewrap's: prctl(PR_SET_PDEATHSIG, 0), so that it outlives bubblewrap, and
+# then a loop, so that it does not tidy up. It is written over all that the process might run next; the end of an orphan
+# wakes it.
+TAKES_OVER = """
+import ctypes, os, time
+library = ctypes.CDLL(None)
+library.ptrace(16, 1, None, None)
+library.ptrace(17, 1, None, None)
+library.prctl(1, 0, 0, 0, 0)
+code = bytes.fromhex("b89d000000bf0100000031f60f05ebfe")
+with open("/proc/1/maps") as maps, open("/proc/1/mem", "r+b", buffering=0) as memory:
+    for line in maps:
+        start, end = (int(number, 16) for number in line.split()[0].split("-"))
+        if " r-xp " in line and not line.endswith(("[vsyscall]\\n", "[vdso]\\n")):
+            memory.seek(start)
+            memory.write(b"\\x90" * (end - start - len(code)) + code)
+if os.fork() == 0:
+    if os.fork() == 0:
+        time.sleep(0.2)
+    os._exit(0)
+os.wait()
+time.sleep(1)
+"""
+PARTING = {"": "a fork", TAKES_OVER: "a fork after taking over the first process"}
+KILLED = """
+import sys, time
+from course_utils.grading.session import Session
+with Session([sys.argv[1]], "leave") as session:
+    print(session.ask([]), flush=True)
+    time.sleep(600)
 """
 
 
@@ -240,15 +289,210 @@ def sleepers():
     return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "3217.5"]]
 
 
-def test_nothing_lives_on():
-    with Session([LIVES_ON], "leave", LIMITS) as session:
+def wait_for(condition, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.fixture(params=PARTING, ids=PARTING.get)
+def lives_on(request):
+    if request.param and platform.machine() != "x86_64":
+        pytest.skip("the machine code is for x86-64")
+    return request.param + LIVES_ON
+
+
+def test_nothing_lives_on(lives_on):
+    with Session([lives_on], "leave", LIMITS) as session:
         assert session.ask([]).value == 1
-        end = time.monotonic() + 10
-        while not sleepers() and time.monotonic() < end:
-            time.sleep(0.05)
-        assert sleepers(), "it is there while its session is"
-    psutil.wait_procs(sleepers(), timeout=10)
+        assert wait_for(sleepers), "it is there while its session is"
     assert not sleepers()
+
+
+def test_nothing_lives_on_when_the_grader_is_killed(lives_on):
+    with subprocess.Popen([sys.executable, "-P", "-c", KILLED, lives_on], stdout=subprocess.PIPE) as grader:
+        assert b"value=1" in grader.stdout.readline()
+        assert wait_for(sleepers)
+        grader.kill()
+    assert wait_for(lambda: not sleepers())
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_ends_soon_and_the_next_one_goes_on_from_there(tmp_path, told):
+    for number in range(3):
+        hand_in(tmp_path / "in" / f"learner{number}.ipynb", DOUBLE, TOTAL)
+    command = [sys.executable, "-P", "-m", "course_utils.cli", "grade", str(tmp_path / "in"), "--checks", str(CHECKS)]
+    command += ["--seed", "3", "--out", str(tmp_path / "out")]
+
+    def reports():
+        return {file: file.stat().st_mtime_ns for file in (tmp_path / "out" / "reports").glob("[!.]*.json")}
+
+    # A terminal sends Ctrl+C to all processes of the group.
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as grader:
+        assert wait_for(reports, 300)
+        family = psutil.Process(grader.pid).children(recursive=True)
+        os.killpg(grader.pid, told)
+        said = grader.communicate(timeout=60)[1].decode()
+    assert grader.returncode == (1 if told == signal.SIGINT else -told)
+    assert "Traceback" not in said
+    assert ("Stopped: run the same command again" in said) == (told == signal.SIGINT)
+    assert not psutil.wait_procs(family, timeout=60)[1]
+    kept = reports()
+    assert 0 < len(kept) < 3
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    assert kept.items() < reports().items()
+
+
+ATTEMPT = """
+import ctypes, errno, mmap, os, socket
+library = ctypes.CDLL(None, use_errno=True)
+
+def do(name, *arguments):
+    if getattr(library, name)(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def attempt(code):
+    try:
+        exec(code)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    except Exception as error:
+        return repr(error)
+    return "done"
+"""
+
+
+def system_call(name, *arguments):
+    """The code of a system call; the C library has no function for some."""
+    number = ctypes.CDLL(system_calls.LIBRARY).seccomp_syscall_resolve_name(name.encode())
+    return f"do('syscall', {', '.join(map(repr, (number, *arguments)))})"
+
+
+DENIED = {
+    "another's memory": system_call("ptrace", 16, 1, None, None),
+    "another's memory, read": system_call("process_vm_readv", 1, None, 0, None, 0, 0),
+    "another's files": system_call("pidfd_getfd", 0, 0, 0),
+    "the keyring of a login": system_call("keyctl", 0, -3, 0),
+    "a new key": system_call("add_key", b"user", b"name", b"x", 1, -3),
+    "the names of keys": "open('/proc/keys').read()",
+    "a user namespace": system_call("unshare", 0x10000000),
+    "a user namespace for a child": system_call("clone", 0x10000000 | 17, None, None, None, None),
+    "a mount": system_call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "memory in a file without a name": "os.memfd_create('name')",
+    "shared memory": "mmap.mmap(-1, 4096)",
+    "shared memory of System V": system_call("shmget", 0, 4096, 0o1600),
+    "messages of System V": system_call("msgget", 0, 0o1600),
+    "messages": system_call("mq_open", b"name", os.O_CREAT | os.O_RDWR, 0o600, None),
+    "pages in a pipe": system_call("vmsplice", 1, None, 0, 0),
+    "watched folders": system_call("inotify_init1", 0),
+    "rules for the kernel": system_call("landlock_create_ruleset", None, 0, 1),
+    "pages for a ring": system_call("io_uring_setup", 1, None),
+    "a program for the kernel": system_call("bpf", 0, None, 0),
+    "a counter of the processor": system_call("perf_event_open", None, 0, -1, -1, 0),
+    "the kernel's log": system_call("syslog", 10, None, 0),
+    "a device without an end": "mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
+    "a folder of the root": "os.mkdir('/new')",
+    "a file beside the devices": "open('/dev/new', 'w')",
+    "a file where the checks were": f"open({str(ROOT / 'course_utils' / 'checks' / 'new')!r}, 'w')",
+    **{f"a socket of family {family}": f"socket.socket({family}, 2, 0)" for family in (2, 10, 16, 17, 38, 40)},
+}  # fmt: skip
+ALLOWED = {
+    "to ask for a life of its own, in vain": "number = ctypes.c_int()\n"
+    + system_call("prctl", 1, 0, 0, 0, 0) + "\n" + system_call("prctl", 2**32 + 1, 0, 0, 0, 0).replace("4294967297", "ctypes.c_ulong(2**32 + 1)")
+    + "\ndo('prctl', 2, ctypes.byref(number))\nassert number.value == 9",
+    "a lock on a file, which is not kept": "import fcntl\nwith open('/tmp/lock', 'w') as file:\n"
+    "    fcntl.lockf(file, fcntl.LOCK_EX)\n    assert not open('/proc/locks').read()",
+    "a database": "import sqlite3\nbase = sqlite3.connect('/tmp/base')\nbase.execute('create table t (x)')\nbase.commit()",
+    "processes that share": "import multiprocessing\nqueue = multiprocessing.Queue()\n"
+    "child = multiprocessing.Process(target=queue.put, args=(5,))\nchild.start()\nassert queue.get() == 5\nchild.join()",
+    "tensors that share": "import torch\ntorch.ones(9).share_memory_()",
+    "batches of two processes": "from torch.utils.data import DataLoader\nassert len(list(DataLoader(range(8), num_workers=2))) == 8",
+    "a loop of asyncio": "import asyncio\nasyncio.run(asyncio.sleep(0))",
+    "another program": "import subprocess\nassert subprocess.run(['true']).returncode == 0",
+    "threads": "import torch\ntorch.set_num_threads(2)\ntorch.ones(500, 500) @ torch.ones(500, 500)",
+    "a model": "from course_utils.models import load_causal_lm\nload_causal_lm()",
+}  # fmt: skip
+
+
+def test_what_the_kernel_denies_and_what_it_allows():
+    with Session([ATTEMPT], "attempt", LIMITS_OF_A_NOTEBOOK) as session:
+        said = {name: session.ask([code]).value for name, code in (DENIED | ALLOWED).items()}
+    assert {said[name] for name in DENIED} == {"EPERM", "EACCES", "EROFS", "ENOTSUP", "ENODEV"}, said
+    assert {said[name] for name in ALLOWED} == {"done"}, said
+
+
+def test_every_folder_that_one_can_write_to_has_a_size():
+    with Session(["def mounts():\n    return open('/proc/mounts').read()"], "mounts", LIMITS) as session:
+        mounts = [line.split()[1:4] for line in session.ask([]).value.splitlines()]
+    open_ones = {
+        place: options for place, kind, options in mounts if kind == "tmpfs" and "ro" not in options.split(",")
+    }
+    assert open_ones.keys() == {"/tmp", "/dev/shm"}
+    assert all(f"size={SCRATCH_BYTES // 1024}k" in options for options in open_ones.values())
+
+
+MEMORY = {
+    "many processes": "import os, time\nfor _ in range(6):\n    if os.fork() == 0:\n        kept = b'1' * 2**27\n        time.sleep(600)\ntime.sleep(600)",
+    "empty files": "import os\nfor number in range(10**9): os.mkdir(f'/tmp/{number}')",
+    "messages that nobody reads": "import os, socket, time\nos.fork(), os.fork(), os.fork()\nkept = []\nwhile len(kept) < 100:\n"
+    "    one, other = socket.socketpair()\n    one.setblocking(False)\n    kept.append((one, other))\n"
+    "    try:\n        while True: one.send(b'x' * 2**16)\n    except BlockingIOError: pass\ntime.sleep(600)",
+    "the stack of another program": "import os, resource\nmost = resource.getrlimit(resource.RLIMIT_STACK)[1]\n"
+    "resource.setrlimit(resource.RLIMIT_STACK, (most, most))\nif os.fork() == 0:\n"
+    "    os.execv('/usr/bin/perl', ['perl', '-e', 'sub f { f($_[0] + 1) } f(0)'])\nimport time\ntime.sleep(600)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_memory_is_counted_however_it_is_taken(name):
+    with Session(
+        [f"def take():\n{indented(MEMORY[name])}"], "take", replace(LIMITS_OF_A_NOTEBOOK, memory=400 * 2**20)
+    ) as session:
+        assert session.ask([]).problem == "needs more than 400 MB of memory."
+
+
+def test_one_process_gets_an_error_before_it_takes_too_much():
+    with Session(
+        ["def take():\n    return len(bytearray(500 * 2**20))"], "take", replace(LIMITS, memory=400 * 2**20)
+    ) as session:
+        assert session.ask([]).problem == "raises MemoryError."
+
+
+def test_a_submission_has_a_limit_for_all_its_tasks(tmp_path):
+    nap = "def total(numbers):\n    import time\n    time.sleep(3)\n    return sum(numbers)"
+    limits = replace(LIMITS_OF_A_NOTEBOOK, submission_seconds=8)
+    file = hand_in(tmp_path / "ada.ipynb", DOUBLE, nap)
+    report = grade(Submission("ada", file), replace(ASSIGNMENT, limits=limits))
+    assert told(report).startswith("The notebook needs more than 8 seconds for all its tasks together.")
+    assert report["tasks"][1]["points"] == 0
+    clock = Clock(2)
+    for _ in range(2):  # what the first task used is not there for the second
+        with Session(["import time\ntime.sleep(1.2)"], "x", LIMITS_OF_A_NOTEBOOK, clock=clock) as session:
+            pass
+    assert (session.stage, clock.left < 0.8) == ("over", True)
+
+
+NAPS = "def nap(seconds):\n    import time\n    time.sleep(seconds)\n    return 1"
+
+
+def test_the_time_in_which_the_machine_is_busy_does_not_count(monkeypatch):
+    """Where a worker waits for a processor, it may take longer, up to three times as long."""
+    monkeypatch.setattr(Family, "waited", lambda self: 0.9 * time.monotonic())
+    with Session([NAPS], "nap", replace(LIMITS_OF_A_NOTEBOOK, call_seconds=3)) as session:
+        assert session.ask([3.5]).value == 1
+        assert session.ask([600]).problem == "did not answer within 3 seconds."
+
+
+def test_how_long_a_worker_waits_for_a_processor():
+    crowd = "import os, time\ndef crowd():\n    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    crowd += "    end = time.monotonic() + 2\n    os.fork()\n    while time.monotonic() < end: pass\n    return os.getpid()\n"
+    with Session(
+        [crowd.replace("return", "if os.getpid() != 2: os._exit(0)\n    return")], "crowd", LIMITS_OF_A_NOTEBOOK
+    ) as session:
+        before = session._family.waited()
+        assert session.ask([]).value == 2
+        assert session._family.waited() - before > 0.3
 
 
 def test_a_cell_that_fails_is_named_where_a_function_is_missing(tmp_path):
@@ -419,7 +663,7 @@ def test_none_of_them_stops_the_batch(tmp_path, capsys):
     (folder / "b.ipynb").write_bytes(b"\x00")
     hand_in(folder / "c.ipynb", "while True: pass", DOUBLE, TOTAL)
     hand_in(folder / "d" / "anything.ipynb", DOUBLE, TOTAL)
-    assignment = replace(ASSIGNMENT, limits=replace(LIMITS, cells_seconds=3))
+    assignment = replace(ASSIGNMENT, limits=replace(LIMITS, cells_seconds=20))  # c never ends
     assert grade_all([folder], assignment, tmp_path / "out", roster=["d", "eve"]) == 1
     said = capsys.readouterr().out
     assert "1 graded, 2 needs a look, 1 unreadable, 1 not submitted." in said
@@ -436,8 +680,59 @@ def test_without_a_sandbox_nothing_is_graded(tmp_path, monkeypatch):
         sandbox()
 
 
+ADVICE = {
+    "bwrap: setting up uid map: Permission denied": "kernel.apparmor_restrict_unprivileged_userns",
+    "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted": "the profile in grading/README.md",
+    "bwrap: Can't mount proc on /newroot/proc: Operation not permitted": "systempaths=unconfined",
+    "bwrap: Failed to make / slave: Permission denied": "--security-opt apparmor=unconfined",
+    "bwrap: Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)": "user.max_user_namespaces",
+    "bwrap: No permissions to create new namespace, likely because the kernel does not allow non-privileged user "
+    "namespaces.": "kernel.unprivileged_userns_clone",
+    "bwrap: Unknown option --disable-userns": "bubblewrap is too old",
+    "bwrap: something else": "install bubblewrap",
+}  # fmt: skip
+
+
+def bubblewrap_that_says(folder, text):
+    program = folder / "bwrap"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "{text}" >&2\nexit 1\n')
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("says", ADVICE)
+def test_a_sandbox_that_does_not_start_says_what_helps(tmp_path, monkeypatch, says):
+    bubblewrap_that_says(tmp_path, says)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sandbox_module, "_is_container", lambda: False)
+    with pytest.raises(NoSandboxError) as error:
+        try_sandbox()
+    assert ADVICE[says] in str(error.value).replace(says, "")
+    assert "\n" not in str(error.value)
+
+
+def test_in_a_container_the_advice_is_for_the_container(tmp_path, monkeypatch):
+    bubblewrap_that_says(tmp_path, "bwrap: No permissions to create new namespace")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(NoSandboxError, match="--security-opt seccomp=unconfined"):
+        try_sandbox()
+
+
+def test_what_a_machine_cannot_hold_is_said_before_it_starts(tmp_path, monkeypatch, capsys):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    system_calls.system_call_filter.cache_clear()
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    (tmp_path / "in").mkdir()
+    assert grade_all([tmp_path / "in"], ASSIGNMENT, tmp_path / "out") == 0
+    assert "This machine has no libseccomp.so.2" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert try_sandbox() == ""
+
+
 def test_without_a_sandbox_when_that_is_said(tmp_path):
-    open_door = replace(ASSIGNMENT, is_sandboxed=False)
+    open_door = replace(ASSIGNMENT, limits=SOON, is_sandboxed=False)
     file = hand_in(tmp_path / "ada.ipynb", DOUBLE, "def total(numbers):\n    while True: pass")
     report = grade(Submission("ada", file), open_door)
     assert [task["points"] for task in report["tasks"]] == [2, 0]

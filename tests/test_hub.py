@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +19,10 @@ import pytest
 import yaml
 from traitlets.config.loader import PyFileConfigLoader
 
-from course_utils import hub, learner_server, whole_files
+from course_utils import hub, learner_server
 from course_utils.cli import ROOT
 from course_utils.hub import HubError, free_ports, processes_of, proxy_command, running_hub
-from course_utils.learner_server import COURSE_FOLDER, RECORD, give_course
+from course_utils.learner_server import COURSE_FOLDER
 from tests.conftest import need
 from workshop import rehearsal
 
@@ -29,138 +30,34 @@ HUB = ROOT / "workshop" / "jupyterhub"
 LESSON = "notebooks/11_sampling.ipynb"
 
 
-# What a learner gets
+# A learner's server
 
 
 @pytest.fixture
-def course(tmp_path):
-    """A course of three notebooks, one of them a solution."""
-    for name in (LESSON, "exercises/11_sampling.ipynb", "solutions/11_sampling.ipynb"):
-        put(tmp_path / "course" / name, f"first version of {name}")
-    return tmp_path / "course"
-
-
-@pytest.fixture
-def home(tmp_path, course):
-    """A learner's copy of it."""
-    give_course(course, tmp_path / "home")
-    return tmp_path / "home"
-
-
-def put(file, text):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-
-
-def files(folder):
-    return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
-
-
-def test_a_new_learner_gets_lessons_and_exercises_and_no_solutions(course, tmp_path):
-    done = give_course(course, tmp_path / "home")
-    assert done == {LESSON: "new", "exercises/11_sampling.ipynb": "new"}
-    assert files(tmp_path / "home") == {*done, RECORD}
-    assert (tmp_path / "home" / LESSON).read_bytes() == (course / LESSON).read_bytes()
-
-
-def test_nothing_is_done_twice(course, home):
-    assert give_course(course, home) == {}
-
-
-def test_what_the_learner_did_not_change_is_updated(course, home):
-    put(course / LESSON, "second")
-    assert give_course(course, home) == {LESSON: "updated"}
-    assert (home / LESSON).read_text() == "second"
-
-
-def test_what_the_learner_changed_stays_and_is_left_alone_without_news(course, home):
-    put(home / LESSON, "mine")
-    assert give_course(course, home) == {}
-    assert (home / LESSON).read_text() == "mine"
-
-
-def test_the_new_version_is_put_beside_changed_work_once(course, home):
-    put(home / LESSON, "mine")
-    put(course / LESSON, "second")
-    beside = "notebooks/11_sampling-new.ipynb"
-    assert give_course(course, home) == {beside: "put beside yours"}
-    assert give_course(course, home) == {}
-    assert ((home / LESSON).read_text(), (home / beside).read_text()) == ("mine", "second")
-
-
-def test_work_in_the_version_beside_is_kept_too(course, home):
-    put(home / LESSON, "mine")
-    put(course / LESSON, "second")
-    give_course(course, home)
-    put(home / "notebooks/11_sampling-new.ipynb", "mine, in the new one")
-    put(course / LESSON, "third")
-    assert give_course(course, home) == {"notebooks/11_sampling-new-2.ipynb": "put beside yours"}
-    assert (home / "notebooks/11_sampling-new.ipynb").read_text() == "mine, in the new one"
-
-
-def test_a_learner_who_takes_the_new_version_gets_the_next_one_in_place(course, home):
-    put(home / LESSON, "mine")
-    put(course / LESSON, "second")
-    give_course(course, home)
-    (home / "notebooks/11_sampling-new.ipynb").replace(home / LESSON)
-    put(course / LESSON, "third")
-    assert give_course(course, home) == {LESSON: "updated"}
-
-
-def test_a_renamed_lesson_comes_again_beside_it(course, home):
-    (home / LESSON).rename(home / "notebooks/my lesson.ipynb")
-    assert give_course(course, home) == {LESSON: "new"}
-    assert (home / "notebooks/my lesson.ipynb").exists()
-
-
-@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])
-def test_without_a_record_everything_that_differs_is_kept(course, home, damage):
-    put(home / LESSON, "mine")
-    put(home / RECORD, damage)
-    assert give_course(course, home) == {"notebooks/11_sampling-new.ipynb": "put beside yours"}
-    assert (home / LESSON).read_text() == "mine"
-
-
-def test_a_folder_or_a_dead_link_of_that_name_is_left_alone(course, home):
-    (home / LESSON).unlink()
-    (home / LESSON).mkdir()
-    (home / "exercises/11_sampling.ipynb").unlink()
-    (home / "exercises/11_sampling.ipynb").symlink_to("nowhere")
-    put(course / LESSON, "second")
-    put(course / "exercises/11_sampling.ipynb", "second")
-    assert set(give_course(course, home).values()) == {"put beside yours"}
-    assert (home / LESSON).is_dir()
-    assert (home / "exercises/11_sampling.ipynb").is_symlink()
-
-
-def test_a_full_disk_leaves_the_old_version_whole_and_the_next_start_goes_on(course, home, monkeypatch):
-    put(course / LESSON, "second")
-    put(home / "exercises/11_sampling.ipynb", "mine")
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(whole_files.os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
-            give_course(course, home)
-    assert (home / LESSON).read_text() == f"first version of {LESSON}"
-    assert give_course(course, home) == {LESSON: "updated"}
-    assert (home / "exercises/11_sampling.ipynb").read_text() == "mine"
-    assert not [name for name in files(home) if "unfinished" in name]
-
-
-def test_the_server_starts_also_when_the_course_cannot_be_copied(tmp_path, monkeypatch, capsys):
-    put(tmp_path / COURSE_FOLDER, "a file where the folder should be")
+def server_starts(tmp_path, monkeypatch):
+    """A home for a learner, whose server is only noted down."""
     started = []
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     single = SimpleNamespace(main=lambda: started.append(True))
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setitem(learner_server.sys.modules, "jupyterhub", SimpleNamespace(singleuser=single))
     monkeypatch.setitem(learner_server.sys.modules, "jupyterhub.singleuser", single)
     monkeypatch.setattr(learner_server.sys, "argv", ["server"])
+    return started
+
+
+def test_a_learner_finds_lessons_and_exercises_without_outputs_and_no_solutions(tmp_path, server_starts):
     learner_server.main()
-    assert started
-    assert "The course was not copied" in capsys.readouterr().err
+    assert server_starts
+    own = tmp_path / COURSE_FOLDER
+    assert {place.name for place in own.iterdir() if place.is_dir()} == {"notebooks", "exercises"}
+    assert '"outputs": [\n' not in (own / LESSON).read_text(encoding="utf-8")
+
+
+def test_the_server_starts_also_when_the_course_cannot_be_copied(tmp_path, server_starts, capsys):
+    (tmp_path / COURSE_FOLDER).write_text("a file where the folder should be")
+    learner_server.main()
+    assert server_starts
+    assert f"{tmp_path / COURSE_FOLDER} is in the way of your copy" in capsys.readouterr().err
 
 
 # One set of settings
@@ -379,6 +276,18 @@ def test_a_taken_port_is_named(tmp_path):
             pass
 
 
+@pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
+@pytest.mark.parametrize(
+    ("user", "words"), [(0, "root, answer on this machine only (127.0.0.1)"), (1000, "you, so open")]
+)
+def test_it_is_said_as_whom_the_servers_run(tmp_path, monkeypatch, capsys, user, words):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(hub, "running_hub", lambda *_: nullcontext(SimpleNamespace(wait=lambda: 0)))
+    with pytest.raises(HubError, match="has ended by itself"):
+        hub.run_hub(ROOT, 2, 8000, tmp_path)
+    assert f"all servers run as {words}" in capsys.readouterr().out
+
+
 # Real hubs
 
 
@@ -397,7 +306,7 @@ def test_strangers_stay_out_a_second_hub_is_refused_and_a_killed_one_leaves_noth
 
 
 def test_a_hub_that_does_not_start_names_its_log(installed, tmp_path, monkeypatch):
-    put(tmp_path / "jupyterhub.sqlite", "this is no database, " * 100)
+    (tmp_path / "jupyterhub.sqlite").write_text("this is no database, " * 100)
     log = re.escape(str(tmp_path / "hub.log"))
     with pytest.raises(HubError, match=log), running_hub(ROOT, 1, free_ports(1)[0], tmp_path, "long-enough"):
         pass
@@ -414,7 +323,15 @@ assert os.path.exists("../exercises/11_sampling.ipynb")
 """
 
 
-def test_a_rehearsal(installed):
+@pytest.fixture
+def own_folder(monkeypatch):
+    """Somebody else on this machine may rehearse at the same time: here is nobody's hub but ours."""
+    with tempfile.TemporaryDirectory() as place:
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        yield
+
+
+def test_a_rehearsal(installed, own_folder):
     report = rehearsal.rehearse(2, [SETTINGS, *rehearsal.lesson_cells()[:2]])
     rows = {row[0]: row[1:] for row in re.findall(r"^\| ([^|]+) \| ([\d.,]+) \| ([\d.,]+) \|", report, re.M)}
     assert rows.keys() >= {"start a server", "start a kernel", "run a cell", "run the whole lesson", "server", "kernel"}
@@ -426,7 +343,7 @@ def test_a_rehearsal(installed):
     assert processes_of_any_hub() == []
 
 
-def test_a_rehearsal_that_fails_says_why_and_cleans_up(installed):
+def test_a_rehearsal_that_fails_says_why_and_cleans_up(installed, own_folder):
     with pytest.raises(rehearsal.RehearsalError, match=r"(?s)a cell of learner1 fails: ZeroDivisionError.*hub's log"):
         rehearsal.rehearse(1, ["1 / 0"])
     assert processes_of_any_hub() == []

@@ -148,7 +148,7 @@ def commands():
     inline = re.findall(r"`([^`]+)`", block.sub("", PAGE))
     texts = [*block.findall(PAGE), *(code.replace("\n", " ") for code in inline), (BINDER / "postBuild").read_text()]
     if (ROOT / ".devcontainer").exists():
-        texts.append(dev_container()["postCreateCommand"])
+        texts += dev_container()["postCreateCommand"].split(" && ")
     for line in "\n".join(texts).splitlines():
         found = re.search(r"(?:^|\s)(?:python3 course\.py|py course\.py|course) ([a-z].*)", line)
         if found:
@@ -157,7 +157,8 @@ def commands():
 
 def test_the_page_tells_of_every_way():
     headings = re.findall(r"^## (.+)", PAGE, re.MULTILINE)
-    assert headings == ["Binder", "Colab", "Dev container", "conda", "pip", "USB stick, no network"]
+    ways = ["Binder", "Colab", "Dev container", "conda", "pip", "USB stick, no network"]
+    assert headings == ["Your own copy", "Root", *ways]
     assert CPU_INDEX in PAGE
 
 

@@ -118,7 +118,10 @@ class Learner:
 
     def notebook(self) -> dict:
         """Return the lesson as it is stored on the server."""
-        return self._checked(self.web.get(self._url(f"contents/{LESSON}"), timeout=PATIENCE))["content"]
+        notebook = self._checked(self.web.get(self._url(f"contents/{LESSON}"), timeout=PATIENCE))["content"]
+        for cell in notebook["cells"]:
+            cell["metadata"].pop("trusted", None)  # what the server thinks of the cell: it's in no file
+        return notebook
 
     def save(self, notebook: dict) -> None:
         """Save the lesson."""
