@@ -314,7 +314,7 @@ def test_the_stop_button_ends_an_endless_loop(tmp_path, name):
     assert run.returncode == 0, run.stdout + run.stderr
     said = " ".join(run.stdout.split())
     assert said.startswith("⬜ q1 · Temperature: stopped.")
-    assert "Your function was stopped before it answered. It was busy with with_temperature(tensor([" in said
+    assert "Your function was stopped before it answered. The call was with_temperature(tensor([" in said
     assert "Nothing is lost: what you solved stays solved, and this does not count as a try." in said
     assert ("at 0.5" in said) == (name == "a loop")
     assert progress.path.read_text() == before

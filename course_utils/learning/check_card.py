@@ -175,7 +175,7 @@ class _Asker:
     def stopped(self) -> str:
         if not self.running:
             return "The check was stopped."
-        return f"Your function was stopped before it answered. It was busy with {self.running}"
+        return f"Your function was stopped before it answered. The call was {self.running}."
 
 
 _NOTHING_LOST = "Nothing is lost: what you solved stays solved, and this does not count as a try."
@@ -194,7 +194,7 @@ def _borrowed(function: object, task: Task) -> list[str]:
         return []
     names = own.__code__.co_names
     used = [own, *(own.__globals__.get(name) for name in names)]
-    homes = [f"{one.__module__}.{one.__name__}" for one in used if isinstance(one, FunctionType | type)]
+    homes = [f"{one.__module__}.{one.__name__}" for one in used if type(one) in (FunctionType, type)]
     homes += [one.__name__ for one in used if isinstance(one, ModuleType)] + [*names]
     for home in (home for home in homes if home.startswith("course_utils.") and ".models" not in home):
         module = home if module_file(home) else home.rpartition(".")[0]
