@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import unicodedata
-from concurrent.futures import Future
+import warnings
 
 import nbformat
 import pytest
@@ -22,28 +22,10 @@ from course_utils.grading.results import read_report, report_file
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Submission, find_submissions, read_roster, read_submission
 from tests.deadly_assignment import Deadly
-from tests.submissions import DOUBLE, TOTAL, graded, hand_in
+from tests.submissions import DOUBLE, TOTAL, Here, graded, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
 ASSIGNMENT = Assignment(CHECKS, seed=5)
-
-
-class Here:
-    """A pool that works in this process."""
-
-    def __init__(self, *settings, **options):
-        """Take what the real one takes."""
-
-    def submit(self, function, *arguments):
-        done = Future()
-        done.set_result(function(*arguments))
-        return done
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
 
 
 @pytest.fixture
@@ -343,6 +325,18 @@ def test_halves_of_an_emoji_are_in_no_file(tmp_path, without_workers):
 def test_an_answer_holds_no_commands_for_a_terminal(tmp_path):
     file = hand_in(tmp_path / "ada.ipynb", prose="one\n\x1b[2Jtwo\ttab\x9b3\x00")
     assert read_submission(Submission("ada", file)).prose["q3"] == "one\n[2Jtwo\ttab3"
+
+
+def test_nothing_that_was_handed_in_is_compiled_outside(tmp_path, monkeypatch):
+    file = hand_in(tmp_path / "ada.ipynb", "if 0:\n" + " 1 is 1\n" * 20_000, "x;" * 400_000, "(" * 9000)
+
+    def refused(source, *about, **settings):
+        raise AssertionError(f"compiled outside: {source[:40]!r}")
+
+    with warnings.catch_warnings(), monkeypatch.context() as patch:
+        warnings.simplefilter("error")
+        patch.setattr("builtins.compile", refused)
+        assert len(read_submission(Submission("ada", file), ["q3"]).cells) == 3
 
 
 def test_code_that_is_too_long_is_not_run_and_the_rest_is(tmp_path):

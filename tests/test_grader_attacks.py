@@ -136,6 +136,12 @@ IN_THE_FUNCTION = {
         EVERY_DESCRIPTOR + "tell_everybody(b'[' * 100_000 + b']' * 100_000 + b'\\n')\nimport time\ntime.sleep(9)",
         "cannot be read",
     ),
+    "an archive in place of an array": (
+        EVERY_DESCRIPTOR + "import base64, json\nnpy = {'npy': base64.b64encode(b'PK\\x03\\x04 is no zip').decode()}\n"
+        "line = {'dict': {'value': npy, 'raised': '', 'problem': '', 'is_changed': False}}\n"
+        "tell_everybody(json.dumps(line).encode() + b'\\n')\nimport time\ntime.sleep(9)",
+        "cannot be read",
+    ),
     "no number": ("return values * float('nan')", "returns nan"),
     "an object that equals everything": (
         "class Equal:\n    def __eq__(self, other): return True\n    def __array__(self, *a, **k): return values.numpy() * 2\nreturn Equal()",
