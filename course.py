@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The front door of the course. It needs nothing but Python 3.11, 3.12 or 3.13.
+"""LLMs by Hand: a course on how large language models work and how they run.
 
 usage: python3 course.py COMMAND [options]
 
@@ -10,15 +10,17 @@ usage: python3 course.py COMMAND [options]
   bundle         fill a folder for machines without a network (--out DIR)
   models         list the models (models verify, models fetch --to DIR --from DIR)
   site           make the website (--out DIR)
-  slides         make slides, one file a lesson (--out DIR, LESSON ...)
+  slides         make slides, one file per lesson (--out DIR, LESSON ...)
   hub            rehearse a class on this machine (--users N --port P)
   sync           make the notebooks from their sources (--check, --execute)
   setup-tests    install the programs that the tests need
 
-The first command makes the folder .venv beside this file and installs the course into it.
+The first command makes the folder .venv beside this file and installs the course into it. It needs nothing but
+Python 3.11, 3.12 or 3.13 and, once, a network.
 """
 # Python 3.6 must be able to read this file, so that an old Python says what is wrong with its version.
 
+import errno
 import hashlib
 import os
 import platform
@@ -26,7 +28,9 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -39,6 +43,17 @@ EXTRA = {
     **dict.fromkeys(("lab", "copy", "grade", "models", "bundle"), ""),
     **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides", "hub"), ALL),
 }
+WELCOME = """LLMs by Hand: a course on how large language models work and how they run.
+
+Open it with
+
+    python3 course.py lab          (on Windows: py course.py lab)
+
+The first start installs the course into the folder .venv beside this file and prepares two language models. It needs a
+network, 4 GB of disk space and a few minutes. After that the course opens in seconds, without a network, and everything
+you write stays in the folder my-course.
+
+README.md lists the lessons; python3 course.py --help lists the other commands, for teachers and authors."""
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
 # What pip and venv say, and what a person can do about it; the first that matches is told.
 ADVICE = (
@@ -84,30 +99,47 @@ def main(arguments: list) -> int:
             "https://www.python.org/downloads/ and start course.py with it."
         )
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__.strip())
+        print(__doc__.strip() if arguments else WELCOME)
         return 0
     if arguments[0] not in EXTRA:
         raise Problem(f"There is no command {arguments[0]}: use one of {', '.join(EXTRA)}.")
     install(EXTRA[arguments[0]])
-    # -P: what lies in the folder that one happens to stand in is none of our modules.
+    # -P: a file in the current folder must not pass for one of our modules.
     return hand_over([str(PYTHON), "-P", "-m", "course_utils.cli", *arguments])
 
 
 def install(extra: str) -> None:
     """Make `.venv` hold the pinned packages; one that is half-made, moved or broken is made again."""
+    if is_installed(extra):
+        return
+    with one_at_a_time():
+        if not is_installed(extra):  # the start that this one waited for may have done it
+            install_now(extra)
+
+
+def is_installed(extra: str) -> bool:
+    """Say whether `.venv` holds the packages, and those of `extra`."""
+    _, key, done = state()
+    return done in (key + extra, key + ALL) and runs()
+
+
+def state() -> tuple:
+    """Return the place of `.venv`, what its stamp has to begin with, and what the stamp says."""
     pins = b"".join((ROOT / name).read_bytes() for name in ("constraints.txt", "pyproject.toml"))
     place = f"{ROOT} {sys.version_info[:2]}\n"
-    key = f"{place}{hashlib.sha256(pins).hexdigest()}\n"
     done = STAMP.read_text(encoding="utf-8") if STAMP.exists() else ""
-    sound = done.startswith(place) and runs()
-    if sound and done in (key + extra, key + ALL):
-        return
-    if not sound:
+    return place, f"{place}{hashlib.sha256(pins).hexdigest()}\n", done
+
+
+def install_now(extra: str) -> None:
+    """Make what is missing of `.venv`; the stamp is written last."""
+    place, key, done = state()
+    if not (done.startswith(place) and runs()):
         print("Making the folder .venv (once) ...", flush=True)
         run([sys.executable, "-m", "venv", "--clear", str(VENV)], stdout=subprocess.PIPE)
         if shutil.disk_usage(str(ROOT)).free < SPACE:
             raise Problem(explain("No space left"))
-    elif done != key:  # adding the test tools leaves the course as it is, also when it fails
+    elif not done.startswith(key):  # adding the test tools leaves the course as it is, also when it fails
         STAMP.unlink()
     if done.endswith(ALL):
         extra = ALL
@@ -116,6 +148,36 @@ def install(extra: str) -> None:
     unfinished = STAMP.with_suffix(".unfinished")
     unfinished.write_text(key + extra, encoding="utf-8")
     os.replace(str(unfinished), str(STAMP))
+
+
+@contextmanager
+def one_at_a_time() -> Iterator:
+    """Wait until no other start installs: it would clear the folder that this one fills."""
+    said = False
+    with open(str(ROOT / ".venv.lock"), "a+") as file:  # the system frees it, also when this process is killed
+        while is_locked_by_another(file):
+            if not said:
+                print("Another start is installing the course: waiting for it ...", flush=True)
+            said = True
+            time.sleep(0.5)
+        yield
+
+
+def is_locked_by_another(file: object) -> bool:
+    """Lock `file` for this process if it is free; a disk that has no locks counts as free."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return False
 
 
 def runs() -> bool:

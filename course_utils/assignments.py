@@ -5,22 +5,28 @@ The markers and the cell metadata are nbgrader's own, so its `generate_assignmen
 
 import copy
 import re
+from typing import TYPE_CHECKING
 
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode  # takes a second to import, and the grader starts many processes
 
 STUB = "raise NotImplementedError"
 PROSE_STUB = "*Write your answer here.*"
 _MARKER = re.compile(r"^(?P<indent>[ \t]*)### (?P<which>BEGIN|END) (?P<region>SOLUTION|HIDDEN TESTS)[ \t]*$")
 
 
-def exercise(notebook: NotebookNode) -> NotebookNode:
+def exercise(notebook: "NotebookNode") -> "NotebookNode":
     """Return what a learner gets: stubs for the solutions, no hidden tests, no outputs.
 
     Raises:
         ValueError: A marker has no partner, or a solution cell has none at all.
     """
-    made = _copied(notebook)
+    made = copy.deepcopy(notebook)
+    made.metadata.pop("jupytext", None)  # no source pairs with an exercise
     for cell in made.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # Jupytext's, about the source
+        if "nbgrader" in cell.metadata:
+            cell.id = cell.metadata.nbgrader.grade_id
         is_asked = cell.metadata.get("nbgrader", {}).get("solution", False)
         if is_asked and cell.cell_type == "markdown":
             cell.source = PROSE_STUB
@@ -34,18 +40,6 @@ def exercise(notebook: NotebookNode) -> NotebookNode:
             cell.metadata["tags"] = tags
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return made
-
-
-def solution(notebook: NotebookNode) -> NotebookNode:
-    """Return the solved notebook: the markers go, what is between them stays, the hidden tests go.
-
-    Raises:
-        ValueError: A marker has no partner.
-    """
-    made = _copied(notebook)
-    for cell in made.cells:
-        cell.source = without_regions(cell.source, {"HIDDEN TESTS": None})
     return made
 
 
@@ -78,13 +72,3 @@ def without_regions(source: str, instead: dict[str, str | None]) -> str:
     if inside:
         raise ValueError(f"### BEGIN {inside} has no partner")
     return "\n".join(lines).rstrip("\n")
-
-
-def _copied(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy in which a graded cell is called by its `grade_id`, in exercise and solution alike."""
-    made = copy.deepcopy(notebook)
-    for cell in made.cells:
-        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's, about the source
-        if "nbgrader" in cell.metadata:
-            cell.id = cell.metadata.nbgrader.grade_id
-    return made

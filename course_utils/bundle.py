@@ -13,15 +13,15 @@ import sys
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError
+from course_utils.whole_files import whole_folder, write_whole
 
 # As in workshop/stick/start.py, which finds its packages by this name.
 SYSTEM = f"{platform.system()}-{platform.machine()}-Python-{sys.version_info[0]}.{sys.version_info[1]}"
@@ -55,15 +55,16 @@ def bundle(root: Path, out: Path) -> None:
     with _explained(out):
         _refuse_other_folders(root, out)
         out.mkdir(parents=True, exist_ok=True)
-        _copy_file(stick / "START.md", out / "START.md")  # first: it says that the folder is ours
+        write_whole(out / "START.md", (stick / "START.md").read_bytes())  # first: it says that the folder is ours
         add_wheels(root, out / "wheels" / SYSTEM)
         own, models = ModelStore(), ModelStore(out / "models")
         for entry in CATALOGUE.values():
             if models.verify(entry):
                 own.ensure(entry)
         copy_models(own, models)
-        _put(out / "course", partial(copy_course, root))
-        _copy_file(stick / "start.py", out / "start.py")  # last: without it nothing can be started
+        with whole_folder(out / "course") as unfinished:
+            copy_course(root, unfinished)
+        write_whole(out / "start.py", (stick / "start.py").read_bytes())  # last: without it nothing can be started
     systems = ", ".join(sorted(folder.name for folder in (out / "wheels").glob("[!.]*")))
     print(f"Complete: {out} (packages for {systems}). Its START.md says how to go on.")
 
@@ -94,15 +95,12 @@ def add_wheels(root: Path, folder: Path) -> None:
         return
     print(f"Fetching the packages for {folder.name}, which takes a minute or more ({problem}) ...", flush=True)
     needed = ["--only-binary", ":all:", "-c", str(root / "constraints.txt"), *requirements(root)]
-
-    def fetch(unfinished: Path) -> None:
+    with whole_folder(folder) as unfinished:
         problem = _pip("download", "--dest", str(unfinished), *needed) or wheels_problem(root, unfinished)
         if "torch" in problem and "+cpu" in problem:
             raise BundleError(f"The packages could not be fetched: {_TORCH_ADVICE}.")
         if problem:
             raise BundleError(f"The packages could not be fetched: {_PIP_ADVICE} (pip says: {problem}).")
-
-    _put(folder, fetch)
 
 
 def wheels_problem(root: Path, folder: Path) -> str:
@@ -143,7 +141,8 @@ def copy_models(source: ModelStore, target: ModelStore) -> None:
             target.root.mkdir(parents=True, exist_ok=True)
             with FileLock(target.root / f".{entry.name}.lock"):  # the store's own
                 if target.verify(entry):
-                    _put(target.folder(entry), partial(shutil.copytree, source.folder(entry), dirs_exist_ok=True))
+                    with whole_folder(target.folder(entry)) as unfinished:
+                        shutil.copytree(source.folder(entry), unfinished, dirs_exist_ok=True)
 
 
 def copy_course(root: Path, folder: Path) -> None:
@@ -167,27 +166,6 @@ def _refuse_other_folders(root: Path, out: Path) -> None:
     files = [file for file in out.iterdir() if not file.name.startswith(".")] if out.exists() else []
     if files and not (out / "START.md").exists():
         raise BundleError(f"{out} holds something else: name a folder that is empty or does not exist.")
-
-
-def _put(folder: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` fill a new folder, and put that in the place of `folder` when it is complete."""
-    unfinished, before = (folder.with_name(f".{folder.name}-{word}") for word in ("unfinished", "before"))
-    for leftover in (unfinished, before):  # of a run that was killed
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    unfinished.mkdir(parents=True)
-    fill(unfinished)
-    if folder.exists():
-        folder.rename(before)
-    unfinished.rename(folder)
-    if before.exists():
-        shutil.rmtree(before)
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    unfinished = target.with_name(f".{target.name}-unfinished")
-    shutil.copyfile(source, unfinished)
-    os.replace(unfinished, target)
 
 
 def _pip(*arguments: str, **settings: str) -> str:

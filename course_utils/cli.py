@@ -24,6 +24,9 @@ QUIET_LAB = [
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
+    # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
+    "--MappingKernelManager.transport_encryption=auto",
+    "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
 ]
 TEST_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -282,11 +285,11 @@ def grade_submissions(options: argparse.Namespace) -> int:
     from course_utils.grading.command import checks_file, grade_all
     from course_utils.grading.grade import Assignment
     from course_utils.grading.sandbox import NoSandboxError
+    from course_utils.grading.submission import read_roster
 
     try:
         checks = checks_file(options.checks)
-        roster = options.roster.read_text(encoding="utf-8-sig").split("\n") if options.roster else []
-        names = [name.strip() for name in roster if name.strip()]
+        names = read_roster(options.roster) if options.roster else []
         lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
         assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
         if options.without_sandbox:

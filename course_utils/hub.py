@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,7 @@ from platformdirs import user_cache_path, user_data_path
 
 from course_utils.cli import port_is_taken
 from course_utils.models.store import models_folder
+from course_utils.whole_files import whole_folder
 
 PROXY = "configurable-http-proxy"
 PROXY_VERSION = "5.1.0"  # the newest that is content with Node.js 18
@@ -128,16 +128,13 @@ def _fetch_proxy(place: Path) -> None:
     if npm is None:
         raise HubError("npm is missing, which fetches JupyterHub's proxy once: install it, and run the command again.")
     print(f"Fetching {PROXY} with npm (once) ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{PROXY}-") as scratch:
-        unfinished = Path(scratch, "unfinished")
-        unfinished.mkdir()
+    with whole_folder(place) as unfinished:
         install = [npm, "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", f"{PROXY}@{PROXY_VERSION}"]
         if subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True).returncode:
             raise HubError(
                 f"npm could not fetch {PROXY}: connect to a network (or set npm's registry to a mirror) and run the "
                 "same command again."
             )
-        unfinished.rename(place)
 
 
 def free_ports(count: int) -> list[int]:
@@ -176,7 +173,7 @@ def _start(root: Path, asked: dict, log: object) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=asked["folder"], env=os.environ | settings, start_new_session=True, **streams)
 
 
-def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 120) -> None:
+def _wait_until_it_answers(hub: subprocess.Popen, port: int, folder: Path, patience: float = 600) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and hub.poll() is None:
         try:
@@ -202,3 +199,4 @@ def _stop(hub: subprocess.Popen, folder: str, patience: float = 30) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn)

@@ -1,7 +1,8 @@
 """Notebooks from their sources: percent scripts in, executed notebooks out, never the other way round.
 
-What people edit is `notebooks/source/NN_name.py`. What this makes is `notebooks/NN_name.ipynb`, byte for
-byte the same each time: cell ids come from the cells, and outputs are made anew only when code changed.
+What people edit is `notebooks/source/NN_name.py`, or in JupyterLab the notebook, which Jupytext saves into that source.
+What this makes is `notebooks/NN_name.ipynb`, byte for byte the same each time: cell ids come from the cells, and cells
+are run again only when code changed, or when someone else ran them.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import re
 import tempfile
 import tomllib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import jupytext
@@ -19,15 +21,22 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_utils.assignments import exercise, solution
+from course_utils.assignments import exercise
 from course_utils.pages import pages
 from course_utils.slides import slide
 from course_utils.whole_files import write_whole
 
 FOLDERS = ("notebooks", "solutions")
 MAKES = {"notebooks": ("notebooks",), "solutions": ("solutions", "exercises")}  # of the sources in each folder
+# As in jupytext.toml. Each notebook has them, too: without them, Jupytext takes the notebook's metadata for an edit
+# that the source lacks, and doesn't open a source that is older than its notebook.
+JUPYTEXT = {
+    "cell_metadata_filter": "tags,nbgrader,-all",
+    "comment_magics": False,
+    "notebook_metadata_filter": "course,-all",
+}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-CELL_TIMEOUT = 120  # seconds, as in the tests
+CELL_TIMEOUT = 600  # seconds, as in the tests: only what hangs takes so long, also on a busy machine
 _KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -72,15 +81,11 @@ def build(source: str) -> NotebookNode:
     >>> [cell.source for cell in build("# %% [markdown]\\n# Two\\n# %%\\n1 + 1\\n").cells]
     ['Two', '1 + 1']
     """
-    notebook = jupytext.reads(source, fmt="py:percent")
+    notebook = jupytext.reads(source, fmt={"extension": ".py", "format_name": "percent", **JUPYTEXT})
     own = {key: value for key, value in notebook.metadata.items() if key not in _NOT_OURS}
-    seen = Counter()
-    for cell in notebook.cells:
-        cell.source = cell.source.strip("\n")
-        content = (cell.cell_type, cell.source)
-        cell.id = cell_id(*content, earlier=seen[content])
-        seen[content] += 1
-    return nbformat.v4.new_notebook(cells=notebook.cells, metadata={**own, **_KERNEL})
+    for cell, made_id in zip(notebook.cells, _ids(notebook.cells), strict=True):
+        cell.id = made_id
+    return nbformat.v4.new_notebook(cells=notebook.cells, metadata={**own, **_KERNEL, "jupytext": {**JUPYTEXT}})
 
 
 def cell_id(cell_type: str, source: str, earlier: int = 0) -> str:
@@ -95,6 +100,18 @@ def cell_id(cell_type: str, source: str, earlier: int = 0) -> str:
     '639e071d0106'
     """
     return hashlib.sha256(f"{cell_type}\n{source}\n{earlier}".encode()).hexdigest()[:12]
+
+
+def _ids(cells: Iterable[dict]) -> list[str]:
+    seen, ids = Counter(), []
+    for content in _contents(cells):
+        ids.append(cell_id(*content, earlier=seen[content]))
+        seen[content] += 1
+    return ids
+
+
+def _contents(cells: Iterable[dict]) -> list[tuple[str, str]]:
+    return [(cell.get("cell_type"), "".join(cell.get("source", ""))) for cell in cells]
 
 
 def without_outputs(notebook: dict) -> dict:
@@ -142,6 +159,7 @@ def run_cells(notebook: NotebookNode, folder: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
+        startup_timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
@@ -202,10 +220,10 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
     problems = []
     if source.parent.parent.name == "notebooks":
         _mark_slides(notebook)
+        _fold_quizzes(notebook)
     if source.parent.parent.name == "solutions":
         try:
             problems = _sync_exercise(root, source, exercise(notebook), check)
-            notebook = solution(notebook)
         except ValueError as error:
             return [f"{of}: {error}; its notebooks are left as they were."]
     current = _stored(target) == without_outputs(json.loads(_written(notebook)))
@@ -213,6 +231,9 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
         return problems + ([] if current else [f"{name} is not what {of} makes: run `course sync`."])
     if current and not execute:
         return problems
+    if _is_newer_and_edited(target, source, notebook):
+        what = f"run `jupytext --sync {name}` to keep the edit, or delete {name}; then run `course sync` again"
+        return [*problems, f"{name} was edited, and {of} was not: {what}."]
     if execute or not _take_outputs(notebook, target):
         print(f"Running {name} ...", flush=True)
         try:
@@ -228,6 +249,27 @@ def _mark_slides(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.metadata["slideshow"] = slide(cell.source)
+
+
+def _fold_quizzes(notebook: NotebookNode) -> None:
+    """Hide the code of quizzes, which has the answers.
+
+    This isn't in the sources: an author who unfolds a cell to work on it would save it unfolded.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and re.search(r"^quiz_question\(", cell.source, re.MULTILINE):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+
+
+def _is_newer_and_edited(target: Path, source: Path, made: NotebookNode) -> bool:
+    """Say whether the notebook holds an edit that its source lacks, as editors without Jupytext leave it."""
+    stored = _stored(target)
+    if stored is None or target.stat().st_mtime <= source.stat().st_mtime:
+        return False
+    if _contents(stored["cells"]) == _contents(made.cells):
+        return False
+    # What was made here is of another version of the source, and nobody's work.
+    return [cell.get("id") for cell in stored["cells"]] != _ids(stored["cells"])
 
 
 def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool) -> list[str]:
@@ -304,6 +346,8 @@ def _take_outputs(notebook: NotebookNode, file: Path) -> bool:
         stored = nbformat.read(file, as_version=4)
     except (OSError, ValueError):
         return False
+    if stored.metadata.get("language_info") != _KERNEL["language_info"]:
+        return False  # an author has run cells, in whatever order
     mine, theirs = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (notebook, stored))
     code = [[(cell.get("id"), cell.source, cell.metadata) for cell in cells] for cells in (mine, theirs)]
     if code[0] != code[1]:

@@ -20,7 +20,7 @@ from nbgrader.preprocessors import (
 
 try:
     from course_utils.assignments import PROSE_STUB, STUB
-    from course_utils.grading.session import Limits
+    from course_utils.grading.limits import Limits
     from course_utils.grading.submission import DEMONSTRATION
 except ImportError as error:
     # After an ordinary error nbgrader goes on without this file, and so without the sandbox.

@@ -63,6 +63,7 @@ def source(text: str) -> nbformat.NotebookNode:
     """Return an exercise as nbgrader's `generate_assignment` takes it, with solutions and hidden tests."""
     notebook = build(text)
     as_learners_get_it = exercise(notebook)  # this finds markers without a partner, too
+    notebook.metadata = as_learners_get_it.metadata
     for cell, other in zip(notebook.cells, as_learners_get_it.cells, strict=True):
         cell.id, cell.metadata = other.id, other.metadata
     return notebook
@@ -75,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lessons", nargs="*", metavar="LESSON")
     options = parser.parse_args(arguments)
     try:
-        try_sandbox()
+        open_doors = try_sandbox()
+        if open_doors:
+            print(open_doors, file=sys.stderr)
         print("\n".join(make(options.folder.resolve(), options.lessons)))
     except NoSandboxError as error:
         print(str(error).removesuffix(UNSAFE).strip(), file=sys.stderr)

@@ -15,16 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from course_utils.grading.sandbox import (
-    PACKAGE,
-    UNSAFE,
-    NoSandboxError,
-    family_of,
-    resident,
-    sandbox,
-    worker_environment,
-)
-from course_utils.grading.session import GIGABYTE, Limits
+from course_utils.grading.family import Family
+from course_utils.grading.limits import Limits
+from course_utils.grading.sandbox import PACKAGE, UNSAFE, NoSandboxError, sandbox, worker_environment
 
 NAME = "course-sandbox"
 INSIDE = "/tmp/kernel"  # where the folder with the sockets is in the sandbox
@@ -66,18 +59,16 @@ def run(connection_file: Path, limits: Limits) -> int:
         folder = Path(name)
         share_sockets(connection_file, folder)
         # What it prints past Jupyter comes from a learner and goes to a teacher's terminal: better nowhere.
-        process = subprocess.Popen(
-            kernel_command(folder, limits), env=kernel_environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        family = Family(kernel_command(folder, limits), kernel_environment(), **nowhere)
         try:
-            watch(process, folder, limits)
+            watch(family, folder, limits)
         finally:
-            process.kill()  # and with it all that it started
-            process.wait()
-        if process.returncode and not any(file.is_socket() for file in folder.iterdir()):
-            raise KernelError(f"The sandboxed kernel did not start (exit code {process.returncode}).")
-    return process.returncode
+            family.end()
+        code = family.process.returncode
+        if code and not any(file.is_socket() for file in folder.iterdir()):
+            raise KernelError(f"The sandboxed kernel did not start (exit code {code}).")
+    return code
 
 
 def share_sockets(connection_file: Path, folder: Path) -> None:
@@ -121,19 +112,21 @@ def kernel_environment() -> dict[str, str]:
     return environment | {"PYTHONWARNINGS": "ignore"}
 
 
-def watch(process: subprocess.Popen, folder: Path, limits: Limits) -> None:
+def watch(family: Family, folder: Path, limits: Limits) -> None:
     """Wait until the kernel ends, or until nobody waits for it any more.
 
     Raises:
         KernelError: It takes more than it may.
     """
-    parent = os.getppid()
-    while process.poll() is None and os.getppid() == parent:
-        family = family_of(process)
-        if len(family) > limits.processes:
-            raise KernelError(f"A kernel was ended: it starts more than {limits.processes} processes.")
-        if sum(map(resident, family)) > limits.memory:
-            raise KernelError(f"A kernel was ended: it needs more than {limits.memory // GIGABYTE} GB of memory.")
+    parent, is_there = os.getppid(), False
+    while family.process.poll() is None and os.getppid() == parent:
+        with contextlib.suppress(OSError):  # it ended just now
+            if not is_there and any(file.is_socket() for file in folder.iterdir()):  # before, no learner's line ran
+                family.look_inside()
+                is_there = True
+            why = limits.excess(family.usage()) if is_there else ""
+            if why:
+                raise KernelError(f"A kernel was ended: it {why}")
         if size(folder) > FOLDER_BYTES:
             raise KernelError("A kernel was ended: it writes files beside its sockets.")
         time.sleep(0.2)

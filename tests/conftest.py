@@ -6,9 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from course_utils.cli import ROOT, find_browser
 from course_utils.traces import NextTokenTrace
+
+# How long an example takes says something about the machine, and nothing about what is tested.
+settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("course")
 
 
 def need(tool: str, there: bool) -> None:
@@ -50,11 +55,16 @@ def pytest_addoption(parser):
     parser.addoption("--record", action="store_true", help="write benchmarks/widgets.json and the README's pictures")
 
 
+def pytest_collection_modifyitems(items):
+    """Let the cells of notebooks wait longer for their outputs than nbval's five seconds: a busy machine needs it."""
+    for item in items:
+        if hasattr(item, "output_timeout"):
+            item.output_timeout = 120
+
+
 def pytest_terminal_summary(terminalreporter):
     """A skipped browser must not look like a tested one."""
-    skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if "setup-tests" in str(report.longrepr)
-    ]
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "setup-tests" in str(report.longrepr)]
     if skipped:
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
         for report in skipped:

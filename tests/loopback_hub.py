@@ -83,12 +83,17 @@ def _model(task, vocabulary):
         "ner": lambda: t.BertForTokenClassification(
             t.BertConfig(**SMALL, **size, **_labels("O", "B-PER", "I-PER", "I-ORG", "I-LOC"))
         ),
+        "feature-extraction": lambda: t.DistilBertModel(t.DistilBertConfig(**distilbert)),
         "question-answering": lambda: t.DistilBertForQuestionAnswering(t.DistilBertConfig(**distilbert)),
         "translation": lambda: t.T5ForConditionalGeneration(
             t.T5Config(
                 d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=1, pad_token_id=1,
                 eos_token_id=2, **size,
-                task_specific_params={"translation_en_to_fr": {"prefix": "translate English to French: "}},
+                task_specific_params={
+                    "summarization": {"prefix": "summarize: ", "max_length": 5},
+                    "translation_en_to_de": {"prefix": "translate English to German: "},
+                    "translation_en_to_fr": {"prefix": "translate English to French: "},
+                },
             )
         ),
     }  # fmt: skip
@@ -102,9 +107,9 @@ def make_models(folder):
         place = folder / model.repository
         if place.exists():  # two names of one task
             continue
-        wordpiece = task in ("sentiment-analysis", "ner", "question-answering")
+        wordpiece = task in ("sentiment-analysis", "ner", "question-answering", "feature-extraction")
         tokenizer = _bert_tokenizer() if wordpiece else _byte_tokenizer()
-        if task in ("sentiment-analysis", "question-answering"):  # DistilBERT has no token types
+        if wordpiece and task != "ner":  # DistilBERT has no token types
             tokenizer.model_input_names = ["input_ids", "attention_mask"]
         _model(task, len(tokenizer)).save_pretrained(place)
         tokenizer.save_pretrained(place)

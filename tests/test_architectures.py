@@ -47,7 +47,7 @@ def lengths_and_places(draw):
 
 
 @given(lengths_and_places(), st.sampled_from(["llama", "gpt2"]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_decoder_is_changed_from_there_on_and_exactly_not_before(length_and_place, kind):
     _, place = length_and_place
     before, after = (hidden_states(tiny_model(kind), ids) for ids in two_texts(*length_and_place))
@@ -58,7 +58,7 @@ def test_a_decoder_is_changed_from_there_on_and_exactly_not_before(length_and_pl
 
 
 @given(lengths_and_places())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_an_encoder_is_changed_everywhere_after_one_layer(length_and_place):
     length, place = length_and_place
     model, (ids, other) = tiny_bert(), two_texts(*length_and_place)

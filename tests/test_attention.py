@@ -27,7 +27,7 @@ def random(seed, *shape):
 
 
 @given(sizes, sizes, sizes, sizes, st.integers(0, 99), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_scaled_dot_product_equals_torch(heads, queries, keys, head_dim, seed, masked):
     query, key, value = (random(seed + i, 2, heads, length, head_dim) for i, length in enumerate((queries, keys, keys)))
     mask = random(seed, queries, keys) > 0 if masked else None  # some rows allow nothing at all
@@ -40,7 +40,7 @@ def test_scaled_dot_product_equals_torch(heads, queries, keys, head_dim, seed, m
 
 
 @given(st.integers(1, 3), st.integers(1, 4), sizes, st.integers(0, 5), sizes, st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_grouped_query_equals_repeated_heads(shared, group, queries, before, head_dim, seed):
     query = random(seed, 2, shared * group, queries, head_dim)
     key, value = (random(seed + i, 2, shared, queries + before, head_dim) for i in (1, 2))
@@ -97,7 +97,7 @@ def test_bad_input_gets_one_sentence(call, sentence):
 
 
 @given(st.integers(1, 8), st.integers(0, 9000), st.sampled_from([1e4, 1e5, 5e5]), st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_rope_equals_transformers(half, start, base, seed):
     config = LlamaConfig(head_dim=2 * half, rope_parameters={"rope_type": "default", "rope_theta": base})
     query, positions = random(seed, 1, 3, 5, 2 * half), torch.arange(start, start + 5)
@@ -119,7 +119,7 @@ def test_rope_depends_on_distance_only():
 
 
 @given(sizes, sizes, st.integers(1, 4), st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_cross_attention_equals_bart(queries, keys, heads, seed):
     torch.manual_seed(seed)
     config = BartConfig(d_model=8 * heads, attn_implementation="eager")
@@ -209,7 +209,7 @@ def rows_of_causal_weights(seed, length):
 
 
 @given(st.integers(2, 12), st.integers(0, 99), st.integers(1, 4))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_head_measures_by_their_definition(length, seed, vocabulary):
     weights = rows_of_causal_weights(seed, length)
     ids = torch.randint(vocabulary, (length,), generator=torch.Generator().manual_seed(seed))

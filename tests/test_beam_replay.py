@@ -32,7 +32,7 @@ PROMPT = "The best way to learn is"
     st.sampled_from(PENALTIES),
     st.sampled_from(STOPS),
 )
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_a_replay_finds_what_a_search_finds(kind, ids, eos_ids, longest, beams, length_penalty, early_stopping):
     model, shared = tiny_model(kind), {"max_new_tokens": longest, "eos_ids": eos_ids, "num_beams": beams}
     recorded = search_beams(model, ids, to_the_end=True, **shared)

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from course_utils import sync
-from course_utils.assignments import exercise, solution, without_regions
+from course_utils.assignments import exercise, without_regions
 from course_utils.checks.task import load_tasks
 from course_utils.cli import ROOT
 
@@ -81,7 +81,9 @@ def test_the_cells_of_a_task_are_as_nbgrader_wants_them(name):
         asked, checked = cells[task.name], cells[f"{task.name}-check"]
         assert f"def {task.function}(" in asked.source
         assert (asked.metadata.nbgrader.solution, asked.metadata.nbgrader.grade) == (True, False)
-        assert checked.source.startswith(f'check("{task.name}")\n### BEGIN HIDDEN TESTS\n')
+        # The card comes last, because a notebook shows the last value of a cell.
+        hidden = f'### BEGIN HIDDEN TESTS\nassert check("{task.name}").is_right\n### END HIDDEN TESTS\n'
+        assert checked.source == f'{hidden}check("{task.name}")'
         assert (checked.metadata.nbgrader.grade, checked.metadata.nbgrader.locked) == (True, True)
         assert checked.metadata.nbgrader.points == task.points
     for question in prose:
@@ -102,7 +104,7 @@ def test_what_a_learner_gets(name):
     assert "lines_to_next_cell" not in text
     assert "SOLUTION" not in text
     assert "HIDDEN" not in text
-    assert [cell.id for cell in made.cells] == [cell.id for cell in solution(BUILT[name]).cells]
+    assert all(cell.id == grade_id for grade_id, cell in graded(made).items())
     for task in checks(name)[0]:
         cell = graded(made)[task.name]
         compile(cell.source, task.name, "exec")
@@ -111,8 +113,10 @@ def test_what_a_learner_gets(name):
 
 
 @every_exercise
-def test_the_solution_shows_every_check_green(name):
-    cells = graded(stored("solutions", name))
+def test_the_solution_shows_every_check_green_and_keeps_what_its_source_says(name):
+    notebook = stored("solutions", name)
+    assert [cell.source for cell in notebook.cells] == [cell.source for cell in BUILT[name].cells]
+    cells = graded(notebook)
     for task in checks(name)[0]:
         (output,) = cells[f"{task.name}-check"].outputs
         first, *lines = output["data"]["text/plain"].splitlines()

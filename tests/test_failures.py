@@ -56,7 +56,7 @@ def generated(model, ids, count):
     st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
     st.integers(1, 5),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_batch_of_answers_equals_generate_of_each_alone(architecture, start, rest, count):
     """With any shared start, any lengths, also a prompt that is the start of another, and equal ones."""
     model, letters = tiny_model(architecture), Letters()

@@ -98,7 +98,7 @@ def read_anew(model, prompt, query, label):
 
 
 @given(tokens, st.lists(tokens, min_size=1, max_size=5), st.lists(tokens, min_size=1, max_size=3))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_label_scores_equal_reading_everything_anew(prompt, queries, labels):
     model = tiny_model("llama")
     _, cache = prefill(model, torch.tensor([prompt]))

@@ -323,7 +323,15 @@ assert os.path.exists("../exercises/11_sampling.ipynb")
 """
 
 
-def test_a_rehearsal(installed):
+@pytest.fixture
+def own_folder(monkeypatch):
+    """Somebody else on this machine may rehearse at the same time: here is nobody's hub but ours."""
+    with tempfile.TemporaryDirectory() as place:
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        yield
+
+
+def test_a_rehearsal(installed, own_folder):
     report = rehearsal.rehearse(2, [SETTINGS, *rehearsal.lesson_cells()[:2]])
     rows = {row[0]: row[1:] for row in re.findall(r"^\| ([^|]+) \| ([\d.,]+) \| ([\d.,]+) \|", report, re.M)}
     assert rows.keys() >= {"start a server", "start a kernel", "run a cell", "run the whole lesson", "server", "kernel"}
@@ -335,7 +343,7 @@ def test_a_rehearsal(installed):
     assert processes_of_any_hub() == []
 
 
-def test_a_rehearsal_that_fails_says_why_and_cleans_up(installed):
+def test_a_rehearsal_that_fails_says_why_and_cleans_up(installed, own_folder):
     with pytest.raises(rehearsal.RehearsalError, match=r"(?s)a cell of learner1 fails: ZeroDivisionError.*hub's log"):
         rehearsal.rehearse(1, ["1 / 0"])
     assert processes_of_any_hub() == []

@@ -2,19 +2,21 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
-import time
 
 import nbformat
 import pytest
+from huggingface_hub import constants
 
 from course_utils.cli import ROOT
-from course_utils.models.hub import HUB_MODELS, profile
+from course_utils.models import ModelStoreError, use_course_models
+from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub, profile
 from tests.loopback_hub import loopback_hub, make_models
 
 TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
-TASKS += ["question-answering", "translation"]
+TASKS += ["question-answering", "translation", "summarization", "text2text-generation", "feature-extraction"]
 # The profile is looked at where a pipeline is loaded; the other lessons run the same code under both.
 LESSONS = sorted(path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if "load_pipeline(" in path.read_text())
 
@@ -28,10 +30,16 @@ def hub_models(tmp_path_factory):
 def run(code, address, cache):
     """Run code in a process of its own: the client reads the address of the hub when it is imported."""
     settings = {"COURSE_MODELS": "hub", "HF_ENDPOINT": address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    settings |= {"HF_HUB_ETAG_TIMEOUT": "600", "HF_HUB_DOWNLOAD_TIMEOUT": "600"}
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"} | settings
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=1200)
 
 
+# On a busy machine the hub of the test may need more than the three seconds that a real one gets.
+PATIENT = """
+from course_utils.models import hub
+hub.SECONDS_TO_ANSWER = 600
+"""
 FETCH = """
 from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub
 from course_utils.models.store import ModelStoreError
@@ -43,38 +51,124 @@ except ModelStoreError as error:
 SENTIMENT = "HUB_MODELS['sentiment-analysis']"
 
 EVERY_TASK = """
+from transformers import pipeline
+from course_utils.models import use_course_models
+from course_utils.models.hub import HUB_MODELS
 from course_utils.models.pipelines import load_pipeline, path
+use_course_models()
 inputs = {
     "zero-shot-classification": (("this is not bad", ["good", "bad"]), {}),
     "fill-mask": (("paris is in <mask>",), {}),
     "question-answering": (({"question": "where?", "context": "i work in brooklyn"},), {}),
     "text-generation": (("my name is",), {"max_new_tokens": 3}),
     "translation": (("this is not bad",), {"max_new_tokens": 5}),
+    "text2text-generation": (("this is not bad",), {"max_new_tokens": 5}),
 }
 for task in TASKS:
     texts, settings = inputs.get(task, (("my name is sylvain",), {}))
-    pipe = load_pipeline(task)
-    pipe(*texts, **settings)
-    assert pipe.model.name_or_path == path(task)
+    for pipe in (load_pipeline(task), pipeline(task, device="cpu")):
+        pipe(*texts, **settings)
+        assert pipe.model.name_or_path == path(task)
+        assert HUB_MODELS[task].revision in path(task)
     print(task, type(pipe.model).__name__)
+german = pipeline("translation_en_to_de", device="cpu")
+print(german.tokenizer.decode(german.preprocess("bad")["input_ids"][0]))
+for code in ("pipeline('fill-mask', device='cpu')('paris is in [MASK]')", "pipeline('ner', model='gpt2')"):
+    try:
+        eval(code)
+    except Exception as error:
+        print(str(error))
 """
+HUB_SENTENCES = [
+    "texts must call the gap <mask>, as this model does, got [MASK] in 'paris is in [MASK]'",
+    "'gpt2' is neither a folder nor a model that was fetched before, and the hub at {} does not answer; connect to a "
+    "network and call use_course_models() again, or set COURSE_MODELS=embedded.",
+]
 
 
 def test_every_task_runs_on_its_model_and_needs_the_hub_once(hub_models, tmp_path):
-    code = EVERY_TASK.replace("TASKS", repr(TASKS))
+    """By `load_pipeline` and by the plain line without a model name."""
+    code = PATIENT + EVERY_TASK.replace("TASKS", repr(TASKS))
     with loopback_hub(*hub_models) as address:
         first = run(code, address, tmp_path)
     assert first.returncode == 0, first.stderr
-    assert [line.split()[0] for line in first.stdout.splitlines()] == TASKS
+    lines = first.stdout.splitlines()
+    assert [line.split()[0] for line in lines[: len(TASKS)]] == TASKS
     assert "BartForSequenceClassification" in first.stdout
+    german, gap, unknown = lines[len(TASKS) :][:3]
+    assert german == "<s>translate English to German: bad</s>"
+    assert gap == HUB_SENTENCES[0]
+    assert (
+        unknown
+        == "gpt2 is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'"
+    )
+    defaults = re.findall(
+        "No model was supplied, defaulted to .*/models--(.*)/snapshots/.* and revision (.*)\\.", first.stderr
+    )
+    wanted = [HUB_MODELS[task] for task in [*TASKS, "translation", "fill-mask"]]
+    assert defaults == [(model.repository.replace("/", "--"), model.revision) for model in wanted]
     again = run(code, address, tmp_path)  # the hub is gone
-    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[: len(TASKS) + 1] == lines[: len(TASKS) + 1]
+    assert again.stdout.splitlines()[-2:] == [HUB_SENTENCES[0], HUB_SENTENCES[1].format(address)]
+    assert "Retrying" not in again.stderr
+
+
+NAMED = """
+import os
+from transformers import pipeline
+from course_utils.models import use_course_models
+from course_utils.models.hub import HUB_MODELS
+famous = HUB_MODELS["sentiment-analysis"]
+load = "pipeline('sentiment-analysis', model=famous.repository, revision=famous.revision, device='cpu')"
+for profile in ("embedded", "hub"):
+    os.environ["COURSE_MODELS"] = profile
+    use_course_models()
+    try:
+        print(type(eval(load).model).__name__)
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_a_named_model_after_a_change_to_the_hub_profile(hub_models, tmp_path):
+    with loopback_hub(*hub_models) as address:
+        result = run(NAMED, address, tmp_path)
+    assert result.returncode == 0, result.stderr
+    embedded, hub = result.stdout.splitlines()
+    assert embedded.endswith(" set COURSE_MODELS=hub and call use_course_models() again to load it from there.")
+    assert hub == "DistilBertForSequenceClassification"
+
+
+def test_a_hub_that_answers_again(monkeypatch):
+    """The next call of use_course_models() asks it again."""
+    down = [ModelStoreError("The hub does not answer.")]
+
+    def reach():
+        if down:
+            raise down.pop()
+
+    monkeypatch.setenv("COURSE_MODELS", "hub")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("course_utils.models.course_models.check_reachable", reach)
+    with use_course_models():
+        assert constants.is_offline_mode()
+    with use_course_models():
+        assert not constants.is_offline_mode()
+
+
+def test_a_process_that_is_offline_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("course_utils.models.hub.check_reachable", lambda: None)
+    with pytest.raises(ModelStoreError, match="this process is offline; call use_course_models"):
+        fetch_from_hub(HubModel("nobody/nothing", "f" * 40))
 
 
 def test_only_pipelines_depend_on_the_profile():
     package = ROOT / "course_utils"
     asking = {file.name for file in package.rglob("*.py") if re.search(r"\bprofile\(\)", file.read_text())}
-    assert asking == {"hub.py", "pipelines.py"}
+    assert asking == {"hub.py", "pipelines.py", "course_models.py"}
     assert len(LESSONS) >= 2
 
 
@@ -106,7 +200,7 @@ def test_lessons_run_unchanged(lesson, hub_models, tmp_path):
 )
 def test_faults_get_one_sentence(hub_models, tmp_path, fault, model, words):
     with loopback_hub(*hub_models, fault) as address:
-        result = run(FETCH.format(model=model), address, tmp_path)
+        result = run(PATIENT + FETCH.format(model=model), address, tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("refused ")
     assert words in result.stdout
@@ -115,20 +209,18 @@ def test_faults_get_one_sentence(hub_models, tmp_path, fault, model, words):
 
 def test_a_file_that_was_cut_short_is_fetched_again(hub_models, tmp_path):
     with loopback_hub(*hub_models, "cut short") as address:
-        run(FETCH.format(model=SENTIMENT), address, tmp_path)
+        run(PATIENT + FETCH.format(model=SENTIMENT), address, tmp_path)
     with loopback_hub(*hub_models) as address:
-        assert run(FETCH.format(model=SENTIMENT), address, tmp_path).stdout.startswith("fetched ")
+        assert run(PATIENT + FETCH.format(model=SENTIMENT), address, tmp_path).stdout.startswith("fetched ")
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://hub.invalid"])
 def test_a_hub_that_is_down_is_noticed_at_once(tmp_path, address):
-    code = (
-        "import time; start = time.monotonic()\n" + FETCH.format(model=SENTIMENT) + "\nprint(time.monotonic() - start)"
-    )
+    code = "import time, course_utils.models.hub; start = time.monotonic()\n"  # the imports alone may take seconds
+    code += FETCH.format(model=SENTIMENT) + "\nprint(time.monotonic() - start)"
     sentence, seconds = run(code, address, tmp_path).stdout.splitlines()
     assert sentence.startswith(f"refused The hub at {address} does not answer; connect to a network, or set ")
-    imports = 8  # of the client, on a busy machine
-    assert float(seconds) < 3 + imports
+    assert float(seconds) < 20, "three seconds, and on a busy machine still less than the 23 of the hub's client"
 
 
 def test_unknown_profile(monkeypatch):
@@ -145,6 +237,5 @@ def test_revisions_are_whole_commits():
 
 def test_the_course_uses_its_own_models_unless_told(monkeypatch):
     monkeypatch.delenv("COURSE_MODELS", raising=False)
-    started = time.monotonic()
+    monkeypatch.setattr(socket, "socket", None)  # whoever asks the network fails
     assert profile() == "embedded"
-    assert time.monotonic() - started < 1

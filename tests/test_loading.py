@@ -106,8 +106,8 @@ def test_unknown_names():
 
 LOAD = """
 import time, torch, course_utils.models.loading as loading
-start = time.perf_counter(); loading.load_causal_lm(); print(time.perf_counter() - start)
-start = time.perf_counter(); loading.load_encoder(); print(time.perf_counter() - start)
+start = time.process_time(); loading.load_causal_lm(); print(time.process_time() - start)
+start = time.process_time(); loading.load_encoder(); print(time.process_time() - start)
 import psutil
 before = psutil.Process().memory_full_info().uss
 loading.load_causal_lm().next_logits("The capital of France is")
@@ -118,10 +118,10 @@ print(int(anonymous[0].split()[1]) / 1024)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_is_quick_and_private_memory_small():
-    """In a fresh process: <= 2 s each with torch imported; weights are mapped, so they are nobody's own."""
+    """In a fresh process: 2 s of processor each with torch imported; weights are mapped, so they are nobody's own."""
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(LOAD)], capture_output=True, text=True, check=True)
     causal_seconds, encoder_seconds, private_megabytes = map(float, run.stdout.split())
-    # The budget is 2 s; three times as much fails, because a busy machine is not a regression.
-    assert causal_seconds < 6
-    assert encoder_seconds < 6
+    # Three times the budget fails: processors differ, and others use its caches, too.
+    assert causal_seconds < 3 * 2
+    assert encoder_seconds < 3 * 2
     assert private_megabytes < 400, "the fp32 weights alone are 538 MB: they must stay mapped from the file"

@@ -53,7 +53,7 @@ def labelled(draw, least_asked_from):
     return ids, labels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled(least_asked_from=1), st.sampled_from(["llama", "gpt2"]))
 def test_causal_loss_is_that_of_transformers(case, kind):
     ids, labels = case
@@ -61,7 +61,7 @@ def test_causal_loss_is_that_of_transformers(case, kind):
     torch.testing.assert_close(causal_lm_loss(output.logits, labels), output.loss)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled(least_asked_from=0))
 def test_masked_loss_is_that_of_transformers(tiny_bert, case):
     ids, labels = case
@@ -113,7 +113,7 @@ def test_wrong_labels_are_refused(labels, message):
         cross_entropy(torch.zeros(2, 3), labels)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.15, 0.5, 1.0]), st.integers(1, 40))
 def test_hiding_is_that_of_the_collator(seed, share, length):
     tokenizer = load_encoder().tokenizer

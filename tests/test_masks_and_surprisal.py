@@ -135,7 +135,7 @@ def test_a_trace_of_masks_survives_a_file(masks, tmp_path):
     masked=st.booleans(),
     window=st.integers(1, 5),
 )
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_masks_do_what_they_say(lengths, kind, padding, masked, window):
     width = max(lengths)
     zeros = np.zeros((4, 3, 2, len(lengths), 1), np.float32)

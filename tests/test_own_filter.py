@@ -22,7 +22,7 @@ def said(name, function, setting, logits=LOGITS):
     st.sampled_from([("temperature", 0.7), ("temperature", 0), ("top_k", 3), ("top_p", 0.8), ("min_p", 0.1)]),
     st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=60),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_library_equals_itself(chosen, row):
     name, setting = chosen
     logits = torch.tensor(row)

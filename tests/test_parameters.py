@@ -17,7 +17,7 @@ SMALL = st.integers(1, 3)
 
 
 @given(SMALL, SMALL, SMALL, st.integers(1, 40), st.integers(1, 50), st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_formula_equals_any_llama(layers, kv_heads, group, mlp_size, vocab_size, tied):
     head_dim, query_heads = 4, kv_heads * group
     hidden_size = 2 * query_heads  # the heads need not add up to it

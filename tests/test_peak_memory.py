@@ -13,13 +13,13 @@ from course_utils.inference.peak_memory import peak_bytes
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_tensors_that_exist_together_add_up(sizes):
     assert peak_bytes(lambda: [torch.empty(size) for size in sizes]) == 4 * sum(sizes)
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_of_tensors_that_come_and_go_the_largest_counts(sizes):
     def one_by_one():
         for size in sizes:

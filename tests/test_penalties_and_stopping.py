@@ -35,7 +35,7 @@ def logits_and_ids(draw):
 
 
 @given(logits_and_ids(), st.floats(0.1, 10))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_repetition_penalty_equals_transformers(case, penalty):
     logits, ids = case
     ours = penalties.apply_repetition_penalty(logits, ids, penalty)
@@ -43,7 +43,7 @@ def test_repetition_penalty_equals_transformers(case, penalty):
 
 
 @given(logits_and_ids(), st.integers(1, 5))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_ngram_ban_equals_transformers(case, size):
     logits, ids = case
     assert torch.equal(
@@ -52,7 +52,7 @@ def test_ngram_ban_equals_transformers(case, size):
 
 
 @given(logits_and_ids(), st.floats(-2, 2), st.floats(-2, 2))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_openai_penalties_by_their_formula(case, frequency, presence):
     logits, ids = case
     ours = penalties.apply_presence_penalty(penalties.apply_frequency_penalty(logits, ids, frequency), ids, presence)
@@ -253,7 +253,7 @@ def test_stop_string_buffer_by_its_definition(texts, strings):
 
 
 @given(st.text(max_size=20))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_text_stream_shows_the_whole_text_and_no_half_character(text):
     tokenizer = load_causal_lm().tokenizer
     ids = tokenizer(text).input_ids

@@ -162,6 +162,8 @@ XRAYED = [
         "Brooklyn",
     ),
     ("translation", "I have a small car.", {"num_beams": 1}, "petite voiture"),
+    ("summarization", "The old bridge is closed for repair.", {"max_new_tokens": 8}, "bridge"),
+    ("feature-extraction", "A small car.", {}, "the first 6 numbers of each, shape (1, 6, 384)"),
 ]
 
 

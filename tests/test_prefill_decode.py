@@ -31,7 +31,7 @@ def logits_at_end(model, ids):
 
 
 @given(kinds, texts, st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_cached_equals_uncached_token_by_token(kind, text, data):
     model, cache = model_and_cache(kind)
     ids = torch.tensor([text])
@@ -45,7 +45,7 @@ def test_cached_equals_uncached_token_by_token(kind, text, data):
 
 
 @given(kinds, texts, texts, st.integers(0, 10))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_shared_prefix_is_reused(kind, first, second, common):
     model, cache = model_and_cache(kind)
     second = first[:common] + second
@@ -58,7 +58,7 @@ def test_a_shared_prefix_is_reused(kind, first, second, common):
 
 
 @given(texts, st.lists(st.integers(0, 2), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_select_follows_the_rows(text, rows):
     model = tiny_model("llama")
     ids = torch.tensor([text, text[::-1], [5] * len(text)])

@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import figures
@@ -132,7 +132,6 @@ def test_what_is_withheld_could_become_a_stop_string(smollm):
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 5))
-@settings(deadline=None)
 def test_repeated_runs_by_their_definition(ids, size):
     rows = {name: np.zeros((len(ids), 1), "f4") for name in ("before", "after")}
     chances = {name: np.zeros(len(ids), "f4") for name in ("probability", "eos_before", "eos_after")}

@@ -10,14 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForQuestionAnswering, pipeline
 
-from course_utils.models import load_encoder, question_answering, translation
+from course_utils.models import load_encoder, question_answering, use_course_models
+from course_utils.models.pipelines import load_pipeline
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 SENTENCE = "My name is Sylvain and I work at Hugging Face in Brooklyn"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def restored():
+    """The tasks are back while these tests run, as after the call in a notebook."""
+    with use_course_models():
+        yield
+
+
 @pytest.fixture(scope="module")
-def answering():
+def answering(restored):
     """Random weights: its answers are nonsense, and every step to them can be checked."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -52,7 +60,7 @@ contexts = st.lists(
 
 
 @given(contexts.map(" ".join), st.sampled_from([1, 2, 30]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_answers_are_the_best_spans(answering, context, longest):
     answers = answering(question="Where is it?", context=context, top_k=3, max_answer_len=longest)
     spans = by_hand(answering, "Where is it?", context, longest)
@@ -149,17 +157,80 @@ def test_bad_questions_get_one_sentence(answering, arguments, error, sentence):
         answering(**arguments)
 
 
-@pytest.mark.parametrize("task", ["translation", "summarization"])
-def test_an_encoder_decoder_writes(task):
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("translation", "translation_text"),
+        ("summarization", "summary_text"),
+        ("text2text-generation", "generated_text"),
+        ("translation_de_to_en", "translation_text"),
+    ],
+)
+def test_an_encoder_decoder_writes(task, name):
     model, tokenizer = tiny_model("bart"), tiny_tokenizer()
     writing = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
     (answer,) = writing("abcabc", max_new_tokens=4, do_sample=False)
     expected = model.generate(tokenizer("abcabc", return_tensors="pt").input_ids, max_new_tokens=4, do_sample=False)
-    (name,) = answer
-    assert name == {"translation": "translation_text", "summarization": "summary_text"}[task]
-    assert answer[name] == tokenizer.decode(expected[0], skip_special_tokens=True).strip()
+    assert answer == {name: tokenizer.decode(expected[0], skip_special_tokens=True).strip()}
     assert writing(["abcabc", "b"], max_new_tokens=4, do_sample=False)[0] == [answer]
     assert len(writing("abc", max_new_tokens=4, num_beams=3, num_return_sequences=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "prefix", "most"),
+    [
+        ("translation", "to French: ", 5),
+        ("translation_en_to_fr", "to French: ", 5),
+        ("translation_en_to_de", "to German: ", None),
+        ("summarization", "summarize: ", 7),
+        ("text2text-generation", "", None),
+    ],
+)
+def test_a_model_that_says_how_it_is_asked_is_asked_like_that(task, prefix, most):
+    """As T5 does: every task has words in front of the text, and settings of generate."""
+    model, tokenizer = tiny_model("bart"), tiny_tokenizer()
+    model.config.task_specific_params = {
+        "summarization": {"prefix": "summarize: ", "max_length": 7},
+        "translation_en_to_fr": {"prefix": "to French: ", "max_length": 5},
+        "translation_en_to_de": {"prefix": "to German: "},
+    }
+    writing = pipeline(task, model=model, tokenizer=tokenizer, device="cpu")
+    assert writing.preprocess("abc")["input_ids"].tolist() == [tokenizer(f"{prefix}abc").input_ids]
+    if most:
+        model.generation_config.eos_token_id = None  # so that it writes as long as it may
+        assert writing.forward(writing.preprocess("abc"))["output_ids"].shape[1] == most
+        assert writing.forward(writing.preprocess("abc"), max_new_tokens=2)["output_ids"].shape[1] == 3
+
+
+def test_a_direction_that_the_model_does_not_have():
+    model = tiny_model("bart")
+    model.config.task_specific_params = {"translation_en_to_fr": {}, "summarization": {}}
+    with pytest.raises(ValueError) as caught:
+        pipeline("translation_fr_to_en", model=model, tokenizer=tiny_tokenizer(), device="cpu")
+    sentence = "task must be one of ['translation_en_to_fr'] for this model, got 'translation_fr_to_en'"
+    assert str(caught.value) == sentence
+
+
+def test_a_chat_model_is_asked_for_a_summary():
+    chat = load_pipeline("summarization")
+    read = chat.preprocess("It rained for eight weeks.")
+    prompt = chat.tokenizer.decode(read["input_ids"][0])
+    assert prompt.count("<|im_start|>user") == 1
+    assert prompt.endswith("in one sentence:\n\nIt rained for eight weeks.<|im_end|>\n<|im_start|>assistant\n")
+    for setting in ("max_new_tokens", "max_length"):  # for a summary both count what is written
+        written = chat.forward(read, **{setting: 3})["output_ids"]
+        assert written.shape == (1, 3)
+    together = chat(["It rained for eight weeks.", "No."], batch_size=2, max_new_tokens=5)
+    alone = [chat(text, max_new_tokens=5) for text in ("It rained for eight weeks.", "No.")]
+    assert together == alone
+
+
+def test_a_text_that_is_too_long_is_cut_only_on_request():
+    writing = load_pipeline("translation")
+    with pytest.raises(ValueError, match=r"^texts must have at most 64 tokens, got 102$"):
+        writing("car " * 100)
+    assert writing.preprocess("car " * 100, truncation=True)["input_ids"].shape == (1, 64)
+    assert writing("car " * 100, truncation=True, max_new_tokens=2)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +257,3 @@ def test_without_the_course_the_task_is_gone():
 def test_scores_are_probabilities(answering):
     total = math.fsum(by_hand(answering, "Who?", SENTENCE, longest=500).values())
     assert total <= 1 + 1e-4
-    assert issubclass(translation.SummarizationPipeline, translation.TranslationPipeline)

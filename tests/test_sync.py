@@ -113,7 +113,7 @@ def test_a_made_notebook_holds_cells_tags_metadata_and_outputs(made):
     assert notebook["metadata"]["course"] == {"minutes": 30}
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert notebook["metadata"]["language_info"] == {"name": "python"}, "no version of this machine"
-    assert notebook["metadata"].keys() == {"course", "kernelspec", "language_info"}
+    assert notebook["metadata"].keys() == {"course", "jupytext", "kernelspec", "language_info"}
 
 
 def test_machine_dependent_outputs_are_cleared(made):

@@ -51,7 +51,7 @@ def pieces(minilm):
 
 
 def test_byte_pairs_equal_the_tokenizer(smollm, pairs):
-    @settings(deadline=None, max_examples=1500)
+    @settings(max_examples=1500)
     @given(any_text)
     def equal(text):
         assert pairs.encode(text) == smollm.tokenizer(text).input_ids
@@ -60,7 +60,7 @@ def test_byte_pairs_equal_the_tokenizer(smollm, pairs):
 
 
 def test_word_pieces_equal_the_tokenizer(minilm, pieces):
-    @settings(deadline=None, max_examples=1500)
+    @settings(max_examples=1500)
     @given(settled_text)
     def equal(text):
         assert pieces.encode(text) == minilm.tokenizer(text, add_special_tokens=False, verbose=False).input_ids

@@ -9,11 +9,12 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 
 DEEPEST = 12  # lists in lists
-MOST = 1_000_000  # values in one answer, and letters in one text
+MOST = 1_000_000  # values in one answer, with the letters of its texts
 LONGEST_NUMBER = 3_322  # bits: a thousand digits
 _NUMBERS = "biuf"  # numpy's kinds: bool, int, unsigned int, float
 
@@ -32,36 +33,55 @@ class ModelName:
 
     name: str
 
+    @property
+    def module(self) -> str:
+        """The module of the course that loads it."""
+        return f"course_utils.models.{_LOADERS.get(self.name, _PIPELINES)[0]}"
+
     def load(self) -> object:
         """Return the model itself: a `CausalLM`, an `Encoder` or a pipeline.
 
         >>> ModelName("practice").load().name
         'the practice model'
         """
-        from course_utils import models
-
-        if self.name == "smollm2":
-            return models.load_causal_lm()
-        if self.name == "minilm":
-            return models.load_encoder()
-        if self.name == "practice":
-            from course_utils.models.practice import practice_model
-
-            return practice_model()
-        from course_utils.models.pipelines import load_pipeline
-
-        return load_pipeline(self.name, models="embedded")
+        load = getattr(import_module(self.module), _LOADERS.get(self.name, _PIPELINES)[1])
+        return load() if self.name in _LOADERS else load(self.name, models="embedded")
 
 
-def plain(value: object, depth: int = 0) -> object:
+# By name, not by import: the sandbox of a task has only what its own models need.
+_LOADERS = {
+    "smollm2": ("loading", "load_causal_lm"),
+    "minilm": ("loading", "load_encoder"),
+    "practice": ("practice", "practice_model"),
+}
+_PIPELINES = ("pipelines", "load_pipeline")
+
+
+def plain(value: object) -> object:
     """Return `value` as plain data: tensors and arrays as arrays, tuples as lists, numbers as Python's own.
 
     Raises:
-        NotPlainError: Something in it is no plain data.
+        NotPlainError: Something in it is no plain data, or there is too much of it.
 
     >>> plain((1, [np.float64(2.5)], {"a": None}))
     [1, [2.5], {'a': None}]
     """
+    return _plain(value, 0, _Room())
+
+
+class _Room:
+    """How much of an answer may still come: it is counted on the way, before anything is copied."""
+
+    def __init__(self) -> None:
+        self.left = MOST
+
+    def take(self, values: int) -> None:
+        self.left -= values
+        if self.left < 0:
+            raise NotPlainError("returns more than a million values, and no right answer has so many.")
+
+
+def _plain(value: object, depth: int, room: _Room) -> object:
     kind = type(value)
     if value is None or kind in (bool, float):
         return value
@@ -70,18 +90,23 @@ def plain(value: object, depth: int = 0) -> object:
     if kind is str and len(value) > MOST:
         raise NotPlainError("returns a text of more than a million letters.")
     if kind in (int, str):
+        room.take(len(value) if kind is str else value.bit_length() // 64)
         return value
     if depth > DEEPEST:
         raise NotPlainError(f"returns lists inside lists, more than {DEEPEST} deep.")
+    if kind in (list, tuple, dict):
+        room.take(len(value))
     if kind in (list, tuple):
-        return [plain(item, depth + 1) for item in value]
+        return [_plain(item, depth + 1, room) for item in value]
     if kind is dict:
         if not all(type(key) in (str, int) for key in value):
             raise NotPlainError("returns a dict whose keys are neither texts nor whole numbers.")
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {str(_plain(key, depth, room)): _plain(item, depth + 1, room) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):
+        room.take(value.size)
         return _array(np.asarray(value))
     if kind.__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
+        room.take(value.numel())
         return _array(_from_torch(value))
     name = str(kind.__name__)[:40]
     raise NotPlainError(f"returns something of class {name}: numbers, texts, lists, dicts and tensors can be checked.")
@@ -111,7 +136,7 @@ def read(text: str | bytes, may_name_models: bool = False) -> object:
     """
     try:
         return _from_json(json.loads(text), [MOST], may_name_models)
-    except (ValueError, RecursionError, TypeError, AttributeError, MemoryError, EOFError, OverflowError) as error:
+    except Exception as error:  # noqa: BLE001 - numpy's reader of files knows errors of many modules
         raise NotPlainError(f"sends an answer that cannot be read ({type(error).__name__}).") from None
 
 
@@ -133,15 +158,20 @@ def for_function(value: object) -> object:
 
 
 def _from_torch(tensor: object) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    if tensor.is_floating_point() and tensor.element_size() < 4:
-        tensor = tensor.float()  # numpy has no bfloat16
-    return tensor.numpy()
+    try:
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point() and tensor.element_size() < 4:
+            tensor = tensor.float()  # numpy has no bfloat16
+        return tensor.numpy()
+    except (RuntimeError, TypeError, NotImplementedError):  # sparse, quantized, on the device "meta"
+        raise NotPlainError("returns a tensor of a kind that cannot be checked: return an ordinary one.") from None
 
 
 def _array(array: np.ndarray) -> object:
     if array.dtype.kind not in _NUMBERS:
         raise NotPlainError(f"returns an array of {array.dtype}, and only numbers can be checked.")
+    if array.dtype.itemsize > 8:  # a long double: Python has none
+        array = array.astype(np.float64)
     return array.item() if array.ndim == 0 else np.ascontiguousarray(array)
 
 
@@ -174,7 +204,9 @@ def _from_json(value: object, left: list[int], may_name_models: bool) -> object:
         return ModelName(content)
     if name != "npy":
         raise ValueError("unknown")
-    array = np.load(io.BytesIO(base64.b64decode(content, validate=True)), allow_pickle=False)
-    if array.dtype.kind not in _NUMBERS or math.prod(array.shape) > MOST:
+    # Not `np.load`: it opens archives and pickles, too.
+    array = np.lib.format.read_array(io.BytesIO(base64.b64decode(content, validate=True)), allow_pickle=False)
+    left[0] -= math.prod(array.shape)
+    if array.dtype.kind not in _NUMBERS or left[0] < 0:
         raise ValueError("no numbers")
     return array

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_utils.checks.showing import beside, short
+
 _WORDS = {list: "a list", dict: "a dict", str: "a text", bool: "True or False", int: "a number", float: "a number"}
 
 
@@ -20,18 +22,25 @@ class Tolerance:
     absolute: float = 1e-5
 
     def allows(self, own: float, right: float) -> bool:
-        """Say whether `own` is near enough; infinite and missing numbers must be the same."""
+        """Say whether `own` is near enough; infinite and missing numbers must be the same.
+
+        A whole number may be off by a rounding error only, however large it is: 49,151 is another token than 49,152.
+        """
         if math.isnan(right) or math.isnan(own):
             return math.isnan(right) and math.isnan(own)
         if math.isinf(right) or math.isinf(own):
             return right == own
-        return abs(own - right) <= self.absolute + self.relative * abs(right)
+        if isinstance(right, int) and abs(right) > 2**53:  # float64 holds no such number exactly
+            return own == right
+        scale = min(abs(right), 1) if isinstance(right, int) else abs(right)
+        return abs(own - right) <= self.absolute + self.relative * scale
 
 
 def difference(own: object, right: object, tolerance: Tolerance = Tolerance()) -> str:
     """Return where plain data `own` is not what is `right`, after "your function "; "" if they agree.
 
-    Numbers may differ by the tolerance. A list of numbers and an array with the same numbers agree.
+    Numbers may differ by the tolerance, but only where the right one has a fraction: ids, counts and masks are whole
+    numbers, and those must be equal. A list of numbers and an array with the same numbers agree.
 
     >>> difference([1, 2], [1, 3])
     'returns 2 at place 1, and 3 is right.'
@@ -47,7 +56,7 @@ def _difference(own: object, right: object, tolerance: Tolerance, place: str) ->
     if isinstance(right, np.ndarray) or isinstance(own, np.ndarray):
         return _of_arrays(own, right, tolerance, place)
     if _is_number(own) and _is_number(right):
-        return "" if _agree(own, right, tolerance) else f"returns {short(own)}{place}, and {short(right)} is right."
+        return "" if _agree(own, right, tolerance) else _differ(own, right, place)
     if type(own) is not type(right):
         return f"returns {_kind(own)}{place}, and {_kind(right)} is right."
     if isinstance(right, list):
@@ -59,53 +68,71 @@ def _difference(own: object, right: object, tolerance: Tolerance, place: str) ->
         return next(filter(None, pairs), "")
     if isinstance(right, dict):
         if own.keys() != right.keys():
-            return f"returns the keys {sorted(own)[:8]}{place}, and {sorted(right)[:8]} are right."
+            return f"returns the keys {short(sorted(own))}{place}, and {short(sorted(right))} are right."
         return next(
-            filter(None, (_difference(own[k], right[k], tolerance, _inside(place, repr(k))) for k in right)), ""
+            filter(None, (_difference(own[k], right[k], tolerance, _inside(place, short(k, 20))) for k in right)), ""
         )
-    if own == right:
-        return ""
-    own, right = (from_difference(text, other) for text, other in ((own, right), (right, own)))
-    return f"returns {short(own)}{place}, and {short(right)} is right."
+    return "" if own == right else _differ(own, right, place)
 
 
-def from_difference(text: object, other: object) -> object:
-    """Return the end of `text` that begins a little before it differs from `other`; anything but long texts as it is.
+def kind_of_difference(own: object, right: object) -> str:
+    """Return what kind of thing is wrong, as `difference` does, but without any value of the two.
 
-    >>> from_difference("a" * 99 + "b", "a" * 99 + "c")
-    '…aaaaaaaaaab'
+    >>> kind_of_difference([787], [3]), kind_of_difference("787", 3)
+    ('returns a list, but not the right one.', 'returns a text, and a number is right.')
     """
-    if not isinstance(text, str) or not isinstance(other, str):
-        return text
-    first = next((place for place, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), 0)
-    first = first or min(len(text), len(other))
-    return text if first < 40 else f"…{text[first - 10 :]}"
+    if own is None and right is not None:
+        return "returns nothing: it needs a `return`."
+    if _kind(own) == _kind(right):
+        return f"returns {_kind(own)}, but not the right one."
+    return f"returns {_kind(own)}, and {_kind(right)} is right."
+
+
+def _differ(own: object, right: object, place: str) -> str:
+    own, right = beside(own, right)
+    return f"returns {own}{place}, and {right} is right."
 
 
 def _of_arrays(own: object, right: object, tolerance: Tolerance, place: str) -> str:
-    own_value, right_value = own, right
-    own, right = _as_array(own), _as_array(right)
-    if own is None or right is None:
-        return f"returns {_kind(own_value)}{place}, and {_kind(right_value)} is right."
-    if own.shape != right.shape:
-        return f"returns the shape {own.shape}{place}, and {right.shape} is right."
-    with np.errstate(invalid="ignore", over="ignore"):
-        near = np.abs(own - right) <= tolerance.absolute + tolerance.relative * np.abs(right)
-        near = np.where(np.isfinite(own) & np.isfinite(right), near, (own == right) | (np.isnan(own) & np.isnan(right)))
+    numbers = _as_array(own), _as_array(right)
+    if numbers[0] is None or numbers[1] is None:
+        return f"returns {_kind(own)}{place}, and {_kind(right)} is right."
+    if numbers[0].shape != numbers[1].shape:
+        return f"returns the shape {numbers[0].shape}{place}, and {numbers[1].shape} is right."
+    near = _near(*numbers, tolerance)
+    if numbers[1].dtype.kind in "biu" or isinstance(right, list):  # a list may hold an id beside a score
+        # Python's own numbers are exact: as float64, 2**53 and 2**53 + 1 would be the same.
+        exact = [_exact(value).reshape(near.shape) for value in (own, right)]
+        near = np.where(_are_whole(exact[1]), exact[0] == exact[1], near).astype(bool)
     if near.all():
         return ""
     first = tuple(int(index) for index in np.argwhere(~near)[0])
     where = str(first[0]) if len(first) == 1 else str(first)
-    return f"returns {short(float(own[first]))}{_inside(place, where)}, and {short(float(right[first]))} is right."
+    return _differ(*(array[first].item() for array in numbers), _inside(place, where))
+
+
+def _near(own: np.ndarray, right: np.ndarray, tolerance: Tolerance) -> np.ndarray:
+    own, right = own.astype(np.float64), right.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = np.abs(own - right) <= tolerance.absolute + tolerance.relative * np.abs(right)
+    return np.where(np.isfinite(own) & np.isfinite(right), near, (own == right) | (np.isnan(own) & np.isnan(right)))
+
+
+def _exact(value: object) -> np.ndarray:
+    """Return an array of Python's own numbers, as large as they are."""
+    return np.array(value.tolist() if isinstance(value, np.ndarray) else value, object)
+
+
+_are_whole = np.frompyfunc(lambda number: isinstance(number, int), 1, 1)
 
 
 def _as_array(value: object) -> np.ndarray | None:
-    """Return numbers as an array of float64; None if they are none."""
+    """Return numbers as an array; None if they are none."""
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, OverflowError):
         return None
-    return array.astype(np.float64) if array.dtype.kind in "biuf" else None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _agree(own: float, right: float, tolerance: Tolerance) -> bool:
@@ -114,7 +141,7 @@ def _agree(own: float, right: float, tolerance: Tolerance) -> bool:
     if isinstance(own, int) and isinstance(right, int):
         return own == right
     try:
-        return tolerance.allows(float(own), float(right))
+        return tolerance.allows(own, right)
     except OverflowError:  # a whole number of thousands of digits
         return False
 
@@ -131,20 +158,3 @@ def _kind(value: object) -> str:
 
 def _inside(place: str, index: object) -> str:
     return f"{place} at place {index}" if not place else f"{place}, {index}"
-
-
-def short(value: object, longest: int = 60) -> str:
-    """Return a value in so many characters at most.
-
-    >>> short(0.123456789), short("a" * 80, 10)
-    ('0.1235', "'aaaaaaaa…")
-    """
-    if isinstance(value, float):
-        return f"{value:.4g}".replace("-inf", "−∞")
-    if isinstance(value, int) and abs(value) >= 10**18:
-        return "a number of more than 18 digits"
-    if isinstance(value, np.ndarray):
-        value = f"tensor{np.array2string(value, precision=3, separator=', ', threshold=8)}".replace("\n", "")
-        return value if len(value) <= longest else f"{value[: longest - 1]}…"
-    shown = repr(value)
-    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"

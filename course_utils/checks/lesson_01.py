@@ -296,6 +296,7 @@ TASKS = (
         title="Count the parameters",
         function="count_parameters",
         right=count_parameters,
+        ready_made=("LlamaForCausalLM",),
         checks=(
             Check("counts one layer", lambda random: [(TOY_CONFIG,), *some_configs(random, 1, False)]),
             Check("counts every layer, and the last norm once", lambda random: some_configs(random, 7, False)),

@@ -309,6 +309,7 @@ TASKS = (
         title="The loss",
         function="mean_loss",
         right=cross_entropy,
+        ready_made=("cross_entropy",),
         checks=(
             Check("is ln of the vocabulary for even logits", lambda random: [even(random)]),
             Check("takes the mean over the labels that are asked for", lambda random: [asked_for(random, 3)]),

@@ -224,6 +224,7 @@ TASKS = (
         title="One head",
         function="attention",
         right=attend,
+        ready_made=("scaled_dot_product_attention",),
         checks=(
             Check(
                 "divides the scores by √d",
@@ -325,6 +326,7 @@ TASKS = (
         title="Grouped-query attention",
         function="grouped_attention",
         right=grouped,
+        ready_made=("scaled_dot_product_attention",),
         checks=(
             Check("gives two neighbours one KV head", lambda random: [heads_of(random, 4, 2)]),
             Check(

@@ -313,6 +313,8 @@ TASKS = (
         title="A chat template",
         function="chat_text",
         right=chat_text,
+        given=("course_utils.models",),
+        ready_made=("apply_chat_template",),
         checks=(
             Check(
                 "writes a turn for each message",
@@ -376,6 +378,7 @@ TASKS = (
         title="A context budget",
         function="fit",
         right=fit,
+        given=("course_utils.models",),
         checks=(
             Check("keeps the system prompt, and drops the oldest turns", easy_conversation),
             Check(
@@ -454,6 +457,7 @@ TASKS = (
         title="A chat that strangers write in",
         function="chat_ids",
         right=safe_ids,
+        given=("course_utils.models",),
         checks=(
             Check(
                 "gives a harmless chat the usual ids",
@@ -505,6 +509,7 @@ TASKS = (
         title="Where the answer stands",
         function="next_token_logits",
         right=read_last,
+        given=("course_utils.models",),
         checks=(
             Check("reads a batch padded on the left", lambda random: [batch(random, "left", "none", "left")]),
             Check("reads a batch padded on the right", lambda random: [batch(random, "right", "none", "right")]),

@@ -12,6 +12,7 @@ from course_utils.inference.prefill_decode import decode_step, next_logits, pref
 from course_utils.models.practice import LETTERS, practice_model
 
 PRACTICE = ModelName("practice")
+GIVEN = ("course_utils.models.practice", "course_utils.inference.prefill_decode")
 CLOSE = 0.01  # two logits nearer than this could change places by rounding
 
 
@@ -284,6 +285,7 @@ TASKS = (
         title="How many tokens fit",
         function="tokens_that_fit",
         right=tokens_that_fit,
+        given=GIVEN,
         checks=(
             Check(
                 "fills the memory with one text",
@@ -351,6 +353,8 @@ TASKS = (
         title="A loop with a cache",
         function="greedy",
         right=reading(),
+        given=("course_utils.models.practice",),  # this one is to be written without prefill and decode_step
+        ready_made=(".generate(",),
         checks=(
             Check("makes one token in prefill", lambda random: prompts(random, (5, 1), (3, 1))),
             Check("goes on with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
@@ -406,6 +410,8 @@ TASKS = (
         title="What has to be read",
         function="unread",
         right=unread,
+        given=GIVEN,
+        ready_made=("shared_prefix",),
         checks=(
             Check(
                 "reads from the first token that differs",
@@ -472,6 +478,8 @@ TASKS = (
         title="One cache for many prompts",
         function="answers",
         right=answering(),
+        given=GIVEN,
+        ready_made=("shared_prefix",),
         checks=(
             Check("keeps what two prompts share", questions),
             Check("keeps the answers, too, when a chat goes on", chat),

@@ -83,6 +83,7 @@ TASKS = (
         title="Temperature",
         function="with_temperature",
         right=apply_temperature,
+        ready_made=("TemperatureLogitsWarper",),
         checks=(
             Check("divides the logits", lambda random: single(random, 0.5, 0.7, 2.0)),
             Check("leaves every row of a batch its own", lambda random: batch(random, 1.5)),
@@ -127,6 +128,7 @@ TASKS = (
         title="Top-k",
         function="top_k",
         right=apply_top_k,
+        ready_made=("TopKLogitsWarper",),
         checks=(
             Check("keeps the k largest", lambda random: single(random, 1, 3, 8)),
             Check("keeps the k largest of every row", lambda random: batch(random, 2, 4)),
@@ -165,6 +167,7 @@ TASKS = (
         title="Top-p",
         function="top_p",
         right=apply_top_p,
+        ready_made=("TopPLogitsWarper",),
         checks=(
             Check(
                 "keeps the token that crosses p",
@@ -205,6 +208,7 @@ TASKS = (
         title="Min-p",
         function="min_p",
         right=apply_min_p,
+        ready_made=("MinPLogitsWarper",),
         checks=(
             Check("compares with the most likely token", lambda random: single(random, 0.1, 0.3)),
             Check("compares within every row", lambda random: batch(random, 0.2, 0.5)),

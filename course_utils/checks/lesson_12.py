@@ -399,6 +399,7 @@ TASKS = (
         title="The sign rule",
         function="repetition_penalty",
         right=repetition_penalty,
+        ready_made=("RepetitionPenaltyLogitsProcessor",),
         checks=(
             Check(
                 "divides positive logits",

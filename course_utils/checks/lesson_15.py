@@ -16,6 +16,7 @@ from course_utils.inference.sampling import FILTERS
 from course_utils.models.practice import LETTERS, practice_model
 
 PRACTICE = ModelName("practice")
+GIVEN = ("course_utils.inference.prefill_decode", "course_utils.inference.sampling")
 GONE = -torch.inf
 REPETITION, PRESENCE, FREQUENCY = "repetition_penalty", "presence_penalty", "frequency_penalty"
 THEIR_ORDER = {
@@ -473,6 +474,8 @@ TASKS = (
         title="The change",
         function="changed",
         right=changed,
+        given=GIVEN,
+        ready_made=("RepetitionPenaltyLogitsProcessor",),
         checks=(
             Check(
                 "applies one penalty",
@@ -567,6 +570,8 @@ TASKS = (
         title="The loop",
         function="my_generate",
         right=lambda loaded, ids, settings: written(generate_right, ids, settings),
+        given=GIVEN,
+        ready_made=(".generate(",),
         checks=(
             Check(
                 "writes the likeliest tokens",
@@ -708,6 +713,8 @@ TASKS = (
         title="Beams with a cache",
         function="my_beams",
         right=lambda loaded, ids, settings: written(beams_right, ids, settings),
+        given=GIVEN,
+        ready_made=(".generate(",),
         checks=(
             Check(
                 "finds the best texts of one length",
@@ -793,6 +800,8 @@ TASKS = (
         title="Guesses, checked in one read",
         function="checked",
         right=checking(),
+        given=GIVEN,
+        ready_made=(".generate(",),
         checks=(
             Check("takes right guesses and adds a token", lambda random: guesses_with(random, (3, 9), (1, 9))),
             Check("stops at the first wrong guess", lambda random: guesses_with(random, (5, 2), (4, 1), (5, 4))),

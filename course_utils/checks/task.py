@@ -1,5 +1,6 @@
 """A task of an exercise: what is asked, what is right, and the usual mistakes with the sentence for each."""
 
+import builtins
 import importlib.util
 import zlib
 from collections.abc import Callable, Sequence
@@ -8,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils.answers.calling import Answer, call
+from course_utils.answers.calling import NOT_STARTED, Answer, call
 from course_utils.answers.plain_data import ModelName, plain
-from course_utils.checks.comparing import Tolerance, difference, short
+from course_utils.checks.comparing import Tolerance, difference, kind_of_difference
+from course_utils.checks.showing import beside, short
 
 Cases = Callable[[np.random.Generator], Sequence[Sequence]]
-NOT_STARTED = "NotImplementedError"  # what the stub of every task raises
+LONGEST_CALL = 84  # characters of a call, and of an answer, that are shown
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Task:
         hint: One sentence; the card shows it after the second try.
         points: What it is worth.
         tolerance: How far numbers may be off.
+        given: The modules of the course that the exercise imports. The grader's sandbox has no others, so that nobody
+            imports what the task asks for. What a `ModelName` needs is there by itself.
+        ready_made: Pieces of code that do by themselves what is asked, such as "TopKLogitsWarper". The grader lets a
+            person look at a right answer in whose notebook one of them is.
     """
 
     name: str
@@ -72,6 +78,8 @@ class Task:
     hint: str
     points: int = 2
     tolerance: Tolerance = field(default_factory=Tolerance)
+    given: tuple[str, ...] = ()
+    ready_made: tuple[str, ...] = ()
 
     def arguments(self, seed: int) -> list[list[list]]:
         """Return the arguments of each call of each check; the same for the same seed."""
@@ -97,6 +105,23 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The first call with which a check showed that something is wrong, as texts.
+
+    Args:
+        call: The call.
+        yours: What came of it.
+        expected: What should have.
+        printed: What the function printed meanwhile.
+    """
+
+    call: str
+    yours: str
+    expected: str
+    printed: str = ""
+
+
+@dataclass(frozen=True)
 class Line:
     """What came of one check.
 
@@ -104,13 +129,16 @@ class Line:
         says: The check's own words.
         is_right: Whether all its answers are.
         message: What is wrong, in a sentence; "" when nothing is, or when the line before said it.
-        seen_with: The arguments with which it showed; not for anybody from whom they are hidden.
+        told: The same for anyone who must not know the inputs: it holds no value, and no word of the learner's own.
+            Otherwise a function could send the inputs out, in an exception, and get the right answers back.
+        seen: Where it showed; None when nothing is wrong.
     """
 
     says: str
     is_right: bool
     message: str = ""
-    seen_with: str = ""
+    told: str = ""
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +172,7 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
     answers = [[ask(list(case)) for case in cases] for cases in arguments]
     if all(answer.raised == NOT_STARTED for group in answers for answer in group):
         return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
-    right = [[call(task.right, case) for case in cases] for cases in arguments]
+    right = [[_own(task.right, case) for case in cases] for cases in arguments]
     wrong = [
         [_wrong(own, wanted, task) for own, wanted in zip(*groups, strict=True)]
         for groups in zip(answers, right, strict=True)
@@ -153,14 +181,16 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
         return TaskResult(task, "right", tuple(Line(check.says, True) for check in task.checks))
     named = _mistake(task, arguments, answers)
     lines, said = [], set()
-    for check, cases, sentences in zip(task.checks, arguments, wrong, strict=True):
+    for check, cases, owns, wanted, sentences in zip(task.checks, arguments, answers, right, wrong, strict=True):
         first = next((index for index, sentence in enumerate(sentences) if sentence), None)
         if first is None:
             lines.append(Line(check.says, True))
             continue
         message = named or f"Your function {sentences[first]}"
-        lines.append(Line(check.says, False, "" if message in said else message, _shown(cases[first])))
-        said.add(message)
+        told = named or f"Your function {_without_values(owns[first], wanted[first])}"
+        messages = [text if text not in said else "" for text in (message, told)]
+        lines.append(Line(check.says, False, *messages, _seen(task, cases[first], owns[first], wanted[first])))
+        said |= {message, told}
     return TaskResult(task, "wrong", tuple(lines))
 
 
@@ -193,6 +223,14 @@ def _argument(value: object) -> object:
     return plain(value)
 
 
+def _own(function: Callable, case: list) -> Answer:
+    """Call a function of the checks; a learner who presses stop meanwhile stops everything."""
+    answer = call(function, case)
+    if answer.raised == "KeyboardInterrupt":
+        raise KeyboardInterrupt
+    return answer
+
+
 def _wrong(own: Answer, right: Answer, task: Task) -> str:
     """Return what is wrong with an answer, after "Your function "; "" if nothing is."""
     if right.raised:
@@ -207,6 +245,27 @@ def _wrong(own: Answer, right: Answer, task: Task) -> str:
     return difference(own.value, right.value, task.tolerance)
 
 
+def _without_values(own: Answer, right: Answer) -> str:
+    """Return what is wrong with a wrong answer, as `_wrong` does, for anyone who must not know the inputs."""
+    if own.raised in ("SystemExit", "KeyboardInterrupt"):
+        return "ends the program: take out exit() and quit()."
+    if own.raised and own.raised != NOT_STARTED:
+        return f"raises {own.raised}." if _is_pythons_own(own.raised) else "raises an exception."
+    if own.problem:
+        return "gives no answer that can be checked."
+    if right.raised:
+        return "returns something where an exception is asked for."
+    if own.is_changed and not right.is_changed:
+        return "changes what it is given: work on a copy (`tensor.clone()`, `list(values)`)."
+    return kind_of_difference(own.value, right.value)
+
+
+def _is_pythons_own(exception: str) -> bool:
+    # The name of any other class is the learner's own word: it could spell an input.
+    kind = getattr(builtins, exception, None)
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
 def _mistake(task: Task, arguments: list, answers: list) -> str:
     """Return the sentence of the mistake that explains every answer; "" if none does."""
     calls = [
@@ -215,7 +274,7 @@ def _mistake(task: Task, arguments: list, answers: list) -> str:
         for case, own in zip(cases, group, strict=True)
     ]
     for mistake in task.mistakes:
-        if all(_same(own, call(mistake.function, case), task) for case, own in calls):
+        if all(_same(own, _own(mistake.function, case), task) for case, own in calls):
             return mistake.says
     return ""
 
@@ -231,5 +290,32 @@ def _either(own: object, other: object, task: Task) -> str:
     return "" if own is None and other is None else difference(own, other, task.tolerance)
 
 
-def _shown(case: list) -> str:
-    return ", ".join(short(value) for value in case)
+def _seen(task: Task, case: list, own: Answer, right: Answer) -> Seen:
+    shown = call_text(task.function, case)
+    if own.problem or right.problem:
+        yours, expected = (_problem_text(answer) or short(answer.value, LONGEST_CALL) for answer in (own, right))
+    else:
+        yours, expected = beside(own.value, right.value, LONGEST_CALL)
+    return Seen(shown, yours, expected, own.printed)
+
+
+def _problem_text(answer: Answer) -> str:
+    text = answer.problem.rstrip(".")
+    return text if len(text) <= LONGEST_CALL else f"{text[: LONGEST_CALL - 1]}…"
+
+
+def call_text(function: str, case: list) -> str:
+    """Return a call as a learner would write it, in one line: long arguments are shortened until it fits.
+
+    >>> call_text("top_k", [np.zeros(2), 3])
+    'top_k(tensor([0, 0]), 3)'
+    """
+    for longest in range(LONGEST_CALL, 10, -6):
+        text = f"{function}({', '.join(_argument_text(value, longest) for value in case)})"
+        if len(text) <= LONGEST_CALL:
+            break
+    return text
+
+
+def _argument_text(value: object, longest: int) -> str:
+    return f"<{value.name}>" if isinstance(value, ModelName) else short(value, longest)

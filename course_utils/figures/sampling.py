@@ -1,4 +1,4 @@
-"""What every sampling filter did to the most likely tokens, one column a stage."""
+"""What every sampling filter did to the most likely tokens, one column per stage."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from course_utils.figures.base import PALETTE, CourseFigure, drawable
 def sampling_stages(
     stages: Sequence[tuple[str, np.ndarray]], labels: Sequence[str], top: int = 12, drawn: np.ndarray | None = None
 ) -> CourseFigure:
-    """Draw one column a stage: the probabilities after it, removed tokens struck out with the filter's name.
+    """Draw one column per stage: the probabilities after it, removed tokens struck out with the filter's name.
+
+    All columns share one scale, so a bar that grows from one column to the next is a probability that grows.
 
     Args:
         stages: Name and probabilities `(vocab,)` of the start and of every filter, in their order. A removed
@@ -28,19 +30,22 @@ def sampling_stages(
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
     figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)), layout="constrained")
     columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
+    shares = drawn[rows] / drawn.sum() if drawn is not None and drawn.sum() else np.zeros(len(rows))
+    longest = max(*(probabilities[rows].max() for _, probabilities in stages), 1e-9)  # never a scale of width 0
+    width = max(longest * 1.6, shares.max() * 1.1)  # room at the right for the numbers
     for column, axes in enumerate(columns):
-        _column(axes, stages, column, rows, None if column + 1 < len(stages) else drawn)
+        _column(axes, stages, column, rows, width)
+    seen = shares.nonzero()[0]
+    columns[-1].plot(shares[seen], seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
     columns[0].set_yticks(range(len(rows)), [drawable(labels[token]) for token in rows])
     columns[0].invert_yaxis()
     figure.alt = _alt(stages, labels, drawn)
     return figure
 
 
-def _column(axes, stages, column, rows, drawn) -> None:
+def _column(axes, stages, column, rows, width) -> None:
     name, probabilities = stages[column]
     axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
-    # Room at the right for the numbers, and never a scale of width 0.
-    width = max(probabilities[rows].max(), 1e-9) * 1.6
     for row, token in enumerate(rows):
         if probabilities[token] > 0:
             axes.text(probabilities[token] + width * 0.02, row, f"{probabilities[token]:.3f}", va="center", fontsize=8)
@@ -51,11 +56,6 @@ def _column(axes, stages, column, rows, drawn) -> None:
                 width * 0.3, row, f"✗ {filter_name}", va="center", fontsize=8, color=PALETTE["vermilion"],
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
-    if drawn is not None and drawn.sum():
-        seen = [row for row, token in enumerate(rows) if drawn[token]]
-        shares = drawn[rows][seen] / drawn.sum()
-        axes.plot(shares, seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
-        width = max(width, shares.max() * 1.1)
     axes.set_xlim(0, width)
     axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept", fontsize=9)
     axes.locator_params(axis="x", nbins=3)

@@ -3,22 +3,22 @@
 Every file is written whole or not at all. Marks that a person gave are never lost.
 """
 
-import csv
 import hashlib
 import html
-import io
 import json
-import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from course_utils.checks.task import Prose
 from course_utils.grading.grade import GRADED, MISSING
+from course_utils.grading.moderation import SHEET, Answer, Marked, take_marks
+from course_utils.grading.spreadsheet import readable, table_text
 from course_utils.whole_files import write_whole
 
-SHEET = "moderation.csv"
-_SHEET_COLUMNS = ("learner", "question", "title", "of", "look for", "answer", "points", "comment")
+_LONGEST = 30_000  # characters of an answer; a spreadsheet's cell takes 32,767
+_PASTED = re.compile(r"data:[\w.+-]+/[\w.+;=-]+,[\w+/=%-]{200,}")
 _SIGNS = {True: "✓", False: "✗"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em;"
@@ -47,27 +47,34 @@ def read_report(file: Path, key: str) -> dict | None:
     return report if isinstance(report, dict) and report.get("key") == key else None
 
 
-def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose]) -> None:
-    """Write `grades.csv`, the pages of feedback and the moderation sheet.
+def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose]) -> Marked:
+    """Write the moderation sheet, `grades.csv` and the pages of feedback; return what came of the sheet.
 
     Args:
         folder: Where they go.
         reports: One for each learner.
         prose: The questions that a person marks.
+
+    Raises:
+        SheetError: The sheet can't be read or written; it is as it was, and so is everything else.
+        OSError: A file can't be written; it is as it was, and the other pages are there.
     """
-    given = _given(folder / SHEET)
-    rows = [row for report in reports for row in _sheet_rows(report, prose, given)]
-    if prose:
-        _keep_other_marks(folder / SHEET, rows)
-        write_whole(folder / SHEET, _table([_SHEET_COLUMNS, *rows]))
-    marks = {(row[0], row[1]): (row[6], row[7]) for row in rows}
-    write_whole(folder / "grades.csv", _table(_grades(reports, prose, marks)))
+    learners = {report["learner"] for report in reports}
+    answers = [answer for report in reports for answer in _answers(report, prose)]
+    questions = {question.name for question in prose}
+    marked = take_marks(folder / SHEET, answers, learners, questions) if prose else Marked()
+    write_whole(folder / "grades.csv", table_text(_grades(reports, prose, marked.marks)))
+    problems = []
     for report in reports:
         if report["status"] != MISSING:
-            page = feedback_page(
-                report, {name: mark for (learner, name), mark in marks.items() if learner == report["learner"]}
-            )
-            write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", page)
+            marks = {name: mark for (learner, name), mark in marked.marks.items() if learner == report["learner"]}
+            try:
+                write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", feedback_page(report, marks))
+            except OSError as problem:  # the others get their pages all the same
+                problems.append(problem)
+    if problems:
+        raise problems[0]
+    return marked
 
 
 def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
@@ -92,13 +99,12 @@ def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
     for question in report["prose"]:
         points, comment = marks.get(question["name"], ("", ""))
         head = f"{question['name']} · {question['title']}: {points or 'not marked yet, '} of {question['of']} points"
-        parts.append(
-            f"<h2>{html.escape(head)}</h2><blockquote>{html.escape(question['answer'] or 'No answer.')}</blockquote>"
-        )
+        answer = _shown(question["answer"]) or "No answer."
+        parts.append(f"<h2>{html.escape(head)}</h2><blockquote>{html.escape(answer)}</blockquote>")
         parts += [f"<p>{html.escape(comment)}</p>"] if comment else []
     title = html.escape(f"Feedback for {report['learner']}")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+    return readable(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n')
 
 
 def _grades(reports: Sequence[dict], prose: Sequence[Prose], marks: dict) -> Iterable[Sequence]:
@@ -113,44 +119,21 @@ def _grades(reports: Sequence[dict], prose: Sequence[Prose], marks: dict) -> Ite
         yield (report["learner"], report["status"], points, report["of"], *cells, *marked, " ".join(report["reasons"]))
 
 
-def _sheet_rows(report: dict, prose: Sequence[Prose], given: dict) -> Iterable[list]:
+def _answers(report: dict, prose: Sequence[Prose]) -> Iterable[Answer]:
     look_for = {question.name: question.look_for for question in prose}
-    for answer in report["prose"]:
-        row = [
-            report["learner"],
-            answer["name"],
-            answer["title"],
-            answer["of"],
-            look_for[answer["name"]],
-            answer["answer"],
-        ]
-        yield [*row, *given.get(_same_answer(row), ("", ""))]
+    for one in report["prose"]:
+        shown = _shown(one["answer"])
+        yield Answer(
+            report["learner"], one["name"], one["title"], one["of"], look_for.get(one["name"], ""), one["answer"], shown
+        )
 
 
-def _given(sheet: Path) -> dict[tuple, tuple[str, str]]:
-    """Return the points and comments that a person has written into the sheet, by learner, question and answer."""
-    try:
-        with sheet.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if len(row) == len(_SHEET_COLUMNS)][1:]
-    except FileNotFoundError:
-        return {}
-    return {
-        _same_answer([_unquoted(cell) for cell in row]): (row[6], _unquoted(row[7])) for row in rows if row[6] or row[7]
-    }
-
-
-def _keep_other_marks(sheet: Path, rows: list[list]) -> None:
-    """Keep a sheet whose marks are not all taken over, because answers changed, under another name."""
-    lost = _given(sheet).keys() - {_same_answer(row) for row in rows}
-    if lost:
-        number = 1
-        while (kept := sheet.with_name(f"{sheet.stem}.before-{number}.csv")).exists():
-            number += 1
-        os.replace(sheet, kept)
-
-
-def _same_answer(row: Sequence) -> tuple:
-    return str(row[0]), str(row[1]), " ".join(str(row[5]).split())
+def _shown(answer: str) -> str:
+    """Return an answer without pasted pictures, as far as a cell of a spreadsheet takes it."""
+    text = _PASTED.sub(lambda found: f"[pasted data, {len(found[0]) // 1024} KB: see the notebook]", answer)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]} … [{len(text) - _LONGEST} more characters: see the notebook]"
 
 
 def _summary(report: dict) -> str:
@@ -160,23 +143,7 @@ def _summary(report: dict) -> str:
     return f"{report['points']} of {report['of']} points for the tasks that a program checks.{looked}"
 
 
-def _table(rows: Iterable[Sequence]) -> str:
-    text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([[_quoted(cell) for cell in row] for row in rows])
-    return text.getvalue()
-
-
-def _quoted(cell: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    text = str(cell).replace("\x00", "")
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r") else text
-
-
-def _unquoted(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and _quoted(cell[1:]) == cell else cell
-
-
 def _as_file(learner: str) -> str:
-    name = quote(learner, safe=" ").replace(".", "%2E") or "%00"
+    name = quote(learner, safe=" ", errors="surrogatepass").replace(".", "%2E") or "%00"
     # A file system takes 255 bytes.
     return name if len(name) <= 180 else f"{name[:160]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"

@@ -1,21 +1,47 @@
 """The sandbox around a learner's code: bubblewrap, with no network, nothing to write but a small folder in memory."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
+from course_utils.grading.family import Family
+from course_utils.grading.system_calls import LIBRARY, system_call_filter
+from course_utils.grading.visible import PACKAGE, visible_files
 from course_utils.models import models_folder
 
-PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = ["-P", "-s", "-m", "course_utils.answers.worker"]
 SCRATCH_BYTES = 256 * 2**20
-VISIBLE_CHECKS = ("__init__.py", "task.py", "comparing.py")  # of course_utils/checks; the lessons' checks are hidden
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 _INSTALL = "install bubblewrap (on Debian and Ubuntu: sudo apt install bubblewrap)"
+_APPARMOR = (
+    "bubblewrap is there, but AppArmor denies it user namespaces, as Ubuntu has done since 23.10. Give bubblewrap the "
+    "profile in grading/README.md, or allow all programs to make them: sudo sysctl -w "
+    "kernel.apparmor_restrict_unprivileged_userns=0 (for a container: on its host)"
+)
+_CONTAINER = (
+    "bubblewrap is there, but the container around it denies it what it needs. Start the container with docker run "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined, with "
+    "podman run --security-opt unmask=ALL, or on Kubernetes with procMount, hostUsers and what else is in the Job of "
+    "grading/README.md"
+)
+_NAMESPACES = (
+    "bubblewrap is there, but this system does not let users make namespaces: sudo sysctl -w "
+    "user.max_user_namespaces=10000, on Debian also kernel.unprivileged_userns_clone=1"
+)
+_HELP = (  # a part of what bubblewrap says, and what helps then
+    (r"Unknown option", "bubblewrap is too old: version 0.8 or a newer one is needed"),
+    (r"uid map|gid map|loopback|RTM_NEWADDR", _APPARMOR),
+    (r"[Mm]ount|/ slave|pivot_root|chroot", _CONTAINER),
+    (r"namespace", _NAMESPACES),
+)
+_NO_FILTER = (
+    f"This machine has no {LIBRARY} (on Debian and Ubuntu: sudo apt install libseccomp2). So submissions can take more "
+    "memory than their limit, read your kernel keyrings, and live on if the grader is killed."
+)
 UNSAFE = "--without-sandbox runs them anyway, and then they can read and change whatever you can."
 
 
@@ -23,19 +49,24 @@ class NoSandboxError(RuntimeError):
     """There is no sandbox on this machine; the message says what to do."""
 
 
-def worker_command(is_sandboxed: bool = True) -> list[str]:
+def worker_command(is_sandboxed: bool = True, given: Iterable[str] = ()) -> list[str]:
     """Return the command that starts a worker.
+
+    Args:
+        is_sandboxed: Whether it runs in the sandbox.
+        given: The modules of the course that are there, with all that they import.
 
     Raises:
         NoSandboxError: A sandbox is wanted and bubblewrap is not installed.
     """
-    return [*(sandbox() if is_sandboxed else []), sys.executable, *WORKER]
+    return [*(sandbox(given) if is_sandboxed else []), sys.executable, *WORKER]
 
 
 def worker_environment() -> dict[str, str]:
     """Return the environment of a worker: the same for everybody, and nothing of the grader's own."""
     return {
         "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(PACKAGE.parent),  # this very course, wherever another one may be installed
         "HOME": "/tmp",
         "USER": "learner",
         "LOGNAME": "learner",
@@ -54,11 +85,15 @@ def worker_environment() -> dict[str, str]:
     } | {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "SYSTEMROOT") if name in os.environ}
 
 
-def sandbox() -> list[str]:
+def sandbox(given: Iterable[str] | None = None) -> list[str]:
     """Return what goes before a command to run it in the sandbox.
 
-    Inside there are Python, the packages, the course without its checks and its grader, and the models, all
-    read-only. There is no network, no other process, no home, and one folder in memory to write to.
+    Inside there are Python, the packages, some of the course and the models, all read-only. There is no network, no
+    other process, no home, and one folder in memory to write to.
+
+    Args:
+        given: The modules of the course that are there, with all that they import. None means all of it but its
+            checks and its grader.
 
     Raises:
         NoSandboxError: bubblewrap is not installed.
@@ -66,50 +101,83 @@ def sandbox() -> list[str]:
     program = shutil.which("bwrap")
     if program is None:
         raise NoSandboxError(f"There is no sandbox for the submissions: {_INSTALL}. {UNSAFE}")
-    command = [program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # first: the course itself may lie somewhere in it
+    command = [program, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"]
+    command += ["--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--proc", "/proc"]
+    for place in ("/proc/keys", "/proc/key-users"):  # names of the teacher's keys
+        if os.path.exists(place):
+            command += ["--ro-bind", "/dev/null", place]
+    # A shared mapping of /dev/zero would be memory that nobody counts, and so would files in a /dev without a size.
+    command += ["--dev", "/dev", "--dev-bind", "/dev/null", "/dev/zero"]
+    for place in ("/dev/shm", "/tmp"):  # before the others: the course itself may lie somewhere in /tmp
+        command += ["--size", str(SCRATCH_BYTES), "--tmpfs", place]
     for place in map(Path, _SYSTEM):
         if place.is_symlink():
             command += ["--symlink", os.readlink(place), str(place)]
         elif place.exists():
             command += ["--ro-bind", str(place), str(place)]
-    for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, PACKAGE, models_folder()))):
+    for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, models_folder()))):
         command += ["--ro-bind-try", place, place]
-    command += ["--tmpfs", str(PACKAGE / "grading"), "--tmpfs", str(PACKAGE / "checks")]
-    for name in VISIBLE_CHECKS:
-        command += ["--ro-bind", str(PACKAGE / "checks" / name), str(PACKAGE / "checks" / name)]
-    for hidden in ("grading", "checks"):
-        command += ["--remount-ro", str(PACKAGE / hidden)]
-    return [*command, "--chdir", "/tmp", "--remount-ro", "/"]
+    hidden = [PACKAGE] if given is not None else [PACKAGE / "grading", PACKAGE / "checks"]
+    if given is None:
+        command += ["--ro-bind", str(PACKAGE), str(PACKAGE)]
+    for place in hidden:
+        command += ["--tmpfs", str(place)]
+    for file in map(str, visible_files(given or ())):
+        command += ["--ro-bind", file, file]
+    for place in (*hidden, "/dev", "/"):  # each has no size
+        command += ["--remount-ro", str(place)]
+    return [*command, "--chdir", "/tmp"]
 
 
-def try_sandbox() -> None:
-    """Run nothing in the sandbox once.
+def hide_checks(checks: Path) -> None:
+    """Refuse checks in a place that a submission can read.
 
     Raises:
-        NoSandboxError: There is none, or it does not start here.
+        ValueError: The file lies where the sandbox shows it.
     """
-    tried = subprocess.run([*sandbox(), sys.executable, "-I", "-c", ""], capture_output=True, text=True)
-    if tried.returncode:
-        why = (tried.stderr.strip().splitlines() or ["it gives no reason"])[-1]
-        raise NoSandboxError(
-            f"The sandbox does not start on this machine ({why}): {_INSTALL}, and allow user namespaces. {UNSAFE}"
-        )
+    file = checks.resolve()
+    if file.is_relative_to(PACKAGE / "checks"):
+        return
+    for place in map(Path, (PACKAGE, sys.base_prefix, sys.prefix, models_folder(), *_SYSTEM)):
+        if file.is_relative_to(place.resolve()):
+            raise ValueError(
+                f"--checks must not be in {place}, where submissions can read it: move {file.name} to another folder"
+            )
 
 
-def family_of(process: subprocess.Popen) -> list[psutil.Process]:
-    """Return all processes that a process started; none if it ended just now."""
+def try_sandbox() -> str:
+    """Start a program in the sandbox once; return in a sentence what this machine leaves open, "" if nothing.
+
+    Raises:
+        NoSandboxError: There is no sandbox, it does not start here, or what runs in it cannot be watched.
+    """
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    family = Family([*sandbox(), sys.executable, "-I", "-c", "input(print('ready', flush=True))"], {}, **pipes)
     try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        return []
-
-
-def resident(process: psutil.Process) -> int:
-    """Return the bytes of memory that a process has for itself; 0 if it ended just now."""
+        if not family.process.stdout.readline():
+            said = family.process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise NoSandboxError(_advice(said[-1] if said else "it gives no reason"))
+        family.look_inside()
+        family.usage()
+    except OSError as error:
+        raise NoSandboxError(f"The sandbox cannot be watched on this machine ({error}). {UNSAFE}") from error
+    finally:
+        family.end()
     try:
-        memory = process.memory_info()
-    except psutil.Error:
-        return 0
-    return memory.rss - getattr(memory, "shared", 0)  # macOS has no word for what is shared
+        system_call_filter()
+    except OSError:
+        return _NO_FILTER
+    return ""
+
+
+def _advice(said: str) -> str:
+    """Return why there is no sandbox, and what helps, from bubblewrap's last line."""
+    helps = next((helps for pattern, helps in _HELP if re.search(pattern, said)), _INSTALL)
+    if helps is _NAMESPACES and _is_container():
+        helps = _CONTAINER
+    return f"The sandbox does not start on this machine ({said}): {helps}. {UNSAFE}"
+
+
+def _is_container() -> bool:
+    marks = (Path("/.dockerenv"), Path("/run/.containerenv"))  # of Docker and of Podman
+    return "KUBERNETES_SERVICE_HOST" in os.environ or any(mark.exists() for mark in marks)

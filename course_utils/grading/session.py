@@ -1,55 +1,25 @@
 """A conversation with one worker: it gets cells and calls, and may do whatever it likes with them."""
 
+import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from course_utils.answers.calling import LONGEST_MESSAGE, Answer
 from course_utils.answers.plain_data import NotPlainError, read, written
 from course_utils.checks.task import NOT_STARTED
-from course_utils.grading.sandbox import family_of, resident, worker_command, worker_environment
+from course_utils.grading.family import Family
+from course_utils.grading.limits import Clock, Limits
+from course_utils.grading.sandbox import worker_command, worker_environment
 
-GIGABYTE = 2**30
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a submission may use for one task.
-
-    Args:
-        start_seconds: Until Python and torch are there; nothing of the learner's has run by then.
-        cells_seconds: For all cells together.
-        call_seconds: For one call of the learner's function.
-        memory: Bytes that all its processes hold.
-        processes: How many, threads not counted.
-        answer_bytes: Of one answer.
-        file_bytes: Of one file.
-    """
-
-    start_seconds: float = 180
-    cells_seconds: float = 60
-    call_seconds: float = 20
-    memory: int = 4 * GIGABYTE
-    processes: int = 32
-    answer_bytes: int = 8 * 2**20
-    file_bytes: int = 64 * 2**20
-
-    def of_the_system(self) -> dict[str, int]:
-        """Return the limits that the worker sets for itself before anything of the learner's runs."""
-        limits = {
-            "RLIMIT_AS": 3 * self.memory,  # address space, of which models on disk and libraries take some
-            "RLIMIT_FSIZE": self.file_bytes,
-            "RLIMIT_NOFILE": 256,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_CPU": int(self.cells_seconds + 60 * self.call_seconds),
-        }
-        # Root is exempt from it; whoever is not root gets a real bound between two looks of the watch.
-        return limits | ({"RLIMIT_NPROC": 8 * self.processes} if hasattr(os, "geteuid") and os.geteuid() else {})
+WATCH_SECONDS = 0.1  # between two looks at one process, which the system bounds as well
+WATCH_MANY_SECONDS = 0.02  # at several, which it doesn't
+ALONE = 2  # processes: bubblewrap's and the worker
 
 
 class WorkerError(RuntimeError):
@@ -65,33 +35,42 @@ class Session:
         function: The name of the function that is called.
         limits: What it may use.
         is_sandboxed: Whether it runs in the sandbox.
+        given: The modules of the course that are there.
+        clock: What is left of the time for all tasks of the submission.
 
     `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
-    them have run, then "calls".
+    them have run, then "calls"; "over" when the submission's time is up. `left_out` names the magics and shell commands
+    that can't work in a sandbox.
     """
 
     cells: list[str]
     function: str
     limits: Limits = field(default_factory=Limits)
     is_sandboxed: bool = True
+    given: tuple[str, ...] = ()
+    clock: Clock | None = None
     incident: str = ""
     stage: str = "cells"
     failures: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     found: bool = False
     _buffer: bytes = b""
 
+    def __post_init__(self) -> None:
+        self.clock = self.clock or Clock(self.limits.submission_seconds)
+
     def __enter__(self) -> "Session":
         """Start the worker and run the cells."""
-        self._process = subprocess.Popen(
-            worker_command(self.is_sandboxed), env=worker_environment(), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0, start_new_session=True,
+        self._family = Family(
+            worker_command(self.is_sandboxed, self.given), worker_environment(), self.is_sandboxed,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
         )  # fmt: skip
-        os.set_blocking(self._process.stdin.fileno(), False)
-        os.set_blocking(self._process.stdout.fileno(), False)
+        self._ended, self._watch = threading.Event(), threading.Thread(target=self._look, daemon=True)
         try:
-            if self._line(self.limits.start_seconds) is None:
-                raise WorkerError(f"The worker did not start: {self.incident}")
-            self._watch = threading.Thread(target=self._look, daemon=True)
+            self._process = self._family.process
+            os.set_blocking(self._process.stdin.fileno(), False)
+            os.set_blocking(self._process.stdout.fileno(), False)
+            self._wait_for_start()
             self._watch.start()
             self._run_cells()
         except BaseException:
@@ -117,6 +96,17 @@ class Session:
         except NotPlainError as error:
             return Answer(problem=str(error))
 
+    def _wait_for_start(self) -> None:
+        try:
+            line = self._next_line(self.limits.start_seconds, self._stopwatch())
+            if line is not None:
+                return self._family.look_inside()
+        except TimeoutError:
+            self.incident = f"did not start within {self.limits.start_seconds:g} seconds."
+        except OSError as error:
+            self.incident = f"cannot be watched ({error})."
+        raise WorkerError(f"The worker did not start: it {self.incident}")
+
     def _run_cells(self) -> None:
         request = {"cells": self.cells, "function": self.function, "limits": self.limits.of_the_system()}
         line = self._line(self.limits.cells_seconds, json.dumps(request).encode() + b"\n")
@@ -125,22 +115,48 @@ class Session:
         try:
             told = json.loads(line)
             self.failures = {str(int(cell)): _text(name, 60) for cell, name in told["failures"].items()}
+            self.left_out = [_text(name, 40) for name in told["left out"][:20]]
             self.found = bool(told["callable"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._stop("sends something else than answers.")
             return
         self.stage = "calls"
 
-    def _line(self, seconds: float, question: bytes = b"") -> bytes | None:
+    def _line(self, seconds: float, question: bytes) -> bytes | None:
         """Send `question`, and return the worker's next line; None when none comes, and then `incident` says why."""
-        end = time.monotonic() + seconds
+        spent = self._stopwatch()
+        try:
+            return self._next_line(min(seconds, self.clock.left), spent, question)
+        except TimeoutError:
+            if self.clock.left < seconds:
+                self.stage = "over"
+                why = f"needs more than {self.limits.submission_seconds:g} seconds for all its tasks together."
+            else:
+                what = "run through its cells" if self.stage == "cells" else "answer"
+                why = f"did not {what} within {seconds:g} seconds."
+            return self._stop(why)
+        finally:
+            self.clock.left -= spent()
+
+    def _stopwatch(self) -> Callable[[], float]:
+        """Return what tells the seconds since now that count: a worker that waits for a processor loses none."""
+        began, waited = time.monotonic(), self._family.waited()
+
+        def spent() -> float:
+            passed = time.monotonic() - began
+            # At least a third: a worker can keep itself waiting, with processes of its own.
+            return min(passed, max(passed - (self._family.waited() - waited), passed / 3))
+
+        return spent
+
+    def _next_line(self, seconds: float, spent: Callable[[], float], question: bytes = b"") -> bytes | None:
+        """As `_line`, but raise TimeoutError when none comes in time."""
         into, out = self._process.stdin.fileno(), self._process.stdout.fileno()
         parts, size = [self._buffer], len(self._buffer)  # one long text would be copied at every piece
         while b"\n" not in parts[-1]:
-            left = end - time.monotonic()
+            left = seconds - spent()
             if left <= 0:
-                what = "run through its cells" if self.stage == "cells" else "answer"
-                return self._stop(f"did not {what} within {seconds:g} seconds.")
+                raise TimeoutError
             readable, writable, _ = select.select([out], [into] if question else [], [], min(left, 0.5))
             try:
                 if writable:
@@ -163,32 +179,26 @@ class Session:
 
     def _stop(self, why: str) -> None:
         self.incident = self.incident or why  # what the watch saw comes first
-        self._kill()
+        self._family.kill()
 
     def _look(self) -> None:
-        """Watch memory and processes, which the system does not bound for a whole group."""
-        while self._process.poll() is None:
-            family = family_of(self._process)
-            if len(family) > self.limits.processes:
-                return self._stop(f"starts more than {self.limits.processes} processes.")
-            if sum(map(resident, family)) > self.limits.memory:
-                return self._stop(f"needs more than {self.limits.memory // GIGABYTE} GB of memory.")
-            time.sleep(0.1)
+        """Watch memory and processes, which the system does not bound for a whole family."""
+        pause = WATCH_SECONDS
+        while not self._ended.wait(pause):
+            with contextlib.suppress(OSError):  # it ended just now
+                usage = self._family.usage()
+                pause = WATCH_SECONDS if usage.processes <= ALONE else WATCH_MANY_SECONDS
+                why = self.limits.excess(usage)
+                if why:
+                    return self._stop(why)
         return None
 
-    def _kill(self) -> None:
-        # The sandbox is one process namespace: when its first process dies, all of them do.
-        if self._process.poll() is None:
-            if self.is_sandboxed:
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
-
     def _end(self) -> None:
-        self._kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._ended.set()
+        self._family.kill()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._family.end()
 
 
 def _answer(told: object) -> Answer:

@@ -3,28 +3,42 @@
 import html
 import os
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import FunctionType, ModuleType
 
-from course_utils.answers.calling import Answer, call
-from course_utils.checks.task import NOT_STARTED, TaskResult, judge, load_tasks
+from course_utils.answers.calling import Answer, call, unwrapped
+from course_utils.checks.sources import module_file, source_files
+from course_utils.checks.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
 from course_utils.learning.progress import Progress, reason
+from course_utils.learning.stop_button import insistent_stop
 
-CHECKS = Path(__file__).resolve().parents[1] / "checks"
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = ROOT / "course_utils" / "checks"
 HINT_AFTER = 2  # tries that failed
-_SIGNS = {"right": "✅", "wrong": "❌", "not started": "⬜"}
+PRINTED_LINES = 12
+_SIGNS = {"right": "✅", "wrong": "❌", "not started": "⬜", "stopped": "⬜"}
 # On a page: the same three, by letters that every font has. Without a font for emoji all three would be an empty box.
 _BADGES = {"✅": ("✓", "#007a58"), "❌": ("✗", "#c04a00"), "⬜": ("○", "#6b6b6b")}
+_BLOCK = "margin: 0.3em 0 0.6em 1.6em; white-space: pre-wrap; overflow-wrap: anywhere"
 
 
 class CheckCard:
-    """What a check found: ✅, ❌ or ⬜ (not started), a line a check, and a hint after the second try.
+    """What a check found: ✅, ❌ or ⬜ (not started), one line per check, where it showed, and what comes next.
 
     Made by `check("q1")`. Lesson: 01 · What LLMs can do
     """
 
-    def __init__(self, title: str, status: str, lines: list[tuple[bool | None, str, str]], notes: list[str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        status: str,
+        lines: list[tuple[bool, str, str, Seen | None]],
+        notes: list[str],
+        printed: tuple[str, str] = ("", ""),
+    ) -> None:
         self.title, self.status, self.lines, self.notes = title, status, lines, notes
+        self.printed = (printed[0], _first_lines(printed[1]))
 
     @property
     def is_right(self) -> bool:
@@ -32,24 +46,29 @@ class CheckCard:
         return self.status == "right"
 
     def _head(self) -> str:
-        right = sum(is_right is True for is_right, _, _ in self.lines)
-        counted = f"{right} of {len(self.lines)} checks pass" if self.status != "not started" else "not started"
+        right = sum(is_right for is_right, *_ in self.lines)
+        counted = f"{right} of {len(self.lines)} checks pass" if self.status in ("right", "wrong") else self.status
         return f"{_SIGNS[self.status]} {self.title}: {counted}."
 
-    def _line(self, is_right: bool | None, says: str, message: str) -> str:
-        sign = "✅" if is_right else "⬜" if self.status == "not started" else "❌"
+    def _line(self, is_right: bool, says: str, message: str) -> str:
+        sign = "✅" if is_right else "❌" if self.status == "wrong" else "⬜"
         return f"{sign} {says}{f': {message}' if message else ''}"
 
     def __repr__(self) -> str:
-        texts = [*(self._line(*line) for line in self.lines), *self.notes]
-        wrapped = (textwrap.wrap(text, 100, subsequent_indent="   ", break_on_hyphens=False) for text in texts)
-        return "\n".join([self._head(), *(f"  {line}" for lines in wrapped for line in lines)])
+        shown = [self._head()]
+        for *line, seen in self.lines:
+            shown += _wrapped(self._line(*line)) + textwrap.indent(_block(seen), "     ").splitlines()
+        if self.printed[1]:
+            shown += [f"  Printed by {self.printed[0]}:", *textwrap.indent(self.printed[1], "     ").splitlines()]
+        return _encodable("\n".join([*shown, *(line for note in self.notes for line in _wrapped(note))]))
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{_on_page(self._line(*line))}</li>" for line in self.lines)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        items = "".join(f"<li>{_on_page(self._line(*line))}{_pre(_block(seen))}</li>" for *line, seen in self.lines)
         items = f'<ul style="list-style: none; padding-left: 1em">{items}</ul>' if items else ""
-        return f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{notes}</div>"
+        printed = f"<p>Printed by <code>{html.escape(self.printed[0])}</code>:</p>{_pre(self.printed[1])}"
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        page = f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{printed * bool(self.printed[1])}{notes}"
+        return _encodable(f"{page}</div>")
 
 
 class Checker:
@@ -65,28 +84,46 @@ class Checker:
         """Check the task `name`, such as "q1"; nothing that the learner's function does comes through."""
         if os.environ.get("COURSE_GRADING"):  # the grader checks from outside; here there is nothing to see
             return CheckCard(name, "not started", [], ["It is checked by the grader."])
-        tasks = {task.name: task for task in load_tasks(CHECKS / f"lesson_{self.lesson}.py")[0]}
-        if name not in tasks:
-            return CheckCard(str(name), "not started", [], [f"There is no task {name!r}: use one of {list(tasks)}."])
-        task = tasks[name]
+        tasks, prose = load_tasks(CHECKS / f"lesson_{self.lesson}.py")
+        task = next((task for task in tasks if task.name == name), None)
+        if task is None:
+            return CheckCard(str(name), "not started", [], [_not_a_task(name, tasks, prose)])
+        title = f"{task.name} · {task.title}"
         function = self.namespace.get(task.function)
-        result = judge(task, _asker(function, task.function))
-        notes = self._remember(result) if result.status != "not started" else []
+        asker = _Asker(function, task.function)
+        try:
+            result = judge(task, asker)
+        except KeyboardInterrupt:
+            return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
+        notes = []
+        if result.status != "not started":
+            borrowed = _borrowed(function, task)
+            notes = [*self._remember(result), *borrowed]
+            notes += self._passed(task, tasks, prose) if result.is_right and not borrowed else []
         if function is None:
             notes.append(f"There is no function {task.function}: run the cell above.")
-        lines = [(line.is_right, line.says, _with_case(line.message, line.seen_with)) for line in result.lines]
-        return CheckCard(f"{task.name} · {task.title}", result.status, lines, notes)
+        lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
+        seen = next((line.seen for line in result.lines if line.seen and line.seen.printed), None)
+        return CheckCard(title, result.status, lines, notes, (seen.call, seen.printed) if seen else asker.printed)
 
     def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""
-        progress = self.progress or Progress()
+        progress, task = self.progress or Progress(), result.task
         try:
-            kept = progress.update(
-                "exercises", f"{self.lesson}-{result.task.name}", lambda before: _entry(before, result)
-            )
+            kept = progress.update("exercises", f"{self.lesson}-{task.name}", lambda before: _entry(before, result))
         except OSError as error:
             return [f"This could not be kept: {reason(error)} ({progress.path})."]
-        return [f"Hint: {result.task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
+        return [f"Hint: {task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
+
+    def _passed(self, task: Task, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> list[str]:
+        """Say what a full pass is worth, what comes next, and where a solution is."""
+        later = [*tasks[tasks.index(task) + 1 :], *prose]
+        after = f"Next: {later[0].name} · {later[0].title}." if later else "That was the last task."
+        notes = [f"{task.points} of {task.points} points. {after}"]
+        solution = next((ROOT / "solutions").glob(f"{self.lesson}_*.ipynb"), None)
+        if solution:
+            notes.append(f"A solution to compare yours with: {solution.relative_to(ROOT).as_posix()}")
+        return notes
 
 
 def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -> Checker:
@@ -111,30 +148,87 @@ def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -
     return Checker(lesson, namespace, progress)
 
 
+class _Asker:
+    """Calls the learner's function, and remembers what it was asked last and what it printed first."""
+
+    def __init__(self, function: object, name: str) -> None:
+        self.function, self.name, self.running, self.printed = function, name, "", ("", "")
+
+    def __call__(self, arguments: list) -> Answer:
+        if self.function is None:
+            return Answer(raised=NOT_STARTED)
+        if not callable(self.function):
+            return Answer(problem=f"is no function: {self.name} is of type {type(self.function).__name__}.")
+        self.running = call_text(self.name, arguments)
+        with insistent_stop(self.function, call):
+            answer = call(self.function, arguments)
+        is_stopped = answer.raised == "KeyboardInterrupt"
+        if answer.printed and (is_stopped or not self.printed[1]):
+            self.printed = (self.running, answer.printed)
+        if is_stopped:  # the learner pressed stop: the other cases are not tried
+            raise KeyboardInterrupt
+        self.running = ""
+        return answer
+
+    def stopped(self) -> str:
+        if not self.running:
+            return "The check was stopped."
+        return f"Your function was stopped before it answered. It was called so: {self.running}"
+
+
+_NOTHING_LOST = "Nothing is lost: what you solved stays solved, and this does not count as a try."
+
+
+def _not_a_task(name: object, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> str:
+    if any(question.name == name for question in prose):
+        return "This one is answered in words: a person reads it."
+    return f"There is no task {name!r}: use one of {[task.name for task in tasks]}."
+
+
+def _borrowed(function: object, task: Task) -> list[str]:
+    """Say so if the work is done by a function of the course: in the grader's sandbox there is none."""
+    own = unwrapped(function)
+    if own is None:
+        return []
+    names = own.__code__.co_names
+    used = [own, *(own.__globals__.get(name) for name in names)]
+    homes = [f"{one.__module__}.{one.__name__}" for one in used if isinstance(one, FunctionType | type)]
+    homes += [one.__name__ for one in used if isinstance(one, ModuleType)] + [*names]
+    for home in (home for home in homes if home.startswith("course_utils.") and ".models" not in home):
+        module = home if module_file(home) else home.rpartition(".")[0]
+        if module_file(module) not in source_files(task.given):
+            return [f"This uses {home}, which the grader does not have: there it gives no points. Write it yourself."]
+    return []
+
+
+def _wrapped(text: str) -> list[str]:
+    return [f"  {line}" for line in textwrap.wrap(text, 100, subsequent_indent="   ", break_on_hyphens=False)]
+
+
+def _block(seen: Seen | None) -> str:
+    """Return the call, the learner's answer and the right one below each other."""
+    return f"seen with  {seen.call}\nyours      {seen.yours}\nexpected   {seen.expected}" if seen else ""
+
+
+def _pre(text: str) -> str:
+    return f'<pre style="{_BLOCK}">{html.escape(text)}</pre>' if text else ""
+
+
+def _first_lines(text: str) -> str:
+    lines = text.rstrip().splitlines()
+    return "\n".join([*lines[:PRINTED_LINES], *(["…"] if len(lines) > PRINTED_LINES else [])])
+
+
+def _encodable(text: str) -> str:
+    """Return a text without half surrogates: a page cannot hold them."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _on_page(line: str) -> str:
     """Return a line that begins with a sign as HTML."""
     letter, colour = _BADGES[line[0]]
     style = f"background: {colour}; color: white; padding: 0 0.35em; border-radius: 0.25em"
     return f'<span style="{style}">{letter}</span>{html.escape(line[1:])}'
-
-
-def _asker(function: object, name: str) -> Callable[[list], Answer]:
-    if function is None:
-        return lambda arguments: Answer(raised=NOT_STARTED)
-    if not callable(function):
-        return lambda arguments: Answer(problem=f"is no function: {name} is of type {type(function).__name__}.")
-    stopped = []
-
-    def ask(arguments: list) -> Answer:
-        """Call it, until the learner presses stop: then the other cases are not tried."""
-        if stopped:
-            return stopped[0]
-        answer = call(function, arguments)
-        if answer.raised == "KeyboardInterrupt":
-            stopped.append(answer)
-        return answer
-
-    return ask
 
 
 def _entry(before: dict | None, result: TaskResult) -> dict:
@@ -143,7 +237,3 @@ def _entry(before: dict | None, result: TaskResult) -> dict:
     # What was once solved stays solved, and the tries count until then.
     solved = bool(before.get("solved"))
     return {"solved": solved or result.is_right, "tries": tries if solved else tries + 1}
-
-
-def _with_case(message: str, seen_with: str) -> str:
-    return f"{message} (Seen with: {seen_with})" if message else ""

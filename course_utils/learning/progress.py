@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-import tempfile
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,10 +13,15 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
+from course_utils.whole_files import write_whole
+
 KINDS = ("predictions", "quizzes", "exercises")
 LOCK_SECONDS = 5
 _VERSION = 1
-_CORRUPT = (ValueError, KeyError, TypeError, AttributeError)
+_LARGEST = 2**25  # bytes: a thousand times what a whole course writes
+_CORRUPT = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+# What these fields of an entry are, wherever they are; a field that is not here may hold any text or number.
+_FIELDS = {"choice": str, "right": bool, "first": str, "first_right": bool, "tries": int, "solved": bool}
 
 
 def progress_folder() -> Path:
@@ -36,6 +41,7 @@ class Progress:
 
     Lesson: 00 · Start here
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> progress = Progress(Path(folder.name) / "progress.json")
     >>> progress.record("predictions", "00-paris", {"choice": "over 50 %"})
@@ -81,7 +87,9 @@ class Progress:
         return self.everything()[kind].get(identifier)
 
     def everything(self) -> dict[str, dict[str, dict]]:
-        """Return all that is kept, by kind and identifier. A file that makes no sense is set aside, not lost.
+        """Return all that is kept, by kind and identifier.
+
+        A file that makes no sense, or isn't one, is set aside under another name; what makes sense of it is kept.
 
         Raises:
             OSError: As `update`.
@@ -113,45 +121,83 @@ class Progress:
 
     def _read(self) -> dict[str, dict[str, dict]]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = json.loads(self._text())
         except FileNotFoundError:
             return {kind: {} for kind in self.kinds}  # a new learner
         if content["version"] > _VERSION:
             raise PermissionError(errno.EPERM, "a newer version of the course wrote it, so it is left as it is")
-        entries = content["entries"]
         # A file from before there were exercises has none.
-        return {
-            kind: {name: self._entry(entry) for name, entry in dict(entries.get(kind, {})).items()}
-            for kind in self.kinds
-        }
+        entries = {kind: content["entries"].get(kind, {}) for kind in self.kinds}
+        whole = {kind: self._sensible(kept) for kind, kept in entries.items()}
+        if whole != entries:
+            raise _PartlyDamagedError(whole)
+        return whole
 
-    def _entry(self, entry: dict) -> dict:
-        """Return an entry as it was written; one that makes no sense raises."""
-        return dict(entry)
+    def _text(self) -> str:
+        """Return the text of the file; one that is something else than a file to read is as good as damaged."""
+        try:
+            about = self.path.stat()
+            if stat.S_ISREG(about.st_mode) and about.st_size <= _LARGEST:
+                return self.path.read_text(encoding="utf-8")
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.ELOOP):
+                raise
+        raise ValueError("not a file that can be read")
+
+    def _sensible(self, kept: object) -> dict[str, dict]:
+        """Return the entries that are as they were written."""
+        entries = kept.items() if isinstance(kept, dict) else ()
+        return {name: entry for name, entry in entries if _is_plain(name) and self._makes_sense(entry)}
+
+    def _makes_sense(self, entry: object) -> bool:
+        return isinstance(entry, dict) and all(
+            _is_plain(field) and _is_plain(value) and type(value) is _FIELDS.get(field, type(value))
+            for field, value in entry.items()
+        )
 
     def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
+        said = f"Your {self.called} could not be read. It is kept as {{}}; a new one is started"
         try:
             return self._read()
+        except _PartlyDamagedError as error:
+            kept = self._other_name("corrupt")
+            write_whole(kept, self.path.read_bytes())  # before it is written: killed in between, both are there
+            self._write(error.whole)
+            count = sum(map(len, error.whole.values()))
+            print(f"{said.format(kept)}{f', with the {count} answers that make sense' * bool(count)}.")
+            return error.whole
         except _CORRUPT:
-            kept = self._renamed("corrupt")
-            print(f"Your {self.called} could not be read. It is kept as {kept}; a new one is started.")
+            print(f"{said.format(self._renamed('corrupt'))}.")
             return {kind: {} for kind in self.kinds}
 
-    def _renamed(self, why: str) -> Path:
+    def _other_name(self, why: str) -> Path:
         moment = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-        kept = self.path.with_name(f"{self.path.stem}.{why}-{moment}.json")
+        return self.path.with_name(f"{self.path.stem}.{why}-{moment}.json")
+
+    def _renamed(self, why: str) -> Path:
+        kept = self._other_name(why)
         os.replace(self.path, kept)
         return kept
 
     def _write(self, entries: dict) -> None:
         # A reader sees the old file or the new one, never half of one, whenever this process is killed.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self.path.parent, prefix=".progress-", suffix=".json", delete=False, encoding="utf-8"
-        ) as unfinished:
-            json.dump({"version": _VERSION, "entries": entries}, unfinished, indent=1, ensure_ascii=False)
-            unfinished.flush()
-            os.fsync(unfinished.fileno())
-        os.replace(unfinished.name, self.path)
+        text = json.dumps({"version": _VERSION, "entries": entries}, indent=1, ensure_ascii=False)
+        write_whole(self.path, text)
+
+
+class _PartlyDamagedError(ValueError):
+    """Some entries make no sense; `whole` holds the others."""
+
+    def __init__(self, whole: dict[str, dict[str, dict]]) -> None:
+        super().__init__("some entries make no sense")
+        self.whole = whole
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value is one text or number that can be written again: half a surrogate pair cannot."""
+    if isinstance(value, str):
+        return value.isascii() or value == value.encode("utf-8", "replace").decode()
+    return value is None or isinstance(value, bool | int | float)
 
 
 def reason(error: OSError) -> str:

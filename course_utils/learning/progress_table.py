@@ -4,12 +4,11 @@ import csv
 import html
 import io
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from course_utils.learning.progress import Progress, reason
+from course_utils.whole_files import write_whole
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 # What asks a question in a lesson, by the kind under which the answer is kept.
@@ -80,6 +79,7 @@ def export_progress(file: str | Path, progress: Progress | None = None) -> str:
 
     Lesson: 00 · Start here
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> progress = Progress(Path(folder.name) / "progress.json")
     >>> progress.record("predictions", "00-paris", {"choice": "over 50 %", "right": True})
@@ -99,11 +99,7 @@ def export_progress(file: str | Path, progress: Progress | None = None) -> str:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerows([_CSV, *sorted(rows)])
-    with tempfile.NamedTemporaryFile(
-        "w", dir=file.resolve().parent, prefix=".export-", delete=False, encoding="utf-8", newline=""
-    ) as unfinished:
-        unfinished.write(text.getvalue())
-    os.replace(unfinished.name, file)
+    write_whole(file, text.getvalue())
     return f"{len(rows)} {'line is' if len(rows) == 1 else 'lines are'} in {file.resolve()}."
 
 

@@ -66,5 +66,13 @@ class ScoreFile(Progress):
         """
         return [Score(**entry) for entry in self.everything()["scores"].values()]
 
-    def _entry(self, entry: dict) -> dict:
-        return Score(**entry)._asdict()
+    def _makes_sense(self, entry: object) -> bool:
+        return (
+            super()._makes_sense(entry)
+            and entry.keys() == Score.__annotations__.keys()
+            and all(isinstance(entry[field], _ALSO.get(kind, kind)) for field, kind in Score.__annotations__.items())
+            and entry["tpot"] > 0
+        )
+
+
+_ALSO = {float: int | float}  # JSON writes 1.0 seconds as it likes

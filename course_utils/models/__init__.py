@@ -15,6 +15,7 @@ __all__ = [
     "load_head",
     "models_folder",
     "shipped_heads",
+    "use_course_models",
 ]
 
 
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> object:
         from course_utils.models import task_heads
 
         return getattr(task_heads, name)
+    if name == "use_course_models":
+        from course_utils.models.course_models import use_course_models
+
+        return use_course_models
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

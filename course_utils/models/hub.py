@@ -57,7 +57,10 @@ HUB_MODELS = {
         "distilbert/distilbert-base-cased-distilled-squad", "564e9b582944a57a3e586bbb98fd6f0a4118db7f"
     ),
     "translation": HubModel("google-t5/t5-small", "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"),
+    "feature-extraction": HubModel("distilbert/distilbert-base-cased", "6ea81172465e8b0ad3fddeed32b986cdcdcffcf0"),
 }
+for _task in ("summarization", "text2text-generation"):  # T5 is told what to do in words
+    HUB_MODELS[_task] = HUB_MODELS["translation"]
 HUB_MODELS["text-classification"] = HUB_MODELS["sentiment-analysis"]
 HUB_MODELS["token-classification"] = HUB_MODELS["ner"]
 
@@ -92,7 +95,12 @@ def fetch_from_hub(model: HubModel) -> Path:
     try:
         return Path(snapshot_download(**wanted, local_files_only=True))
     except LocalEntryNotFoundError:
-        _check_reachable()
+        check_reachable()
+    if constants.is_offline_mode():
+        raise ModelStoreError(
+            f"{model.repository} could not be fetched: this process is offline; call use_course_models() again, or "
+            "start Python without HF_HUB_OFFLINE."
+        )
     try:
         return Path(snapshot_download(**wanted))
     except (OSError, HTTPError) as error:
@@ -119,12 +127,18 @@ def _advice(model: HubModel, error: Exception) -> str:
 
 
 @cache
-def _check_reachable() -> None:
-    """Ask once whether the hub answers: its client would try for 23 seconds, for every file."""
-    # Looking up a name cannot be given a time limit, so somebody else does it while we look at the clock.
+def check_reachable() -> None:
+    """Ask once whether the hub answers: its client would try for 23 seconds, for every file.
+
+    Raises:
+        ModelStoreError: It doesn't, in `SECONDS_TO_ANSWER` seconds; the message says what to do.
+
+    Lesson: 04 · The pipeline tasks
+    """
+    # Looking up a name cannot be given a time limit, so a thread does it while we look at the clock.
     helper = ThreadPoolExecutor(1)
     try:
-        helper.submit(_knock).result(timeout=SECONDS_TO_ANSWER)
+        helper.submit(_ask).result(timeout=SECONDS_TO_ANSWER)
     except (OSError, TookTooLong) as error:
         raise ModelStoreError(
             f"The hub at {constants.ENDPOINT} does not answer; connect to a network, or set COURSE_MODELS=embedded "
@@ -134,7 +148,7 @@ def _check_reachable() -> None:
         helper.shutdown(wait=False)
 
 
-def _knock() -> None:
+def _ask() -> None:
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER).close()

@@ -5,27 +5,30 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
 import hashlib
 import os
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     Pipeline,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    pipeline,
+    pipelines,
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
-# Importing them registers question answering, translation and summarization with transformers.
-from course_utils.models import question_answering, translation  # noqa: F401
+from course_utils.models.catalogue import CATALOGUE
+from course_utils.models.checked_pipelines import checked, mark_as_courses_own
 from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profile
-from course_utils.models.loading import load_causal_lm
-from course_utils.models.store import models_folder
+from course_utils.models.loading import load_causal_lm, load_encoder
+from course_utils.models.restored_tasks import RESTORED_TASKS, is_direction
+from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 from course_utils.models.task_heads import HEADS, load_head
+from course_utils.whole_files import whole_folder
 
 # The task as transformers calls it, and the shipped head that does it.
 TASK_HEADS = {
@@ -38,7 +41,12 @@ TASK_HEADS = {
     "fill-mask": "mlm",
     "translation": "translation",
 }
-CAUSAL_LM_TASK = "text-generation"
+# The tasks that a model of the catalogue does as it is.
+CATALOGUE_TASKS = {
+    "text-generation": "SmolLM2-135M-Instruct",
+    "summarization": "SmolLM2-135M-Instruct",
+    "feature-extraction": "all-MiniLM-L6-v2",
+}
 
 
 def pipeline_tasks() -> list[str]:
@@ -49,19 +57,16 @@ def pipeline_tasks() -> list[str]:
     >>> "sentiment-analysis" in pipeline_tasks()
     True
     """
-    if profile() == "hub":
-        return sorted(HUB_MODELS)
-    heads = [task for task, head in TASK_HEADS.items() if (HEADS / head / "config.json").is_file()]
-    return sorted([*heads, CAUSAL_LM_TASK])
+    return _tasks(profile())
 
 
 def load_pipeline(task: str, models: str | None = None, **settings: object) -> Pipeline:
     """Load the pipeline of a task; the model is loaded once in a process.
 
     Args:
-        task: One of `pipeline_tasks()`.
+        task: One of `pipeline_tasks()`; a translation may name its direction, as in "translation_en_to_fr".
         models: "embedded" or "hub"; None: as the profile says. A lesson that opens the course's own model names it.
-        settings: Passed on to `transformers.pipeline`, such as `aggregation_strategy="simple"`.
+        settings: Passed on to the pipeline's class, such as `aggregation_strategy="simple"`.
 
     Raises:
         ValueError: The task is not one of `pipeline_tasks()`, or there are no such models.
@@ -75,133 +80,181 @@ def load_pipeline(task: str, models: str | None = None, **settings: object) -> P
     """
     if models not in (None, *PROFILES):
         raise ValueError(f"models must be None or one of {PROFILES}, got {models!r}")
-    model, tokenizer = _model(task, models or profile())
-    if task == CAUSAL_LM_TASK:
-        return pipeline(task, model=model, tokenizer=tokenizer, device="cpu", **settings)
-    _, implementation, _ = PIPELINE_REGISTRY.check_task(task)
-    settings = {"pipeline_class": _checked(_class_of(implementation["impl"]))} | settings
-    return pipeline(task, model=model, tokenizer=tokenizer, device="cpu", **settings)
+    models = models or profile()
+    model, tokenizer = _model(_checked_name(task, models), models)
+    pipeline_class = checked_class(registered(task))
+    return pipeline_class(task=task, model=model, tokenizer=tokenizer, **{"device": "cpu"} | settings)
 
 
 def path(task: str) -> str:
     """Return a folder with the task's model, complete and plain: `transformers.pipeline(task, model=path(task))`.
 
     A head is shipped as a small file beside the encoder. The folder is made from both on first use, in the folder
-    of the models, and takes 90 MB. In the hub profile it is the model's folder in the hub's cache.
+    of the models or, where that's read-only, in your own cache, and takes 90 MB. In the hub profile it is the model's
+    folder in the hub's cache.
 
     Raises:
         ValueError: The task is not one of `pipeline_tasks()`.
-        ModelStoreError: The weights cannot be had.
-        OSError: The folder of the models cannot be written.
+        ModelStoreError: The weights cannot be had, or no folder for them can be written.
 
     Lesson: 03 · The pipeline, opened
 
+    >>> from transformers import pipeline
     >>> pipeline("sentiment-analysis", model=path("sentiment-analysis"))("This is not bad at all.")[0]["label"]
     'POSITIVE'
     """
-    _check_task(task)
+    return mark_as_courses_own(_path(_checked_name(task, profile())))
+
+
+def default_model(task: str) -> tuple[str, str]:
+    """Return the folder and the revision of a task's model, as transformers' registry names its default models.
+
+    Raises:
+        ModelStoreError: The course has no model for it in this profile, or as `path`.
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> default_model("text-generation")[1]
+    'b179c9523d0e'
+    """
+    if task not in pipeline_tasks():
+        raise ModelStoreError(
+            f"The course comes with no model for {task}; set COURSE_MODELS=hub and call use_course_models() again to "
+            f"load {HUB_MODELS[task].repository} from the Hugging Face hub."
+        )
+    if profile() == "hub":
+        return path(task), HUB_MODELS[task].revision
+    if task in CATALOGUE_TASKS:
+        return path(task), CATALOGUE[CATALOGUE_TASKS[task]].weights_sha256[:12]
+    return path(task), _version(TASK_HEADS[task])
+
+
+def registered(task: str) -> dict:
+    """Return what transformers' registry says of a task: its class and its models; a dropped task has ours.
+
+    Raises:
+        KeyError: There is no such task.
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> registered("translation_en_to_fr")["impl"].__name__
+    'TranslationPipeline'
+    """
+    name = "translation" if is_direction(task) else PIPELINE_REGISTRY.task_aliases.get(task, task)
+    return RESTORED_TASKS.get(name) or PIPELINE_REGISTRY.supported_tasks[name]
+
+
+def checked_class(entry: dict) -> type:
+    """Return the class of a task's pipeline with its checks; our own classes come with theirs.
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> checked_class(registered("ner")).__name__
+    'TokenClassificationPipeline'
+    """
+    implementation = entry["impl"]
+    if isinstance(implementation, str):  # transformers names its own classes by their import path
+        implementation = getattr(pipelines, implementation.rpartition(".")[2])
+    is_ours = implementation in [ours["impl"] for ours in RESTORED_TASKS.values()]
+    return implementation if is_ours else checked(implementation)
+
+
+def _checked_name(task: str, models: str) -> str:
+    """Return the name of a task without the direction of a translation.
+
+    Raises:
+        ValueError: There is no such task.
+    """
+    name = "translation" if is_direction(str(task)) else task
+    if name not in _tasks(models):
+        raise ValueError(f"task must be one of {_tasks(models)}, got {task!r}")
+    return name
+
+
+def _tasks(models: str) -> list[str]:
+    if models == "hub":
+        return sorted(HUB_MODELS)
+    heads = [task for task, head in TASK_HEADS.items() if (HEADS / head / "config.json").is_file()]
+    return sorted([*heads, *CATALOGUE_TASKS])
+
+
+def _path(task: str) -> str:
     if profile() == "hub":
         return str(fetch_from_hub(HUB_MODELS[task]))
-    if task == CAUSAL_LM_TASK:
-        return load_causal_lm().model.name_or_path
+    if task in CATALOGUE_TASKS:
+        return str(ModelStore().ensure(CATALOGUE[CATALOGUE_TASKS[task]]))
     head = TASK_HEADS[task]
     if _is_whole(head):
         return str(HEADS / head)
-    version = hashlib.sha256((HEADS / head / "head.safetensors").read_bytes()).hexdigest()[:12]
-    folder = models_folder() / "heads" / f"{head}-{version}"
-    if not folder.exists():
+    made = [folder / "heads" / f"{head}-{_version(head)}" for folder in (models_folder(), _own_cache())]
+    ready = next((folder for folder in made if folder.exists()), None)
+    return str(ready or _make(made[0] if _can_be_written(models_folder()) else made[1], head))
+
+
+def _own_cache() -> Path:
+    return user_cache_path("llms-by-hand", appauthor=False) / "models"
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Tell whether files can be made in `folder`, or in the nearest one above it that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
+def _make(folder: Path, head: str) -> Path:
+    """Write a head together with its encoder, whole or not at all."""
+    model, tokenizer = _head(head)
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
-            if not folder.exists():  # another process may have made it meanwhile
-                _write(folder, *_model(task, "embedded"))
-    return str(folder)
+            if not folder.exists():  # another process may have made it in the meantime
+                with whole_folder(folder) as unfinished:
+                    model.save_pretrained(unfinished)
+                    tokenizer.save_pretrained(unfinished)
+    except (OSError, SafetensorError) as error:
+        raise ModelStoreError(
+            f"The {head} model could not be written to {folder.parent} ({getattr(error, 'strerror', None) or error}); "
+            "free 100 MB there, or set COURSE_MODELS_DIR to a folder that can be written."
+        ) from error
+    return folder
 
 
-def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write a model whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as workplace:
-        unfinished = Path(workplace) / folder.name
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-        os.replace(unfinished, folder)
+@cache
+def _version(head: str) -> str:
+    """Return the first characters of a head's checksum: another head gets another folder."""
+    weights = HEADS / head / ("model.safetensors" if _is_whole(head) else "head.safetensors")
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
 
 
 @cache
 def _model(task: str, models: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    _check_task(task)
     if models == "hub":
-        loaded = pipeline(task, model=str(fetch_from_hub(HUB_MODELS[task])), device="cpu")
-        return loaded.model, loaded.tokenizer
-    if task == CAUSAL_LM_TASK:
-        return load_causal_lm().model, load_causal_lm().tokenizer
-    return _head(TASK_HEADS[task])
+        folder = fetch_from_hub(HUB_MODELS[task])
+        loaded = _load(folder, registered(task)["pt"][0])
+    elif task in CATALOGUE_TASKS:
+        entry = load_encoder() if task == "feature-extraction" else load_causal_lm()
+        loaded = entry.model, entry.tokenizer
+    else:
+        loaded = _head(TASK_HEADS[task])
+    mark_as_courses_own(loaded[0].name_or_path)
+    return loaded
 
 
 @cache
 def _head(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if not _is_whole(name):
-        return load_head(name)
-    model = AutoModelForSeq2SeqLM.from_pretrained(HEADS / name, local_files_only=True)
-    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(HEADS / name, local_files_only=True)
+    if _is_whole(name):
+        return _load(HEADS / name, AutoModelForSeq2SeqLM)
+    model, tokenizer = load_head(name)
+    model.name_or_path = str(HEADS / name)
+    return model, tokenizer
+
+
+def _load(folder: Path, kind: type) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    model = kind.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def _is_whole(name: str) -> bool:
     """Tell whether a model is shipped whole, and not as a head on the encoder."""
     return (HEADS / name / "model.safetensors").is_file()
-
-
-def _check_task(task: str) -> None:
-    if task not in pipeline_tasks():
-        raise ValueError(f"task must be one of {pipeline_tasks()}, got {task!r}")
-
-
-def _class_of(implementation: type | str) -> type:
-    """transformers names its own classes by their import path."""
-    if isinstance(implementation, type):
-        return implementation
-    from transformers import pipelines
-
-    return getattr(pipelines, implementation.rpartition(".")[2])
-
-
-@cache
-def _checked(pipeline_class: type) -> type:
-    """Return the pipeline with a look at its texts before anything else."""
-    if pipeline_class is question_answering.QuestionAnsweringPipeline:
-        return pipeline_class  # it looks itself
-
-    class Checked(pipeline_class):
-        def __call__(self, inputs, *args, **settings):
-            check_texts(inputs, self.tokenizer)
-            if self.task == "zero-shot-classification":
-                _check_labels(settings.get("candidate_labels", args[0] if args else None))
-            return super().__call__(inputs, *args, **settings)
-
-    Checked.__name__ = Checked.__qualname__ = pipeline_class.__name__
-    return Checked
-
-
-def _check_labels(labels: object) -> None:
-    given = labels.split(",") if isinstance(labels, str) else labels
-    if not isinstance(given, list) or not given or not all(isinstance(label, str) and label.strip() for label in given):
-        raise ValueError(f"candidate_labels must hold at least one label that is not empty, got {labels!r}")
-
-
-def check_texts(texts: str | list[str], tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise a ValueError in one sentence unless `texts` is a text or a list of texts that the model can read.
-
-    Lesson: 03 · The pipeline, opened
-
-    >>> check_texts([], load_pipeline("sentiment-analysis").tokenizer)
-    Traceback (most recent call last):
-    ValueError: texts must hold at least one text, got an empty list
-    """
-    given = texts if isinstance(texts, list) else [texts]
-    if not given:
-        raise ValueError("texts must hold at least one text, got an empty list")
-    for text in given:
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"texts must be texts that are not empty, got {text!r}")
-        length = len(tokenizer(text, verbose=False).input_ids)
-        if length > tokenizer.model_max_length:
-            raise ValueError(f"texts must have at most {tokenizer.model_max_length} tokens, got {length:,}")

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 
 import torch
 from tokenizers import Encoding
-from transformers import AutoModelForQuestionAnswering
 from transformers.pipelines.base import ChunkPipeline
-
-from course_utils.models.restored_tasks import restore_task
 
 
 class QuestionAnsweringPipeline(ChunkPipeline):
@@ -143,6 +140,3 @@ def _characters(window: Encoding, first: int, last: int) -> tuple[int, int]:
     """Return where in the context the whole words from token `first` to token `last` are."""
     words = window.token_to_word(first), window.token_to_word(last)
     return window.word_to_chars(words[0], 1)[0], window.word_to_chars(words[1], 1)[1]
-
-
-restore_task("question-answering", QuestionAnsweringPipeline, AutoModelForQuestionAnswering)

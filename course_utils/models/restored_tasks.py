@@ -1,19 +1,51 @@
-"""Bring back a pipeline task that transformers 5 has removed.
+"""The pipeline tasks that transformers 5 removed, as its registry would describe them.
 
 Lesson: 04 · The pipeline tasks
 """
 
-from transformers import pipelines
-from transformers.pipelines import PIPELINE_REGISTRY, Pipeline
+import re
+
+from transformers import AutoModelForCausalLM, AutoModelForQuestionAnswering, AutoModelForSeq2SeqLM
+
+from course_utils.models.question_answering import QuestionAnsweringPipeline
+from course_utils.models.text_to_text import SummarizationPipeline, Text2TextGenerationPipeline, TranslationPipeline
+
+_CLASSES = {
+    "question-answering": (QuestionAnsweringPipeline, (AutoModelForQuestionAnswering,)),
+    "translation": (TranslationPipeline, (AutoModelForSeq2SeqLM,)),
+    "summarization": (SummarizationPipeline, (AutoModelForSeq2SeqLM, AutoModelForCausalLM)),
+    "text2text-generation": (Text2TextGenerationPipeline, (AutoModelForSeq2SeqLM,)),
+}
+RESTORED_TASKS = {
+    task: {"impl": pipeline_class, "pt": models, "default": {}, "type": "text"}
+    for task, (pipeline_class, models) in _CLASSES.items()
+}
 
 
-def restore_task(task: str, pipeline_class: type[Pipeline], model_class: type) -> None:
-    """Make `pipeline(task, ...)` build `pipeline_class` again, with models that `model_class` loads.
-
-    Registering is not enough: `pipeline` looks at its list of removed tasks before it looks at the registry.
+def is_direction(task: str) -> bool:
+    """Tell whether a task names the direction of a translation.
 
     Lesson: 04 · The pipeline tasks
+
+    >>> is_direction("translation_en_to_fr")
+    True
     """
-    getattr(pipelines, "REMOVED_TASKS", {}).pop(task, None)  # transformers 5.0 to 5.4 have no such list
-    if task not in PIPELINE_REGISTRY.supported_tasks:
-        PIPELINE_REGISTRY.register_pipeline(task, pipeline_class, pt_model=model_class, type="text")
+    return bool(re.fullmatch(r"translation_\w+_to_\w+", task))
+
+
+class TaskAliases(dict):
+    """Task names that mean another task, where every direction means "translation".
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> TaskAliases(ner="token-classification")["translation_en_to_fr"]
+    'translation'
+    """
+
+    def __contains__(self, task: object) -> bool:
+        return super().__contains__(task) or is_direction(str(task))
+
+    def __missing__(self, task: str) -> str:
+        if is_direction(task):
+            return "translation"
+        raise KeyError(task)

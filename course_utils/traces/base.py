@@ -1,14 +1,15 @@
 """What all traces have in common: they are saved as plain arrays and JSON, so that opening one runs no code."""
 
+import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+
+from course_utils.whole_files import write_whole
 
 
 class Trace:
@@ -30,14 +31,9 @@ class Trace:
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         rest = {name: value for name, value in values.items() if name not in arrays}
         texts = json.dumps({"trace": type(self).__name__} | rest).encode()
-        handle, unfinished = tempfile.mkstemp(dir=Path(path).parent, suffix=".unfinished")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, texts=np.frombuffer(texts, np.uint8), **arrays)
-            os.replace(unfinished, path)
-        except BaseException:
-            os.unlink(unfinished)
-            raise
+        archive = io.BytesIO()
+        np.savez_compressed(archive, texts=np.frombuffer(texts, np.uint8), **arrays)
+        write_whole(Path(path), archive.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

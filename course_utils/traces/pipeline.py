@@ -7,7 +7,7 @@ import torch
 from transformers import Pipeline
 from transformers.pipelines.base import ChunkPipeline
 
-from course_utils.models.pipelines import check_texts
+from course_utils.models.checked_pipelines import check_texts
 from course_utils.traces.base import Trace
 
 # A table: what it is, the shape of the array it comes from, the names of its columns, its rows.
@@ -89,7 +89,10 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
         read, said = _numbered(read, len(inputs)), _numbered(said, len(inputs))
     answer = pipe.postprocess(outputs if isinstance(pipe, ChunkPipeline) else outputs[0], **choosing)
     shown = text if isinstance(text, str) else " · ".join(text.values())
-    found = (*_probabilities(pipe, outputs), *_answers(answer))
+    if pipe.task == "feature-extraction":
+        found = (_vectors("the answer", pipe.tokenizer.convert_ids_to_tokens(inputs[0]["input_ids"][0]), answer),)
+    else:
+        found = (*_probabilities(pipe, outputs), *_answers(answer))
     return PipelineTrace(pipe.task, shown, read, said, found)
 
 
@@ -132,6 +135,8 @@ def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
             yield name, shape, ("token", *labels), tuple(rows[:MOST_ROWS])
         elif shape == (1, len(tokens), pipe.model.config.vocab_size) and pipe.tokenizer.mask_token in tokens:
             yield _at_the_mask(pipe, inputs, name, value)
+        elif name == "last_hidden_state":
+            yield _vectors(name, tokens, value)
     for name in ("generated_sequence", "output_ids"):
         if name in outputs:
             written = outputs[name].flatten().tolist()
@@ -147,6 +152,13 @@ def _at_the_mask(pipe: Pipeline, inputs: dict, name: str, logits: torch.Tensor) 
     tokens = pipe.tokenizer.convert_ids_to_tokens(best.indices.tolist())
     rows = tuple(zip(tokens, _rounded(best.values), strict=True))
     return f"{name} at [MASK], the best 10", tuple(logits.shape), ("token", "logit"), rows
+
+
+def _vectors(name: str, tokens: list[str], vectors: torch.Tensor | list) -> Table:
+    """One row per token: the first numbers of its vector."""
+    vectors = torch.as_tensor(vectors)
+    rows = tuple((token, *_rounded(vector[:6])) for token, vector in zip(tokens, vectors[0], strict=True))
+    return f"{name}, the first 6 numbers of each", tuple(vectors.shape), ("token", *"123456"), rows[:MOST_ROWS]
 
 
 def _probabilities(pipe: Pipeline, outputs: list[dict]) -> Iterator[Table]:

@@ -98,13 +98,16 @@ export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
 
-/** Where the learner's own function differs from the reference. */
+/** Where the learner's function differs. */
 const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
   const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length;
   const end = Math.min(first + rows, labels.length), parts = [];
+  const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
+  let most = 1e-12; // one scale: the columns are compared
+  for (let r = first; r < end; r++) stages.forEach(({ p }, s) => (most = Math.max(most, p[r] ?? 0, share(s, r))));
   const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   for (let r = first; r < end; r++) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
@@ -112,15 +115,12 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
   }
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
-    const share = (r) => (stage === stages.at(-1) && draws ? (counts.get(r) ?? 0) / draws : 0);
-    let most = 1e-12;
-    for (let r = first; r < end; r++) most = Math.max(most, stage.p[r] ?? 0, share(r));
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
     text(x, 44, `${thousands(stage.kept)} kept`, 'class="small"');
     text(x, 58, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
     for (let r = first; r < end; r++) {
-      const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(r) / most) * room;
+      const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
         const long = (p / most) * room, digits = p >= 0.0005 ? p.toFixed(3) : p.toExponential(0);
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);

@@ -232,7 +232,7 @@ len(kept), kept[:8]
 # Every option has an explanation, also the wrong ones. Try them all. The code of these cells is folded away, because
 # the answers stand in it.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -245,7 +245,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "00-quiz-temperature",
     "You set the temperature from 1 to 0.3. What happens to the likeliest token?",
@@ -256,7 +256,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "00-quiz-top-p",
     "Why does top-p 0.9 keep few tokens for one prompt and hundreds for another?",

@@ -649,7 +649,7 @@ assert torch.allclose(mine, label_log_probabilities(model, odd_cache, odd_querie
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -662,7 +662,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "01-quiz-one-shot",
     "One shot took the real names from guessing to nearly all right. What had the model learned from it?",
@@ -677,7 +677,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "01-quiz-bars",
     "Prompt A: 0.83 ± 0.09. Prompt B: 0.93 ± 0.03, standard errors over five draws. Is B better?",
@@ -688,7 +688,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "01-quiz-power",
     "A larger model raises the share of right digits from 80 % to 90 %. And exact match of six digits, if mistakes are "
@@ -700,7 +700,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "01-quiz-emergent",
     "Which finding would speak against “the jump is only the metric”?",

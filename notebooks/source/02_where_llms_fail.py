@@ -890,7 +890,7 @@ tokenizer.decode(tokens), round(probability, 2)
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -907,7 +907,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "02-quiz-refuse",
     "A change makes a model say “I do not know” for every invented country. What do you measure next?",
@@ -918,7 +918,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "02-quiz-reversal",
     "Why did the tiny model not know a single reversed fact?",
@@ -933,7 +933,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "02-quiz-bias",
     "A model has 80 % “she” after “The nurse said that”. Which sentence is justified?",
@@ -948,7 +948,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "02-quiz-needle",
     "A vendor shows a needle test with 100 % up to 128,000 tokens. What would you ask for?",

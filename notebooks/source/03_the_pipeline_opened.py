@@ -256,7 +256,7 @@ for (label, score), theirs in zip(my_pipeline(texts), classifier(texts), strict=
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -269,7 +269,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "03-quiz-logits",
     "The logits for NEGATIVE and POSITIVE are 3 and 1. You add 10 to both. What happens to the answer?",
@@ -280,7 +280,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "03-quiz-mask",
     "You forget the attention mask for a batch in which all texts have the same number of tokens. What happens?",
@@ -291,7 +291,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "03-quiz-score",
     "The pipeline says POSITIVE with a score of 0.99. What does that tell you?",

@@ -285,7 +285,7 @@ for task, text in calls.items():
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -298,7 +298,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "04-quiz-mask",
     "Which task can use the words after the gap?",
@@ -309,7 +309,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "04-quiz-qa",
     "The answer to your question is not in the context. What does the question-answering model do by default?",
@@ -320,7 +320,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "04-quiz-ner",
     'What does aggregation_strategy="simple" change?',

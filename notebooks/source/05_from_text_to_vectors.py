@@ -648,7 +648,7 @@ len(ids), vectors.shape
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -665,7 +665,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "05-quiz-space",
     "You compare the answer of a model with “Paris” and look up the token “Paris”. The model says ␣Paris. What now?",
@@ -680,7 +680,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "05-quiz-cost",
     "A text of 1,000 words shall fit into a context length of 2,048 tokens. Does it?",
@@ -695,7 +695,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "05-quiz-cosine",
     "Two tokens of SmolLM2 have a cosine of 0.45. What does that say?",
@@ -710,7 +710,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "05-quiz-rope",
     "Where does SmolLM2 put the position of a token?",

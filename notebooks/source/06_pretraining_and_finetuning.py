@@ -671,7 +671,7 @@ f"{len(my_losses)} steps: the same losses as in section 4"
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -684,7 +684,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "06-quiz-start",
     "You begin to train a model with 32,000 tokens, and the first loss is 0.4. What now?",
@@ -699,7 +699,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "06-quiz-100",
     "What does a label of −100 do?",
@@ -714,7 +714,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "06-quiz-curves",
     "The training loss falls and falls. The held-out loss has been rising for a while. What should you do?",
@@ -729,7 +729,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "06-quiz-interval",
     "Method A is right in 92 of 120 cases, method B in 96 of the same 120. Which is better?",

@@ -695,7 +695,7 @@ for sentence in (text, with_dog, "It is a good idea."):
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -712,7 +712,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "07-quiz-middle",
     "A text of 10 tokens, the 7th is replaced. How many final vectors of a decoder stay exactly the same?",
@@ -723,7 +723,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "07-quiz-cache",
     "Why is there no KV cache for an encoder to which text is appended?",
@@ -734,7 +734,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "07-quiz-translator",
     "A translator writes 20 French tokens. How often does its encoder run?",
@@ -745,7 +745,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "07-quiz-task",
     "Ten million product reviews shall be sorted into five classes, every night. What do you try first?",

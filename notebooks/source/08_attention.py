@@ -520,7 +520,7 @@ f"{len(caught)} layers, all equal to 1e-4"
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -537,7 +537,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "08-quiz-root",
     "A head of size 128 is built instead of 64, with the same division by √64. What happens to its scores?",
@@ -548,7 +548,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "08-quiz-gqa",
     "SmolLM2 has 9 query heads on 3 KV heads. How many different patterns of attention can a layer have?",
@@ -559,7 +559,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "08-quiz-sink",
     "A head gives 95 % of its attention to the first token. What follows?",
@@ -570,7 +570,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "08-quiz-circuit",
     "Switching off the previous-token head harms copying more than switching off the induction head. Why?",

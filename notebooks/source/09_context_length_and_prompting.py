@@ -645,7 +645,7 @@ assert torch.allclose(mine, torch.stack([smollm.next_logits(prompt) for prompt i
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -658,7 +658,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "09-quiz-shift",
     "Why did positions from 8,000 on change nothing?",
@@ -673,7 +673,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "09-quiz-distance",
     "A head has a mean attention distance of 99 on a text of 200 tokens. What do you know?",
@@ -688,7 +688,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "09-quiz-shots",
     "Your few-shot prompt gets 90 %, your colleague's, with the same shots in another order, 70 %. What now?",
@@ -699,7 +699,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "09-quiz-padding",
     "A batch for a causal LM is padded on the right, with the attention mask. What is wrong?",

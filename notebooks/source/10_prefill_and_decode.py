@@ -702,7 +702,7 @@ smollm.tokenizer.decode(mine[0])
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -715,7 +715,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "10-quiz-kept",
     "Why are keys and values kept, and not queries?",
@@ -730,7 +730,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "10-quiz-bytes",
     "A model has the same layers and heads, but 9 KV heads in place of 3. What happens to its cache?",
@@ -741,7 +741,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "10-quiz-processor",
     "You get a processor with twice the GFLOP/s and the same memory. What gets faster?",
@@ -752,7 +752,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "10-quiz-prefix",
     "A chat sends its whole history with every message. Why can the second answer begin as fast as the first?",

@@ -538,7 +538,7 @@ for seed in range(3):
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -555,7 +555,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "11-quiz-nucleus",
     "Tokens have the probabilities 0.5, 0.3, 0.15 and 0.05. What does a top-p of 0.7 keep?",
@@ -566,7 +566,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "11-quiz-order",
     "Which pair of filters can change places without changing which tokens are kept?",
@@ -581,7 +581,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "11-quiz-likelihood",
     "Setting A gives texts that the model finds far more likely than those of setting B. What follows?",
@@ -600,7 +600,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "11-quiz-seed",
     "The same prompt, settings and seed give you another text than yesterday. What could be the reason?",

@@ -615,7 +615,7 @@ for settings in (
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -632,7 +632,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "12-quiz-growth",
     "A token is in the text for the tenth time. Which penalty has lowered its logit ten times as much as at first?",
@@ -643,7 +643,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "12-quiz-sign",
     "A token of the text has the logit −4. What does a repetition penalty of 2 make of it?",
@@ -654,7 +654,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "12-quiz-minimum",
     "You set min_new_tokens to 200 because answers are too short. What do you get?",
@@ -669,7 +669,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "12-quiz-stop",
     "A chat program shows every token at once and stops at “User:”. Sometimes people see “Us” at the end. Why?",

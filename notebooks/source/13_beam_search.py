@@ -584,7 +584,7 @@ for other, penalty in (("I have never seen", 1.0), ("He was so tired that", 0.5)
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -597,7 +597,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "13-quiz-penalty",
     "You raise length_penalty from 0.5 to 2. What happens?",
@@ -608,7 +608,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "13-quiz-memory",
     "A server has room for the KV cache of 32 chats. How many fit if each uses 4 beams?",
@@ -619,7 +619,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "13-quiz-early",
     "early_stopping=True, 4 beams, and 4 texts have ended. A beam that still grows looks good. What happens?",
@@ -638,7 +638,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "13-quiz-use",
     "For which task would you try beam search first?",

@@ -795,7 +795,7 @@ f"TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.0f} ms, {numbers['tokens a secon
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -808,7 +808,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "14-quiz-quadratic",
     "You double the context. With a modern kernel, what happens to memory and to the work of attention in prefill?",
@@ -819,7 +819,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "14-quiz-batch",
     "A server's owner doubles the largest batch. Throughput rises by half. What do its users notice?",
@@ -831,7 +831,7 @@ quiz_question(
     ],
 )  # fmt: skip
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "14-quiz-continuous",
     "All requests have exactly the same length, and all are there from the start. What does continuous batching gain?",
@@ -842,7 +842,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "14-quiz-lossless",
     "Our 4-bit format changed no weight of SmolLM2. Is 4-bit quantisation lossless?",

@@ -696,7 +696,7 @@ for part in ("loop", "cache", "filters", "penalties", "stopping"):
 #
 # Every option has an explanation, also the wrong ones. Try them all.
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 from course_utils.learning import quiz_question
 
 quiz_question(
@@ -713,7 +713,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "15-quiz-count",
     "A prompt of 100 tokens, 50 new ones. Your function reads 198 positions and all tokens are right. What is wrong?",
@@ -728,7 +728,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "15-quiz-stream",
     "Why can the same loop serve generate() and a stream, but not beams?",
@@ -743,7 +743,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "15-quiz-order",
     "Two programs: the same model, prompt, seed and settings, other sampled texts. Where do you look?",
@@ -754,7 +754,7 @@ quiz_question(
     ],
 )
 
-# %% jupyter={"source_hidden": true} tags=["nbval-check-output"]
+# %% tags=["nbval-check-output"]
 quiz_question(
     "15-quiz-faster",
     "Your TPOT is that of transformers. What would make it clearly smaller on the same machine?",

@@ -43,11 +43,11 @@ def next_token_labels(ids, counts):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q1")
+# %% nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q1").is_right
 ### END HIDDEN TESTS
+check("q1")
 
 # %% [markdown]
 # ## q2 · Hide tokens
@@ -86,11 +86,11 @@ def hide(ids, special, draws, random_ids, mask_id):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q2")
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
+check("q2")
 
 # %% [markdown]
 # ## q3 · The loss
@@ -120,11 +120,11 @@ def mean_loss(logits, labels):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q3")
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
+check("q3")
 
 # %% [markdown]
 # ### See them at work
@@ -184,11 +184,11 @@ def with_lora(inputs, weight, a, b, alpha):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q4")
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
+check("q4")
 
 # %% [markdown]
 # ## q5 · Two losses side by side

@@ -42,11 +42,11 @@ def encoder_mask(attention_mask):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q1")
+# %% nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q1").is_right
 ### END HIDDEN TESTS
+check("q1")
 
 # %% [markdown]
 # ## q2 · The decoder's mask
@@ -79,11 +79,11 @@ def decoder_mask(attention_mask, new):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q2")
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
+check("q2")
 
 # %% [markdown]
 # ## q3 · The cross mask
@@ -105,11 +105,11 @@ def cross_mask(source_mask, target_mask):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q3")
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
+check("q3")
 
 # %% [markdown]
 # ### See them at work
@@ -172,11 +172,11 @@ def changed_positions(mask, replaced, layers):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q4")
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
+check("q4")
 
 # %% [markdown]
 # Some models let a token see only a **window** of the tokens before it (Beltagy et al. 2020, *Longformer*). How many

@@ -58,11 +58,11 @@ def chat_text(messages):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q1")
+# %% nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q1").is_right
 ### END HIDDEN TESTS
+check("q1")
 
 # %% [markdown]
 # Is it what `transformers` makes of the template that ships with the model?
@@ -116,11 +116,11 @@ def fit(messages, context_length, answer):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q2")
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
+check("q2")
 
 # %% [markdown]
 # ## q3 · A chat that strangers write in
@@ -154,11 +154,11 @@ def chat_ids(model, messages):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q3")
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
+check("q3")
 
 # %% [markdown]
 # ### See them at work
@@ -212,11 +212,11 @@ def next_token_logits(logits, attention_mask):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q4")
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
+check("q4")
 
 # %% [markdown]
 # The prompts of section 8, padded on the right, where the last column said nothing about Paris:

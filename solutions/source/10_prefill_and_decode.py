@@ -46,11 +46,11 @@ def tokens_that_fit(shape, memory, texts):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q1")
+# %% nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q1").is_right
 ### END HIDDEN TESTS
+check("q1")
 
 # %% [markdown]
 # ## q2 · A loop with a cache
@@ -90,11 +90,11 @@ def greedy(loaded, prompt, new_tokens):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q2")
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
+check("q2")
 
 # %% [markdown]
 # ### See it at work
@@ -140,11 +140,11 @@ def unread(kept, prompt):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q3")
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
+check("q3")
 
 # %% [markdown]
 # ## q4 · One cache for many prompts
@@ -193,11 +193,11 @@ def answers(loaded, prompts, new_tokens):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q4")
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
+check("q4")
 
 # %% [markdown]
 # ### See it at work

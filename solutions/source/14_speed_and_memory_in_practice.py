@@ -40,11 +40,11 @@ def ttft_and_tpot(sent, times):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q1")
+# %% nbgrader={"grade": true, "grade_id": "q1-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q1").is_right
 ### END HIDDEN TESTS
+check("q1")
 
 # %% [markdown]
 # ## q2 · The bytes of a KV cache
@@ -82,11 +82,11 @@ def cache_bytes(config, tokens, batch, number_bytes):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-check("q2")
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
+check("q2")
 
 # %% [markdown]
 # ## q3 · How many fit
@@ -119,11 +119,11 @@ def requests_that_fit(queue, memory, weights, token_bytes, page):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q3")
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
+check("q3")
 
 # %% [markdown]
 # ## q4 · Static and continuous
@@ -157,11 +157,11 @@ def steps_needed(lengths, slots, continuous):
     ### END SOLUTION
 
 
-# %% tags=["nbval-check-output"] nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-check("q4")
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
+check("q4")
 
 # %% [markdown]
 # ### See them at work

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from course_utils.cli import ROOT
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
@@ -49,8 +48,7 @@ def test_keyboard_moves_the_temperature(page, record):
     assert "temperature0.95" in page.locator(".sampling-lab svg").text_content()
 
     record("SamplingLab", {"key_to_paint_ms": times})
-    # On a busy machine only three times the budget is a failure; the recorded numbers show the rest.
-    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+    within(times, BUDGET_MILLISECONDS)
 
 
 def test_draws_order_and_bad_input(page):
@@ -120,22 +118,26 @@ def test_quiz_explains_every_option(page):
         page.wait_for_timeout(200)
 
 
-def test_screenshots_light_and_dark(page, artifacts, record):
+def test_screenshots_light_and_dark(page, artifacts):
     shoot(page, artifacts, "lesson-00-light-1300")
-    if record("SamplingLab", {}):
-        (ROOT / "docs").mkdir(exist_ok=True)
-        page.locator(".sampling-lab").screenshot(path=ROOT / "docs" / "sampling-lab.png")
     page.set_viewport_size({"width": 700, "height": 900})
     shoot(page, artifacts, "lesson-00-light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot(page, artifacts, "lesson-00-dark-1300")
     colours = page.evaluate(
         """() => { const s = getComputedStyle(document.querySelector(".sampling-lab"));
                    return [s.color, s.backgroundColor]; }"""
     )
     assert colours[0] != colours[1]
+
+
+def test_the_terminal_has_no_warning_of_the_kernel(page, lab_server):
+    log = (lab_server["folder"] / "lab.log").read_text()
+    assert "Kernel started" in log
+    assert "IPKernelApp" not in log
+    assert "without encryption" not in log
 
 
 def test_no_request_left_the_machine(page, outside_requests):

@@ -1,6 +1,7 @@
 """Lesson 04 in JupyterLab: everything runs, and widgets of one kind do not disturb each other."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import open_and_run
 
@@ -20,6 +21,7 @@ def test_every_cell_ran_without_an_error(page):
 
 
 def test_radio_buttons_belong_to_their_widget(page):
+    expect(page.locator(".xray[data-drawn]")).to_have_count(2)
     groups = page.evaluate(
         "() => [...document.querySelectorAll('.course-widget')]"
         ".map((widget) => [...new Set([...widget.querySelectorAll('input[type=radio]')].map((box) => box.name))])"

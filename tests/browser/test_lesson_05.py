@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +35,7 @@ def tokenize(page, text):
     drawn = int(page.locator(".stepper").get_attribute("data-drawn"))
     box.fill(text)
     box.press("Enter")
-    page.wait_for_function(f"() => +document.querySelector('.stepper').dataset.drawn > {drawn}", timeout=30_000)
-
-
-def within(times, budget):
-    """A busy machine is not a regression: three times the budget is."""
-    assert times["p95"] <= 3 * budget, times
+    page.wait_for_function(f"() => +document.querySelector('.stepper').dataset.drawn > {drawn}")
 
 
 def test_every_cell_ran_without_an_error(page):
@@ -155,9 +150,10 @@ def test_layers_by_keyboard(page, artifacts, record):
     page.keyboard.press("End")
 
 
-def test_pinning_asks_the_kernel_but_not_the_model(page, record, artifacts):
+def test_pinning_asks_the_kernel_but_not_the_model(page, lab_server, record):
     page.locator(".embedding-map select[data-trait=pinned]").focus()
-    times = key_to_paint(page, ".embedding-map", ["ArrowDown"] * 5 + ["ArrowUp"] * 5 + ["ArrowDown"] * 5)
+    keys = ["ArrowDown"] * 5 + ["ArrowUp"] * 5 + ["ArrowDown"] * 5
+    times = key_to_paint(page, ".embedding-map", keys, lab_server=lab_server)
     record("EmbeddingMap", {"pin_through_the_kernel_ms": times})
     within(times, KERNEL_BUDGET_MILLISECONDS)
     assert "bank 6 in “She opened an account" in page.locator(".embedding-map .heading").text_content()
@@ -179,7 +175,7 @@ def add(page, text, word):
     boxes.nth(0).fill(text)
     boxes.nth(1).fill(word)
     boxes.nth(1).press("Enter")
-    page.wait_for_function(f"() => +document.querySelector('.embedding-map').dataset.drawn > {drawn}", timeout=60_000)
+    page.wait_for_function(f"() => +document.querySelector('.embedding-map').dataset.drawn > {drawn}")
 
 
 def test_a_sentence_of_ones_own_and_a_wrong_one(page, artifacts):
@@ -231,8 +227,7 @@ def test_maps_of_many_words_are_fast(page, record, size):
     page.keyboard.insert_text(MANY_WORDS.replace("SIZE", str(size)).strip())
     page.keyboard.press("Control+Enter")
     page.wait_for_function(
-        f"() => document.querySelector('.embedding-map .heading')?.textContent.startsWith('random: {size} words')",
-        timeout=60_000,
+        f"() => document.querySelector('.embedding-map .heading')?.textContent.startsWith('random: {size} words')"
     )
     page.locator(".embedding-map input[data-trait=layer]").focus()
     key_to_paint(page, ".embedding-map", ["ArrowLeft"] * 3)  # the first drawings are slower
@@ -254,7 +249,7 @@ def test_dark_and_narrow(page, artifacts):
             selector,
         )
         assert colour != ground
-    assert page.evaluate("() => document.querySelector('.stepper').scrollWidth") <= 700
+    page.wait_for_function("() => document.querySelector('.stepper').scrollWidth <= 700")
 
 
 def test_nobody_was_asked_outside(page, outside_requests):

@@ -4,8 +4,17 @@ import itertools
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import (
+    choose_from_menu,
+    key_to_paint,
+    open_and_run,
+    texts_of,
+    watch_texts,
+    within,
+    work_of,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +72,7 @@ def explorer_of(page, name):
 
 def wait_for_status(page, name, words):
     status = "([name, words]) => document.querySelector(`#${name} .status`).textContent.includes(words)"
-    page.wait_for_function(status, arg=[name, words], timeout=60_000)
+    page.wait_for_function(status, arg=[name, words])
 
 
 def press(page, control, *keys):
@@ -74,21 +83,22 @@ def press(page, control, *keys):
 
 
 def run_text(page, name, text):
-    """Type a text and press Enter; say what the status says at once, and wait for the answer."""
-    box = explorer_of(page, name).get_by_label("text for the model")
+    """Type a text and press Enter, and wait for the answer; return the texts of the status from first to last."""
+    root = explorer_of(page, name)
+    box = root.get_by_label("text for the model")
     box.fill(text)
+    watch_texts(root, ".status")
     box.press("Enter")
-    at_once = page.locator(f"#{name} .status").text_content()
     done = "name => !document.querySelector(`#${name} .status`).textContent.includes(' …')"
-    page.wait_for_function(done, arg=name, timeout=60_000)
-    return at_once
+    page.wait_for_function(done, arg=name)
+    return texts_of(root)
 
 
 def test_every_cell_ran_without_an_error(page):
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert page.get_by_text("Error displaying widget").count() == 0
-    assert page.locator(".course-widget.question").count() == 9
+    expect(page.locator(".course-widget.question")).to_have_count(9)
 
 
 def test_keyboard_moves_layer_head_and_token(page):
@@ -196,13 +206,14 @@ def test_screenshots_light_and_dark(page, artifacts):
         page.wait_for_timeout(500)
         root = explorer_of(page, explorer)
         root.screenshot(path=artifacts / f"lesson-08-{name}-{width}.png")
-        assert root.evaluate("root => root.scrollWidth <= root.clientWidth"), "nothing sticks out to the right"
+        fits = "id => { const root = document.getElementById(id); return root.scrollWidth <= root.clientWidth; }"
+        page.wait_for_function(fits, arg=explorer)  # nothing sticks out to the right
         return root.evaluate("root => [getComputedStyle(root).color, getComputedStyle(root).backgroundColor]")
 
     light = shoot("light", 1300)
     shoot("light", 700, "first")
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     dark = shoot("dark", 1300, "first")
     assert len({*light, *dark}) == 4
     shoot("cross-dark", 1300, "cross")
@@ -210,10 +221,19 @@ def test_screenshots_light_and_dark(page, artifacts):
 
 def test_running_stays_until_the_answer_is_there(page):
     root = explorer_of(page, "first")
-    root.get_by_label("text for the model").fill(TEXT * 10)
-    root.get_by_label("text for the model").press("Enter")
-    root.get_by_role("slider", name="layer").press("ArrowLeft")
-    assert root.locator(".status").text_content() == "Running …"
+    box = root.get_by_label("text for the model")
+    box.fill(TEXT * 10)
+    # Between the key, the move and the look no answer can come: a page does one thing after the other.
+    at_once = box.evaluate(
+        """box => {
+          const root = box.closest(".attention-explorer"), slider = root.querySelector("[data-trait=layer]");
+          box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
+          slider.stepDown();
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+          return root.querySelector(".status").textContent;
+        }"""
+    )
+    assert at_once == "Running …"
     wait_for_status(page, "first", "Head ")
     assert root.locator(".strip .token").count() > 150
 
@@ -221,7 +241,7 @@ def test_running_stays_until_the_answer_is_there(page):
 @pytest.mark.parametrize("text", ["My favourite place in the world is", "🦜🙂 naïve", "你好,世界", "x"])
 def test_a_text_of_ones_own(page, text):
     """In the explorer that is sorted by induction, which "x" does not have."""
-    assert run_text(page, "induction", text) == "Running …"
+    assert run_text(page, "induction", text)[0] == "Running …"
     root = page.locator("#induction")
     assert root.locator("[role=alert]").text_content() == ""
     tokens = root.locator(".strip .token > span").all_text_contents()
@@ -249,9 +269,9 @@ def test_a_wrong_text_is_one_sentence_and_the_old_picture_stays(page, name, text
     assert root.locator(".status p").count() == 3
 
 
-def test_opening_200_tokens(sizes, record, artifacts):
+def test_opening_200_tokens(sizes, lab_server, record, artifacts):
     """The cell runs again: the trace is there, so this is the widget, its picture and its way to the page."""
-    received, times = [], []
+    received, times, works, work = [], [], [], work_of(sizes, lab_server)
     wire = sizes.context.new_cdp_session(sizes)
     wire.send("Network.enable")
     wire.on("Network.webSocketFrameReceived", lambda event: received.append(event["response"]))
@@ -259,8 +279,10 @@ def test_opening_200_tokens(sizes, record, artifacts):
     drawn = "() => document.querySelector('.attention-explorer[data-drawn]:not([id])') && performance.now() - pressed"
     for _ in range(3):
         received.clear()
+        before = work()
         press(sizes, sizes.locator(".jp-CodeCell").last.locator(".cm-content"), "Control+Enter")
         times.append(round(sizes.wait_for_function(drawn).json_value()))
+        works.append(work() - before)
         sizes.wait_for_timeout(1_000)
         name_explorers(sizes, ["size-200"])
     wire.detach()
@@ -269,15 +291,15 @@ def test_opening_200_tokens(sizes, record, artifacts):
     print(f"opened in {times} ms, {sent:,} bytes in {len(received)} messages")
     record("AttentionExplorer", {"open_ms_200_tokens": sorted(times)[1], "open_bytes_200_tokens": sent})
     assert 360_000 < sent <= 1_000_000
-    assert sorted(times)[1] < 3 * MILLISECONDS["open"]
+    within({"work_p95": sorted(works)[1]}, MILLISECONDS["open"])
 
 
-def test_another_layer_of_200_tokens_comes_from_the_kernel(sizes, record):
+def test_another_layer_of_200_tokens_comes_from_the_kernel(sizes, lab_server, record):
     explorer_of(sizes, "size-200").get_by_role("slider", name="layer").focus()
-    times = key_to_paint(sizes, "#size-200", ["ArrowRight"] * 24)
+    times = key_to_paint(sizes, "#size-200", ["ArrowRight"] * 24, lab_server=lab_server)
     wait_for_status(sizes, "size-200", "Head 27.0 on KV head 0")
     record("AttentionExplorer", {"through_the_kernel_ms_200_tokens": times})
-    assert times["p95"] < 3 * MILLISECONDS["kernel"]
+    within(times, MILLISECONDS["kernel"])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -288,9 +310,9 @@ def test_a_move_stays_in_the_page(sizes, record, size):
         press(sizes, explorer_of(sizes, f"size-{size}").get_by_role("slider", name=trait), *back)
         sizes.wait_for_timeout(500)
         times.append(key_to_paint(sizes, f"#size-{size}", ZIGZAG, MILLISECONDS["page"]))
+        within(times[-1], MILLISECONDS["page"])
     slowest = max(times, key=lambda numbers: numbers["p95"])  # of the three sliders
     record("AttentionExplorer", {f"key_to_paint_ms_{size}_tokens": slowest})
-    assert slowest["p95"] < 3 * MILLISECONDS["page"]
 
 
 def test_nobody_was_asked_outside(outside_requests):

@@ -3,25 +3,30 @@
 import pytest
 
 from course_utils.widgets import MaskLab, NextTokenExplorer
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone, within
 from tests.test_mask_lab import random_masks
 from tests.test_next_token_explorer import random_prompt
 
 pytestmark = pytest.mark.browser
 
-PAGE_BUDGET, RUNNING_BUDGET = 50, 100  # milliseconds from key to paint
+PAGE_BUDGET = 50  # milliseconds from key to paint
 MODEL_BUDGET = 350 + 150  # what the model takes for a short prompt on a busy core, and the way there and back
 NAMES = ["capitals", "systems", "masks"]  # the widgets of the lesson, in its order
 
-# From the key going down to the frame that shows “Running …”.
+# From the key going down to the frame that shows “Running …”, in milliseconds, and how many frames came before it.
 RUNNING = """
 (status) => {
-  window.running = null;
-  let pressed = null;
-  document.addEventListener("keydown", () => { pressed = performance.now(); }, { capture: true, once: true });
+  window.running = window.frames_until_running = null;
+  let pressed = null, frames = 0;
+  const count = () => { if (window.frames_until_running === null) { frames += 1; requestAnimationFrame(count); } };
+  document.addEventListener("keydown", () => {
+    pressed = performance.now();
+    requestAnimationFrame(count);
+  }, { capture: true, once: true });
   new MutationObserver((_, observer) => {
     if (!status.textContent.startsWith("Running")) return;
     observer.disconnect();
+    window.frames_until_running = frames;
     requestAnimationFrame(() => setTimeout(() => { window.running = performance.now() - pressed; }));
   }).observe(status, { childList: true });
 }
@@ -62,7 +67,10 @@ def masks(page):
 
 
 def press_enter(page, root):
-    """Press Enter, which asks the kernel; return how long “Running …” took to be painted, and wait for the answer."""
+    """Press Enter, which asks the kernel, and wait for the answer; return how long “Running …” took to be painted.
+
+    The page says it without waiting for anybody.
+    """
     name, before = root.get_attribute("id"), int(root.get_attribute("data-drawn"))
     root.locator(".status").evaluate(RUNNING)
     page.keyboard.press("Enter")
@@ -70,8 +78,8 @@ def press_enter(page, root):
         "([name, before]) => +document.getElementById(name).dataset.drawn > before && window.running !== null"
         " && !document.getElementById(name).classList.contains('running')",
         arg=[name, before],
-        timeout=120_000,
     )
+    assert page.evaluate("() => window.frames_until_running") <= 2
     return round(page.evaluate("() => window.running"))
 
 
@@ -118,7 +126,7 @@ def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):
     assert "49,141 tokens without a bar share" in explorer.locator(".said").first.text_content()
     page.keyboard.press("ArrowLeft")
     record("NextTokenExplorer", {"key_to_paint_ms": times})
-    assert times["p95"] < 3 * PAGE_BUDGET
+    within(times, PAGE_BUDGET)
 
 
 def test_arrow_keys_walk_through_tokens_and_bars(page, explorer):
@@ -155,21 +163,20 @@ def test_append_branch_cut_and_a_second_prompt(page, explorer, record):
     assert prompts_of(explorer) == [first, first]
     assert explorer.locator(".shift p").text_content().startswith("0.0 % of the probability moved")
     record("NextTokenExplorer", {"running_ms": shown})
-    assert shown < 3 * RUNNING_BUDGET
 
 
-def test_appending_goes_through_the_model(page, explorer, record):
+def test_appending_goes_through_the_model(page, lab_server, explorer, record):
     run_with(page, explorer, "prompt 1", "Once upon a time")
     explorer.locator(".bars").first.locator("button").first.focus()
-    times = key_to_paint(page, "#capitals", ["Enter"] * 20)
+    times = key_to_paint(page, "#capitals", ["Enter"] * 20, lab_server=lab_server)
     assert explorer.locator(".stream").first.locator(".chip").count() == 24
     record("NextTokenExplorer", {"append_with_model_ms": times})
-    assert times["p95"] < 3 * MODEL_BUDGET
+    within(times, MODEL_BUDGET)
 
 
 @pytest.mark.parametrize("prompt", ["My favourite place in the world is", "🦜", "巴黎是法国的首都"])
 def test_a_prompt_of_ones_own(page, explorer, prompt):
-    assert run_with(page, explorer, "prompt 1", prompt) < 3 * RUNNING_BUDGET
+    run_with(page, explorer, "prompt 1", prompt)
     assert explorer.get_by_role("alert").first.text_content() == ""
     assert explorer.locator(".said").first.text_content().startswith("Most likely next: ")
     assert page.evaluate(FOCUSED) == "prompt 1"
@@ -209,7 +216,7 @@ def test_keyboard_switches_masks_and_padding(page, masks, record):
     page.wait_for_timeout(1_000)  # no older value comes back from the kernel
     assert masks.get_by_role("radio", name="window + first").is_checked()
     record("MaskLab", {"key_to_paint_ms": times})
-    assert times["p95"] < 3 * PAGE_BUDGET
+    within(times, PAGE_BUDGET)
 
 
 def test_prompts_of_ones_own_in_the_mask_lab(page, masks, record):
@@ -218,7 +225,6 @@ def test_prompts_of_ones_own_in_the_mask_lab(page, masks, record):
     shown = run_with(page, masks, "tokens in", "2")
     assert masks.locator("section").count() == 4
     record("MaskLab", {"running_ms": shown})
-    assert shown < 3 * RUNNING_BUDGET
     for texts, window, sentence in [
         (["word " * 3_000, "Hi", "", ""], "4", "prompts must have at most 200 tokens here, got 3001"),
         (["", "", "Hi", ""], "4", "prompts must be 2 to 4 texts, got 1"),
@@ -258,7 +264,7 @@ def test_screenshots_light_and_dark(page, artifacts):
     shoot("light", 1300)
     shoot("light", 700)
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot("dark", 1300)
     for name in NAMES:
         colours = "root => [getComputedStyle(root).color, getComputedStyle(root).backgroundColor]"
@@ -277,8 +283,8 @@ def test_speed_by_size(browser, outside_requests, record, artifacts, tokens):
         page.screenshot(path=artifacts / f"{root[1:]}-{tokens}.png")
         page.context.close()
         record(type(made).__name__, {f"key_to_paint_ms_{tokens}_tokens": times})
-        assert times["p95"] < 3 * PAGE_BUDGET
-        assert first_paint < 3 * 500
+        within(times, PAGE_BUDGET)
+        within(first_paint, 500)
 
 
 def test_nobody_was_asked_outside(outside_requests):

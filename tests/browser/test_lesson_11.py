@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
@@ -74,12 +74,12 @@ def type_into(page, lab, filter_name, text):
     page.keyboard.type(f"{text}\n")
 
 
-def sweep(page, lab, budget):
+def sweep(page, lab, budget, lab_server=None):
     slider = page.locator(f"{lab} [data-filter=temperature] input[type=range]")
     slider.scroll_into_view_if_needed()
     slider.focus()
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(PRESSES)]
-    return key_to_paint(page, lab, keys, budget)
+    return key_to_paint(page, lab, keys, budget, lab_server)
 
 
 def test_every_cell_ran_without_an_error(page):
@@ -129,9 +129,9 @@ def test_a_bad_value_is_said_beside_its_box(page):
     assert len(said(page, "#mine")) == 4
 
 
-def test_keyboard_moves_the_learners_functions(page, record):
+def test_keyboard_moves_the_learners_functions(page, lab_server, record):
     before = page.locator("#mine svg").text_content()
-    times = sweep(page, "#mine", KERNEL_BUDGET)
+    times = sweep(page, "#mine", KERNEL_BUDGET, lab_server)
     page.keyboard.press("ArrowLeft")
     wait_until_said(page, "#mine", "temperature")
     page.wait_for_timeout(1_000)
@@ -140,7 +140,7 @@ def test_keyboard_moves_the_learners_functions(page, record):
     page.wait_for_function("() => document.querySelector('#mine svg').textContent.includes('0.65 · yours')")
     assert page.locator("#mine svg").text_content() != before
     record("SamplingLab with own functions", {"key_to_paint_ms": times})
-    assert times["p95"] < 3 * KERNEL_BUDGET
+    within(times, KERNEL_BUDGET)
 
 
 def test_draws_order_and_table_with_own_functions(page):
@@ -180,8 +180,7 @@ def test_another_prompt_runs_and_a_broken_function_is_named(page):
     )
     page.wait_for_function(
         "() => [...document.querySelectorAll('.sampling-lab')].some((lab) => lab.textContent.includes("
-        "\"✗ your top_k stopped in its line 2 with AttributeError: 'Tensor' object has no attribute 'top'\"))",
-        timeout=60_000,
+        "\"✗ your top_k stopped in its line 2 with AttributeError: 'Tensor' object has no attribute 'top'\"))"
     )
 
 
@@ -196,19 +195,18 @@ def test_screenshots_light_and_dark(page, artifacts):
     shoot("light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot("dark-1300")
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Light")
-    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
 
 
-def test_budgets_at_20_60_and_200_tokens(page, record, artifacts):
+def test_budgets_at_20_60_and_200_tokens(page, lab_server, record, artifacts):
     """The picture shows twelve tokens whatever the prompt; the prompt above it grows. Page and kernel, both."""
     run_in_the_prompt_cell(page, "my_prompt = 2\n" + SCRATCH)
     page.wait_for_function(
         "() => [...document.querySelectorAll('.sampling-lab[data-drawn]')]"
-        ".filter((lab) => lab.textContent.includes('␣word0')).length === 6",
-        timeout=60_000,
+        ".filter((lab) => lab.textContent.includes('␣word0')).length === 6"
     )
     sizes = (20, 60, 200)
     page.evaluate(
@@ -217,13 +215,14 @@ def test_budgets_at_20_60_and_200_tokens(page, record, artifacts):
         [f"{kind}-{tokens}" for kind in ("page", "kernel") for tokens in sizes],
     )
     page.wait_for_timeout(2_000)  # six new labs are laid out; a key is pressed after that
-    for kind, budget, widget in [
-        ("page", PAGE_BUDGET, "SamplingLab"),
-        ("kernel", KERNEL_BUDGET, "SamplingLab with own functions"),
+    for kind, budget, widget, through in [
+        ("page", PAGE_BUDGET, "SamplingLab", None),
+        ("kernel", KERNEL_BUDGET, "SamplingLab with own functions", lab_server),
     ]:
-        times = {str(tokens): sweep(page, f"#{kind}-{tokens}", budget) for tokens in sizes}
+        times = {str(tokens): sweep(page, f"#{kind}-{tokens}", budget, through) for tokens in sizes}
         record(widget, {"key_to_paint_ms_by_prompt_tokens": times})
-        assert max(numbers["p95"] for numbers in times.values()) < 3 * budget
+        for numbers in times.values():
+            within(numbers, budget)
     page.locator("#page-200").screenshot(path=artifacts / "lesson-11-200-tokens.png")
 
 

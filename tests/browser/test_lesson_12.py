@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run
+from tests.browser.conftest import (
+    choose_from_menu,
+    key_to_paint,
+    open_and_run,
+    texts_of,
+    watch_texts,
+    within,
+    work_of,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +30,7 @@ def page(browser, lab_server, outside_requests):
 
 def wait_for_status(page, condition, argument=None):
     script = f"(argument) => {{ const lab = document.querySelector('{LAB}'); return {condition}; }}"
-    page.wait_for_function(script, arg=argument, timeout=60_000)
+    page.wait_for_function(script, arg=argument)
 
 
 def type_into(lab, name, text):
@@ -59,16 +67,16 @@ def test_the_keyboard_moves_the_step(page, artifacts):
     assert lab.locator(".words .now").count() == 1
     assert lab.locator(".words .again").count() == 61
     page.screenshot(path=artifacts / "lesson-12-light-1000.png")
-    assert times["p95"] < 3 * PAGE_BUDGET
+    within(times, PAGE_BUDGET)
 
 
 def test_a_new_setting_runs_the_model(page, artifacts, record):
     lab = page.locator(LAB)
     lab.locator("details summary").click()
-    type_into(lab, "frequency_penalty", "0")
-    assert lab.locator(".status").text_content() == "Running …"
+    watch_texts(lab, ".status")
     started = page.evaluate("() => performance.now()")
-    wait_for_status(page, "!lab.classList.contains('running')")
+    run_and_wait(page, lab, "frequency_penalty", "0")
+    assert texts_of(lab)[0] == "Running …"
     waited = page.evaluate("() => performance.now()") - started
     assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (100 tokens)")
     run_and_wait(page, lab, "no_repeat_ngram", "4")
@@ -83,33 +91,41 @@ def test_a_new_setting_runs_the_model(page, artifacts, record):
     record("RepetitionLab", {"new_setting_ms": round(waited)})
 
 
-def test_running_is_shown_at_once_and_costs_little(page, record):
+def test_running_is_shown_at_once_and_costs_little(page, lab_server, record):
     """From Enter to "Running …" on the page; and what the answer takes besides the model."""
     lab = page.locator(LAB)
     page.evaluate(
         """(selector) => {
           const lab = document.querySelector(selector);
-          window.runs = { enter: null, running: null, done: null };
+          window.runs = { enter: null, running: null, done: null, frames: null };
+          let frames = 0;
+          const count = () => { if (window.runs.running === null) { frames += 1; requestAnimationFrame(count); } };
           document.addEventListener("keydown", (e) => {
-            if (e.key === "Enter") window.runs.enter = performance.now();
+            if (e.key !== "Enter") return;
+            window.runs.enter = performance.now();
+            requestAnimationFrame(count);
           }, true);
           new MutationObserver(() => {
             const on = lab.classList.contains("running");
-            if (on && window.runs.enter) window.runs.running ??= performance.now();
+            if (on && window.runs.enter) { window.runs.running ??= performance.now(); window.runs.frames ??= frames; }
             if (!on && window.runs.running) window.runs.done ??= performance.now();
           }).observe(lab, { attributes: true, attributeFilter: ["class"] });
         }""",
         LAB,
     )
+    work = work_of(page, lab_server)
+    before = work()
     type_into(lab, "max_new_tokens", "20")
-    page.wait_for_function("() => window.runs.done !== null", timeout=60_000)
+    page.wait_for_function("() => window.runs.done !== null")
+    worked = work() - before
     runs = page.evaluate("() => window.runs")
     model = float(lab.get_attribute("data-model-ms"))
     shown, over = runs["running"] - runs["enter"], runs["done"] - runs["enter"] - model
     print(f"running shown after {shown:.0f} ms; model {model:.0f} ms, everything else {over:.0f} ms")
     record("RepetitionLab", {"running_shown_ms": round(shown), "over_the_model_ms": round(over)})
-    assert shown < 100
-    assert over < 3 * OVER_THE_MODEL
+    assert runs["frames"] <= 2
+    # The clock ran for the model, too, while others had the processor: `model` is at least what the model worked.
+    within({"work_p95": worked - model}, OVER_THE_MODEL)
 
 
 def test_a_stop_string_is_withheld(page, artifacts):
@@ -195,7 +211,7 @@ def test_light_and_dark_and_narrow(page, artifacts):
     lab.screenshot(path=artifacts / "repetition-lab-light-700.png")
     page.set_viewport_size({"width": 1000, "height": 1200})
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     page.wait_for_timeout(300)
     lab.screenshot(path=artifacts / "repetition-lab-dark.png")
     colours = lab.evaluate("(lab) => [getComputedStyle(lab).color, getComputedStyle(lab).backgroundColor]")
@@ -212,7 +228,7 @@ def test_moving_the_step_is_quick_at_any_length(page, record, tokens):
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
     times = key_to_paint(page, LAB, keys, PAGE_BUDGET)
     record("RepetitionLab", {f"key_to_paint_ms_{tokens}_tokens": times})
-    assert times["p95"] < 3 * PAGE_BUDGET
+    within(times, PAGE_BUDGET)
 
 
 def test_nobody_was_asked_outside(outside_requests):

@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, scratch_notebook
+from tests.browser.conftest import (
+    choose_from_menu,
+    key_to_paint,
+    open_and_run,
+    scratch_notebook,
+    texts_of,
+    watch_texts,
+    within,
+)
 from tests.test_beam_tree import random_trace
 
 pytestmark = pytest.mark.browser
@@ -59,10 +67,11 @@ def test_every_cell_ran_without_an_error(page):
 def test_no_line_of_code_is_cut_off(page):
     """The course's settings wrap long lines."""
     page.set_viewport_size({"width": 900, "height": 900})
-    page.wait_for_timeout(500)
-    wide = "(lines) => lines.filter((line) => line.scrollWidth > line.clientWidth + 1).length"
-    assert page.locator(".jp-CodeCell .cm-scroller").count() > 5
-    assert page.locator(".jp-CodeCell .cm-scroller").evaluate_all(wide) == 0
+    page.wait_for_timeout(500)  # until the lines are laid out anew; on a busy machine they may need longer
+    page.wait_for_function(
+        "() => { const lines = [...document.querySelectorAll('.jp-CodeCell .cm-scroller')];"
+        " return lines.length > 5 && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"
+    )
     page.set_viewport_size({"width": 1300, "height": 900})
 
 
@@ -82,7 +91,7 @@ def test_the_length_penalty_ranks_on_the_page(page, record):
     wait_for_text(page, ".beam-tree .status", "The search stops after step 8.")
     assert first.text_content() == "1"
     record("BeamTreeWidget", {"length_penalty_ms": times})
-    assert times["p95"] < 3 * BUDGET_MILLISECONDS
+    within(times, BUDGET_MILLISECONDS)
 
 
 def test_a_wrong_length_penalty_is_one_sentence_beside_it(page):
@@ -144,9 +153,10 @@ def test_a_prompt_of_ones_own_and_wrong_ones(page):
     box = tree.get_by_label("prompt")
     box.fill("The best way to learn is 🙂 你好")
     tree.get_by_role("spinbutton", name="beams").fill("3")
+    watch_texts(tree, ".status")
     box.press("Enter")
-    assert tree.locator(".status").text_content() == "Searching …"
     page.wait_for_selector(".beam-tree:not([aria-busy])")
+    assert texts_of(tree)[0] == "Searching …"
     assert tree.locator("[role=img]").get_attribute("aria-label").startswith("Tree of 3 beams up to step 8")
     box.fill("")
     tree.get_by_role("button", name="Search again").click()
@@ -189,7 +199,7 @@ def test_screenshots_light_and_dark(page, artifacts):
     shoot(page, artifacts, "lesson-13-light-700")
     page.set_viewport_size({"width": 1300, "height": 900})
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Dark")
-    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached", timeout=20_000)
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot(page, artifacts, "lesson-13-dark-1300")
     colours = page.evaluate(
         """() => { const s = getComputedStyle(document.querySelector(".beam-tree"));
@@ -216,8 +226,8 @@ def test_budgets_at_every_size(scratch, record, nodes):
             scratch, ".beam-tree[data-size=now]", ["ArrowDown", "ArrowUp"] * 10, BUDGET_MILLISECONDS
         )
         record("BeamTreeWidget", {f"at_{nodes}_nodes": timed})
-        assert timed["length_penalty_ms"]["p95"] < 3 * BUDGET_MILLISECONDS
-        assert timed["walk_ms"]["p95"] < 3 * BUDGET_MILLISECONDS
+        within(timed["length_penalty_ms"], BUDGET_MILLISECONDS)
+        within(timed["walk_ms"], BUDGET_MILLISECONDS)
     finally:
         scratch.evaluate("() => document.querySelector('[data-size=now]').removeAttribute('data-size')")
 

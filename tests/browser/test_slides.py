@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from playwright.sync_api import expect
 
 from course_utils.cli import ROOT
 from course_utils.slides import export_slides
@@ -98,4 +99,4 @@ def test_the_room_predicts_before_it_sees_the_answer(opened):
     assert question.is_visible()
     assert not answer.is_visible()
     page.keyboard.press("Space")
-    assert answer.is_visible()
+    expect(answer).to_be_visible()
