@@ -38,7 +38,7 @@ from tests.submissions import DOUBLE, TOTAL, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
 # What comes to its end gets the time for it on any machine, so that the report says what happened, and not "too slow".
-LIMITS = Limits(start_seconds=600, cells_seconds=600, call_seconds=600, memory=2**30)
+LIMITS = Limits(start_seconds=600, cells_seconds=600, call_seconds=600, submission_seconds=3600, memory=2**30)
 LIMITS_OF_A_NOTEBOOK = LIMITS
 ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
 SOON = replace(LIMITS, call_seconds=4)  # for functions that never answer
