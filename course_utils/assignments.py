@@ -5,15 +5,17 @@ The markers and the cell metadata are nbgrader's own, so its `generate_assignmen
 
 import copy
 import re
+from typing import TYPE_CHECKING
 
-from nbformat import NotebookNode
+if TYPE_CHECKING:
+    from nbformat import NotebookNode  # takes a second to import, and the grader starts many processes
 
 STUB = "raise NotImplementedError"
 PROSE_STUB = "*Write your answer here.*"
 _MARKER = re.compile(r"^(?P<indent>[ \t]*)### (?P<which>BEGIN|END) (?P<region>SOLUTION|HIDDEN TESTS)[ \t]*$")
 
 
-def exercise(notebook: NotebookNode) -> NotebookNode:
+def exercise(notebook: "NotebookNode") -> "NotebookNode":
     """Return what a learner gets: stubs for the solutions, no hidden tests, no outputs.
 
     Raises:

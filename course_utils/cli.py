@@ -285,11 +285,11 @@ def grade_submissions(options: argparse.Namespace) -> int:
     from course_utils.grading.command import checks_file, grade_all
     from course_utils.grading.grade import Assignment
     from course_utils.grading.sandbox import NoSandboxError
+    from course_utils.grading.submission import read_roster
 
     try:
         checks = checks_file(options.checks)
-        roster = options.roster.read_text(encoding="utf-8-sig").split("\n") if options.roster else []
-        names = [name.strip() for name in roster if name.strip()]
+        names = read_roster(options.roster) if options.roster else []
         lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
         assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
         if options.without_sandbox:

@@ -38,14 +38,15 @@ def build_site(root: Path, out: Path) -> None:
     out = out.resolve()
     if out.exists() and not (out / _MADE_BY_SPHINX).exists() and (not out.is_dir() or any(out.iterdir())):
         raise SiteError(f"{out} holds something else than a website: name a folder that is empty or does not exist.")
-    with tempfile.TemporaryDirectory() as place, whole_folder(out) as made:
-        sources = Path(place, "sources")
+    with whole_folder(out) as unfinished, tempfile.TemporaryDirectory() as place:
+        sources, made = Path(place, "sources"), Path(place, "site")  # MyST-NB puts a folder of its own beside the site
         collect_pages(root, sources)
         command = [*_SPHINX, "--doctree-dir", str(Path(place, "doctrees")), str(sources), str(made)]
         result = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         if result.returncode:
             said = result.stderr.replace(f"{sources}/", "").strip()
             raise SiteError(f"Sphinx could not make the website, correct what it names:\n{said}")
+        shutil.copytree(made, unfinished, dirs_exist_ok=True)
 
 
 def collect_pages(root: Path, folder: Path) -> None:

@@ -201,10 +201,23 @@ def test_a_killed_run_is_finished_by_the_next(tiny, stick, tmp_path, fault):
     assert everything(out) == everything(stick)
 
 
-def test_a_run_that_is_killed_while_it_replaces_leaves_nothing_behind(tiny, stick, tmp_path):
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_run_that_is_killed_while_it_replaces_keeps_the_only_complete_copy(tiny, stick, tmp_path, renames):
+    """A stick whose file system can't exchange two folders; the next run finds a full disk, the one after doesn't."""
     out = tmp_path / "llms"
     shutil.copytree(stick, out)
-    assert make(tiny, out, "module.Path.rename = die").returncode == -9
+    fault = f"""
+from course_utils import whole_files
+whole_files._exchanged = lambda one, other: False
+left, rename, remove = iter(range({renames})), pathlib.Path.rename, whole_files._remove
+pathlib.Path.rename = lambda *names: rename(*names) if next(left, None) is not None else die()
+whole_files._remove = lambda path: die() if {renames} == 2 and ".before" in path.name else remove(path)
+"""
+    assert make(tiny, out, fault).returncode == -9
+    full = "def full(*names): raise OSError(28, 'No space left on device')\nmodule.copy_course = full"
+    failed = make(tiny, out, full)
+    assert "There is not enough free space" in sentence(failed.stderr)
+    assert everything(out) == everything(stick)
     assert make(tiny, out).returncode == 0
     assert everything(out) == everything(stick)
 
@@ -259,14 +272,22 @@ def test_a_full_disk_is_one_sentence(tiny, tmp_path, megabytes):
 # The models
 
 
+def left_by_a_killed_run(folder):
+    """Fill a folder in a process that ends like a killed one: without a word, and without cleaning up."""
+    program = "import os, pathlib, sys\nfrom course_utils.whole_files import whole_folder\n"
+    program += "with whole_folder(pathlib.Path(sys.argv[1])): os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program, str(folder)]).returncode == 9
+    assert len(list(folder.parent.iterdir())) == 1
+
+
 def test_models_come_from_a_read_only_folder_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bundle_module, "CATALOGUE", {"tiny": TINY})
     source, target = tiny_store(tmp_path / "source"), ModelStore(tmp_path / "target")
-    (target.root / ".tiny-unfinished").mkdir(parents=True)
+    left_by_a_killed_run(target.folder(TINY))
     copy_models(source, target)
     assert target.state(TINY) == "ready"
     assert "Copying tiny" in capsys.readouterr().out
-    assert not (target.root / ".tiny-unfinished").exists()
+    assert sorted(one.name for one in target.root.iterdir()) == [".tiny.lock", "tiny"]
     copy_models(ModelStore(tmp_path / "gone"), target)
     assert capsys.readouterr().out == ""
 

@@ -1,9 +1,19 @@
 """`check("q1")`: what it says, what it keeps, and that nothing which a learner writes comes through."""
 
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 
-from course_utils.learning import Progress, checker
-from course_utils.learning.check_card import Checker
+from course_utils.checks.task import Mistake, load_tasks
+from course_utils.cli import ROOT
+from course_utils.inference import sampling
+from course_utils.inference.sampling import apply_top_k
+from course_utils.learning import Progress, check_card, checker
+from course_utils.learning.check_card import CHECKS, Checker
 
 
 def right(logits, temperature):
@@ -131,3 +141,208 @@ def test_while_grading_it_says_nothing(monkeypatch):
     shown = Checker("11", {"with_temperature": right})("q1")
     assert shown.status == "not started"
     assert "It is checked by the grader." in repr(shown)
+
+
+def text_of(shown):
+    return " ".join(repr(shown).split())
+
+
+def test_what_was_called_and_what_came_of_it_are_below_each_other(progress):
+    lines = repr(card(progress, lambda logits, temperature: logits * 3)).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.lstrip().startswith("seen with"))
+    call, yours, expected = lines[place : place + 3]
+    assert call.startswith("     seen with  with_temperature(tensor([-0.3398, ")
+    assert call.endswith(", …]), 0.5)")
+    assert yours.startswith("     yours      tensor([")
+    assert expected.startswith("     expected   tensor([")
+    assert [place for place, letter in enumerate(yours) if letter == ","] == [
+        place for place, letter in enumerate(expected) if letter == ","
+    ]
+    assert max(map(len, lines)) <= 102
+    page = card(progress, lambda logits, temperature: logits * 3)._repr_html_()
+    assert f"{call.strip()}\n{yours.strip()}\n{expected.strip()}</pre>" in page
+
+
+@pytest.mark.parametrize(
+    ("lesson", "name", "function", "shown"),
+    [
+        ("11", "q1", lambda logits, temperature: 1 / 0, "yours raises ZeroDivisionError: division by zero expected"),
+        ("09", "q2", lambda messages, length, answer: [], "yours [] expected raises ValueError"),
+        ("10", "q2", lambda loaded, prompt, new: {}, "seen with greedy(<practice>, "),
+        ("11", "q1", lambda logits, temperature: "\ud83d", "yours '\\ud83d'"),
+    ],
+)
+def test_other_things_that_are_seen(progress, lesson, name, function, shown):
+    task = next(task for task in load_tasks(CHECKS / f"lesson_{lesson}.py")[0] if task.name == name)
+    found = checker(lesson, {task.function: function}, progress)(name)
+    assert shown in text_of(found)
+    found._repr_html_().encode()
+
+
+def test_prints_are_shown_with_their_call_and_cut(progress):
+    def chatty(logits, temperature):
+        for number in range(50):
+            print(f"<line {number}>", temperature)
+        return logits / temperature
+
+    shown = repr(card(progress, chatty))
+    # Those of the call that went wrong, not of the first one.
+    assert "  Printed by with_temperature(tensor([-2.207, " in shown
+    assert ", 0):\n     <line 0> 0\n     <line 1> 0\n" in shown
+    assert "     <line 11> 0\n     …" in shown
+    assert "<line 12>" not in shown
+    assert "&lt;line 0&gt; 0" in card(progress, chatty)._repr_html_()
+
+
+def test_prints_of_a_right_function_are_shown_once(progress):
+    def chatty(logits, temperature):
+        print("here", temperature, "half a \ud83d")
+        return right(logits, temperature)
+
+    shown = card(progress, chatty)
+    assert shown.is_right
+    assert repr(shown).count("here 0.5") == 1
+    shown._repr_html_().encode()
+
+
+def test_a_full_pass_says_points_the_next_task_and_where_a_solution_is(progress):
+    tasks, (question,) = load_tasks(CHECKS / "lesson_11.py")
+    for task, after in zip(tasks, [*tasks[1:], question], strict=True):
+        shown = checker("11", {task.function: lambda *given, task=task: task.right(*given)}, progress)(task.name)
+        assert f"{task.points} of {task.points} points. Next: {after.name} · {after.title}." in text_of(shown)
+        assert "A solution to compare yours with: solutions/11_sampling.ipynb" in repr(shown)
+    assert (ROOT / "solutions" / "11_sampling.ipynb").is_file()
+    assert "points" not in repr(card(progress, lambda logits, temperature: logits))
+
+
+def test_the_question_in_words(progress):
+    assert "answered in words: a person reads it" in text_of(checker("11", {}, progress)("q5"))
+
+
+def on_whole_numbers(logits, temperature):
+    return logits.long().softmax(-1)  # torch raises NotImplementedError
+
+
+def with_the_stub_at_its_end(logits, temperature):
+    logits = logits / temperature
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("function", [on_whole_numbers, with_the_stub_at_its_end])
+def test_whatever_else_raises_that_error_is_a_try(progress, function):
+    shown = card(progress, function)
+    assert shown.status == "wrong"
+    assert "Your function raises NotImplementedError: " in text_of(shown)
+    assert progress.get("exercises", "11-q1") == {"solved": False, "tries": 1}
+
+
+def borrowed_inside(logits, k):
+    from course_utils.inference.sampling import apply_top_k
+
+    return apply_top_k(logits, k)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        apply_top_k,
+        lambda logits, k: apply_top_k(logits, k),
+        lambda logits, k: sampling.apply_top_k(logits, k),
+        borrowed_inside,
+    ],
+)
+def test_what_the_course_does_by_itself_is_said(progress, function):
+    shown = checker("11", {"top_k": function}, progress)("q2")
+    said = "which the grader does not have: there it gives no points. Write it yourself."
+    assert re.search(rf"This uses course_utils\.inference\.sampling[\w.]*, {said}", text_of(shown))
+    assert "of 2 points" not in text_of(shown)
+
+
+def test_what_the_exercise_gives_is_not_said(progress):
+    from tests.exercise_answers.lesson_10 import answers_of_the_lesson
+
+    shown = checker("10", {"answers": answers_of_the_lesson}, progress)("q4")
+    assert shown.is_right
+    assert "the grader does not have" not in repr(shown)
+
+
+STOPPED = """
+import os, signal, sys, threading, time, torch
+from course_utils.learning.check_card import checker
+
+{function}
+
+threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+shown = checker("11", globals())("q1")
+print(shown)
+assert shown.status == "stopped", shown.status
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert sys.gettrace() is None
+"""
+LOOPS = {
+    "a loop": "def with_temperature(logits, temperature):\n    print('at', temperature)\n    while True: pass",
+    "a nap": "def with_temperature(logits, temperature):\n    time.sleep(1000)",
+    "a bare except": (
+        "def with_temperature(logits, temperature):\n    while True:\n"
+        "        try: time.sleep(0.001)\n        except: pass"
+    ),
+    "two of them": (
+        "def with_temperature(logits, temperature):\n    while True:\n        try:\n"
+        "            try: torch.ones(9, 9) @ logits[:9]\n            except: time.sleep(0)\n"
+        "        except BaseException: continue"
+    ),
+    "a function inside": (
+        "def loop():\n    try:\n        while True: [len(str(number)) for number in range(1000)]\n    except: loop()\n"
+        "@torch.inference_mode()\ndef with_temperature(logits, temperature):\n    loop()"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT")
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_stop_button_ends_an_endless_loop(tmp_path, name):
+    progress = Progress(tmp_path / "progress.json")
+    progress.record("exercises", "11-q1", {"solved": True, "tries": 3})
+    before = progress.path.read_text()
+    code = STOPPED.format(function=LOOPS[name])
+    environment = os.environ | {"COURSE_HOME": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    said = " ".join(run.stdout.split())
+    assert said.startswith("⬜ q1 · Temperature: stopped.")
+    assert "Your function was stopped before it answered. It was called so: with_temperature(tensor([" in said
+    assert "Nothing is lost: what you solved stays solved, and this does not count as a try." in said
+    assert ("at 0.5" in said) == (name == "a loop")
+    assert progress.path.read_text() == before
+
+
+def test_stop_while_the_checks_themselves_work(progress, monkeypatch):
+    """The right answers and the usual mistakes are worked out here, too: an interrupt of theirs is no answer."""
+    (task, *_), _ = load_tasks(CHECKS / "lesson_11.py")
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    for changed in (replace(task, right=interrupted), replace(task, mistakes=(Mistake("Never.", interrupted),))):
+        monkeypatch.setattr(check_card, "load_tasks", lambda file, changed=changed: ((changed,), ()))
+        shown = card(progress, lambda logits, temperature: logits)
+        assert shown.status == "stopped"
+        assert "The check was stopped." in repr(shown)
+    assert not progress.path.exists()
+
+
+def test_an_answer_without_an_end_is_one_sentence(progress):
+    row = [0.0] * 20_000
+    assert "returns more than a million values" in text_of(card(progress, lambda logits, temperature: [row] * 20_000))
+
+
+@pytest.mark.parametrize(
+    "damage", ["[" * 100_000, '{"version": 1, "entries": {"exercises": {"11-q1": {"tries": null}}}}']
+)
+def test_a_progress_file_that_makes_no_sense_does_not_stop_the_check(progress, capsys, damage):
+    progress.path.write_text(damage)
+    assert card(progress, right).is_right
+    assert "Your progress file could not be read. It is kept as " in capsys.readouterr().out
+    assert progress.get("exercises", "11-q1") == {"solved": True, "tries": 1}
+    (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
+    assert kept.read_text() == damage

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import inspect
 import json
 import os
 import platform
@@ -18,20 +19,27 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 
 import psutil
 import pytest
+import torch
 
-from course_utils.cli import ROOT
+from course_utils.answers.calling import call, is_stub
+from course_utils.checks.sources import imports, module_file
+from course_utils.checks.task import Check, Mistake, Task, judge, load_tasks
+from course_utils.cli import ROOT, main
+from course_utils.grading import command, system_calls
 from course_utils.grading import sandbox as sandbox_module
-from course_utils.grading import system_calls
-from course_utils.grading.command import grade_all
+from course_utils.grading.command import checks_file, grade_all
 from course_utils.grading.family import Family
 from course_utils.grading.grade import GRADED, LOOK, UNREADABLE, Assignment, grade
 from course_utils.grading.limits import Clock, Limits
-from course_utils.grading.sandbox import SCRATCH_BYTES, NoSandboxError, sandbox, try_sandbox
+from course_utils.grading.results import feedback_page
+from course_utils.grading.sandbox import SCRATCH_BYTES, NoSandboxError, hide_checks, sandbox, try_sandbox
 from course_utils.grading.session import Session
-from course_utils.grading.submission import Submission, find_submissions
+from course_utils.grading.submission import Submission, find_submissions, read_submission
+from course_utils.grading.visible import needed_modules, visible_files
 from course_utils.models import models_folder
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
@@ -70,8 +78,8 @@ def tell_everybody(data):
             pass
 """
 SECRETS = {
-    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS",
-    "the grader": "from course_utils.grading.grade import grade\nreturn grade",
+    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS(values)",
+    "the grader": "from course_utils.grading.grade import grade\nreturn grade(values)",
     "the tests": f"return open({str(ROOT / 'tests' / 'grading_checks.py')!r}).read()",
     "the solutions": f"return open({str(ROOT / 'solutions' / '11_sampling.ipynb')!r}).read()",
     "the machine's passwords": "return open('/etc/shadow').read()",
@@ -192,8 +200,8 @@ def graded(tmp_path, *code, limits=LIMITS, **options):
 
 
 def told(report):
-    """Everything that a report says about what happened."""
-    lines = [line[2] for task in report["tasks"] for line in task["lines"]]
+    """Everything that a report says to a teacher about what happened."""
+    lines = [detail["message"] for task in report["tasks"] for detail in task.get("details", [])]
     text = " ".join([*report["reasons"], *(task["incident"] for task in report["tasks"]), *lines])
     print(f"{report['status']}: {' '.join(dict.fromkeys(filter(None, [*report['reasons'], *lines])))}")
     assert "\n" not in text
@@ -355,34 +363,34 @@ def attempt(code):
 """
 
 
-def call(name, *arguments):
+def system_call(name, *arguments):
     """The code of a system call; the C library has no function for some."""
     number = ctypes.CDLL(system_calls.LIBRARY).seccomp_syscall_resolve_name(name.encode())
     return f"do('syscall', {', '.join(map(repr, (number, *arguments)))})"
 
 
 DENIED = {
-    "another's memory": call("ptrace", 16, 1, None, None),
-    "another's memory, read": call("process_vm_readv", 1, None, 0, None, 0, 0),
-    "another's files": call("pidfd_getfd", 0, 0, 0),
-    "the keyring of a login": call("keyctl", 0, -3, 0),
-    "a new key": call("add_key", b"user", b"name", b"x", 1, -3),
+    "another's memory": system_call("ptrace", 16, 1, None, None),
+    "another's memory, read": system_call("process_vm_readv", 1, None, 0, None, 0, 0),
+    "another's files": system_call("pidfd_getfd", 0, 0, 0),
+    "the keyring of a login": system_call("keyctl", 0, -3, 0),
+    "a new key": system_call("add_key", b"user", b"name", b"x", 1, -3),
     "the names of keys": "open('/proc/keys').read()",
-    "a user namespace": call("unshare", 0x10000000),
-    "a user namespace for a child": call("clone", 0x10000000 | 17, None, None, None, None),
-    "a mount": call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "a user namespace": system_call("unshare", 0x10000000),
+    "a user namespace for a child": system_call("clone", 0x10000000 | 17, None, None, None, None),
+    "a mount": system_call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
     "memory in a file without a name": "os.memfd_create('name')",
     "shared memory": "mmap.mmap(-1, 4096)",
-    "shared memory of System V": call("shmget", 0, 4096, 0o1600),
-    "messages of System V": call("msgget", 0, 0o1600),
-    "messages": call("mq_open", b"name", os.O_CREAT | os.O_RDWR, 0o600, None),
-    "pages in a pipe": call("vmsplice", 1, None, 0, 0),
-    "watched folders": call("inotify_init1", 0),
-    "rules for the kernel": call("landlock_create_ruleset", None, 0, 1),
-    "pages for a ring": call("io_uring_setup", 1, None),
-    "a program for the kernel": call("bpf", 0, None, 0),
-    "a counter of the processor": call("perf_event_open", None, 0, -1, -1, 0),
-    "the kernel's log": call("syslog", 10, None, 0),
+    "shared memory of System V": system_call("shmget", 0, 4096, 0o1600),
+    "messages of System V": system_call("msgget", 0, 0o1600),
+    "messages": system_call("mq_open", b"name", os.O_CREAT | os.O_RDWR, 0o600, None),
+    "pages in a pipe": system_call("vmsplice", 1, None, 0, 0),
+    "watched folders": system_call("inotify_init1", 0),
+    "rules for the kernel": system_call("landlock_create_ruleset", None, 0, 1),
+    "pages for a ring": system_call("io_uring_setup", 1, None),
+    "a program for the kernel": system_call("bpf", 0, None, 0),
+    "a counter of the processor": system_call("perf_event_open", None, 0, -1, -1, 0),
+    "the kernel's log": system_call("syslog", 10, None, 0),
     "a device without an end": "mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
     "a folder of the root": "os.mkdir('/new')",
     "a file beside the devices": "open('/dev/new', 'w')",
@@ -391,7 +399,7 @@ DENIED = {
 }  # fmt: skip
 ALLOWED = {
     "to ask for a life of its own, in vain": "number = ctypes.c_int()\n"
-    + call("prctl", 1, 0, 0, 0, 0) + "\n" + call("prctl", 2**32 + 1, 0, 0, 0, 0).replace("4294967297", "ctypes.c_ulong(2**32 + 1)")
+    + system_call("prctl", 1, 0, 0, 0, 0) + "\n" + system_call("prctl", 2**32 + 1, 0, 0, 0, 0).replace("4294967297", "ctypes.c_ulong(2**32 + 1)")
     + "\ndo('prctl', 2, ctypes.byref(number))\nassert number.value == 9",
     "a lock on a file, which is not kept": "import fcntl\nwith open('/tmp/lock', 'w') as file:\n"
     "    fcntl.lockf(file, fcntl.LOCK_EX)\n    assert not open('/proc/locks').read()",
@@ -728,3 +736,369 @@ def test_without_a_sandbox_when_that_is_said(tmp_path):
     file = hand_in(tmp_path / "ada.ipynb", DOUBLE, "def total(numbers):\n    while True: pass")
     report = grade(Submission("ada", file), open_door)
     assert [task["points"] for task in report["tasks"]] == [2, 0]
+
+
+# Points only for solving: what is asked for cannot be had from the course, and feedback makes no table of answers.
+
+SAMPLING = "course_utils.inference.sampling"
+READ_THE_COURSE = f"""
+import builtins, contextlib, glob, importlib, importlib.util, inspect, io, os, pkgutil, runpy, sys, zipimport
+import course_utils
+HERE = os.path.dirname(course_utils.__file__)
+
+def everything():
+    for folder in {{HERE, *sys.path, *glob.glob(sys.prefix + "/lib/python*/site-packages")}}:
+        for place, _, files in os.walk(os.path.join(folder, "" if folder == HERE else "course_utils")):
+            yield from (os.path.join(place, file) for file in files)
+
+def imported(module, name):
+    return getattr(importlib.import_module(module), name)(1, 2)
+
+WAYS = [
+    lambda: imported("{SAMPLING}", "apply_top_k"),
+    lambda: imported("course_utils.inference", "sampling").apply_top_k(1, 2),
+    lambda: __import__("{SAMPLING}", fromlist=["x"]).apply_top_k(1, 2),
+    lambda: eval("__import__('course_' + 'utils.inference.sampling', fromlist=['x']).FILTERS")["top_k"](1, 2),
+    lambda: inspect.getsource(importlib.import_module("{SAMPLING}")),
+    lambda: runpy.run_module("{SAMPLING}")["apply_top_k"](1, 2),
+    lambda: importlib.util.find_spec("{SAMPLING}").loader.get_source("{SAMPLING}"),
+    lambda: pkgutil.get_data("course_utils", "inference/sampling.py"),
+    lambda: imported("course_utils.traces", "record_next_token"),
+    lambda: imported("course_utils.inference.own_filter", "compare_filter"),
+    lambda: imported("course_utils.learning.capstone_mistakes", "seen"),
+    lambda: imported("course_utils.checks.lesson_11", "top_p_unsorted"),
+    lambda: imported("course_utils.inference.byte_pairs", "merge_pair"),
+    lambda: imported("course_utils.models.question_answering", "_best_spans"),
+    lambda: sys.modules["{SAMPLING}"].apply_top_k(1, 2),
+]
+
+def attempt():
+    told = []
+    for way in WAYS:
+        try:
+            told.append(repr(way())[:40])
+        except BaseException as error:
+            told.append("")
+    return told
+
+def answers():
+    names = ["def apply_top_" + letter for letter in "kp"] + ["def " + "apply_min_p", "def merge_pair", "def beam_search"]
+    found = []
+    for file in everything():
+        with contextlib.suppress(OSError), open(file, "rb") as opened:
+            found += [file] * any(name.encode()[4:] in opened.read() for name in names)
+    return found
+"""
+
+
+def test_nothing_of_what_is_asked_is_in_the_sandbox():
+    with Session([READ_THE_COURSE], "attempt", LIMITS) as session:
+        assert session.ask([]).value == [""] * 15
+    with Session([READ_THE_COURSE], "answers", LIMITS) as session:
+        assert session.ask([]).value == []
+
+
+def asked_by(task):
+    """The functions of the course that are the right answer to a task, or that it calls."""
+    found, waiting = set(), [task.right]
+    while waiting:
+        function = inspect.unwrap(waiting.pop())
+        if function in found or not isinstance(function, FunctionType):
+            continue
+        found.add(function)
+        called = [function.__globals__.get(name) for name in function.__code__.co_names]
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        if not function.__module__.startswith("course_utils."):  # of the checks: what does it call?
+            waiting += [one for one in (*called, *cells) if callable(one)]
+    return {function for function in found if function.__module__.startswith("course_utils.")}
+
+
+LESSONS = sorted((ROOT / "course_utils" / "checks").glob("lesson_*.py"))
+# Given in the exercise, and said in it: "Take `prefill` and `decode_step` of the lesson."
+GIVEN = {"prefill", "decode_step", "next_logits"}
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_no_right_answer_is_in_the_sandbox_of_its_task(file):
+    for task in load_tasks(file)[0]:
+        there = {*visible_files(needed_modules(task, 1))}
+        for function in asked_by(task):
+            home = Path(inspect.getsourcefile(function))
+            flagged = function.__name__ in {*task.ready_made, *GIVEN}
+            assert flagged or home not in there or ".models" in function.__module__, f"{task.name}: {function}"
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+def test_what_an_exercise_imports_is_in_the_sandbox(file):
+    notebook = next((ROOT / "exercises").glob(f"{file.stem[-2:]}_*.ipynb"))
+    cells = read_submission(Submission("ada", notebook)).cells
+    wanted = {name for cell in cells for name in imports(cell.encode()) if name.startswith("course_utils")}
+    files = {module_file(name) for name in wanted} - {None}
+    for task in load_tasks(file)[0]:
+        is_to_do_without = (file.stem, task.name) == ("lesson_10", "q2")  # "without `prefill` and `decode_step`"
+        missing = files - {*visible_files(needed_modules(task, 1))}
+        assert {file.stem for file in missing} == ({"prefill_decode"} if is_to_do_without else set())
+
+
+def in_lesson_11(tmp_path, monkeypatch, *cells, count=1):
+    """Grade cells by the first tasks of exercise 11."""
+    tasks, _ = load_tasks(ROOT / "course_utils" / "checks" / "lesson_11.py")
+    monkeypatch.setattr(Assignment, "tasks", lambda self: (tasks[:count], ()))
+    return graded(tmp_path, *cells)
+
+
+def test_one_import_line_gives_no_points_and_is_said(tmp_path, monkeypatch):
+    cell = f"from {SAMPLING} import apply_temperature as with_temperature, apply_top_k as top_k"
+    report = in_lesson_11(tmp_path, monkeypatch, cell, count=2)
+    assert (report["points"], report["status"]) == (0, LOOK)
+    assert report["reasons"] == ["What q1, q2 needs of the course isn't there for submissions."]
+    assert f"{SAMPLING}.apply_temperature isn't there while a submission is graded" in told(report)
+
+
+RIGHT_TEMPERATURE = """
+from course_utils.figures import curves
+from course_utils.learning import checker, progress_report
+import course_utils.widgets.sampling_lab, math
+check = checker("11", globals())
+def with_temperature(logits, temperature):
+    if temperature == 0:
+        return logits.masked_fill(logits < logits.amax(-1, keepdim=True), -math.inf)
+    return logits / temperature
+check("q1")
+"""
+
+
+def test_an_import_too_many_costs_nothing(tmp_path, monkeypatch):
+    report = in_lesson_11(tmp_path, monkeypatch, RIGHT_TEMPERATURE)
+    assert (report["points"], report["status"]) == (2, GRADED)
+
+
+def test_a_right_answer_by_a_library_is_for_a_person(tmp_path, monkeypatch):
+    cell = "from transformers import TemperatureLogitsWarper"
+    report = in_lesson_11(tmp_path, monkeypatch, RIGHT_TEMPERATURE, cell)
+    assert (report["points"], report["status"]) == (2, LOOK)
+    assert told(report).startswith("q1 is right, and the notebook uses TemperatureLogitsWarper, which does by itself")
+
+
+# Each sends its input out, in a way of its own; `{values}` is the input as digits.
+LEAKS = {
+    "an exception's text": "raise LookupError({values})",
+    "an exception's name": "raise type('IN' + {values}, (Exception,), {{}})",
+    "an exception of many lines": "raise ValueError('x\\n' + {values})",
+    "a class": "return type('IN' + {values}, (), {{}})()",
+    "a text": "return {values}",
+    "a list": "return [int({values}), int({values})]",
+    "a number": "return int({values})",
+    "a length": "return [0] * numbers[0]",
+    "a shape": "import torch\nreturn torch.zeros(numbers[0], 1)",
+    "keys": "return {{{values}: 1}}",
+    "deep inside": "return [[{{'a': [{values}]}}]]",
+    "a print": "print({values})\nreturn None",
+    "an exit": "raise SystemExit({values})",
+    "a group": "raise ExceptionGroup({values}, [ValueError({values})])",
+    "an assertion": "assert False, {values}",
+    "a forged problem": (
+        EVERY_DESCRIPTOR + "import json, time\ntold = {{'value': None, 'raised': {values}, 'problem': {values}, "
+        "'is_changed': False, 'printed': {values}}}\n"
+        "tell_everybody(json.dumps({{'dict': told}}).encode() + b'\\n')\ntime.sleep(9)"
+    ),
+}  # fmt: skip
+
+
+def secret(numbers):
+    return sum((place + 3) * number for place, number in enumerate(numbers))
+
+
+SECRET = Task(
+    name="q1", title="Secret", function="secret", right=secret, hint="-", mistakes=(Mistake("You add.", sum),),
+    checks=(Check("mixes", lambda random: [(random.integers(1000, 9999, 3).tolist(),)]),),
+)  # fmt: skip
+
+
+def leaking(name):
+    # In a text of its own, or Python would put the digits of the source where those of the input are looked for.
+    body = LEAKS[name].format(values="''.join(map(str, numbers))")
+    return f"def secret(numbers):\n{indented(body)}"
+
+
+def is_told(page, numbers):
+    """Whether a page says a number of the input, or the right answer."""
+    return any(str(number) in page for number in (*numbers, secret(numbers)))
+
+
+@pytest.mark.parametrize("name", [name for name in LEAKS if name != "a forged problem"])
+def test_feedback_on_a_hidden_input_says_neither_it_nor_what_is_right(name):
+    namespace = {}
+    exec(leaking(name), namespace)
+    for seed in range(5):
+        ((numbers,),) = SECRET.arguments(seed)[0]
+        result = judge(SECRET, lambda arguments: call(namespace["secret"], arguments), seed)
+        (line,) = result.lines
+        assert line.told.startswith("Your function ")
+        assert not is_told(line.told, numbers)
+        assert str(secret(numbers)) in line.seen.expected  # in a notebook, where nothing is hidden
+
+
+def test_the_page_of_a_function_that_sends_its_input_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(Assignment, "tasks", lambda self: ((SECRET,), ()))
+    ((numbers,),) = SECRET.arguments(ASSIGNMENT.seed)[0]
+    for name in ("an exception's name", "a forged problem"):
+        report = graded(tmp_path, leaking(name))
+        page = feedback_page(report, {})
+        assert report["points"] == 0
+        assert not is_told(page + str(report["reasons"]), numbers)
+        assert is_told(json.dumps(report["tasks"][0]["details"]), numbers)  # the teacher sees it
+
+
+def test_what_is_told_still_helps():
+    wanted = {
+        "return None": "returns nothing: it needs a `return`.",
+        "return [1]": "returns a list, and a number is right.",
+        "return 1": "returns a number, but not the right one.",
+        "return undefined": "raises NameError.",
+        "numbers.clear()\nreturn 0": "changes what it is given: work on a copy (`tensor.clone()`, `list(values)`).",
+        "exit()": "ends the program: take out exit() and quit().",
+    }
+    for body, sentence in wanted.items():
+        namespace = {}
+        exec(f"def secret(numbers):\n{indented(body)}", namespace)
+        (line,) = judge(SECRET, lambda arguments, namespace=namespace: call(namespace["secret"], arguments), 1).lines
+        assert line.told == f"Your function {sentence}"
+    (line,) = judge(SECRET, lambda arguments: call(sum, arguments), 1).lines
+    assert line.told == line.message == "You add."
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("raise NotImplementedError", "not started"),
+        ('"""Twice."""\nraise NotImplementedError', "not started"),
+        ("return values.long().softmax(-1)", "wrong"),
+        ("values = values * 2\nraise NotImplementedError", "wrong"),
+        ("raise NotImplementedError('TODO')", "wrong"),
+    ],
+)
+def test_only_an_untouched_stub_is_not_started(tmp_path, monkeypatch, body, status):
+    tasks, _ = ASSIGNMENT.tasks()
+    monkeypatch.setattr(Assignment, "tasks", lambda self: (tasks[:1], ()))
+    report = graded(tmp_path, double(body))
+    assert (report["tasks"][0]["status"], report["points"]) == (status, 0)
+
+
+@pytest.mark.parametrize("stem", [file.stem for file in LESSONS])
+def test_every_stub_of_every_exercise_is_known_as_one(stem):
+    """Compiled as in a notebook, with the decorators that stand above some of them."""
+    notebook = json.loads(next((ROOT / "exercises").glob(f"{stem[-2:]}_*.ipynb")).read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    for task in load_tasks(ROOT / "course_utils" / "checks" / f"{stem}.py")[0]:
+        (cell,) = [cell for cell in cells if f"def {task.function}(" in cell]
+        namespace = {"torch": torch}
+        exec(cell, namespace)
+        assert is_stub(namespace[task.function])
+
+
+@pytest.mark.parametrize("place", ["package", "environment", "models", "link", "system"])
+def test_checks_in_view_of_the_sandbox_are_refused(tmp_path, monkeypatch, capsys, place):
+    folder = tmp_path / place
+    folder.mkdir()
+    checks = folder / "my_exam.py"
+    shutil.copy(CHECKS, checks)
+    named = checks
+    if place == "link":
+        named = tmp_path / "link.py"
+        named.symlink_to(checks)
+    monkeypatch.setattr(sandbox_module, "PACKAGE", folder) if place in ("package", "link") else None
+    monkeypatch.setattr(sys, "prefix", str(folder)) if place == "environment" else None
+    monkeypatch.setattr(sandbox_module, "_SYSTEM", (str(folder),)) if place == "system" else None
+    monkeypatch.setattr(sandbox_module, "models_folder", lambda: folder) if place == "models" else None
+    with pytest.raises(
+        ValueError, match=r"^--checks must not be in .*, where submissions can read it: move my_exam\.py"
+    ):
+        hide_checks(named)
+
+
+def test_checks_beside_the_others_or_elsewhere_are_fine(tmp_path):
+    hide_checks(shutil.copy(CHECKS, tmp_path / "my_exam.py"))
+    hide_checks(checks_file("11"))
+    hide_checks(CHECKS)
+
+
+def test_the_command_refuses_checks_that_can_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "try_sandbox", lambda: None)
+    arguments = [
+        "--checks",
+        str(ROOT / "course_utils" / "assignments.py"),
+        "--seed",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["grade", str(tmp_path), *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"--checks must not be in {ROOT / 'course_utils'}, where submissions can read it")
+    assert said.count("\n") == 1
+
+
+KEY = """
+import sys
+from pathlib import Path
+from course_utils.grading import visible
+from course_utils.grading.grade import Assignment
+from course_utils.grading.submission import Handed
+exec(sys.argv[2])
+print(Assignment(Path(sys.argv[1]), seed=7).key(Handed("digest")))
+"""
+
+
+@pytest.fixture(scope="module")
+def copied_course(tmp_path_factory):
+    """A copy of the package, with checks and a helper of their own beside it; and how to ask it for a key."""
+    folder = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__", "*.js", "*.css")
+    shutil.copytree(ROOT / "course_utils", folder / "course_utils", ignore=ignored)
+    (folder / "exam_helpers.py").write_text("FACTOR = 2\n")
+    (folder / "exam.py").write_text(
+        CHECKS.read_text() + "\nimport exam_helpers\nfrom course_utils.inference import sampling\n"
+    )
+
+    def key(more=""):
+        environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        run = [sys.executable, "-P", "-c", KEY, str(folder / "exam.py"), more]
+        return subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
+
+    return folder, key
+
+
+CHANGES = {
+    "the checks": "exam.py",
+    "a module of theirs": "exam_helpers.py",
+    "the reference": "course_utils/inference/sampling.py",
+    "what the reference calls": "course_utils/inference/checks.py",
+    "how answers are judged": "course_utils/checks/task.py",
+    "how answers are compared": "course_utils/checks/comparing.py",
+    "how a function is called": "course_utils/answers/calling.py",
+    "what reads submissions": "course_utils/grading/submission.py",
+    "a model of the cases": "course_utils/models/practice.py",
+    "a text": "course_utils/texts/food_or_sport.json",
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_report_does_not_outlive_what_judged_it(copied_course, what):
+    folder, key = copied_course
+    file = folder / CHANGES[what]
+    before, first = file.read_bytes(), key()
+    file.write_bytes(before + b"\n# mended\n" if file.suffix == ".py" else before + b"\n")
+    try:
+        assert key() != first
+    finally:
+        file.write_bytes(before)
+
+
+def test_a_report_outlives_what_judges_nothing(copied_course):
+    folder, key = copied_course
+    first = key()
+    (folder / "course_utils" / "figures" / "base.py").write_text("# another picture\n")
+    assert key() == first
+    assert key("visible.version = lambda name: '99'") != first
+    assert key("visible.platform.python_version = lambda: '3.99'") != first

@@ -79,6 +79,9 @@ def test_the_page_for_the_learner_has_the_sentence_and_no_input(graded):
 def test_the_report_has_every_check(graded):
     report = json.loads((graded / "out" / "reports" / "bob.json").read_text())
     assert report["tasks"][0]["lines"] == [["doubles", False, "You square."]]
+    (detail,) = report["tasks"][0]["details"]
+    assert detail["call"].startswith("double(tensor([")
+    assert detail["yours"] != detail["expected"]
     assert (report["points"], report["of"], report["status"]) == (2, 4, GRADED)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,8 @@ from course_utils.learning import (
 )
 from course_utils.learning import machine_check as machine_check_function
 from course_utils.learning.progress_table import ProgressReport
+from course_utils.learning.score_file import Score, ScoreFile
+from course_utils.learning.scoreboard import Scoreboard
 from course_utils.models.store import ModelStore
 
 RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
@@ -101,7 +104,19 @@ def test_two_kernels_do_not_lose_each_others_entries(progress):
 
 @pytest.mark.parametrize(
     "damage",
-    ['{"version": 1, "entr', "", "[]", '{"entries": {"predictions": 3}}', '{"version": 1, "entries": []}', "\x00" * 50],
+    [
+        *(
+            '{"version": 1, "entr',
+            "",
+            "[]",
+            '{"entries": {"predictions": 3}}',
+            '{"version": 1, "entries": []}',
+            "\x00" * 50,
+        ),
+        *("[" * 100_000, '{"a":' * 100_000, "null", "1" * 5000, '{"version": null, "entries": {}}', '{"version": 1}'),
+        *('{"version": [1], "entries": {}}', '{"version": 1, "entries": null}', '{"version": "1", "entries": {}}'),
+        '{"version": 1, "entries": {"quizzes": [], "predictions": "text", "exercises": null}}',
+    ],
 )
 def test_corrupt_file_is_set_aside(progress, damage, capsys):
     progress.path.parent.mkdir()
@@ -111,6 +126,120 @@ def test_corrupt_file_is_set_aside(progress, damage, capsys):
     assert [path.read_text() for path in aside] == [damage]
     assert str(aside[0]) in capsys.readouterr().out
     assert progress.get("quizzes", "q") == {"first_right": True}
+
+
+GOOD = {"solved": True, "tries": 2}
+BAD_ENTRIES = {
+    "no tries": {"solved": False, "tries": None},
+    "a text for a number": {"tries": "many"},
+    "a number with a fraction": {"tries": 1.5},
+    "a number for a yes": {"solved": 1},
+    "a list": [],
+    "nothing": None,
+    "lists in lists": {"solved": True, "tries": 1, "more": json.loads("[" * 300 + "]" * 300)},
+    "half an emoji": {"choice": "\ud83d"},
+    "half an emoji for a name": {"\ud83d": 1},
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENTRIES)
+@pytest.mark.parametrize("kind", ["exercises", "quizzes"])
+def test_an_entry_that_makes_no_sense_costs_no_other(progress, capsys, kind, name):
+    """The file is kept under another name, and what makes sense of it is there as before."""
+    damaged = {"version": 1, "entries": {"exercises": {"11-q1": GOOD}, "predictions": {"p": {"choice": "a"}}}}
+    damaged["entries"].setdefault(kind, {})["11-q2"] = BAD_ENTRIES[name]
+    progress.path.parent.mkdir()
+    progress.path.write_text(json.dumps(damaged))
+    for _ in range(2):  # the second time it is an ordinary file
+        assert progress.everything() == NOTHING | {"exercises": {"11-q1": GOOD}, "predictions": {"p": {"choice": "a"}}}
+    (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
+    assert json.loads(kept.read_text()) == damaged
+    said = f"It is kept as {kept}; a new one is started, with the 2 answers that make sense."
+    assert capsys.readouterr().out == f"Your progress file could not be read. {said}\n"
+    progress.record(kind, "11-q2", GOOD)
+    assert progress.get(kind, "11-q2") == GOOD
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_large(path):
+    with path.open("wb") as file:
+        file.truncate(2**40)  # a hole: it takes no room
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes('{"version": 1, "entries": {"quizzes": {"ä": {}}}}'.encode("latin-1")),
+        lambda path: path.write_bytes(json.dumps({"version": 1, "entries": {}}).encode("utf-16")),
+        lambda path: path.symlink_to(path),
+        make_fifo,
+        make_large,
+    ],
+    ids=["folder", "latin-1", "utf-16", "a link to itself", "pipe", "a terabyte"],
+)
+def test_what_is_no_progress_file_is_set_aside(progress, capsys, make):
+    progress.path.parent.mkdir()
+    make(progress.path)
+    asked = quiz_question("q", "Which?", ANSWERS, progress)
+    press(asked, 1)
+    assert asked.feedback == "✓ Right. Yes: b."
+    (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
+    assert str(kept) in capsys.readouterr().out
+    assert progress.get("quizzes", "q")["tries"] == 1
+
+
+def test_a_file_that_may_not_be_read_is_set_aside(progress, monkeypatch, capsys):
+    progress.record("quizzes", "q", GOOD)
+
+    def refused(path, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:  # root may read everything
+        patch.setattr(Path, "read_text", refused)
+        assert progress.everything() == NOTHING
+    (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
+    assert str(kept) in capsys.readouterr().out
+    assert Progress(kept).get("quizzes", "q") == GOOD
+
+
+def test_killed_while_a_damaged_file_is_set_aside_nothing_is_lost(progress, monkeypatch):
+    damaged = json.dumps({"version": 1, "entries": {"exercises": {"a": GOOD, "b": None}}})
+    progress.path.parent.mkdir()
+    progress.path.write_text(damaged)
+
+    def killed(*arguments):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "_write", killed)
+        with pytest.raises(SystemExit):
+            progress.everything()
+    assert progress.path.read_text() == damaged
+    assert progress.everything()["exercises"] == {"a": GOOD}
+
+
+SCORE = Score("Ada", "2026-05-04 10:00", "a laptop", 0.2, 0.05, 0.2, 0.06, equal=12, cases=12)._asdict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tpot": 0}, {"tpot": None}, {"name": 3}, {"equal": "all"}, {"when": []}, {"more": 1}, {"ttft": {"a": 1}}],
+    ids=str,
+)
+def test_a_score_that_makes_no_sense_is_set_aside_and_the_others_stay(tmp_path, capsys, change):
+    file = ScoreFile(tmp_path / "scoreboard.json")
+    entries = {"1": SCORE, "2": SCORE | change}
+    file.path.write_text(json.dumps({"version": 1, "entries": {"scores": entries}}))
+    shown = repr(Scoreboard(file))
+    assert shown.count("Ada") == 1
+    assert "Your scoreboard could not be read. It is kept as " in capsys.readouterr().out
+    (kept,) = tmp_path.glob("scoreboard.corrupt-*.json")
+    assert json.loads(kept.read_text())["entries"]["scores"] == entries
 
 
 def test_prediction_is_kept_once_and_restored(progress):
@@ -210,13 +339,13 @@ def test_a_malformed_press_does_not_lock_a_prediction(progress, choice):
     assert asked.feedback == "Kept: 10 % to 50 %."
 
 
-def test_an_unreadable_file_is_a_sentence_beside_the_question(progress):
-    progress.path.mkdir(parents=True)  # a folder of that name: not readable, whoever runs this
+def test_a_file_that_cannot_be_is_a_sentence_beside_the_question(progress):
+    progress.path.parent.write_text("a file where the folder should be")
     asked = predict("p", "How much?", RANGES, progress)
-    unreadable = f"Your progress could not be read: Is a directory ({progress.path})."
+    unreadable = f"Your progress could not be read: Not a directory ({progress.path})."
     assert asked.feedback == unreadable
     press(asked, 1)
-    assert (asked.attempt, asked.feedback) == (0, f"This could not be kept: Is a directory ({progress.path}).")
+    assert (asked.attempt, asked.feedback) == (0, f"This could not be kept: File exists ({progress.path}).")
     assert asked.compare(0.05).splitlines()[1] == unreadable
     assert repr(progress_report(progress)) == unreadable
 

@@ -374,9 +374,9 @@ def test_a_learner_cannot_make_the_sheet_unreadable(tmp_path):
     """Names and answers that look like ids, headings, separators and marks of an encoding."""
     write_results(tmp_path, CLASS, PROSE)
     an_id = read(tmp_path / "moderation.csv")[1][8]
-    texts = [an_id, "points", "row", ",".join(COLUMNS), "\n".join(COLUMNS), '"', "\ufeff", "sep=;", "a\0b",
-             "\x1b[2J", "\ud83d", "=HYPERLINK(1)", "\t=1", "＝1", "'" * 99, ";" * 99, "x" * 10**6,
-             f"{an_id}\n{an_id}"]  # fmt: skip
+    twice = f"{an_id}\n{an_id}"
+    texts = [an_id, twice, "points", "row", ",".join(COLUMNS), "\n".join(COLUMNS), "sep=;", '"', "'" * 99, ";" * 99]
+    texts += ["=HYPERLINK(1)", "\t=1", "＝1", "\ufeff", "a\0b", "\x1b[2J", "\ud83d", "x" * 10**6]
     mean = [report(text[:200] or "x", text, text) for text in texts]
     marked = write_results(tmp_path, [*CLASS, *mean], PROSE)
     assert marked.problems == []

@@ -1,6 +1,6 @@
 """The training loop: batches of equal cost, one schedule, checkpoints from which it goes on exactly."""
 
-import os
+import io
 import random
 import time
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from course_utils.models.task_heads import new_head
+from course_utils.whole_files import write_whole
 from training.task import Row, Task
 
 MEASURED_STEPS = 50  # the first steps, by whose speed --minutes is turned into a number of steps
@@ -155,15 +156,11 @@ def save_checkpoint(
     file: Path, state: dict, model: PreTrainedModel, optimizer: torch.optim.Optimizer, device: str
 ) -> None:
     """Write everything that training needs to go on: all of it, or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     chance = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if device == "cuda" else {})
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        torch.save({"state": state, "model": trained, "optimizer": optimizer.state_dict(), "chance": chance}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    stream = io.BytesIO()
+    torch.save({"state": state, "model": trained, "optimizer": optimizer.state_dict(), "chance": chance}, stream)
+    write_whole(file, stream.getvalue())
 
 
 def load_checkpoint(

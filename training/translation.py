@@ -5,6 +5,7 @@ has a model and a tokenizer of its own.
 """
 
 import argparse
+import io
 import json
 import math
 import random
@@ -18,6 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration, GenerationConfig, PreTrainedTokenizerFast
 
+from course_utils.whole_files import write_whole
 from training.data import read_rows
 from training.loop import batches, fast_bf16
 from training.loss_figure import loss_figure
@@ -143,10 +145,10 @@ def train(data: Path, out: Path, steps: int, batch_tokens: int, device: str, see
                 break
         state["epoch"] += 1
         state["seconds"] = time.monotonic() - started
-        partial = checkpoint.with_suffix(".partial")
         saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}
-        torch.save(saved | {"chance": torch.get_rng_state()}, partial)
-        partial.replace(checkpoint)
+        stream = io.BytesIO()
+        torch.save(saved | {"chance": torch.get_rng_state()}, stream)
+        write_whole(checkpoint, stream.getvalue())
     save(model, out)
     return state | {"rows": len(rows)}
 

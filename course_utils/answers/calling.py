@@ -82,16 +82,20 @@ def is_stub(function: object) -> bool:
     (True, False)
     """
     own = unwrapped(function)
-    return own is not None and len({(one.__code__.co_code, one.__code__.co_names) for one in (own, _stub)}) == 1
+    return own is not None and _does(own) == _does(_stub)
 
 
 def unwrapped(function: object) -> FunctionType | None:
     """Return the `def` inside decorators such as `@torch.inference_mode()`; None if there is none."""
     try:
         own = inspect.unwrap(function)
-    except Exception:  # noqa: BLE001 - a learner's object may do anything when it is asked for an attribute
+    except (Exception, SystemExit):  # noqa: BLE001 - a learner's object may do anything when it is asked
         return None
     return own if type(own) is FunctionType else None
+
+
+def _does(function: FunctionType) -> tuple:
+    return function.__code__.co_code, function.__code__.co_names
 
 
 def _stub() -> None:

@@ -479,6 +479,7 @@ TASKS = (
         function="answers",
         right=answering(),
         given=GIVEN,
+        ready_made=("shared_prefix",),
         checks=(
             Check("keeps what two prompts share", questions),
             Check("keeps the answers, too, when a chat goes on", chat),

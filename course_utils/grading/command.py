@@ -9,12 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 from tqdm import tqdm
 
-from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade
+from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade, told
 from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
@@ -71,31 +72,57 @@ def grade_all(
         if open_doors:
             print(open_doors, file=sys.stderr)
         hide_checks(assignment.checks)
-    _, prose = assignment.tasks()
-    submissions = find_submissions(paths, exercise, roster)
-    reports = {one.learner: _kept(one, assignment, folder) for one in submissions}
-    left = [one for one in submissions if reports[one.learner] is None]
-    with (
-        _pool(jobs) as pool,
-        tqdm(total=len(submissions), initial=len(submissions) - len(left), unit="submission", disable=None) as bar,
-    ):
+    tasks, prose = assignment.tasks()
+    submissions = find_submissions(paths, exercise, roster, folder)
+    reports = {}
+    with tqdm(total=len(submissions), unit="submission", disable=None) as bar:
         # A report is written as soon as it is there: whenever this is killed, the next run goes on from it.
-        for done in as_completed([pool.submit(_grade_and_write, one, assignment, folder) for one in left]):
-            report = done.result()
-            reports[report["learner"]] = report
+        for report in _reports(submissions, assignment, folder, jobs):
+            reports[report["learner"]] = {"of": sum(task.points for task in tasks)} | report
             bar.update()
     ordered = [reports[one.learner] for one in submissions]
     marked = write_results(folder, ordered, prose)
-    print("\n".join([_told(ordered, folder), *(f"  {said}" for said in (*marked.problems, *marked.remarks))]))
+    _say("\n".join([_summary(ordered, folder), *(f"  {said}" for said in (*marked.problems, *marked.remarks))]))
     return int(bool(marked.problems) or any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
+
+
+def _reports(submissions: list[Submission], assignment: Assignment, folder: Path, jobs: int) -> Iterator[dict]:
+    """Yield a report for each submission, also for one at which the system ends the process that grades it."""
+    left, alone = submissions, False
+    while left:
+        # After such an end nobody knows at which it was. It was one of the first, and they are tried one by one.
+        batch = left[:jobs] if alone else left
+        finished = set()
+        with contextlib.suppress(BrokenProcessPool), _pool(1 if alone else jobs) as pool:
+            for done in as_completed([pool.submit(_report, one, assignment, folder) for one in batch]):
+                with contextlib.suppress(BrokenProcessPool):
+                    report = done.result()
+                    finished.add(report["learner"])
+                    yield report
+        unfinished = [one for one in batch if one.learner not in finished]
+        if alone and unfinished:
+            learner = unfinished.pop(0).learner
+            yield _failed(learner, "The system ended the grader's process at this submission, twice.")
+        left = [*unfinished, *left[len(batch) :]]
+        alone = bool(unfinished) and not alone
+
+
+def _report(submission: Submission, assignment: Assignment, folder: Path) -> dict:
+    """Return a submission's report: the one that is there if it still holds, or a new one."""
+    try:
+        kept = _kept(submission, assignment, folder)
+    except Exception as error:  # noqa: BLE001 - one submission never stops the others; the next run tries it again
+        return _failed(submission.learner, f"The grader could not do its work ({told(error)}).")
+    return kept or _grade_and_write(submission, assignment, folder)
 
 
 def _kept(submission: Submission, assignment: Assignment, folder: Path) -> dict | None:
     """Return the report that is there and still holds; one that does not is deleted, so that no old score stays."""
     file = report_file(folder, submission.learner)
     report = read_report(file, assignment.key(read_submission(submission)))
-    if report is None:
+    if report is None or report.get("learner") != submission.learner:
         file.unlink(missing_ok=True)
+        return None
     return report
 
 
@@ -126,17 +153,18 @@ def _end_with_parent() -> None:
 def _grade_and_write(submission: Submission, assignment: Assignment, folder: Path) -> dict:
     try:
         report = grade(submission, assignment)
-    except Exception as error:  # noqa: BLE001 - one submission never stops the others; the next run tries it again
-        reason = " ".join(f"The grader could not do its work ({type(error).__name__}: {error}).".split())
-        return {
-            "learner": submission.learner, "status": LOOK, "reasons": [reason], "tasks": [], "prose": [],
-            "of": sum(task.points for task in assignment.tasks()[0]), "points": None,
-        }  # fmt: skip
-    write_whole(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        write_whole(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    except Exception as error:  # noqa: BLE001 - as above
+        return _failed(submission.learner, f"The grader could not do its work ({told(error)}).")
     return report
 
 
-def _told(reports: list[dict], folder: Path) -> str:
+def _failed(learner: str, reason: str) -> dict:
+    """Return what the table says of a submission without a report."""
+    return {"learner": learner, "status": LOOK, "reasons": [reason], "tasks": [], "prose": [], "points": None}
+
+
+def _summary(reports: list[dict], folder: Path) -> str:
     counted = Counter(report["status"] for report in reports)
     parts = [f"{counted[status]} {status}" for status in (GRADED, LOOK, UNREADABLE, MISSING) if counted[status]]
     looked = [
@@ -145,3 +173,9 @@ def _told(reports: list[dict], folder: Path) -> str:
         if report["status"] in (LOOK, UNREADABLE)
     ]
     return "\n".join([f"{', '.join(parts) or 'No submission'}. Results: {folder.resolve()}", *looked])
+
+
+def _say(text: str) -> None:
+    """Print a text on any terminal; letters that its encoding lacks are written as their escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="backslashreplace").decode(encoding))

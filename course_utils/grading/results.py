@@ -57,17 +57,23 @@ def write_results(folder: Path, reports: Sequence[dict], prose: Sequence[Prose])
 
     Raises:
         SheetError: The sheet can't be read or written; it is as it was, and so is everything else.
-        OSError: A file can't be written; it is as it was.
+        OSError: A file can't be written; it is as it was, and the other pages are there.
     """
     learners = {report["learner"] for report in reports}
     answers = [answer for report in reports for answer in _answers(report, prose)]
     questions = {question.name for question in prose}
     marked = take_marks(folder / SHEET, answers, learners, questions) if prose else Marked()
     write_whole(folder / "grades.csv", table_text(_grades(reports, prose, marked.marks)))
+    problems = []
     for report in reports:
         if report["status"] != MISSING:
             marks = {name: mark for (learner, name), mark in marked.marks.items() if learner == report["learner"]}
-            write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", feedback_page(report, marks))
+            try:
+                write_whole(folder / "feedback" / f"{_as_file(report['learner'])}.html", feedback_page(report, marks))
+            except OSError as problem:  # the others get their pages all the same
+                problems.append(problem)
+    if problems:
+        raise problems[0]
     return marked
 
 

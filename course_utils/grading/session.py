@@ -39,7 +39,8 @@ class Session:
         clock: What is left of the time for all tasks of the submission.
 
     `incident` says in one sentence what ended it before its time; "" if nothing did. `stage` is "cells" until all of
-    them have run, then "calls"; "over" when the submission's time is up.
+    them have run, then "calls"; "over" when the submission's time is up. `left_out` names the magics and shell commands
+    that can't work in a sandbox.
     """
 
     cells: list[str]
@@ -51,6 +52,7 @@ class Session:
     incident: str = ""
     stage: str = "cells"
     failures: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     found: bool = False
     _buffer: bytes = b""
 
@@ -113,6 +115,7 @@ class Session:
         try:
             told = json.loads(line)
             self.failures = {str(int(cell)): _text(name, 60) for cell, name in told["failures"].items()}
+            self.left_out = [_text(name, 40) for name in told["left out"][:20]]
             self.found = bool(told["callable"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self._stop("sends something else than answers.")

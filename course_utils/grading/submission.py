@@ -1,26 +1,36 @@
-"""Find submissions and read them: any file may lie there, and each becomes code cells and texts, or one sentence."""
+"""Find submissions and read them: any file may be there, and each becomes code cells and texts, or one sentence."""
 
 import hashlib
-import json
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from course_utils.assignments import PROSE_STUB
+from course_utils.grading.notebook_file import answers_in_words, cells_of
+from course_utils.grading.texts import decoded, of_a_file, printable, same_name, writable
 
 LARGEST = 20 * 2**20  # bytes of a notebook
-DEMONSTRATION = "raises-exception"  # the tag of cells that only show the learner's functions at work
+LONGEST_CELL = 10**6  # letters of code in a cell; to compile one takes up to a kilobyte of memory for each
+DEEPEST = 32  # folders in folders
+MOST_FILES = 100_000  # in a learner's folder
+_NOTEBOOK = re.compile(r"\.ipynb(\s?\(\d+\))?(\.txt|\.json)*$", re.IGNORECASE)  # as browsers save it
+_ENDINGS = re.compile(r"\.ipynb(\s?\(\d+\))?(\.\w+)*$|\.\w+$", re.IGNORECASE)
+_COPY = re.compile(r"(\s?\(\d+\)|-Copy\d+|\s-\sCopy|\scopy(\s\d+)?)+$", re.IGNORECASE)
+_CLUTTER = {  # what systems put into folders and archives
+    *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__pycache__", "lost+found"),
+    *("$recycle.bin", "system volume information"),
+}
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Where one learner's notebook lies.
+    """Where one learner's notebook is.
 
     Args:
-        learner: Who it is from: the name of the folder or file.
+        learner: Who it is from: the name of the folder or file, as it can be printed.
         path: The file; None if nothing was handed in.
         problem: Why there is no file to read, after "The submission "; "" if there is.
         note: What a person should know about it; "" if nothing.
@@ -41,107 +51,235 @@ class Handed:
         cells: Its code cells in their order, without those that only show something.
         prose: The answers that a person marks, by `grade_id`.
         problem: Why it is no notebook, after "The submission "; "" if it is.
+        notes: What a person should know about it.
     """
 
     digest: str
     cells: list[str] = field(default_factory=list)
     prose: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def find_submissions(paths: Iterable[Path], exercise: str, roster: Iterable[str] = ()) -> list[Submission]:
-    """Return one submission for each learner, sorted by name, and one without a file for whoever handed in nothing.
+def find_submissions(
+    paths: Iterable[Path], exercise: str, roster: Iterable[str] = (), out: Path | None = None
+) -> list[Submission]:
+    """Return one submission for each learner, sorted by name, and one without a file for anyone who handed in nothing.
 
-    A notebook is its learner's by its name (`ada.ipynb`), or by its folder's (`ada/11_sampling.ipynb`, and deeper, as
-    nbgrader collects them). A folder may hold either.
+    A notebook is its learner's by its name (`ada.ipynb`, also `ada (1).ipynb.txt`), or by its folder's
+    (`ada/11_sampling.ipynb`, and deeper, as nbgrader collects them). A folder may hold either. Names that differ only
+    in capitals, spaces or how accents are encoded are one name; a path that is found twice counts once.
 
     Args:
         paths: Notebooks, and folders of them.
         exercise: The name that a notebook has when it was not renamed, such as "11_sampling".
         roster: The learners who should hand in.
+        out: The folder of the results, which is nobody's submission.
 
     Raises:
         FileNotFoundError: A path does not exist.
     """
-    found = [one for path in paths for one in _submissions(Path(path), exercise)]
-    found += [Submission(learner, None) for learner in roster if learner not in {one.learner for one in found}]
+    listed = {}
+    for name in roster:
+        listed.setdefault(same_name(name), printable(name).strip())
+    found = {}
+    for path in paths:
+        for place in _places(Path(path), out):
+            for one in _submission(place, exercise, out):
+                learner = _learner(one.learner, listed)
+                found.setdefault(_where(one.path or place), replace(one, learner=learner))
+    handed_in = {same_name(one.learner) for one in found.values()}
+    missing = [Submission(name, None) for same, name in listed.items() if same not in handed_in]
     seen, named = Counter(), []
-    for one in sorted(found, key=lambda one: (one.learner, str(one.path))):
-        seen[one.learner] += 1
-        if seen[one.learner] > 1:  # two people, or one who handed in twice: a person decides
-            note = f"{one.learner} has more than one submission; this is {one.path}."
-            one = Submission(f"{one.learner} ({seen[one.learner]})", one.path, one.problem, note)
+    for one in sorted([*found.values(), *missing], key=lambda one: (one.learner, str(one.path))):
+        seen[same_name(one.learner)] += 1
+        times = seen[same_name(one.learner)]
+        if times > 1:  # two people, or one who handed in twice: a person decides
+            # The learner reads this, too: not where the teacher's folders are.
+            which = f"; this is {printable(of_a_file('/'.join(one.path.parts[-2:])))}" if one.path else ""
+            note = f"{one.learner} has more than one submission{which}. {one.note}".strip()
+            one = replace(one, learner=f"{one.learner} ({times})", note=note)
         named.append(one)
     return named
 
 
-def read_submission(submission: Submission) -> Handed:
-    """Read a submission's file, whatever it is; nothing in it is run."""
+def read_roster(file: Path) -> list[str]:
+    """Return the names in a file, one on each line, however a spreadsheet or an editor saved it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    text, _ = decoded(file.read_bytes())
+    return [name.strip() for name in re.split(r"[\r\n]+", text) if name.strip()]
+
+
+def read_submission(submission: Submission, questions: Iterable[str] = ()) -> Handed:
+    """Read a submission's file, whatever it is; nothing in it is run or compiled.
+
+    Args:
+        submission: Where it is.
+        questions: The `grade_id` of each question that is answered in words.
+    """
     if submission.problem or submission.path is None:
         return Handed("", problem=submission.problem or "was not handed in.")
     try:
         content = _content(submission.path)
     except OSError as error:
-        return Handed("", problem=f"cannot be read ({error.strerror or error}).")
+        return Handed("", problem=f"cannot be read ({error.strerror or type(error).__name__}).")
     except ValueError as error:
         return Handed("", problem=str(error))
-    digest = hashlib.sha256(content).hexdigest()
+    digest, questions = hashlib.sha256(content).hexdigest(), tuple(questions)
+    text, is_certain = decoded(content)
     try:
-        notebook = json.loads(content.decode("utf-8-sig"))
-        cells = [_cell(cell) for cell in notebook["cells"]]
-    except (ValueError, RecursionError):
+        cells = cells_of(text)
+    except (ValueError, RecursionError, MemoryError):
         return Handed(digest, problem=_not_a_notebook(content))
     except (KeyError, TypeError, AttributeError):
         return Handed(digest, problem="is JSON, but no notebook of format 4.")
-    code = [source for kind, source, metadata in cells if kind == "code" and DEMONSTRATION not in _tags(metadata)]
-    return Handed(digest, [runnable(source) for source in code], _prose(cells))
+    notes = [] if is_certain else ["The file is not in UTF-8: letters with accents may be wrong."]
+    code = [
+        cell.source
+        for cell in cells
+        if cell.kind == "code" and not cell.is_shown_only and not {cell.name, cell.identity} & {*questions}
+    ]
+    for number, source in enumerate(code, start=1):
+        if len(source) > LONGEST_CELL:
+            notes.append(f"Cell {number} was not run: it has more than {LONGEST_CELL // 10**6} million letters.")
+            code[number - 1] = ""
+    return Handed(digest, [runnable(source) for source in code], answers_in_words(cells, questions), "", tuple(notes))
 
 
 def runnable(source: str) -> str:
-    """Return a cell without the lines that only IPython understands, if it does not compile as it is.
+    r"""Return a cell as it goes into the sandbox, where IPython reads it; nothing is compiled here.
 
-    >>> runnable("%matplotlib inline\\nx = 1")
-    'pass\\nx = 1'
+    >>> ascii(runnable("%matplotlib inline\nx = '\ud83d'"))
+    '"%matplotlib inline\\nx = \'\\ufffd\'"'
     """
-    try:
-        compile(source, "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        lines = source.split("\n")
-        return "\n".join(_indent(line) + "pass" if line.lstrip()[:1] in ("%", "!", "?") else line for line in lines)
-    return source
+    return writable(source)
 
 
-def _submissions(path: Path, exercise: str) -> Iterator[Submission]:
+def _places(path: Path, out: Path | None) -> Iterator[Path]:
+    """Return the files and folders that are a submission each."""
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"There is no submission at {path}.")
-    if path.is_symlink() or not path.is_dir():
-        yield _file(path, path.parent.name if path.stem == exercise else path.stem)
+        raise FileNotFoundError(f"There is no submission at {printable(str(path))}.")
+    if _is_clutter(path.name) and path.name.strip("."):  # the shell's * names it, too
         return
-    for entry in sorted(path.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        yield _folder(entry, exercise) if entry.is_dir() and not entry.is_symlink() else _file(entry, entry.stem)
+    if path.is_symlink() or not path.is_dir():
+        yield path
+        return
+    yield from (place for place in sorted(path.iterdir()) if not _is_clutter(place.name) and not _is_result(place, out))
 
 
-def _file(path: Path, learner: str) -> Submission:
+def _submission(place: Path, exercise: str, out: Path | None) -> Iterator[Submission]:
+    """Return what one learner handed in; nothing if only results are there."""
+    is_folder, learner = False, place.name
+    try:
+        is_folder = place.is_dir() and not place.is_symlink()
+        learner = _NOTEBOOK.sub("", place.name) if is_folder else _stem(place.name)
+        if is_folder:
+            yield from _folder(place, learner, exercise, out)
+            return
+        if exercise and same_name(_COPY.sub("", learner)) == same_name(exercise):
+            learner = place.absolute().parent.name
+        yield _file(place, learner)
+    except Exception as error:  # noqa: BLE001 - one learner's folder never stops the others
+        yield Submission(learner, place, f"cannot be looked into ({type(error).__name__}).")
+
+
+def _file(path: Path, learner: str, note: str = "") -> Submission:
     if path.is_symlink():
         return Submission(learner, path, "is a link, and links are not followed.")
-    return Submission(learner, path)
+    return Submission(learner, path, note=note)
 
 
-def _folder(folder: Path, exercise: str) -> Submission:
+def _folder(folder: Path, learner: str, exercise: str, out: Path | None) -> Iterator[Submission]:
     """Return what a learner's folder holds: its one notebook, or the one with the right name."""
-    files = [file for file in sorted(folder.rglob("*")) if ".ipynb_checkpoints" not in file.parts and not file.is_dir()]
-    notebooks = [file for file in files if file.suffix == ".ipynb"]
-    named = [file for file in notebooks if file.stem == exercise]
-    chosen = named or notebooks
-    if not files:
-        return Submission(folder.name, None)
-    if not notebooks:
-        return Submission(folder.name, folder, f"has no notebook, only {files[0].name}.")
-    if len(chosen) > 1:
-        return Submission(folder.name, folder, f"has {len(chosen)} notebooks, and which one counts is not said.")
-    return _file(chosen[0], folder.name)
+    files, why, has_results = _files(folder, out)
+    notebooks = [file for file in files if _NOTEBOOK.search(file.name)]
+    notebooks = notebooks or [file for file in files if file.suffix in ("", ".txt", ".json") and _holds_notebook(file)]
+    named = [file for file in notebooks if same_name(file.name) == same_name(f"{exercise}.ipynb")]
+    copies = [file for file in notebooks if same_name(_COPY.sub("", _stem(file.name))) == same_name(exercise)]
+    chosen = named or copies or notebooks
+    if len(chosen) == 1:
+        other = next((file.name for file in copies if file not in chosen), "")
+        notes = [f"There is also {printable(of_a_file(other))}." if other else "", f"The folder {why}" if why else ""]
+        yield _file(chosen[0], learner, " ".join(filter(None, notes)))
+    elif chosen:
+        yield Submission(learner, folder, f"has {len(chosen)} notebooks, and which one counts is not said.")
+    elif why:
+        yield Submission(learner, folder, why)
+    elif not has_results:
+        problem = f"has no notebook, only {printable(of_a_file(files[0].name))}." if files else ""
+        yield Submission(learner, folder if files else None, problem)
+
+
+def _files(folder: Path, out: Path | None) -> tuple[list[Path], str, bool]:
+    """Return all files in a folder and the folders in it, why some can't be seen, and whether results are there."""
+    found, why, has_results, left = [], "", False, [(str(folder), 0)]
+    while left:
+        place, depth = left.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if _is_clutter(entry.name):
+                        continue
+                    if not entry.is_dir(follow_symlinks=False):
+                        found.append(Path(entry.path))
+                    elif _is_result(Path(entry.path), out):
+                        has_results = True
+                    elif depth < DEEPEST:
+                        left.append((entry.path, depth + 1))
+                    else:
+                        why = f"has folders more than {DEEPEST} deep."
+                    if len(found) + len(left) > MOST_FILES:
+                        return sorted(found), f"has more than {MOST_FILES} files.", has_results
+        except OSError as error:
+            why = f"has a folder that cannot be looked into ({error.strerror})."
+    return sorted(found), why, has_results
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith((".", "~$")) or name.casefold() in _CLUTTER
+
+
+def _is_result(place: Path, out: Path | None) -> bool:
+    """Say whether a place is the folder of the results, or in it, when that is among the submissions."""
+    if out is None or out.absolute().name not in (place.name, place.absolute().parent.name):
+        return False
+    is_in_it = place.suffix == ".csv" or place.name in ("reports", "feedback")
+    return _where(place) == _where(out) or (is_in_it and _where(place.parent) == _where(out))
+
+
+def _where(path: Path) -> str:
+    """Return the one name of a place that has several; a link is not followed."""
+    path = Path(os.path.abspath(path))
+    return os.path.join(os.path.realpath(path.parent), path.name)
+
+
+def _stem(name: str) -> str:
+    """Return a file's name without its endings.
+
+    >>> [_stem(name) for name in ("ada.ipynb", "ada.ipynb.txt", "ada.IPYNB", "ada.ipynb (1).json", "a.b.zip")]
+    ['ada', 'ada', 'ada', 'ada', 'a.b']
+    """
+    return _ENDINGS.sub("", name)
+
+
+def _learner(name: str, listed: dict[str, str]) -> str:
+    """Return the learner with that name: as the roster writes it, and without what browsers and systems add."""
+    name = of_a_file(name)
+    for spelling in (name, _COPY.sub("", name)):
+        if same_name(spelling) in listed:
+            return listed[same_name(spelling)]
+    return printable(_COPY.sub("", name).strip() or name)
+
+
+def _holds_notebook(file: Path) -> bool:
+    try:
+        content = _content(file)
+    except (OSError, ValueError):
+        return False
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and b'"nbformat"' in content
 
 
 def _content(path: Path) -> bytes:
@@ -168,36 +306,3 @@ def _not_a_notebook(content: bytes) -> str:
     if content.lstrip()[:1] == b"{":
         return "is a notebook that was cut off or damaged: its JSON cannot be read."
     return "is no notebook."
-
-
-def _cell(cell: dict) -> tuple[str, str, dict]:
-    source = cell["source"]
-    source = source if isinstance(source, str) else "".join(source)
-    metadata = cell.get("metadata")
-    return str(cell["cell_type"]), source, metadata if isinstance(metadata, dict) else {}
-
-
-def _tags(metadata: dict) -> list:
-    tags = metadata.get("tags")
-    return tags if isinstance(tags, list) else []
-
-
-def _prose(cells: list[tuple[str, str, dict]]) -> dict[str, str]:
-    """Return the texts under each heading: the answer may be in its own cell, in one that was added, or in both."""
-    found, heading = {}, ""
-    for kind, source, metadata in cells:
-        told = metadata.get("nbgrader")
-        name = told.get("grade_id") if isinstance(told, dict) else None
-        if kind != "markdown":
-            continue
-        if source.startswith("## "):
-            heading = source[3:].partition(" · ")[0]
-        elif (name or heading) and not source.startswith("### "):
-            answer = source.replace(PROSE_STUB, "").strip()
-            before = found.get(str(name or heading), "")
-            found[str(name or heading)] = f"{before}\n\n{answer}".strip()
-    return found
-
-
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 from course_utils.answers.calling import Answer, call, unwrapped
+from course_utils.checks.sources import module_file, source_files
 from course_utils.checks.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
 from course_utils.learning.progress import Progress, reason
 from course_utils.learning.stop_button import insistent_stop
@@ -193,8 +194,9 @@ def _borrowed(function: object, task: Task) -> list[str]:
     used = [own, *(own.__globals__.get(name) for name in names)]
     homes = [f"{one.__module__}.{one.__name__}" for one in used if isinstance(one, FunctionType | type)]
     homes += [one.__name__ for one in used if isinstance(one, ModuleType)] + [*names]
-    for home in filter(lambda home: str(home).startswith("course_utils."), homes):
-        if home not in task.given and not home.startswith("course_utils.models"):
+    for home in (home for home in homes if home.startswith("course_utils.") and ".models" not in home):
+        module = home if module_file(home) else home.rpartition(".")[0]
+        if module_file(module) not in source_files(task.given):
             return [f"This uses {home}, which the grader does not have: there it gives no points. Write it yourself."]
     return []
 

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,9 +161,10 @@ class Progress:
             return self._read()
         except _PartlyDamagedError as error:
             kept = self._other_name("corrupt")
-            shutil.copyfile(self.path, kept)  # before it is written: killed in between, both are there
+            write_whole(kept, self.path.read_bytes())  # before it is written: killed in between, both are there
             self._write(error.whole)
-            print(f"{said.format(kept)}, with the {sum(map(len, error.whole.values()))} answers that make sense.")
+            count = sum(map(len, error.whole.values()))
+            print(f"{said.format(kept)}{f', with the {count} answers that make sense' * bool(count)}.")
             return error.whole
         except _CORRUPT:
             print(f"{said.format(self._renamed('corrupt'))}.")
