@@ -342,7 +342,7 @@ def test_halves_of_an_emoji_are_in_no_file(tmp_path, without_workers):
 
 def test_an_answer_holds_no_commands_for_a_terminal(tmp_path):
     file = hand_in(tmp_path / "ada.ipynb", prose="one\n\x1b[2Jtwo\ttab\x9b3\x00")
-    assert read_submission(Submission("ada", file)).prose["q3"] == "one\n�[2Jtwo\ttab�3�"
+    assert read_submission(Submission("ada", file)).prose["q3"] == "one\n[2Jtwo\ttab3"
 
 
 def test_code_that_is_too_long_is_not_run_and_the_rest_is(tmp_path):
