@@ -66,7 +66,8 @@ def rows(file):
         "ada.ipynb", "ada.IPYNB", "ADA.ipynb", "ada (1).ipynb", "ada(2).ipynb", "ada-Copy1.ipynb", "ada copy.ipynb",
         "ada - Copy.ipynb", "ada - Copy (2).ipynb", "ada.ipynb.txt", "ada.ipynb.json", "ada.ipynb.txt.txt",
         "ada.ipynb (1).txt", "ada.Ipynb.TXT", "ada/00_x.ipynb", "ada/00_x.IPYNB", "ada/00_x (3).ipynb",
-        "ada/00_x.ipynb.txt", "ada/deep/er/mine.ipynb", "ada/mine.json", "ada/mine", "ada/00_x-Copy2.ipynb.json",
+        "ada/00_x.ipynb.txt", "ada/deep/er/mine.ipynb", "ada/mine.json", "ada/mine",
+        "ada/mine.ipynb.download", "ada/00_x.ipynb.html", "ada/00_x-Copy2.ipynb.json",
         "ada.ipynb/00_x.ipynb", "Ada (1)/x.ipynb", "ada /x.ipynb",
     ],
 )  # fmt: skip
@@ -77,6 +78,14 @@ def test_a_notebook_is_adas_however_it_is_called(tmp_path, name):
     assert read_submission(only).cells == [DOUBLE]
 
 
+@pytest.mark.parametrize("name", ["ada 2", "ada-1", "ada_3", "ada - Kopie", "ada - Copie (2)", "ada - копия"])
+def test_what_other_systems_add_counts_only_with_a_roster(tmp_path, name):
+    hand_in(tmp_path / f"{name}.ipynb", DOUBLE)
+    assert [*found(tmp_path, "ada")] == ["ada"]
+    assert [*found(tmp_path, name, "ada")] == ["ada", name]
+    assert [*found(tmp_path)] == [name.removesuffix(" (2)")]
+
+
 def test_a_name_on_the_roster_is_taken_as_it_is(tmp_path):
     for name in ("Team (1)", "Team (2)"):
         hand_in(tmp_path / f"{name}.ipynb", DOUBLE)
@@ -85,7 +94,8 @@ def test_a_name_on_the_roster_is_taken_as_it_is(tmp_path):
 
 
 CLUTTER = (
-    "__MACOSX/._ada.ipynb", "._ada.ipynb", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini",
+    "__MACOSX/._ada.ipynb",
+    "__MACOSX (2)/ada.ipynb", "._ada.ipynb", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini",
     "Icon\r", "~$notes.docx", "$RECYCLE.BIN/x.ipynb", "System Volume Information/x", "@eaDir/ada.ipynb",
     ".ipynb_checkpoints/ada-checkpoint.ipynb", ".git/config", "__pycache__/x.pyc",
 )  # fmt: skip
