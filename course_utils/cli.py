@@ -162,11 +162,11 @@ def update_copy(folder: Path) -> int:
         raise CourseError(f"{error}, or name another folder with --folder DIR.") from error
     kept, beside = ([name for name in done if done[name] == what] for what in ("kept", "put beside yours"))
     if "new" in done.values():
-        print(f"Your own copy of the course is in {folder}.")
+        print(f"Your own copy of the course is in {folder}.", flush=True)  # before JupyterLab's own lines
     if kept:
-        print(f"What you did in the course's own folders before is in your copy, too: {', '.join(kept)}.")
+        print(f"What you did in the course's own folders before is in your copy, too: {', '.join(kept)}.", flush=True)
     if beside:
-        print(f"What you changed stays as it is; the new versions are beside it: {', '.join(beside)}.")
+        print(f"What you changed stays as it is; the new versions are beside it: {', '.join(beside)}.", flush=True)
     return 0
 
 

@@ -1,4 +1,6 @@
-"""Notebooks that learners hand in, made for the tests of the grader."""
+"""Notebooks that learners hand in, made for the tests of the grader, and a pool without processes."""
+
+from concurrent.futures import Future
 
 import nbformat
 
@@ -30,3 +32,21 @@ def hand_in(file, *code, **options):
     file.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook(*code, **options), file)
     return file
+
+
+class Here:
+    """A pool that works in this process."""
+
+    def __init__(self, *settings, **options):
+        """Take what the real one takes."""
+
+    def submit(self, function, *arguments):
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None

@@ -59,6 +59,18 @@ def test_an_array_that_claims_to_be_huge_is_refused():
         read(json.dumps({"npy": base64.b64encode(raw).decode()}))
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"PK\x03\x04 no zip", b"PK\x05\x06" + bytes(18)),  # archives, broken and empty
+        *(b"\x93NUMPY\x01\x00\x04\x00{(1}", b"\x93NUMPY\x09\x00", b"\x80\x04N."),
+    ],
+)
+def test_what_is_no_array_is_refused(raw):
+    with pytest.raises(NotPlainError, match="sends an answer that cannot be read"):
+        read(json.dumps({"npy": base64.b64encode(raw).decode()}))
+
+
 def test_models_are_names_only_in_arguments():
     line = written([ModelName("practice"), 1])
     assert read(line, may_name_models=True) == [ModelName("practice"), 1]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import unicodedata
-from concurrent.futures import Future
+import warnings
 
 import nbformat
 import pytest
@@ -22,28 +22,10 @@ from course_utils.grading.results import read_report, report_file
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Submission, find_submissions, read_roster, read_submission
 from tests.deadly_assignment import Deadly
-from tests.submissions import DOUBLE, TOTAL, graded, hand_in
+from tests.submissions import DOUBLE, TOTAL, Here, graded, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
 ASSIGNMENT = Assignment(CHECKS, seed=5)
-
-
-class Here:
-    """A pool that works in this process."""
-
-    def __init__(self, *settings, **options):
-        """Take what the real one takes."""
-
-    def submit(self, function, *arguments):
-        done = Future()
-        done.set_result(function(*arguments))
-        return done
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
 
 
 @pytest.fixture
@@ -84,7 +66,8 @@ def rows(file):
         "ada.ipynb", "ada.IPYNB", "ADA.ipynb", "ada (1).ipynb", "ada(2).ipynb", "ada-Copy1.ipynb", "ada copy.ipynb",
         "ada - Copy.ipynb", "ada - Copy (2).ipynb", "ada.ipynb.txt", "ada.ipynb.json", "ada.ipynb.txt.txt",
         "ada.ipynb (1).txt", "ada.Ipynb.TXT", "ada/00_x.ipynb", "ada/00_x.IPYNB", "ada/00_x (3).ipynb",
-        "ada/00_x.ipynb.txt", "ada/deep/er/mine.ipynb", "ada/mine.json", "ada/mine", "ada/00_x-Copy2.ipynb.json",
+        "ada/00_x.ipynb.txt", "ada/deep/er/mine.ipynb", "ada/mine.json", "ada/mine",
+        "ada/mine.ipynb.download", "ada/00_x.ipynb.html", "ada/00_x-Copy2.ipynb.json",
         "ada.ipynb/00_x.ipynb", "Ada (1)/x.ipynb", "ada /x.ipynb",
     ],
 )  # fmt: skip
@@ -95,6 +78,14 @@ def test_a_notebook_is_adas_however_it_is_called(tmp_path, name):
     assert read_submission(only).cells == [DOUBLE]
 
 
+@pytest.mark.parametrize("name", ["ada 2", "ada-1", "ada_3", "ada - Kopie", "ada - Copie (2)", "ada - копия"])
+def test_what_other_systems_add_counts_only_with_a_roster(tmp_path, name):
+    hand_in(tmp_path / f"{name}.ipynb", DOUBLE)
+    assert [*found(tmp_path, "ada")] == ["ada"]
+    assert [*found(tmp_path, name, "ada")] == ["ada", name]
+    assert [*found(tmp_path)] == [name.removesuffix(" (2)")]
+
+
 def test_a_name_on_the_roster_is_taken_as_it_is(tmp_path):
     for name in ("Team (1)", "Team (2)"):
         hand_in(tmp_path / f"{name}.ipynb", DOUBLE)
@@ -103,7 +94,8 @@ def test_a_name_on_the_roster_is_taken_as_it_is(tmp_path):
 
 
 CLUTTER = (
-    "__MACOSX/._ada.ipynb", "._ada.ipynb", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini",
+    "__MACOSX/._ada.ipynb",
+    "__MACOSX (2)/ada.ipynb", "._ada.ipynb", ".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini",
     "Icon\r", "~$notes.docx", "$RECYCLE.BIN/x.ipynb", "System Volume Information/x", "@eaDir/ada.ipynb",
     ".ipynb_checkpoints/ada-checkpoint.ipynb", ".git/config", "__pycache__/x.pyc",
 )  # fmt: skip
@@ -342,7 +334,19 @@ def test_halves_of_an_emoji_are_in_no_file(tmp_path, without_workers):
 
 def test_an_answer_holds_no_commands_for_a_terminal(tmp_path):
     file = hand_in(tmp_path / "ada.ipynb", prose="one\n\x1b[2Jtwo\ttab\x9b3\x00")
-    assert read_submission(Submission("ada", file)).prose["q3"] == "one\n�[2Jtwo\ttab�3�"
+    assert read_submission(Submission("ada", file)).prose["q3"] == "one\n[2Jtwo\ttab3"
+
+
+def test_nothing_that_was_handed_in_is_compiled_outside(tmp_path, monkeypatch):
+    file = hand_in(tmp_path / "ada.ipynb", "if 0:\n" + " 1 is 1\n" * 20_000, "x;" * 400_000, "(" * 9000)
+
+    def refused(source, *about, **settings):
+        raise AssertionError(f"compiled outside: {source[:40]!r}")
+
+    with warnings.catch_warnings(), monkeypatch.context() as patch:
+        warnings.simplefilter("error")
+        patch.setattr("builtins.compile", refused)
+        assert len(read_submission(Submission("ada", file), ["q3"]).cells) == 3
 
 
 def test_code_that_is_too_long_is_not_run_and_the_rest_is(tmp_path):

@@ -46,8 +46,7 @@ from tests.submissions import DOUBLE, TOTAL, hand_in
 
 CHECKS = ROOT / "tests" / "grading_checks.py"
 # What comes to its end gets the time for it on any machine, so that the report says what happened, and not "too slow".
-LIMITS = Limits(start_seconds=600, cells_seconds=600, call_seconds=600, memory=2**30)
-LIMITS_OF_A_NOTEBOOK = LIMITS
+LIMITS = Limits(start_seconds=600, cells_seconds=600, call_seconds=600, submission_seconds=3600, memory=2**30)
 ASSIGNMENT = Assignment(CHECKS, seed=11, limits=LIMITS)
 SOON = replace(LIMITS, call_seconds=4)  # for functions that never answer
 
@@ -134,6 +133,12 @@ IN_THE_FUNCTION = {
     ),
     "deep lists past the worker's own look": (
         EVERY_DESCRIPTOR + "tell_everybody(b'[' * 100_000 + b']' * 100_000 + b'\\n')\nimport time\ntime.sleep(9)",
+        "cannot be read",
+    ),
+    "an archive in place of an array": (
+        EVERY_DESCRIPTOR + "import base64, json\nnpy = {'npy': base64.b64encode(b'PK\\x03\\x04 is no zip').decode()}\n"
+        "line = {'dict': {'value': npy, 'raised': '', 'problem': '', 'is_changed': False}}\n"
+        "tell_everybody(json.dumps(line).encode() + b'\\n')\nimport time\ntime.sleep(9)",
         "cannot be read",
     ),
     "no number": ("return values * float('nan')", "returns nan"),
@@ -416,7 +421,7 @@ ALLOWED = {
 
 
 def test_what_the_kernel_denies_and_what_it_allows():
-    with Session([ATTEMPT], "attempt", LIMITS_OF_A_NOTEBOOK) as session:
+    with Session([ATTEMPT], "attempt", LIMITS, given=("course_utils.models",)) as session:
         said = {name: session.ask([code]).value for name, code in (DENIED | ALLOWED).items()}
     assert {said[name] for name in DENIED} == {"EPERM", "EACCES", "EROFS", "ENOTSUP", "ENODEV"}, said
     assert {said[name] for name in ALLOWED} == {"done"}, said
@@ -446,9 +451,7 @@ MEMORY = {
 
 @pytest.mark.parametrize("name", MEMORY)
 def test_memory_is_counted_however_it_is_taken(name):
-    with Session(
-        [f"def take():\n{indented(MEMORY[name])}"], "take", replace(LIMITS_OF_A_NOTEBOOK, memory=400 * 2**20)
-    ) as session:
+    with Session([f"def take():\n{indented(MEMORY[name])}"], "take", replace(LIMITS, memory=400 * 2**20)) as session:
         assert session.ask([]).problem == "needs more than 400 MB of memory."
 
 
@@ -461,14 +464,14 @@ def test_one_process_gets_an_error_before_it_takes_too_much():
 
 def test_a_submission_has_a_limit_for_all_its_tasks(tmp_path):
     nap = "def total(numbers):\n    import time\n    time.sleep(3)\n    return sum(numbers)"
-    limits = replace(LIMITS_OF_A_NOTEBOOK, submission_seconds=8)
+    limits = replace(LIMITS, submission_seconds=8)
     file = hand_in(tmp_path / "ada.ipynb", DOUBLE, nap)
     report = grade(Submission("ada", file), replace(ASSIGNMENT, limits=limits))
     assert told(report).startswith("The notebook needs more than 8 seconds for all its tasks together.")
     assert report["tasks"][1]["points"] == 0
     clock = Clock(2)
     for _ in range(2):  # what the first task used is not there for the second
-        with Session(["import time\ntime.sleep(1.2)"], "x", LIMITS_OF_A_NOTEBOOK, clock=clock) as session:
+        with Session(["import time\ntime.sleep(1.2)"], "x", LIMITS, clock=clock) as session:
             pass
     assert (session.stage, clock.left < 0.8) == ("over", True)
 
@@ -479,7 +482,7 @@ NAPS = "def nap(seconds):\n    import time\n    time.sleep(seconds)\n    return 
 def test_the_time_in_which_the_machine_is_busy_does_not_count(monkeypatch):
     """Where a worker waits for a processor, it may take longer, up to three times as long."""
     monkeypatch.setattr(Family, "waited", lambda self: 0.9 * time.monotonic())
-    with Session([NAPS], "nap", replace(LIMITS_OF_A_NOTEBOOK, call_seconds=3)) as session:
+    with Session([NAPS], "nap", replace(LIMITS, call_seconds=3)) as session:
         assert session.ask([3.5]).value == 1
         assert session.ask([600]).problem == "did not answer within 3 seconds."
 
@@ -487,9 +490,7 @@ def test_the_time_in_which_the_machine_is_busy_does_not_count(monkeypatch):
 def test_how_long_a_worker_waits_for_a_processor():
     crowd = "import os, time\ndef crowd():\n    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
     crowd += "    end = time.monotonic() + 2\n    os.fork()\n    while time.monotonic() < end: pass\n    return os.getpid()\n"
-    with Session(
-        [crowd.replace("return", "if os.getpid() != 2: os._exit(0)\n    return")], "crowd", LIMITS_OF_A_NOTEBOOK
-    ) as session:
+    with Session([crowd.replace("return", "if os.getpid() != 2: os._exit(0)\n    return")], "crowd", LIMITS) as session:
         before = session._family.waited()
         assert session.ask([]).value == 2
         assert session._family.waited() - before > 0.3

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 
 import jsonschema
 import pytest
@@ -90,6 +91,24 @@ def test_all_use_the_python_of_environment_yml():
     assert SpecifierSet(project()["requires-python"]).contains(f"{version}.0")
     assert (BINDER / "runtime.txt").read_text() == f"python-{version}\n"
     assert re.search(r":1-([\d.]+)-", dev_container()["image"])[1] == version
+
+
+# What Debian 12, Ubuntu 24.04 and Debian 13 bring, and the first of each that python.org gave out.
+PYTHONS = ("3.11.0", "3.11.2", "3.12.0", "3.12.3", "3.13.0", "3.13.5")
+
+
+def test_every_pinned_package_can_be_installed_by_the_pythons_that_people_have():
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    installed = {one.metadata["Name"].lower().replace("_", "-"): one for one in distributions()}
+    refused = {
+        (name, python)
+        for name in pinned
+        if (one := installed.get(name.lower().replace("_", "-"))) and one.metadata["Requires-Python"]
+        for python in PYTHONS
+        if not SpecifierSet(one.metadata["Requires-Python"]).contains(python)
+    }
+    assert len(installed.keys() & {name.lower().replace("_", "-") for name in pinned}) > 100
+    assert not refused
 
 
 def test_binder_installs_the_pinned_course_and_torch_without_cuda():

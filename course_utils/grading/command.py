@@ -75,9 +75,12 @@ def grade_all(
     tasks, prose = assignment.tasks()
     submissions = find_submissions(paths, exercise, roster, folder)
     reports = {}
-    with tqdm(total=len(submissions), unit="submission", disable=None) as bar:
+    with (
+        contextlib.closing(_reports(submissions, assignment, folder, jobs)) as made,
+        tqdm(total=len(submissions), unit="submission", disable=None) as bar,
+    ):
         # A report is written as soon as it is there: whenever this is killed, the next run goes on from it.
-        for report in _reports(submissions, assignment, folder, jobs):
+        for report in made:
             reports[report["learner"]] = {"of": sum(task.points for task in tasks)} | report
             bar.update()
     ordered = [reports[one.learner] for one in submissions]

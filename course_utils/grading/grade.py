@@ -99,7 +99,7 @@ def told(error: Exception) -> str:
     >>> told(OSError(13, "Permission denied", "/srv/exam/ada.ipynb"))
     "PermissionError: [Errno 13] Permission denied: 'ada.ipynb'"
     """
-    message = printable(" ".join(_FOLDERS.sub("", str(error)).split()))[:LONGEST_MESSAGE]
+    message = _in_one_line(" ".join(_FOLDERS.sub("", str(error)).split()))
     return f"{type(error).__name__}{': ' * bool(message)}{message}"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from course_utils.assignments import PROSE_STUB
-from course_utils.grading.texts import readable, writable
+from course_utils.grading.spreadsheet import readable
+from course_utils.grading.texts import writable
 
 DEMONSTRATION = "raises-exception"  # the tag of cells that only show the learner's functions at work
 _OLD_FORMATS = (1, 2, 3)

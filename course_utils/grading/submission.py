@@ -16,11 +16,13 @@ LARGEST = 20 * 2**20  # bytes of a notebook
 LONGEST_CELL = 10**6  # letters of code in a cell; to compile one takes up to a kilobyte of memory for each
 DEEPEST = 32  # folders in folders
 MOST_FILES = 100_000  # in a learner's folder
+MOST_READ = 100  # files without a notebook's ending that are opened to see whether one is a notebook
 _NOTEBOOK = re.compile(r"\.ipynb(\s?\(\d+\))?(\.txt|\.json)*$", re.IGNORECASE)  # as browsers save it
 _ENDINGS = re.compile(r"\.ipynb(\s?\(\d+\))?(\.\w+)*$|\.\w+$", re.IGNORECASE)
 _COPY = re.compile(r"(\s?\(\d+\)|-Copy\d+|\s-\sCopy|\scopy(\s\d+)?)+$", re.IGNORECASE)
+_ADDED = re.compile(r"([\s_-]\d{1,2}|\s-\s\w+(\s\(\d+\))?)$")  # by systems in other languages; or part of a name
 _CLUTTER = {  # what systems put into folders and archives
-    *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__pycache__", "lost+found"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__pycache__", "lost+found"),
     *("$recycle.bin", "system volume information"),
 }
 
@@ -196,7 +198,7 @@ def _folder(folder: Path, learner: str, exercise: str, out: Path | None) -> Iter
     """Return what a learner's folder holds: its one notebook, or the one with the right name."""
     files, why, has_results = _files(folder, out)
     notebooks = [file for file in files if _NOTEBOOK.search(file.name)]
-    notebooks = notebooks or [file for file in files if file.suffix in ("", ".txt", ".json") and _holds_notebook(file)]
+    notebooks = notebooks or [file for file in files[:MOST_READ] if _holds_notebook(file)]
     named = [file for file in notebooks if same_name(file.name) == same_name(f"{exercise}.ipynb")]
     copies = [file for file in notebooks if same_name(_COPY.sub("", _stem(file.name))) == same_name(exercise)]
     chosen = named or copies or notebooks
@@ -239,7 +241,7 @@ def _files(folder: Path, out: Path | None) -> tuple[list[Path], str, bool]:
 
 
 def _is_clutter(name: str) -> bool:
-    return name.startswith((".", "~$")) or name.casefold() in _CLUTTER
+    return name.startswith((".", "~$", "__MACOSX")) or name.casefold() in _CLUTTER
 
 
 def _is_result(place: Path, out: Path | None) -> bool:
@@ -268,7 +270,7 @@ def _stem(name: str) -> str:
 def _learner(name: str, listed: dict[str, str]) -> str:
     """Return the learner with that name: as the roster writes it, and without what browsers and systems add."""
     name = of_a_file(name)
-    for spelling in (name, _COPY.sub("", name)):
+    for spelling in (name, _COPY.sub("", name), _ADDED.sub("", name)):
         if same_name(spelling) in listed:
             return listed[same_name(spelling)]
     return printable(_COPY.sub("", name).strip() or name)
@@ -279,7 +281,8 @@ def _holds_notebook(file: Path) -> bool:
         content = _content(file)
     except (OSError, ValueError):
         return False
-    return content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and b'"nbformat"' in content
+    text, _ = decoded(content)
+    return text.lstrip()[:1] == "{" and '"nbformat"' in text
 
 
 def _content(path: Path) -> bytes:

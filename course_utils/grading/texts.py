@@ -1,14 +1,12 @@
 """Names and texts from elsewhere: any bytes may be one, and people read them in tables, pages and terminals."""
 
-import codecs
+import json
 import re
 import unicodedata
 
 _JOINERS = "\u200c\u200d"  # they belong to words in Persian, and to many an emoji
 _HALVES = re.compile(r"[\ud800-\udfff]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f\ufffd]")
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def printable(text: str) -> str:
@@ -34,15 +32,6 @@ def writable(text: str) -> str:
     return _HALVES.sub("\ufffd", text)
 
 
-def readable(text: str) -> str:
-    r"""Return `text` as `writable` does, and without control characters, for a person to read. Lines stay.
-
-    >>> ascii(readable("a\n\x1b[31mb"))
-    "'a\\n\\ufffd[31mb'"
-    """
-    return _CONTROLS.sub("\ufffd", writable(text))
-
-
 def same_name(name: str) -> str:
     """Return what is equal for two spellings of one name: accents, capitals and spaces are written in several ways.
 
@@ -59,7 +48,7 @@ def decoded(content: bytes) -> tuple[str, bool]:
     (('Zoë', False), ('Zoë', True))
     """
     try:
-        return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig"), True
+        return content.decode(json.detect_encoding(content)), True
     except UnicodeDecodeError:
         damaged = content.decode("utf-8-sig", errors="replace")
     if _NOT_ASCII.search(damaged):  # UTF-8 after all, with a damaged letter

@@ -201,6 +201,7 @@ def _advice(error: OSError, folder: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"There is no space left for your copy of the course in {folder}: free 20 MB there"
     if isinstance(error, FileExistsError | NotADirectoryError):
+        place = next((path for path in (*reversed(place.parents), place) if not path.is_dir()), place)
         return f"{place} is in the way of your copy of the course, which needs a folder there: rename it"
     place = place.parent if place.name.startswith(".") else place  # a file of ours, unknown to anyone
     return f"{place} cannot be used for your copy of the course ({error.strerror or error}): change its rights"
