@@ -21,7 +21,7 @@ from nbgrader.preprocessors import (
 try:
     from course_utils.assignments import PROSE_STUB, STUB
     from course_utils.grading.limits import Limits
-    from course_utils.grading.submission import DEMONSTRATION
+    from course_utils.grading.notebook_file import DEMONSTRATION
 except ImportError as error:
     # After an ordinary error nbgrader goes on without this file, and so without the sandbox.
     raise SystemExit(f"nbgrader needs the Python in which the course is installed ({error}).") from error
