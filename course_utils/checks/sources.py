@@ -15,7 +15,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 def source_files(modules: Iterable[str]) -> list[Path]:
     """Return the files of some modules and of all that they import, also inside functions.
 
-    Modules of the course are followed, and those that somebody put beside it; installed packages are not.
+    Modules of the course are followed, and others that aren't installed, such as a helper of your own; packages aren't.
     """
     found, waiting = {}, [*modules]
     while waiting:

@@ -98,7 +98,7 @@ class Progress:
             return self._read()
         except _CORRUPT:
             with self._locked():
-                return self._read_or_set_aside()  # reads again: by now, somebody may have put it right
+                return self._read_or_set_aside()  # reads again: another kernel may have put it right
 
     def set_aside(self) -> Path:
         """Begin anew: the file gets another name, which is returned, and nothing in it is lost.
