@@ -311,7 +311,7 @@ def test_letters_without_utf_8_are_read_and_a_person_looks(tmp_path):
     (tmp_path / "ada.ipynb").write_bytes(text.encode("cp1252"))
     handed = read_submission(Submission("ada", tmp_path / "ada.ipynb"))
     assert handed.cells == ["# Größe\nx = 'é'"]
-    assert handed.notes == ("The file is not in UTF-8: letters with accents may be wrong.",)
+    assert handed.notes == ("The file isn't in UTF-8: letters with accents may be wrong.",)
     (tmp_path / "ada.ipynb").write_bytes(text.encode().replace(b"\xc3\xb6", b"\xed\xa0\xbd"))  # one damaged letter
     assert read_submission(Submission("ada", tmp_path / "ada.ipynb")).cells[0].endswith("x = 'é'")
 
@@ -401,6 +401,14 @@ def test_an_answer_in_words_is_found(tmp_path, name):
     assert "not an answer" not in handed.prose["q3"]
     assert "Write your answer" not in handed.prose["q3"]
     assert handed.cells == [DOUBLE]
+
+
+def test_an_answer_in_the_question_s_own_cell_is_shown_and_a_person_looks(tmp_path):
+    merged = nbformat.v4.new_markdown_cell(f"{HEADING.source}\n\n{ANSWER}")
+    (tmp_path / "ada.ipynb").write_text(json.dumps(nbformat.v4.new_notebook(cells=[merged, *NEXT])))
+    handed = read_submission(Submission("ada", tmp_path / "ada.ipynb"), ["q3"])
+    assert ANSWER in handed.prose["q3"]
+    assert handed.notes == ("The cell for q3 is gone: the one with its heading is taken for the answer.",)
 
 
 def test_an_answer_that_cannot_be_found_is_said_to_be_missing(tmp_path, monkeypatch):
