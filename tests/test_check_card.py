@@ -160,7 +160,7 @@ def test_what_was_called_and_what_came_of_it_are_below_each_other(progress):
     ]
     assert max(map(len, lines)) <= 102
     page = card(progress, lambda logits, temperature: logits * 3)._repr_html_()
-    assert f"{call.strip()}\n{yours.strip()}\n{expected.strip()}</pre>" in page
+    assert all(f">{line.strip()}</span>" in page for line in (call, yours, expected))
 
 
 @pytest.mark.parametrize(
@@ -187,11 +187,10 @@ def test_prints_are_shown_with_their_call_and_cut(progress):
 
     shown = repr(card(progress, chatty))
     # Those of the call that went wrong, not of the first one.
-    assert "  Printed by with_temperature(tensor([-2.207, " in shown
-    assert ", 0):\n     <line 0> 0\n     <line 1> 0\n" in shown
-    assert "     <line 11> 0\n     …" in shown
+    assert "     printed    <line 0> 0\n                <line 1> 0\n" in shown
+    assert "                <line 11> 0\n                …" in shown
     assert "<line 12>" not in shown
-    assert "&lt;line 0&gt; 0" in card(progress, chatty)._repr_html_()
+    assert ">printed    &lt;line 0&gt; 0</span>" in card(progress, chatty)._repr_html_()
 
 
 def test_prints_of_a_right_function_are_shown_once(progress):
@@ -201,6 +200,7 @@ def test_prints_of_a_right_function_are_shown_once(progress):
 
     shown = card(progress, chatty)
     assert shown.is_right
+    assert "  Printed by with_temperature(tensor([-0.3398, " in repr(shown)
     assert repr(shown).count("here 0.5") == 1
     shown._repr_html_().encode()
 
@@ -291,6 +291,10 @@ LOOPS = {
         "            try: torch.ones(9, 9) @ logits[:9]\n            except: time.sleep(0)\n"
         "        except BaseException: continue"
     ),
+    "an error of its own": (
+        "def with_temperature(logits, temperature):\n    try:\n        while True: pass\n"
+        "    except BaseException: raise ValueError('stopped')"
+    ),
     "a function inside": (
         "def loop():\n    try:\n        while True: [len(str(number)) for number in range(1000)]\n    except: loop()\n"
         "@torch.inference_mode()\ndef with_temperature(logits, temperature):\n    loop()"
@@ -310,7 +314,7 @@ def test_the_stop_button_ends_an_endless_loop(tmp_path, name):
     assert run.returncode == 0, run.stdout + run.stderr
     said = " ".join(run.stdout.split())
     assert said.startswith("⬜ q1 · Temperature: stopped.")
-    assert "Your function was stopped before it answered. It was called so: with_temperature(tensor([" in said
+    assert "Your function was stopped before it answered. The call was with_temperature(tensor([" in said
     assert "Nothing is lost: what you solved stays solved, and this does not count as a try." in said
     assert ("at 0.5" in said) == (name == "a loop")
     assert progress.path.read_text() == before

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import version
@@ -27,6 +28,8 @@ def visible_files(modules: Iterable[str]) -> list[Path]:
     False
     """
     files = source_files([*ALWAYS, *modules])
+    compiled = [file.parent / "__pycache__" / f"{file.stem}.{sys.implementation.cache_tag}.pyc" for file in files]
+    files += [file for file in compiled if file.is_file()]  # or every worker compiles the course again
     return files + _data() * any(file.parent.name == "models" for file in files)
 
 

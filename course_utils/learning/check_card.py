@@ -20,6 +20,7 @@ PRINTED_LINES = 12
 _SIGNS = {"right": "✅", "wrong": "❌", "not started": "⬜", "stopped": "⬜"}
 # On a page: the same three, by letters that every font has. Without a font for emoji all three would be an empty box.
 _BADGES = {"✅": ("✓", "#007a58"), "❌": ("✗", "#c04a00"), "⬜": ("○", "#6b6b6b")}
+_LABEL = 11  # characters
 _BLOCK = "margin: 0.3em 0 0.6em 1.6em; white-space: pre-wrap; overflow-wrap: anywhere"
 
 
@@ -58,16 +59,17 @@ class CheckCard:
         shown = [self._head()]
         for *line, seen in self.lines:
             shown += _wrapped(self._line(*line)) + textwrap.indent(_block(seen), "     ").splitlines()
+        shown += [line for note in self.notes for line in _wrapped(note)]
         if self.printed[1]:
             shown += [f"  Printed by {self.printed[0]}:", *textwrap.indent(self.printed[1], "     ").splitlines()]
-        return _encodable("\n".join([*shown, *(line for note in self.notes for line in _wrapped(note))]))
+        return _encodable("\n".join(shown))
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{_on_page(self._line(*line))}{_pre(_block(seen))}</li>" for *line, seen in self.lines)
         items = f'<ul style="list-style: none; padding-left: 1em">{items}</ul>' if items else ""
         printed = f"<p>Printed by <code>{html.escape(self.printed[0])}</code>:</p>{_pre(self.printed[1])}"
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        page = f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{printed * bool(self.printed[1])}{notes}"
+        page = f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{notes}{printed * bool(self.printed[1])}"
         return _encodable(f"{page}</div>")
 
 
@@ -103,8 +105,8 @@ class Checker:
         if function is None:
             notes.append(f"There is no function {task.function}: run the cell above.")
         lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
-        seen = next((line.seen for line in result.lines if line.seen and line.seen.printed), None)
-        return CheckCard(title, result.status, lines, notes, (seen.call, seen.printed) if seen else asker.printed)
+        is_shown = any(seen and seen.printed for *_, seen in lines)
+        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed)
 
     def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""
@@ -160,9 +162,9 @@ class _Asker:
         if not callable(self.function):
             return Answer(problem=f"is no function: {self.name} is of type {type(self.function).__name__}.")
         self.running = call_text(self.name, arguments)
-        with insistent_stop(self.function, call):
+        with insistent_stop(self.function, call) as pressed:
             answer = call(self.function, arguments)
-        is_stopped = answer.raised == "KeyboardInterrupt"
+        is_stopped = pressed.is_set() or answer.raised == "KeyboardInterrupt"
         if answer.printed and (is_stopped or not self.printed[1]):
             self.printed = (self.running, answer.printed)
         if is_stopped:  # the learner pressed stop: the other cases are not tried
@@ -173,7 +175,7 @@ class _Asker:
     def stopped(self) -> str:
         if not self.running:
             return "The check was stopped."
-        return f"Your function was stopped before it answered. It was called so: {self.running}"
+        return f"Your function was stopped before it answered. The call was {self.running}."
 
 
 _NOTHING_LOST = "Nothing is lost: what you solved stays solved, and this does not count as a try."
@@ -192,7 +194,7 @@ def _borrowed(function: object, task: Task) -> list[str]:
         return []
     names = own.__code__.co_names
     used = [own, *(own.__globals__.get(name) for name in names)]
-    homes = [f"{one.__module__}.{one.__name__}" for one in used if isinstance(one, FunctionType | type)]
+    homes = [f"{one.__module__}.{one.__name__}" for one in used if type(one) in (FunctionType, type)]
     homes += [one.__name__ for one in used if isinstance(one, ModuleType)] + [*names]
     for home in (home for home in homes if home.startswith("course_utils.") and ".models" not in home):
         module = home if module_file(home) else home.rpartition(".")[0]
@@ -206,12 +208,19 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _block(seen: Seen | None) -> str:
-    """Return the call, the learner's answer and the right one below each other."""
-    return f"seen with  {seen.call}\nyours      {seen.yours}\nexpected   {seen.expected}" if seen else ""
+    """Return the call, the learner's answer, the right one and what was printed, below each other."""
+    if seen is None:
+        return ""
+    rows = [("seen with", seen.call), ("yours", seen.yours), ("expected", seen.expected)]
+    rows += [("printed", _first_lines(seen.printed))] * bool(seen.printed)
+    return "\n".join(name.ljust(_LABEL) + text.replace("\n", "\n" + " " * _LABEL) for name, text in rows)
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="{_BLOCK}">{html.escape(text)}</pre>' if text else ""
+    """Return lines as they are; where one is too long for the page, it goes on below its own text."""
+    style = f"display: block; padding-left: {_LABEL}ch; text-indent: -{_LABEL}ch"
+    lines = "".join(f'<span style="{style}">{html.escape(line)}</span>' for line in text.splitlines())
+    return f'<pre style="{_BLOCK}">{lines}</pre>' if text else ""
 
 
 def _first_lines(text: str) -> str:
