@@ -17,7 +17,7 @@ from course_utils.checks.task import load_tasks
 from course_utils.cli import ROOT
 from course_utils.grading import command
 from course_utils.grading.command import grade_all
-from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade, told
+from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
 from course_utils.grading.results import read_report, report_file
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Submission, find_submissions, read_roster, read_submission
@@ -311,7 +311,7 @@ def test_letters_without_utf_8_are_read_and_a_person_looks(tmp_path):
     (tmp_path / "ada.ipynb").write_bytes(text.encode("cp1252"))
     handed = read_submission(Submission("ada", tmp_path / "ada.ipynb"))
     assert handed.cells == ["# Größe\nx = 'é'"]
-    assert handed.notes == ("The file is not in UTF-8: letters with accents may be wrong.",)
+    assert handed.notes == ("The file isn't in UTF-8: letters with accents may be wrong.",)
     (tmp_path / "ada.ipynb").write_bytes(text.encode().replace(b"\xc3\xb6", b"\xed\xa0\xbd"))  # one damaged letter
     assert read_submission(Submission("ada", tmp_path / "ada.ipynb")).cells[0].endswith("x = 'é'")
 
@@ -401,6 +401,21 @@ def test_an_answer_in_words_is_found(tmp_path, name):
     assert "not an answer" not in handed.prose["q3"]
     assert "Write your answer" not in handed.prose["q3"]
     assert handed.cells == [DOUBLE]
+
+
+def test_an_answer_in_fifty_thousand_cells(tmp_path):
+    cell = {"cell_type": "markdown", "source": "x" * 200, "metadata": {}}
+    text = json.dumps(cells(dict(HEADING), *[cell] * 50_000))
+    (tmp_path / "ada.ipynb").write_text(text)
+    assert read_submission(Submission("ada", tmp_path / "ada.ipynb"), ["q3"]).prose["q3"].count("x" * 200) == 50_000
+
+
+def test_an_answer_in_the_question_s_own_cell_is_shown_and_a_person_looks(tmp_path):
+    merged = nbformat.v4.new_markdown_cell(f"{HEADING.source}\n\n{ANSWER}")
+    (tmp_path / "ada.ipynb").write_text(json.dumps(nbformat.v4.new_notebook(cells=[merged, *NEXT])))
+    handed = read_submission(Submission("ada", tmp_path / "ada.ipynb"), ["q3"])
+    assert ANSWER in handed.prose["q3"]
+    assert handed.notes == ("The cell for q3 is gone: the one with its heading is taken for the answer.",)
 
 
 def test_an_answer_that_cannot_be_found_is_said_to_be_missing(tmp_path, monkeypatch):
@@ -534,7 +549,7 @@ def test_a_page_does_not_tell_where_the_teachers_folders_are(tmp_path, without_w
     assert len(pages) == 2
     assert not any("secret" in page or str(tmp_path) in page for page in pages)
     assert any("this is late/ada.ipynb" in page for page in pages)
-    assert told(OSError(13, "Permission denied", str(tmp_path / "x.ipynb"))).endswith("denied: 'x.ipynb'")
+    assert error_message(OSError(13, "Permission denied", str(tmp_path / "x.ipynb"))).endswith("denied: 'x.ipynb'")
 
 
 def test_a_kept_report_of_another_learner_is_not_taken(tmp_path, without_workers):

@@ -104,13 +104,15 @@ UNDEFINED = {  # these define no function in a notebook either
 
 def test_a_kernel_and_the_worker_define_the_same(in_a_folder):
     """Cell by cell: did it come to its end, and is its function there?"""
-    kernel, client = start_new_kernel(cwd=str(in_a_folder), env={**os.environ, "IPYTHONDIR": str(in_a_folder)})
+    kernel, client = start_new_kernel(
+        startup_timeout=300, cwd=str(in_a_folder), env={**os.environ, "IPYTHONDIR": str(in_a_folder)}
+    )
     in_kernel, files = {}, {*in_a_folder.iterdir()}
     try:
         for name, source in CELLS.items():
-            reply = client.execute_interactive(source, output_hook=lambda _: None, timeout=120)["content"]
+            reply = client.execute_interactive(source, output_hook=lambda _: None, timeout=600)["content"]
             probed = client.execute_interactive(
-                f"_probed = {PROBE}", user_expressions={"f": "_probed"}, output_hook=lambda _: None, timeout=120
+                f"_probed = {PROBE}", user_expressions={"f": "_probed"}, output_hook=lambda _: None, timeout=600
             )
             there = probed["content"]["user_expressions"]["f"]["data"]["text/plain"]
             in_kernel[name] = (reply["status"] == "ok", there == "True")

@@ -31,7 +31,7 @@ class CellShell(InteractiveShell):
     def __init__(self, module: ModuleType, **settings: object) -> None:
         self.left_out: list[str] = []
         super().__init__(user_module=module, config=Config({"HistoryManager": {"enabled": False}}), **settings)
-        self.set_hook("show_in_pager", lambda *page, **settings: None)  # what `sum?` tells
+        self.set_hook("show_in_pager", lambda *page, **settings: None)  # `sum?` explains it to nobody
         execution.Timer = _Once
 
     def run_all(self, cells: list[str]) -> dict[str, str]:
@@ -86,7 +86,7 @@ class CellShell(InteractiveShell):
             return self._leave_out(f"%%{magic_name}")
 
     def system(self, cmd: str) -> None:
-        """Run `!command`, with nowhere to print to."""
+        """Run `!command`; what it prints goes nowhere."""
         command = self.var_expand(cmd, depth=1)
         if _INSTALLS.search(command):
             self._leave_out(_named(command))
@@ -104,10 +104,10 @@ class CellShell(InteractiveShell):
         """Open no windows: `%pylab` and `%gui` ask for them."""
 
     def ask_exit(self) -> None:
-        """Go on after `exit()` in a cell: the cells below it were run as well, or they would not be there."""
+        """Don't end with `exit()` in a cell: the cells below it count, too."""
 
     def showtraceback(self, *about: object, **options: object) -> None:
-        """Show nothing: to write out tracebacks for nobody takes longer than many a cell."""
+        """Show nothing: writing tracebacks that nobody reads takes longer than most cells do."""
 
     showsyntaxerror = showindentationerror = showtraceback
 
@@ -129,7 +129,7 @@ class _NoFormatter(DisplayFormatter):
 
 
 class _Once(execution.Timer):
-    """Times one run for `%timeit`: nobody reads the number, and there is a limit of time for all cells together."""
+    """Times one run for `%timeit`: nobody reads the number, and there is a time limit for all cells together."""
 
     took: float | None = None
 

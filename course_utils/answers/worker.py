@@ -61,9 +61,9 @@ def run_cells(cells: list[str], left_out: list[str] | None = None) -> tuple[dict
     Returns:
         The names that they defined, and for each cell (from 1) that raised the exception's name.
 
-    >>> namespace, failures = run_cells(["%time a = 1", "b", "c = a + 1"])
+    >>> namespace, failures = run_cells(["a = !echo 1", "b", "c = a + ['2']"])
     >>> namespace["c"], failures
-    (2, {'2': 'NameError'})
+    (['1', '2'], {'2': 'NameError'})
     """
     from course_utils.answers.shell import CellShell  # takes a tenth of a second, and only the worker needs it
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, grade, told
+from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
 from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
@@ -115,7 +115,7 @@ def _report(submission: Submission, assignment: Assignment, folder: Path) -> dic
     try:
         kept = _kept(submission, assignment, folder)
     except Exception as error:  # noqa: BLE001 - one submission never stops the others; the next run tries it again
-        return _failed(submission.learner, f"The grader could not do its work ({told(error)}).")
+        return _failed(submission.learner, f"The grader could not do its work ({error_message(error)}).")
     return kept or _grade_and_write(submission, assignment, folder)
 
 
@@ -158,7 +158,7 @@ def _grade_and_write(submission: Submission, assignment: Assignment, folder: Pat
         report = grade(submission, assignment)
         write_whole(report_file(folder, submission.learner), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     except Exception as error:  # noqa: BLE001 - as above
-        return _failed(submission.learner, f"The grader could not do its work ({told(error)}).")
+        return _failed(submission.learner, f"The grader could not do its work ({error_message(error)}).")
     return report
 
 

@@ -93,10 +93,10 @@ def grade(submission: Submission, assignment: Assignment) -> dict:
     return report | {"status": status, "reasons": [*report["reasons"], *_remarks(report["tasks"])]}
 
 
-def told(error: Exception) -> str:
+def error_message(error: Exception) -> str:
     """Return an error in one line that a learner may read, too: without the folders of this machine.
 
-    >>> told(OSError(13, "Permission denied", "/srv/exam/ada.ipynb"))
+    >>> error_message(OSError(13, "Permission denied", "/srv/exam/ada.ipynb"))
     "PermissionError: [Errno 13] Permission denied: 'ada.ipynb'"
     """
     message = _in_one_line(" ".join(_FOLDERS.sub("", str(error)).split()))
@@ -112,7 +112,7 @@ def _guarded(task: Task, handed: Handed, *about: object) -> tuple[dict, str]:
     except Exception as error:  # noqa: BLE001 - an answer may be anything
         return {
             "name": task.name, "title": task.title, "of": task.points, "points": 0, "status": NOT_JUDGED,
-            "incident": f"could not be judged ({told(error)}).",
+            "incident": f"could not be judged ({error_message(error)}).",
             "lines": [[check.says, False, ""] for check in task.checks],
         }, ""  # fmt: skip
 

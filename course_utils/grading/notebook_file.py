@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -53,29 +54,32 @@ def cells_of(text: str) -> list[Cell]:
     return [_cell(cell) for cell in notebook["cells"]]
 
 
-def answers_in_words(cells: Iterable[Cell], questions: Sequence[str] = ()) -> dict[str, str]:
-    """Return the texts that a person marks, by `grade_id`.
+def answers_in_words(cells: Iterable[Cell], questions: Sequence[str] = ()) -> tuple[dict[str, str], list[str]]:
+    """Return the texts that a person marks, by `grade_id`, and what that person should know about them.
 
     An answer is in the cell with its `grade_id`, whatever kind of cell that is now and whatever it begins with. Where
     the metadata was lost, the cell's id or the task's heading above it says whose it is. What was added below it
-    belongs to it, too.
+    belongs to it, too. Someone may have merged it with the question's own cell; then that one is the answer.
 
     Args:
         cells: The notebook's.
         questions: The `grade_id` of each question that is answered in words.
     """
-    found, task = {}, ""
+    texts, headings, task = defaultdict(list), {}, ""
     for cell in cells:
-        heading = None if cell.name else _HEADING.match(cell.source)
+        named = cell.name or (cell.identity if cell.identity in questions else "")
+        heading = None if named else _HEADING.match(cell.source)
         if heading:
             task = heading[1]
+            headings[task] = cell.source
             continue
-        named = cell.name or (cell.identity if cell.identity in questions else "")
         task = named or task
         if named or task in questions or (task and cell.kind == "markdown"):
-            answer = readable(cell.source.replace(PROSE_STUB, "")).strip()
-            found[task] = f"{found.get(task, '')}\n\n{answer}".strip()
-    return found
+            texts[task].append(readable(cell.source.replace(PROSE_STUB, "")).strip())
+    found = {name: "\n\n".join(filter(None, parts)) for name, parts in texts.items()}
+    merged = [question for question in questions if question in headings and question not in found]
+    found |= {question: readable(headings[question]) for question in merged}
+    return found, [f"The cell for {name} is gone: the one with its heading is taken for the answer." for name in merged]
 
 
 def _cell(cell: dict) -> Cell:

@@ -138,7 +138,7 @@ def read_submission(submission: Submission, questions: Iterable[str] = ()) -> Ha
         return Handed(digest, problem=_not_a_notebook(content))
     except (KeyError, TypeError, AttributeError):
         return Handed(digest, problem="is JSON, but no notebook of format 4.")
-    notes = [] if is_certain else ["The file is not in UTF-8: letters with accents may be wrong."]
+    notes = [] if is_certain else ["The file isn't in UTF-8: letters with accents may be wrong."]
     code = [
         cell.source
         for cell in cells
@@ -148,7 +148,8 @@ def read_submission(submission: Submission, questions: Iterable[str] = ()) -> Ha
         if len(source) > LONGEST_CELL:
             notes.append(f"Cell {number} was not run: it has more than {LONGEST_CELL // 10**6} million letters.")
             code[number - 1] = ""
-    return Handed(digest, [runnable(source) for source in code], answers_in_words(cells, questions), "", tuple(notes))
+    prose, remarks = answers_in_words(cells, questions)
+    return Handed(digest, [runnable(source) for source in code], prose, "", (*notes, *remarks))
 
 
 def runnable(source: str) -> str:

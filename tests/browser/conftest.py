@@ -28,7 +28,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 PATIENCE = 300  # seconds: on a slow machine everything takes long, but only what hangs takes as long as this
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: as long as Playwright runs, its event loop runs in this thread, and no other one can.
+@pytest.fixture(scope="module")
 def browser(browser_path):
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
