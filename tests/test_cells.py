@@ -1,5 +1,6 @@
 """What runs in Jupyter runs in the grader: the same cells in a real kernel and in the worker's shell."""
 
+import builtins
 import os
 import shutil
 import sys
@@ -83,6 +84,12 @@ CELLS = {
     "an alias": f"%pwd\n%ls\n%who\n{F}",
     "words": "just some words, no Python",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def new_interpreter(monkeypatch):
+    """The worker's process is a new one; here, an example in a docstring may have left its last value behind."""
+    monkeypatch.delattr(builtins, "_", raising=False)
 
 
 @pytest.fixture
