@@ -122,7 +122,7 @@ def _clear(path: Path) -> None:
 
 
 def _leftovers(path: Path, kind: str) -> Iterator[Path]:
-    """Yield what writers that are surely dead left beside `path`."""
+    """Yield what dead writers left beside `path`."""
     start = _start(path, kind)
     for one in path.parent.glob(f"{start}*"):
         made_by = re.fullmatch(r"(\w+)-(\d{1,10})-\w+", one.name.removeprefix(start))

@@ -18,7 +18,7 @@ from course_utils.cli import ROOT
 from course_utils.grading import command
 from course_utils.grading.command import grade_all
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
-from course_utils.grading.results import read_report, report_file
+from course_utils.grading.results import feedback_page, read_report, report_file
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Submission, find_submissions, read_roster, read_submission
 from tests.deadly_assignment import Deadly
@@ -524,7 +524,9 @@ def test_where_the_grader_fails_at_one_task_the_others_keep_their_points(tmp_pat
     report = grade(Submission("ada", file), ASSIGNMENT)
     assert [(task["points"], task["status"]) for task in report["tasks"]] == [(0, "not judged"), (2, "right")]
     assert (report["status"], report["points"]) == (LOOK, 2)
-    assert report["reasons"][0] == "The function of q1 could not be judged (ZeroDivisionError: at checks.py)."
+    assert report["reasons"][0] == "The function of q1 could not be judged (ZeroDivisionError)."
+    assert report["tasks"][0]["error"] == "ZeroDivisionError: at checks.py"
+    assert "at checks.py" not in feedback_page(report, {}), "the message may hold a right value"
     assert report["reasons"][1] == "Left out, because it can't work in the sandbox: %pip."
     (tmp_path / "report.json").write_text(json.dumps(report))
     assert read_report(tmp_path / "report.json", ASSIGNMENT.key(read_submission(Submission("ada", file)))) is None

@@ -112,7 +112,9 @@ def _guarded(task: Task, handed: Handed, *about: object) -> tuple[dict, str]:
     except Exception as error:  # noqa: BLE001 - an answer may be anything
         return {
             "name": task.name, "title": task.title, "of": task.points, "points": 0, "status": NOT_JUDGED,
-            "incident": f"could not be judged ({error_message(error)}).",
+            # The learner reads this: the message may hold a right value, so only the teacher's report has it.
+            "incident": f"could not be judged ({type(error).__name__}).",
+            "error": error_message(error),
             "lines": [[check.says, False, ""] for check in task.checks],
         }, ""  # fmt: skip
 

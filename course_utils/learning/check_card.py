@@ -217,7 +217,7 @@ def _block(seen: Seen | None) -> str:
 
 
 def _pre(text: str) -> str:
-    """Return lines as they are; where one is too long for the page, it goes on below its own text."""
+    """Return lines as they are; where one is too long for the page, it continues below its own text."""
     style = f"display: block; padding-left: {_LABEL}ch; text-indent: -{_LABEL}ch"
     lines = "".join(f'<span style="{style}">{html.escape(line)}</span>' for line in text.splitlines())
     return f'<pre style="{_BLOCK}">{lines}</pre>' if text else ""

@@ -64,7 +64,7 @@ def give_course(
 
 
 def notebooks_in_use(root: Path) -> dict[str, bytes | None]:
-    """Return the notebooks of the course in `root` that differ from git's because somebody ran or changed them.
+    """Return the notebooks of the course in `root` that differ from git's because they were run or changed.
 
     Someone who changes sources is an author, whose notebooks are the course's next version, so nothing is returned.
     Nothing is known, and nothing returned, where `root` is not git's.
