@@ -63,13 +63,9 @@ def slow(text):
     return record_pipeline(load_pipeline("sentiment-analysis"), text)
 PipelineXray(slow("first"), slow)
 """
-# Which keys JupyterLab took: it hears them on the document first, and then keeps them from everybody else.
-TAKEN = """
-() => {
-  window.taken = [];
-  document.addEventListener("keydown", (event) => window.taken.push([event.key, event.defaultPrevented]), true);
-}
-"""
+NOTE_KEYS = "() => window.addEventListener('keydown', (event) => (window.lastKey = event), true)"
+# JupyterLab takes a key by preventing what the browser would do with it.
+TAKEN = "() => [window.lastKey.key, window.lastKey.defaultPrevented]"
 CONTROLS = "input, textarea, select, button, summary"
 
 
@@ -78,7 +74,7 @@ def page(browser, lab_server, outside_requests):
     scratch_notebook(lab_server, "every_widget", SETUP, *WIDGETS.values(), SLOW)
     drawn = f"document.querySelectorAll('.course-widget[data-drawn]').length === {len(WIDGETS) + 1}"
     page = open_and_run(browser, lab_server, outside_requests, "every_widget", drawn)
-    page.evaluate(TAKEN)
+    page.evaluate(NOTE_KEYS)
     return page
 
 
@@ -118,7 +114,7 @@ def test_ctrl_s_saves_from_every_control(page, name):
         control = root.locator(CONTROLS).nth(place)
         control.focus()
         page.keyboard.press("Control+s")
-        assert page.evaluate("() => window.taken.at(-1)") == ["s", True], control.evaluate("(c) => c.outerHTML")
+        assert page.evaluate(TAKEN) == ["s", True], control.evaluate("(c) => c.outerHTML")
 
 
 @pytest.mark.parametrize("name", WIDGETS)
@@ -129,8 +125,7 @@ def test_plain_keys_stay_with_the_widget(page, name):
         control.focus()
         for key in ("ArrowRight", "ArrowLeft", "m"):  # m makes a cell of text, when JupyterLab gets it
             page.keyboard.press(key)
-            taken = page.evaluate("() => window.taken.at(-1)")
-            assert taken[1] is False, (key, control.evaluate("(c) => c.outerHTML"))
+            assert page.evaluate(TAKEN) == [key, False], (key, control.evaluate("(c) => c.outerHTML"))
         settle(page, root)
 
 
