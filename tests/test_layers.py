@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "sync": {"pages", "assignments", "slides", "whole_files"},
     "cli": {
         *("models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"),
-        *("bundle", "site", "slides", "hub"),
+        *("bundle", "site", "slides", "hub", "whole_files"),
     },
 }
 

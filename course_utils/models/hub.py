@@ -27,6 +27,7 @@ from course_utils.models.store import ModelStoreError
 
 PROFILES = ("embedded", "hub")
 SECONDS_TO_ANSWER = 3
+_ON = ("1", "ON", "YES", "TRUE")  # as huggingface_hub reads its settings
 # A repository may hold the same weights in five formats; one of them, and what is read beside it, is enough.
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 
@@ -76,10 +77,33 @@ def profile() -> str:
     >>> profile()
     'embedded'
     """
-    chosen = os.environ.get("COURSE_MODELS", "embedded")
+    chosen = os.environ.get("COURSE_MODELS") or "embedded"
     if chosen not in PROFILES:
         raise ValueError(f"COURSE_MODELS must be one of {PROFILES}, got {chosen!r}")
     return chosen
+
+
+def is_hub_asked() -> bool:
+    """Say whether the hub may be asked: in the embedded profile only with `HF_HUB_OFFLINE=0`.
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> is_hub_asked()
+    False
+    """
+    return profile() == "hub" or (os.environ.get("HF_HUB_OFFLINE") or "1").upper() not in _ON
+
+
+def stay_offline() -> None:
+    """Keep this process, and programs that it starts, from asking the hub for files that come with the course.
+
+    huggingface_hub reads the variable when it's imported, which may be long ago, so that its constant is set, too.
+
+    Lesson: 04 · The pipeline tasks
+    """
+    if not is_hub_asked():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        constants.HF_HUB_OFFLINE = True
 
 
 def fetch_from_hub(model: HubModel) -> Path:

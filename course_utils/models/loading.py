@@ -1,6 +1,5 @@
 """Models in memory: one object a process, weights mapped from the store, bad prompts in one sentence."""
 
-import os
 from functools import cache, cached_property
 from threading import Lock
 
@@ -9,6 +8,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrai
 from transformers.utils import logging
 
 from course_utils.models.catalogue import CATALOGUE
+from course_utils.models.hub import stay_offline
 from course_utils.models.store import ModelStore
 
 _loading = Lock()
@@ -170,8 +170,7 @@ def _load(name: str, role: str) -> CausalLM | Encoder:
 @cache
 def _load_once(name: str, role: str) -> CausalLM | Encoder:
     folder = ModelStore().ensure(CATALOGUE[name])
-    # Everything is in the folder. Without this, a library that looks for one more file waits for a hub.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    stay_offline()  # everything is in the folder, and a library that looks for one more file would wait for a hub
     logging.disable_progress_bar()
     kind, auto = (CausalLM, AutoModelForCausalLM) if role == "causal LM" else (Encoder, AutoModel)
     model = auto.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
