@@ -16,7 +16,7 @@ from transformers import pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
-from course_utils.models.hub import check_reachable, is_hub_asked, profile
+from course_utils.models.hub import ask_again, check_reachable, is_hub_asked, profile
 from course_utils.models.pipelines import checked_class, default_model, pipeline_tasks, registered
 from course_utils.models.restored_tasks import RESTORED_TASKS, TaskAliases
 from course_utils.models.store import ModelStoreError
@@ -102,6 +102,7 @@ def _go_offline(changes: CourseModels) -> str:
             changes.set(vars(constants), "HF_HUB_OFFLINE", True)
         again = "set COURSE_MODELS=hub and call use_course_models() again to load it from there"
         return f"the embedded profile doesn't ask the Hugging Face hub; {again}"
+    ask_again()
     if constants.is_offline_mode():
         return "HF_HUB_OFFLINE is set; start Python without it to ask the hub"
     try:
