@@ -7,13 +7,18 @@ import sys
 from dataclasses import replace
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
+from course_utils.answers.calling import CALL_SECONDS
+from course_utils.answers.plain_data import ModelName
 from course_utils.checks.task import Mistake, load_tasks
 from course_utils.cli import ROOT
+from course_utils.grading.limits import Limits
 from course_utils.inference import sampling
 from course_utils.inference.sampling import apply_top_k
 from course_utils.learning import Progress, check_card, checker
 from course_utils.learning.check_card import CHECKS, Checker
+from course_utils.learning.long_checks import LongCheck
 
 
 def right(logits, temperature):
@@ -350,3 +355,101 @@ def test_a_progress_file_that_makes_no_sense_does_not_stop_the_check(progress, c
     assert progress.get("exercises", "11-q1") == {"solved": True, "tries": 1}
     (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
     assert kept.read_text() == damage
+
+
+# Long checks
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel as JupyterLab starts it, in which a call may take one second and a note comes at once."""
+    home = {"COURSE_HOME": str(tmp_path_factory.mktemp("home"))}
+    manager, client = start_new_kernel(startup_timeout=600, kernel_name="python3", env=os.environ | home)
+    first = "import time; from course_utils.learning import checker, long_checks; check = checker('11', globals())"
+    first += "\nlong_checks.CALL_SECONDS, long_checks.NOTE_SECONDS, long_checks.LOOK_SECONDS = 1, 0.2, 0.1"
+    first += "\nlong_checks._LIMIT = '1 second'"
+    client.execute_interactive(first, timeout=600)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def outputs(kernel, code, **settings):
+    """What a cell shows, as (message, words)."""
+    messages = []
+    kernel.execute_interactive(code, timeout=600, output_hook=messages.append, **settings)
+    kinds = ("display_data", "update_display_data", "execute_result", "error", "stream")
+    return [
+        (message["msg_type"], message["content"].get("data", {}).get("text/plain", str(message["content"])))
+        for message in messages
+        if message["msg_type"] in kinds
+    ]
+
+
+WITHOUT_END = {
+    "a loop": "while True: pass",
+    "a nap": "time.sleep(1000)",
+    "a bare except": "while True:\n        try: time.sleep(0.01)\n        except: pass",
+}
+RUNNING = (
+    "q1 · Temperature is still running. The call is with_temperature(tensor([-0.3398, 1.082, -1.931, 1.534, -0.2574, …]"
+    "), 0.5). The grader gives one call 1 second, and so does this notebook. To stop it, press ■ at the top (Kernel → "
+    "Interrupt). If that doesn't help, restart the kernel."
+)
+
+
+@pytest.mark.parametrize("body", WITHOUT_END.values(), ids=WITHOUT_END)
+def test_a_function_without_an_end_is_said_and_stopped_as_in_the_grader(kernel, body):
+    code = f"def with_temperature(logits, temperature):\n    print('at', temperature)\n    {body}\ncheck('q1')"
+    (first, said), (second, after), (third, shown) = outputs(kernel, code)
+    assert (first, second, third) == ("display_data", "update_display_data", "execute_result")
+    assert said == RUNNING
+    assert re.fullmatch(r"q1 · Temperature took \d+ seconds\. The grader gives one call of your function .*", after)
+    shown = " ".join(shown.split())
+    assert shown.startswith("⬜ q1 · Temperature: stopped. Your function was stopped: it took more than the 20 seconds")
+    assert "Printed by with_temperature(" in shown
+    assert "Nothing is lost" in shown
+    assert outputs(kernel, "1 + 1") == [("execute_result", "2")]  # no interrupt comes late
+
+
+def test_a_slow_check_says_so_and_goes_on(kernel):
+    """Each call is within its limit, all together are long."""
+    code = (
+        "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n"
+        "    return logits / temperature if temperature else logits.masked_fill(logits < logits.amax(-1, True), -1e999)\n"
+        "check('q1')"
+    )
+    kinds, words = zip(*outputs(kernel, code), strict=True)
+    assert kinds == ("display_data", "update_display_data", "execute_result")
+    assert words[2].startswith("✅ q1 · Temperature: 3 of 3 checks pass.")
+
+
+def test_a_notebook_that_is_executed_as_a_whole_gets_no_note(kernel):
+    """As nbconvert, nbval and `course sync` do it: its outputs must not depend on the machine's speed."""
+    code = "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n    return logits\ncheck('q1')"
+    ((kind, _),) = outputs(kernel, code, allow_stdin=False)
+    assert kind == "execute_result"
+
+
+def test_the_capstones_checks_say_it_too(kernel):
+    code = (
+        "from course_utils.learning import check_part\ncheck_part('loop', lambda model, ids, *_, **__: time.sleep(0.3))"
+    )
+    (_, said), *_ = outputs(kernel, code)
+    assert said.startswith("check_part('loop') is still running. To stop it, press ■")
+
+
+def test_loading_a_model_is_not_the_functions_time(progress, monkeypatch):
+    class Slow(ModelName):
+        def load(self):
+            loaded.append(asker.watch._call)
+            return "a model"
+
+    loaded, asker = [], check_card._Asker(lambda model: model, "use", LongCheck("q1"))
+    assert asker([Slow("practice")]).value == "a model"
+    assert loaded[0] == ""
+
+
+def test_the_grader_and_the_notebook_have_one_limit():
+    assert Limits().call_seconds == CALL_SECONDS
+    assert f"| one call of a function | {CALL_SECONDS} s |" in (ROOT / "grading" / "README.md").read_text()

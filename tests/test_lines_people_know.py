@@ -1,6 +1,5 @@
 """The lines that everybody who learned transformers knows, unchanged, in new processes without a network."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ from transformers import pipeline, pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
-from course_utils.models import CATALOGUE, ModelStore, ModelStoreError, use_course_models
+from course_utils.models import CATALOGUE, ModelStore, offline, use_course_models
 from course_utils.models import hub as hub_profile
 from course_utils.models.pipelines import load_pipeline, path
 from tests.test_offline import can_unshare
@@ -350,11 +349,11 @@ for task in ("sentiment-analysis", "ner", "text-generation", "fill-mask", "featu
 def test_loading_never_asks_the_network_also_after_transformers(tmp_path, lines, profile):
     if profile == "hub" and "use_course_models" in lines:
         pytest.skip("these lines ask the hub, as they should")
-    code = f"{NEVER_ASKED}{lines}\nprint(json.dumps([asked, huggingface_hub.is_offline_mode()]))"
+    code = f"{NEVER_ASKED}{lines}\nprint(json.dumps(asked))"
     environment = os.environ | {"COURSE_MODELS": profile, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [[], profile != "hub"]
+    assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
 def test_a_question_to_the_network_would_be_seen(tmp_path):
@@ -366,18 +365,28 @@ def test_a_question_to_the_network_would_be_seen(tmp_path):
     assert "127.0.0.1" in done.stdout.splitlines()[-1], done.stderr[-3000:]
 
 
+@pytest.mark.parametrize("variable", [None, "", "0", "1"])
+@pytest.mark.parametrize("profile", ["", "embedded", "hub"])
+@pytest.mark.parametrize("first", ["load_encoder", "load_causal_lm", "load_head", "pipelines"])
+def test_the_clients_own_switch_is_set_before_it_is_imported(first, profile, variable):
+    if first != "load_encoder" and (profile != "embedded" or variable is not None):
+        pytest.skip("one of them is enough for all settings")
+    code = f"from course_utils.models import {first}; import huggingface_hub; print(huggingface_hub.is_offline_mode())"
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    environment |= {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.stdout.strip() == str(variable == "1" or (profile != "hub" and variable != "0")), done.stderr
+
+
 @pytest.fixture
-def online(monkeypatch):
-    """As in a process that has just imported the hub's client."""
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(hub_profile, "_is_ours", False)
+def ours(monkeypatch):
+    """As in a process that imported the course before the hub's client."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(offline, "is_ours", True)
 
 
-def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, online):
-    hub_profile.stay_offline()
-    assert constants.is_offline_mode()
-    assert os.environ["HF_HUB_OFFLINE"] == "1"
+def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, ours):
     monkeypatch.setenv("COURSE_MODELS", "hub")
     monkeypatch.setattr("course_utils.models.course_models.check_reachable", lambda: None)
     with use_course_models():
@@ -385,31 +394,21 @@ def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, online):
         assert "HF_HUB_OFFLINE" not in os.environ
 
 
-def test_who_went_offline_stays_it(monkeypatch, online):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    hub_profile.stay_offline()
-    assert not hub_profile.ask_again()
+def test_who_went_offline_stays_it(monkeypatch, ours):
+    monkeypatch.setattr(offline, "is_ours", False)
+    hub_profile.ask_again()
     assert constants.is_offline_mode()
 
 
-@pytest.mark.parametrize("outcome", ["a folder", OSError("no")])
-def test_a_model_of_the_hub_can_be_asked_for_after_one_of_the_course(monkeypatch, online, outcome):
-    """The process is online for as long as that takes."""
-
+def test_a_model_of_the_hub_can_be_asked_for_after_one_of_the_course(monkeypatch, ours):
     def download(local_files_only=False, **_):
         if local_files_only:
             raise LocalEntryNotFoundError("not here")
-        assert not constants.is_offline_mode()
-        if isinstance(outcome, OSError):
-            raise outcome
-        return outcome
+        return "online" if not constants.is_offline_mode() else "offline"
 
     monkeypatch.setattr(hub_profile, "snapshot_download", download)
     monkeypatch.setattr(hub_profile, "check_reachable", lambda: None)
-    hub_profile.stay_offline()
-    with contextlib.suppress(ModelStoreError):
-        assert hub_profile.fetch_from_hub(hub_profile.HUB_MODELS["ner"]) == Path("a folder")
-    assert constants.is_offline_mode()
+    assert hub_profile.fetch_from_hub(hub_profile.HUB_MODELS["ner"]) == Path("online")
 
 
 def test_a_model_of_ones_own_is_not_checked():

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from course_utils.answers.calling import Answer, call, unwrapped
+from course_utils.answers.calling import CALL_SECONDS, Answer, call, unwrapped
+from course_utils.answers.plain_data import ModelName
 from course_utils.checks.sources import module_file, source_files
 from course_utils.checks.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
+from course_utils.learning.long_checks import LongCheck
 from course_utils.learning.progress import Progress, reason
 from course_utils.learning.stop_button import insistent_stop
 
@@ -92,11 +94,12 @@ class Checker:
             return CheckCard(str(name), "not started", [], [_not_a_task(name, tasks, prose)])
         title = f"{task.name} · {task.title}"
         function = self.namespace.get(task.function)
-        asker = _Asker(function, task.function)
-        try:
-            result = judge(task, asker)
-        except KeyboardInterrupt:
-            return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
+        with LongCheck(title) as watch:
+            asker = _Asker(function, task.function, watch)
+            try:
+                result = judge(task, asker)
+            except KeyboardInterrupt:
+                return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
         notes = []
         if result.status != "not started":
             borrowed = _borrowed(function, task)
@@ -153,17 +156,24 @@ def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -
 class _Asker:
     """Calls the learner's function, and remembers what it was asked last and what it printed first."""
 
-    def __init__(self, function: object, name: str) -> None:
-        self.function, self.name, self.running, self.printed = function, name, "", ("", "")
+    def __init__(self, function: object, name: str, watch: LongCheck) -> None:
+        self.function, self.name, self.watch, self.running, self.printed = function, name, watch, "", ("", "")
 
     def __call__(self, arguments: list) -> Answer:
         if self.function is None:
             return Answer(raised=NOT_STARTED)
         if not callable(self.function):
             return Answer(problem=f"is no function: {self.name} is of type {type(self.function).__name__}.")
+        for argument in arguments:
+            if isinstance(argument, ModelName):
+                argument.load()  # once; the time that it takes isn't the function's
         self.running = call_text(self.name, arguments)
         with insistent_stop(self.function, call) as pressed:
-            answer = call(self.function, arguments)
+            self.watch.begin(self.running)
+            try:
+                answer = call(self.function, arguments)
+            finally:
+                self.watch.end()
         is_stopped = pressed.is_set() or answer.raised == "KeyboardInterrupt"
         if answer.printed and (is_stopped or not self.printed[1]):
             self.printed = (self.running, answer.printed)
@@ -175,6 +185,9 @@ class _Asker:
     def stopped(self) -> str:
         if not self.running:
             return "The check was stopped."
+        if self.watch.is_over:
+            limit = f"more than the {CALL_SECONDS} seconds that the grader gives it"
+            return f"Your function was stopped: it took {limit}. Does its loop end? The call was {self.running}."
         return f"Your function was stopped before it answered. The call was {self.running}."
 
 

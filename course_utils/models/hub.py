@@ -23,9 +23,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from course_utils.models import offline
 from course_utils.models.store import ModelStoreError
 
-_is_ours = False  # whether `stay_offline`, and not the user, has taken this process offline
 PROFILES = ("embedded", "hub")
 SECONDS_TO_ANSWER = 3
 _ON = ("1", "ON", "YES", "TRUE")  # as huggingface_hub reads its settings
@@ -95,29 +95,14 @@ def is_hub_asked() -> bool:
     return profile() == "hub" or (os.environ.get("HF_HUB_OFFLINE") or "1").upper() not in _ON
 
 
-def stay_offline() -> None:
-    """Keep this process, and programs that it starts, from asking the hub for files that come with the course.
-
-    huggingface_hub reads the variable when it's imported, which may be long ago, so that its constant is set, too.
+def ask_again() -> None:
+    """Let the hub be asked if only the course itself has switched that off.
 
     Lesson: 04 · The pipeline tasks
     """
-    global _is_ours
-    if not is_hub_asked() and not constants.HF_HUB_OFFLINE:
-        os.environ["HF_HUB_OFFLINE"], constants.HF_HUB_OFFLINE, _is_ours = "1", True, True
-
-
-def ask_again() -> bool:
-    """Take back what `stay_offline` did, for someone who asks for the hub; say whether there was anything.
-
-    Lesson: 04 · The pipeline tasks
-    """
-    global _is_ours
-    was_ours, _is_ours = _is_ours and constants.HF_HUB_OFFLINE, False
-    if was_ours:
+    if offline.is_ours:
         os.environ.pop("HF_HUB_OFFLINE", None)
-        constants.HF_HUB_OFFLINE = False
-    return was_ours
+        offline.is_ours = constants.HF_HUB_OFFLINE = False
 
 
 def fetch_from_hub(model: HubModel) -> Path:
@@ -134,19 +119,16 @@ def fetch_from_hub(model: HubModel) -> Path:
         return Path(snapshot_download(**wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         check_reachable()
-    was_ours = ask_again()
+    ask_again()
+    if constants.is_offline_mode():
+        raise ModelStoreError(
+            f"{model.repository} could not be fetched: this process is offline; call use_course_models() again, or "
+            "start Python without HF_HUB_OFFLINE."
+        )
     try:
-        if constants.is_offline_mode():
-            raise ModelStoreError(
-                f"{model.repository} could not be fetched: this process is offline; call use_course_models() again, or "
-                "start Python without HF_HUB_OFFLINE."
-            )
         return Path(snapshot_download(**wanted))
     except (OSError, HTTPError) as error:
         raise ModelStoreError(f"{model.repository} could not be fetched: {_advice(model, error)}.") from error
-    finally:
-        if was_ours:
-            stay_offline()
 
 
 def _advice(model: HubModel, error: Exception) -> str:

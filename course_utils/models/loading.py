@@ -3,12 +3,14 @@
 from functools import cache, cached_property
 from threading import Lock
 
+import course_utils.models.offline  # noqa: F401 - before transformers
+
+# isort: split
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from course_utils.models.catalogue import CATALOGUE
-from course_utils.models.hub import stay_offline
 from course_utils.models.store import ModelStore
 
 _loading = Lock()
@@ -170,7 +172,6 @@ def _load(name: str, role: str) -> CausalLM | Encoder:
 @cache
 def _load_once(name: str, role: str) -> CausalLM | Encoder:
     folder = ModelStore().ensure(CATALOGUE[name])
-    stay_offline()  # everything is in the folder, and a library that looks for one more file would wait for a hub
     logging.disable_progress_bar()
     kind, auto = (CausalLM, AutoModelForCausalLM) if role == "causal LM" else (Encoder, AutoModel)
     model = auto.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)

@@ -8,6 +8,9 @@ import os
 from functools import cache
 from pathlib import Path
 
+import course_utils.models.offline  # noqa: F401 - before transformers
+
+# isort: split
 from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
@@ -23,7 +26,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.checked_pipelines import checked, mark_as_courses_own
-from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profile, stay_offline
+from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profile
 from course_utils.models.loading import load_causal_lm, load_encoder
 from course_utils.models.restored_tasks import RESTORED_TASKS, is_direction
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
@@ -251,7 +254,6 @@ def _head(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _load(folder: Path, kind: type) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    stay_offline()
     model = kind.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
