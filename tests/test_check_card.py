@@ -465,6 +465,11 @@ NOT_WRITTEN = "def with_temperature(logits, temperature):\n    raise NotImplemen
         ),
         (f"{NOT_WRITTEN}[with_temperature([1], 1) for _ in range(3)]", "with_temperature (q1) isn't written yet."),
         (f"@torch.inference_mode()\n{NOT_WRITTEN}with_temperature([1], 1)", "with_temperature (q1) isn't written yet."),
+        (
+            f"{NOT_WRITTEN}try:\n    with_temperature([1], 1)\nexcept Exception as error:\n"
+            "    raise ValueError('your function raises an error') from error",  # as the repetition lab does
+            "with_temperature (q1) isn't written yet.",
+        ),
         ("def of_my_own(x):\n    raise NotImplementedError\nof_my_own(1)", "of_my_own isn't written yet."),
     ],
 )
@@ -481,6 +486,8 @@ def test_a_cell_that_uses_an_unwritten_function_says_which(kernel, cell, said):
         "def ours(x):\n    raise NotImplementedError('not for you')\nours(1)",
         "import torch; torch.ones(2).long().softmax(-1)",
         "1 / 0",
+        "raise ValueError('no')",
+        "raise ValueError('no') from KeyError(1)",
     ],
 )
 def test_any_other_error_has_its_traceback(kernel, cell):
