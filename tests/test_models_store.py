@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -287,6 +288,14 @@ def test_a_folder_that_cannot_be_is_one_sentence(monkeypatch, tmp_path, value):
     monkeypatch.setenv("COURSE_MODELS_DIR", value.format(file=tmp_path / "file"))
     with pytest.raises(ModelStoreError, match=r"^COURSE_MODELS_DIR must be a folder[:,] .+[a-z]\.$"):
         ModelStore()
+
+
+def test_a_file_in_the_place_of_the_store_is_one_sentence(store, entry):
+    store.root.write_text("mine")
+    said = f"tiny could not be prepared: {store.root} isn't a folder; name another place."
+    with pytest.raises(ModelStoreError, match=f"^{re.escape(said)}$"):
+        store.ensure(entry)
+    assert store.root.read_text() == "mine"
 
 
 def test_other_release_is_made_again(store, entry, monkeypatch):

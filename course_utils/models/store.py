@@ -173,6 +173,8 @@ class ModelStore:
                     f"the folder {self.root} cannot be written and does not hold an intact copy; "
                     "set COURSE_MODELS_DIR to a folder that can"
                 )
+            elif isinstance(error, FileExistsError | NotADirectoryError):
+                advice = f"{self.root} isn't a folder; name another place"
             else:
                 advice = f"{error.strerror or error}; look at {self.root}"
             raise ModelStoreError(f"{entry.name} could not be prepared: {advice}.") from error
