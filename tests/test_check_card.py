@@ -539,10 +539,12 @@ RUNNING = (
 def test_a_function_without_an_end_is_said_and_stopped_as_in_the_grader(kernel, body):
     code = f"def with_temperature(logits, temperature):\n    print('at', temperature)\n    {body}\ncheck('q1')"
     (first, said), (second, after), (third, shown) = outputs(kernel, code)
-    assert (first, second, third) == ("display_data", "update_display_data", "execute_result")
+    assert (first, second, third) == ("display_data", "update_display_data", "update_display_data")
     assert said == RUNNING
-    assert re.fullmatch(r"q1 · Temperature took \d+ seconds\. The grader gives one call of your function .*", after)
+    took = r"This took \d+ seconds\. The grader gives one call of your function 1 second\."
+    assert re.fullmatch(rf"q1 · Temperature: {took}", after)
     shown = " ".join(shown.split())
+    assert re.search(took, shown)
     assert shown.startswith("⬜ q1 · Temperature: stopped. Your function was stopped: it took more than the 20 seconds")
     assert "Printed by with_temperature(" in shown
     assert "Nothing is lost" in shown
@@ -557,8 +559,18 @@ def test_a_slow_check_says_so_and_goes_on(kernel):
         "    return logits / temperature\ncheck('q1')"
     )
     kinds, words = zip(*outputs(kernel, code), strict=True)
-    assert kinds == ("display_data", "update_display_data", "execute_result")
+    assert kinds == ("display_data", "update_display_data", "update_display_data")
     assert words[2].startswith("✅ q1 · Temperature: 3 of 3 checks pass.")
+
+
+def test_a_card_that_is_kept_leaves_no_note_that_it_is_running(kernel):
+    code = "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n    return logits\nkept = check('q1')"
+    (first, _), (second, said) = outputs(kernel, code)
+    assert (first, second) == ("display_data", "update_display_data")
+    assert said.startswith("q1 · Temperature: This took ")
+    ((kind, shown),) = outputs(kernel, "kept")  # in another cell
+    assert kind == "execute_result"
+    assert shown.startswith("❌ q1 · Temperature: 0 of 3")
 
 
 def test_a_notebook_that_is_executed_as_a_whole_gets_no_note(kernel):

@@ -43,8 +43,10 @@ class CheckCard:
         lines: list[tuple[bool, str, str, Seen | None]],
         notes: list[str],
         printed: tuple[str, str] = ("", ""),
+        watch: LongCheck | None = None,
     ) -> None:
-        self.title, self.status, self.lines, self.notes = title, status, lines, notes
+        self.title, self.status, self.lines, self.notes, self._watch = title, status, lines, notes, watch
+        self.notes += [watch.took()] if watch and watch.took() else []
         self.printed = (printed[0], _first_lines(printed[1]))
 
     @property
@@ -76,6 +78,12 @@ class CheckCard:
         if self.printed[1]:
             shown += [f"  Printed by {self.printed[0]}:", *textwrap.indent(self.printed[1], "     ").splitlines()]
         return _encodable("\n".join(shown))
+
+    def _ipython_display_(self) -> None:
+        """Take the place of the note that a long check showed; else IPython shows the card as anything else."""
+        data = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if self._watch is None or not self._watch.replace_note(data):
+            raise NotImplementedError
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{_on_page(self._line(*line))}{_pre(_block(seen))}</li>" for *line, seen in self.lines)
@@ -111,7 +119,7 @@ class Checker:
             try:
                 result = judge(task, asker)
             except KeyboardInterrupt:
-                return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
+                return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed, watch)
         notes = []
         if result.status != "not started":
             borrowed = _borrowed(function, task)
@@ -121,7 +129,7 @@ class Checker:
             notes.append(f"There is no function {task.function}: run the cell above.")
         lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
         is_shown = any(seen and seen.printed for *_, seen in lines)
-        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed)
+        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed, watch)
 
     def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""

@@ -35,6 +35,7 @@ class LongCheck:
         self._may_interrupt = threading.current_thread() is threading.main_thread() and not _is_debugged()
         self._call, self._lock, self._done = "", threading.Lock(), threading.Event()
         self._note, self._out, self._is_seen = None, sys.stdout, _is_someone_there()
+        self._cell = _cell()
         self._began = self._called = self._worked = 0.0
         context = contextvars.copy_context()  # where ipykernel keeps which cell an output belongs to
         self._thread = threading.Thread(target=context.run, args=(self._watch,), daemon=True)
@@ -47,9 +48,22 @@ class LongCheck:
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._done.set()
         self._thread.join()
-        if self._note is not None:
-            limit = f" The grader gives one call of your function {_LIMIT}." if self._called else ""
-            self._show(f"{self.title} took {time.monotonic() - self._began:.0f} seconds.{limit}")
+        if took := self.took():
+            self._show(f"{self.title}: {took}")
+
+    def took(self) -> str:
+        """Say how long it took, if there was a note; else ""."""
+        if self._note is None:
+            return ""
+        limit = f" The grader gives one call of your function {_LIMIT}." if self._called else ""
+        return f"This took {time.monotonic() - self._began:.0f} seconds.{limit}"
+
+    def replace_note(self, data: dict[str, str]) -> bool:
+        """Put something in the place of the note, if that is below the cell that runs now; say whether it was."""
+        if self._note is None or self._cell != _cell() or isinstance(self._note, str):
+            return False
+        self._note.update(data, raw=True)
+        return True
 
     def begin(self, call: str) -> None:
         """Say that the learner's function is called, and may be interrupted from now on."""
@@ -101,11 +115,18 @@ class LongCheck:
 
 def _is_someone_there() -> bool:
     """Say whether a person can read a note now: a notebook that is executed as a whole must get the same outputs."""
-    if sys.stdout.isatty():
-        return True
+    return sys.stdout.isatty() or bool(_request().get("content", {}).get("allow_stdin"))
+
+
+def _cell() -> str:
+    """Return which execution of a cell this is; "" without a kernel."""
+    return _request().get("header", {}).get("msg_id", "")
+
+
+def _request() -> dict:
+    """Return what the page asked of the kernel."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}  # what the page asked of the kernel
-    return bool(parent.get("content", {}).get("allow_stdin"))
+    return shell.get_parent() if hasattr(shell, "get_parent") else {}
 
 
 def _is_debugged() -> bool:
