@@ -1,6 +1,7 @@
 """Write values in little room: alone, or two beside each other so that one sees where they differ."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def as_code(value: object) -> str:
     """Return plain data as Python that makes it again, to the last digit; a line may be broken at each `BREAK`.
 
     >>> print(as_code([np.array([0.5, -np.inf], np.float32), "a, b", 3]).replace(BREAK, " "))
-    [torch.tensor([0.5, float("-inf")]), 'a, b', 3]
+    [torch.tensor([0.5, -torch.inf]), 'a, b', 3]
     """
     if isinstance(value, np.ndarray):
         kind = f", dtype=torch.{value.dtype}" if value.dtype not in _TORCHS_OWN or not value.size else ""
@@ -64,7 +65,8 @@ def as_code(value: object) -> str:
         numbers = value
         if value.dtype == np.float32:  # Python's own float would have more digits than it takes
             numbers = np.array([float(str(number)) for number in value.ravel()]).reshape(value.shape)
-        return f"torch.tensor({as_code(numbers.tolist())}{kind})"
+        listed = re.sub(r'float\("(-?)(inf|nan)"\)', r"\1torch.\2", as_code(numbers.tolist()))
+        return f"torch.tensor({listed}{kind})"
     if isinstance(value, list):
         return f"[{f',{BREAK}'.join(map(as_code, value))}]"
     if isinstance(value, dict):

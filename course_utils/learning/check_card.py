@@ -88,7 +88,8 @@ class CheckCard:
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{_on_page(self._line(*line))}{_pre(_block(seen))}</li>" for *line, seen in self.lines)
         items = f'<ul style="list-style: none; padding-left: 1em">{items}</ul>' if items else ""
-        code = f"<details><summary>{_TRY}</summary><pre>{html.escape(self._code())}</pre></details>"
+        code = f'<pre style="white-space: pre; overflow-x: auto">{html.escape(self._code())}</pre>'
+        code = f"<details><summary>{_TRY}</summary>{code}</details>"
         printed = f"<p>Printed by <code>{html.escape(self.printed[0])}</code>:</p>{_pre(self.printed[1])}"
         notes = "".join(f"<p>{_linked(note)}</p>" for note in self.notes) + code * bool(self._code())
         page = f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{notes}{printed * bool(self.printed[1])}"

@@ -106,7 +106,7 @@ class LongCheck:
             return
         from IPython.display import display
 
-        data = {"text/plain": text, "text/html": f'<p role="status">⏳ {html.escape(text)}</p>'}
+        data = {"text/plain": text, "text/html": f'<p role="status">{html.escape(text)}</p>'}
         if self._note is None:
             self._note = display(data, raw=True, display_id=True)
         else:
