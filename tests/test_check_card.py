@@ -597,6 +597,17 @@ def test_loading_a_model_is_not_the_functions_time(progress, monkeypatch):
     assert loaded[0] == ""
 
 
+def test_no_model_is_loaded_for_a_stub():
+    class Never(ModelName):
+        def load(self):
+            raise AssertionError("loaded")
+
+    def stub(model):
+        raise NotImplementedError
+
+    assert check_card._Asker(stub, "use", LongCheck("q1"))([Never("smollm2")]).raised == "not started"
+
+
 def test_the_grader_and_the_notebook_have_one_limit():
     assert Limits().call_seconds == CALL_SECONDS
     assert f"| one call of a function | {CALL_SECONDS} s |" in (ROOT / "grading" / "README.md").read_text()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from course_utils.answers.calling import CALL_SECONDS, Answer, call, unwrapped
+from course_utils.answers.calling import CALL_SECONDS, Answer, call, is_stub, unwrapped
 from course_utils.answers.plain_data import ModelName
 from course_utils.checks.sources import module_file, source_files
 from course_utils.checks.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
@@ -188,9 +188,10 @@ class _Asker:
             return Answer(raised=NOT_STARTED)
         if not callable(self.function):
             return Answer(problem=f"is no function: {self.name} is of type {type(self.function).__name__}.")
-        for argument in arguments:
-            if isinstance(argument, ModelName):
-                argument.load()  # once; the time that it takes isn't the function's
+        if not is_stub(self.function):
+            for argument in arguments:
+                if isinstance(argument, ModelName):
+                    argument.load()  # once; the time that it takes isn't the function's
         self.running = call_text(self.name, arguments)
         with insistent_stop(self.function, call) as pressed:
             self.watch.begin(self.running)

@@ -12,8 +12,8 @@ _KINDS = (NotImplementedError, ValueError)  # the second from what calls the lea
 def explain_stubs(tasks: Mapping[str, str]) -> None:
     """From now on, let this notebook say in a sentence when a cell stopped at an untouched stub.
 
-    Every other error is shown as always. Nothing happens outside of IPython, or where someone
-    has set an exception handler of their own.
+    Every other error is shown as always. Nothing happens outside of IPython, or where someone has set an exception
+    handler of their own.
 
     Args:
         tasks: The name of each function that a task asks for, and that of the task.
