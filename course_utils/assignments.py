@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 STUB = "raise NotImplementedError"
 PROSE_STUB = "*Write your answer here.*"
+_TO_A_SOLUTION = re.compile(r",?\s*\[[^\]]*\]\(\.\./solutions/[^)\s]*\)")
 _MARKER = re.compile(r"^(?P<indent>[ \t]*)### (?P<which>BEGIN|END) (?P<region>SOLUTION|HIDDEN TESTS)[ \t]*$")
 
 
@@ -41,6 +42,15 @@ def exercise(notebook: "NotebookNode") -> "NotebookNode":
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return made
+
+
+def without_solution_links(text: str) -> str:
+    """Return the text of a cell without its links to solutions, for places that have none.
+
+    >>> without_solution_links("[to solve](../exercises/11.ipynb), [solved](../solutions/11.ipynb).")
+    '[to solve](../exercises/11.ipynb).'
+    """
+    return _TO_A_SOLUTION.sub("", text)
 
 
 def without_regions(source: str, instead: dict[str, str | None]) -> str:

@@ -14,6 +14,7 @@ from course_utils.bundle import BundleError, bundle, copy_models
 from course_utils.learning.workspace import EVERYTHING, CopyError, give_course, notebooks_in_use
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
+from course_utils.whole_files import folder_from, full_path
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
@@ -66,6 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
+        _resolve_folders()
         options, others = _parser().parse_known_args(argv)
         if options.command == "test":
             return run_tests(argv[1:])
@@ -82,6 +84,15 @@ def main(argv: list[str] | None = None) -> int:
         problem = "Stopped: run the same command again to go on from here."
     print(problem, file=sys.stderr)
     return 1
+
+
+def _resolve_folders() -> None:
+    """Take relative folders from here, also for the kernels that we start: they run in the notebooks' folders."""
+    try:
+        for variable in ("COURSE_HOME", "COURSE_MODELS_DIR"):
+            folder_from(variable)
+    except ValueError as error:
+        raise CourseError(f"{error}.") from None
 
 
 def open_lab(port: int | None, options: list[str], folder: Path | None = OWN_COPY) -> int:
@@ -362,8 +373,8 @@ def find_browser() -> str | None:
     Chromium of `python -m playwright install chromium`.
     """
     named = os.environ.get("COURSE_BROWSER")
-    if named is not None:
-        return shutil.which(named)
+    if named:
+        return shutil.which(os.path.expanduser(named))
     places = [*_BROWSERS_ON_PATH, *map(os.path.expandvars, _BROWSERS_ELSEWHERE)]
     return next(filter(None, map(shutil.which, places)), None) or _playwrights_browser()
 
@@ -385,7 +396,7 @@ def setup_tests() -> int:
         print(f"Browser: {browser}\nNode.js: {node}\nSandbox: {sandbox}", flush=True)
         return 0
     named = os.environ.get("COURSE_BROWSER")
-    if named is not None and not browser:
+    if named and not browser:
         raise CourseError(f"COURSE_BROWSER is {named!r}, which is no program: name one, or unset it.")
     missing = ([] if browser else ["chromium", "fonts-dejavu-core"]) + ([] if node else ["nodejs"])
     missing += ["npm"] * (shutil.which("npm") is None) + ["bubblewrap"] * needs_sandbox
@@ -449,23 +460,23 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--execute", action="store_true", help="run also the notebooks that did not change")
     graded = add("grade", "grade the submissions of one exercise in a sandbox", grade_submissions)
     graded.add_argument(
-        "submissions", nargs="+", type=Path, metavar="SUBMISSION", help="a notebook or a folder of them"
+        "submissions", nargs="+", type=_path, metavar="SUBMISSION", help="a notebook or a folder of them"
     )
     graded.add_argument("--checks", required=True, metavar="FILE", help="a file of checks, or a lesson's number")
     graded.add_argument("--seed", required=True, type=_whole, metavar="N", help="where the hidden inputs come from")
     graded.add_argument(
-        "--out", type=Path, default=Path("grades"), metavar="DIR", help="for the results (default: grades)"
+        "--out", type=_path, default=Path("grades"), metavar="DIR", help="for the results (default: grades)"
     )
     graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
-    graded.add_argument("--roster", type=Path, metavar="FILE", help="the learners who should hand in, a line each")
+    graded.add_argument("--roster", type=_path, metavar="FILE", help="the learners who should hand in, a line each")
     graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
     bundled = add("bundle", "fill a folder for machines without a network", lambda o: make_bundle(o.out))
-    bundled.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder, on a USB stick for example")
+    bundled.add_argument("--out", type=_path, required=True, metavar="DIR", help="a folder, on a USB stick for example")
     site = add("site", "make the website of the course", lambda o: make_site(o.out))
-    site.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
+    site.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
     slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
     slides.add_argument("lessons", nargs="*", metavar="LESSON", help="a lesson's number, such as 11 (default: all)")
-    slides.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the files")
+    slides.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the files")
     hub = add(
         "hub",
         "rehearse a class: a JupyterHub on this machine",
@@ -473,7 +484,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     hub.add_argument("--users", type=_whole, default=4, metavar="N", help="learner1 to learnerN (default: 4)")
     hub.add_argument("--port", type=_port, default=8000, help="the port to use (default: 8000)")
-    hub.add_argument("--folder", type=Path, metavar="DIR", help="for the learners' files and the log")
+    hub.add_argument("--folder", type=_path, metavar="DIR", help="for the learners' files and the log")
     hub.add_argument("--password", help="of all learners (default: a random one, which is printed)")
     add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
@@ -481,8 +492,8 @@ def _parser() -> argparse.ArgumentParser:
     add("list", "list the models (the default)", lambda o: list_models(), actions)
     add("verify", "compare every file with its checksum", lambda o: verify_models(), actions)
     fetched = add("fetch", "make the models ready", lambda o: fetch_models(o.to, o.source), actions)
-    fetched.add_argument("--from", dest="source", type=Path, metavar="DIR", help="copy them from this folder")
-    fetched.add_argument("--to", type=Path, default=models_folder(), metavar="DIR", help="in this folder")
+    fetched.add_argument("--from", dest="source", type=_path, metavar="DIR", help="copy them from this folder")
+    fetched.add_argument("--to", type=_path, default=models_folder(), metavar="DIR", help="in this folder")
     return parser
 
 
@@ -491,8 +502,16 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=_full_path, default=OWN_COPY, metavar="DIR", help=place)
 
 
+def _path(text: str) -> Path:
+    try:
+        full_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(error) from None
+    return Path(text).expanduser()  # a shell leaves the ~ in `--out=~/site` as it is
+
+
 def _full_path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    return _path(text).absolute()
 
 
 def _whole(text: str) -> int:

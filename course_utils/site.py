@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course_utils.assignments import without_solution_links
 from course_utils.whole_files import whole_folder
 
 PAGES = ("notebooks", "exercises")  # the solutions stay with the course
@@ -63,6 +64,8 @@ def collect_pages(root: Path, folder: Path) -> None:
 def page(notebook: NotebookNode) -> NotebookNode:
     """Return `notebook` with its alt texts, and with the code that JupyterLab folds, where MyST-NB looks for them.
 
+    Links to solutions, which the site doesn't have, are taken out.
+
     Lesson: none.
 
     >>> picture = nbformat.v4.new_output(
@@ -78,6 +81,8 @@ def page(notebook: NotebookNode) -> NotebookNode:
         if alts:  # the last line of a cell is one picture; MyST-NB knows one alt text for a cell
             (alt,) = alts
             cell.metadata["mystnb"] = {"image": {"alt": alt}}
+        if cell.cell_type == "markdown":
+            cell.source = without_solution_links(cell.source)
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return notebook

@@ -1,5 +1,7 @@
 """Write files and folders whole or not at all: whenever the writer is killed, a reader finds the old one or the new.
 
+Here is also what a path means that someone typed, in a command or in an environment variable.
+
 What a killed writer left beside its file is removed by the next one. Its name says who made it, so that nothing is
 taken away from a writer that is still at work.
 """
@@ -55,6 +57,47 @@ def write_whole(file: Path, content: str | bytes) -> None:
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(file), None  # people don't know the other name
         raise
+
+
+def full_path(text: str) -> Path:
+    """Return a path that someone typed: from the root, with `~` as their home.
+
+    Raises:
+        ValueError: Nobody knows where that home is.
+
+    >>> full_path("~/models") == Path.home() / "models", full_path("models") == Path.cwd() / "models"
+    (True, True)
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"{text!r} starts with a home folder that this system doesn't know") from None
+
+
+def folder_from(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, or None if it's unset or empty.
+
+    A relative one is looked up from where this process is now, and written back in full: a notebook runs in another
+    folder than the command that opened it, and would find another one.
+
+    Raises:
+        ValueError: The value can't be a folder.
+
+    >>> os.environ["COURSE_EXAMPLE"] = "models"
+    >>> folder_from("COURSE_EXAMPLE") == Path.cwd() / "models" == Path(os.environ.pop("COURSE_EXAMPLE"))
+    True
+    """
+    text = os.environ.get(variable, "").strip()  # cmd.exe's `set X=Y && …` leaves a space
+    if not text:
+        return None
+    try:
+        folder = full_path(text)
+    except ValueError as error:
+        raise ValueError(f"{variable} must be a folder: {error}") from None
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{variable} must be a folder, and {folder} is a file")
+    os.environ[variable] = str(folder)
+    return folder
 
 
 @contextmanager

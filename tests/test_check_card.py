@@ -1,19 +1,32 @@
 """`check("q1")`: what it says, what it keeps, and that nothing which a learner writes comes through."""
 
+import json
+import math
 import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
+from jupyter_client.manager import start_new_kernel
 
-from course_utils.checks.task import Mistake, load_tasks
+from course_utils.answers.calling import CALL_SECONDS, Answer, call
+from course_utils.answers.plain_data import ModelName, plain
+from course_utils.checks.comparing import Tolerance, difference
+from course_utils.checks.showing import BREAK, as_code, count
+from course_utils.checks.task import Mistake, judge, load_tasks
+from course_utils.checks.task import _seen as seen_by_a_check
 from course_utils.cli import ROOT
+from course_utils.grading.grade import _detail
+from course_utils.grading.limits import Limits
 from course_utils.inference import sampling
 from course_utils.inference.sampling import apply_top_k
 from course_utils.learning import Progress, check_card, checker
 from course_utils.learning.check_card import CHECKS, Checker
+from course_utils.learning.long_checks import LongCheck
 
 
 def right(logits, temperature):
@@ -106,8 +119,6 @@ def test_a_learner_may_print(progress, capsys):
 
 
 def test_random_numbers_of_the_learner_stay_as_they_are(progress):
-    import torch
-
     torch.manual_seed(5)
     wanted = torch.rand(2)
     torch.manual_seed(5)
@@ -350,3 +361,253 @@ def test_a_progress_file_that_makes_no_sense_does_not_stop_the_check(progress, c
     assert progress.get("exercises", "11-q1") == {"solved": True, "tries": 1}
     (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
     assert kept.read_text() == damage
+
+
+# A call to try, links, and functions that nobody has written
+
+EVERY_TASK = [
+    (file.stem.removeprefix("lesson_"), task)
+    for file in sorted(CHECKS.glob("lesson_*.py"))
+    for task in load_tasks(file)[0]
+]
+every_task = pytest.mark.parametrize(
+    ("lesson", "task"), EVERY_TASK, ids=[f"{lesson}-{task.name}" for lesson, task in EVERY_TASK]
+)
+
+
+@every_task
+def test_the_code_on_a_card_makes_the_very_call_and_the_right_answer(lesson, task):
+    for case in (case for cases in task.arguments(7) for case in cases):
+        right = call(task.right, case)
+        seen = seen_by_a_check(task, case, Answer(problem="is wrong."), right)
+        if seen.code:
+            given = []
+            namespace = {"torch": torch, task.function: lambda *arguments, given=given: given.extend(arguments)}
+            exec(seen.code, namespace)
+            assert difference(plain(given), case, Tolerance(0, 0)) == ""
+            assert [torch.is_tensor(value) for value in given] == [isinstance(value, np.ndarray) for value in case]
+            if not right.problem:
+                assert difference(plain(namespace["expected"]), right.value, Tolerance(0, 0)) == ""
+        else:
+            models = [value for value in case if isinstance(value, ModelName)]
+            assert models or count([*case, right.value]) > 100 or len(repr([case, right.value])) > 1000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([0.1, -np.inf, np.nan, 1e-30], np.float32), np.array([0.1, np.inf]), np.zeros((2, 0)),
+        np.array([2**60, -1]), np.array([True]), np.array([7], np.int32), np.ones((1, 2, 1)),
+        [1, [0.5, -math.inf], "a, b\n'"], {"a": [None]}, float("nan"), [], {}, "", 10**30, True,
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_code_for_any_plain_data(value):
+    made = eval(as_code(value).replace(BREAK, "\n"), {"torch": torch})
+    assert difference(plain(made), value, Tolerance(0, 0)) == ""
+    if isinstance(value, np.ndarray):
+        assert str(made.dtype) == f"torch.{value.dtype}"
+        assert tuple(made.shape) == value.shape
+
+
+def test_the_call_to_try_is_on_the_card_once(progress):
+    shown = card(progress, lambda logits, temperature: logits * 3)
+    assert repr(shown).count("To try it yourself, in a cell of your own:\n     expected = torch.tensor([-0.679") == 1
+    assert max(map(len, repr(shown).splitlines())) <= 102
+    assert shown._repr_html_().count("<details><summary>To try it yourself") == 1
+    assert "To try it" not in repr(card(progress, right))
+    assert "<details" not in card(progress, right)._repr_html_()
+
+
+def test_a_second_line_with_the_same_cause_says_so(progress):
+    lines = repr(card(progress, lambda logits, temperature: logits * temperature)).splitlines()
+    assert "  ❌ leaves every row of a batch its own: The same cause." in lines
+    assert "  ❌ keeps the best token alone at 0: The same cause." in lines
+
+
+def test_a_full_pass_links_the_solution_and_at_the_end_the_next_lesson(progress, monkeypatch, tmp_path):
+    tasks, _ = load_tasks(CHECKS / "lesson_11.py")
+    answers = {task.function: lambda *given, task=task: task.right(*given) for task in tasks}
+    cards = [checker("11", answers, progress)(task.name) for task in tasks]
+    monkeypatch.chdir(ROOT / "exercises")
+    solution = '<a href="../solutions/11_sampling.ipynb">solutions/11_sampling.ipynb</a>'
+    assert all(solution in shown._repr_html_() for shown in cards)
+    after = ["12_repetition_length_and_stopping.ipynb" in shown._repr_html_() for shown in cards]
+    assert after == [False] * (len(tasks) - 1) + [True]
+    assert "  After this exercise: notebooks/12_repetition_length_and_stopping.ipynb" in repr(cards[-1]).splitlines()
+    monkeypatch.chdir(tmp_path)  # where solutions are kept back, a link would lead nowhere
+    assert "<a " not in cards[0]._repr_html_()
+    assert "solutions/11_sampling.ipynb" in cards[0]._repr_html_()
+
+
+def test_after_the_last_exercise_there_is_no_next_lesson(progress):
+    last = load_tasks(CHECKS / "lesson_15.py")[0][-1]
+    assert check_card.Checker("15", {}, progress)._passed(last, (last,), ())[-1].startswith("A solution")
+
+
+def test_reports_of_the_grader_have_no_code():
+    (task, *_), _ = load_tasks(CHECKS / "lesson_11.py")
+    wrong = [line for line in judge(task, lambda arguments: Answer(3)).lines if line.seen]
+    assert all(line.seen.code for line in wrong)
+    assert all("expected = " not in json.dumps(_detail(line)) for line in wrong)
+    assert all("tensor" not in line.told for line in wrong)
+
+
+NOT_WRITTEN = "def with_temperature(logits, temperature):\n    raise NotImplementedError\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (
+            f"{NOT_WRITTEN}with_temperature([1], 1)",
+            "with_temperature (q1) isn't written yet. Write it and run its cell, ",
+        ),
+        (f"{NOT_WRITTEN}[with_temperature([1], 1) for _ in range(3)]", "with_temperature (q1) isn't written yet."),
+        (f"@torch.inference_mode()\n{NOT_WRITTEN}with_temperature([1], 1)", "with_temperature (q1) isn't written yet."),
+        (
+            f"{NOT_WRITTEN}try:\n    with_temperature([1], 1)\nexcept Exception as error:\n"
+            "    raise ValueError('your function raises an error') from error",  # as the repetition lab does
+            "with_temperature (q1) isn't written yet.",
+        ),
+        ("def of_my_own(x):\n    raise NotImplementedError\nof_my_own(1)", "of_my_own isn't written yet."),
+    ],
+)
+def test_a_cell_that_uses_an_unwritten_function_says_which(kernel, cell, said):
+    (kind, words), *more = outputs(kernel, f"import torch\n{cell}")
+    assert (kind, more) == ("stream", [])
+    assert said in words
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "raise NotImplementedError",
+        "def ours(x):\n    raise NotImplementedError('not for you')\nours(1)",
+        "import torch; torch.ones(2).long().softmax(-1)",
+        "1 / 0",
+        "raise ValueError('no')",
+        "raise ValueError('no') from KeyError(1)",
+    ],
+)
+def test_any_other_error_has_its_traceback(kernel, cell):
+    assert [kind for kind, _ in outputs(kernel, cell)] == ["error"]
+
+
+# Long checks
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel as JupyterLab starts it, in which a call may take one second and a note comes at once."""
+    home = {"COURSE_HOME": str(tmp_path_factory.mktemp("home"))}
+    manager, client = start_new_kernel(startup_timeout=600, kernel_name="python3", env=os.environ | home)
+    first = "import time; from course_utils.learning import checker, long_checks; check = checker('11', globals())"
+    first += "\nlong_checks.CALL_SECONDS, long_checks.NOTE_SECONDS, long_checks.LOOK_SECONDS = 1, 0.2, 0.1"
+    first += "\nlong_checks._LIMIT = '1 second'"
+    client.execute_interactive(first, timeout=600)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def outputs(kernel, code, **settings):
+    """What a cell shows, as (message, words)."""
+    messages = []
+    kernel.execute_interactive(code, timeout=600, output_hook=messages.append, **settings)
+    kinds = ("display_data", "update_display_data", "execute_result", "error", "stream")
+    return [
+        (message["msg_type"], message["content"].get("data", {}).get("text/plain", str(message["content"])))
+        for message in messages
+        if message["msg_type"] in kinds
+    ]
+
+
+WITHOUT_END = {
+    "a loop": "while True: pass",
+    "a nap": "time.sleep(1000)",
+    "a bare except": "while True:\n        try: time.sleep(0.01)\n        except: pass",
+}
+RUNNING = (
+    "q1 · Temperature is still running. The call is with_temperature(tensor([-0.3398, 1.082, -1.931, 1.534, -0.2574, …]"
+    "), 0.5). The grader gives one call 1 second, and so does this notebook. To stop it, press ■ at the top (Kernel → "
+    "Interrupt). If that doesn't help, restart the kernel."
+)
+
+
+@pytest.mark.parametrize("body", WITHOUT_END.values(), ids=WITHOUT_END)
+def test_a_function_without_an_end_is_said_and_stopped_as_in_the_grader(kernel, body):
+    code = f"def with_temperature(logits, temperature):\n    print('at', temperature)\n    {body}\ncheck('q1')"
+    (first, said), (second, after), (third, shown) = outputs(kernel, code)
+    assert (first, second, third) == ("display_data", "update_display_data", "update_display_data")
+    assert said == RUNNING
+    took = r"This took \d+ seconds\. The grader gives one call of your function 1 second\."
+    assert re.fullmatch(rf"q1 · Temperature: {took}", after)
+    shown = " ".join(shown.split())
+    assert re.search(took, shown)
+    assert shown.startswith("⬜ q1 · Temperature: stopped. Your function was stopped: it took more than the 20 seconds")
+    assert "Printed by with_temperature(" in shown
+    assert "Nothing is lost" in shown
+    assert outputs(kernel, "1 + 1") == [("execute_result", "2")]  # no interrupt comes late
+
+
+def test_a_slow_check_says_so_and_goes_on(kernel):
+    """Each call is within its limit, all together are long."""
+    code = (
+        "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n    if temperature == 0:\n"
+        "        return logits.masked_fill(logits < logits.amax(-1, True), float('-inf'))\n"
+        "    return logits / temperature\ncheck('q1')"
+    )
+    kinds, words = zip(*outputs(kernel, code), strict=True)
+    assert kinds == ("display_data", "update_display_data", "update_display_data")
+    assert words[2].startswith("✅ q1 · Temperature: 3 of 3 checks pass.")
+
+
+def test_a_card_that_is_kept_leaves_no_note_that_it_is_running(kernel):
+    code = "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n    return logits\nkept = check('q1')"
+    (first, _), (second, said) = outputs(kernel, code)
+    assert (first, second) == ("display_data", "update_display_data")
+    assert said.startswith("q1 · Temperature: This took ")
+    ((kind, shown),) = outputs(kernel, "kept")  # in another cell
+    assert kind == "execute_result"
+    assert shown.startswith("❌ q1 · Temperature: 0 of 3")
+
+
+def test_a_notebook_that_is_executed_as_a_whole_gets_no_note(kernel):
+    """As nbconvert, nbval and `course sync` do it: its outputs must not depend on the machine's speed."""
+    code = "def with_temperature(logits, temperature):\n    time.sleep(0.3)\n    return logits\ncheck('q1')"
+    ((kind, _),) = outputs(kernel, code, allow_stdin=False)
+    assert kind == "execute_result"
+
+
+def test_the_capstones_checks_say_it_too(kernel):
+    imported = "from course_utils.learning.capstone import check_part"
+    (_, said), *_ = outputs(kernel, f"{imported}\ncheck_part('loop', lambda *_, **__: time.sleep(0.3))")
+    assert said.startswith("check_part('loop') is still running. To stop it, press ■")
+
+
+def test_loading_a_model_is_not_the_functions_time(progress, monkeypatch):
+    class Slow(ModelName):
+        def load(self):
+            loaded.append(asker.watch._call)
+            return "a model"
+
+    loaded, asker = [], check_card._Asker(lambda model: model, "use", LongCheck("q1"))
+    assert asker([Slow("practice")]).value == "a model"
+    assert loaded[0] == ""
+
+
+def test_no_model_is_loaded_for_a_stub():
+    class Never(ModelName):
+        def load(self):
+            raise AssertionError("loaded")
+
+    def stub(model):
+        raise NotImplementedError
+
+    assert check_card._Asker(stub, "use", LongCheck("q1"))([Never("smollm2")]).raised == "not started"
+
+
+def test_the_grader_and_the_notebook_have_one_limit():
+    assert Limits().call_seconds == CALL_SECONDS
+    assert f"| one call of a function | {CALL_SECONDS} s |" in (ROOT / "grading" / "README.md").read_text()

@@ -18,7 +18,9 @@ import pytest
 
 from course_utils import cli
 from course_utils.hub import free_ports
+from course_utils.learning.progress import progress_folder
 from course_utils.models import catalogue, store
+from course_utils.models.hub import profile
 from tests.test_offline import can_unshare
 
 
@@ -452,3 +454,57 @@ def test_setup_tests_with_apt(empty_machine, monkeypatch, capsys, code):
         update, install = commands
         assert update.startswith("sudo -n env DEBIAN_FRONTEND=noninteractive apt-get")
         assert install.endswith("--no-install-recommends chromium fonts-dejavu-core nodejs npm bubblewrap")
+
+
+# Folders that someone typed
+
+
+@pytest.mark.parametrize(
+    "argv", [["models", "fetch", "--to"], ["lab", "--folder"], ["copy", "--folder"], ["bundle", "--out"],
+             ["site", "--out"], ["slides", "--out"], ["hub", "--folder"], ["models", "fetch", "--from"]]
+)  # fmt: skip
+@pytest.mark.parametrize("typed", ["~/course here", "made/../course"])
+def test_a_tilde_is_home_and_a_relative_folder_is_here(monkeypatch, tmp_path, argv, typed):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    options, _ = cli._parser().parse_known_args([*argv[:-1], f"{argv[-1]}={typed}"])
+    place = getattr(options, {"--to": "to", "--from": "source"}.get(argv[-1], argv[-1].lstrip("-")))
+    assert place.absolute() == tmp_path / typed.replace("~", "home")
+
+
+def test_a_home_that_nobody_knows_is_one_sentence(capsys):
+    said = sentence(capsys, "site", "--out", "~nobody-has-this-name/site")
+    assert "'~nobody-has-this-name/site' starts with a home folder that this system doesn't know" in said
+
+
+@pytest.mark.parametrize("variable", ["COURSE_HOME", "COURSE_MODELS_DIR"])
+def test_kernels_get_the_whole_path_of_a_relative_folder(monkeypatch, tmp_path, capsys, variable):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, "mine")
+    cli.main(["models", "list"])
+    assert os.environ[variable] == str(tmp_path / "mine")
+    (tmp_path / "mine").write_text("")
+    assert sentence(capsys, "models", "list").startswith(
+        f"{variable} must be a folder, and {tmp_path / 'mine'} is a file"
+    )
+
+
+@pytest.mark.parametrize("variable", ["COURSE_HOME", "COURSE_MODELS_DIR", "COURSE_MODELS", "COURSE_BROWSER"])
+def test_an_empty_variable_is_none(monkeypatch, variable):
+    asked = {
+        "COURSE_HOME": progress_folder, "COURSE_MODELS_DIR": store.models_folder, "COURSE_MODELS": profile,
+        "COURSE_BROWSER": cli.find_browser,
+    }[variable]  # fmt: skip
+    monkeypatch.delenv(variable, raising=False)
+    without = asked()
+    monkeypatch.setenv(variable, "")
+    assert asked() == without
+
+
+def test_a_browser_below_home(monkeypatch, tmp_path):
+    (tmp_path / "browser").write_text("#!/bin/sh\n")
+    (tmp_path / "browser").chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COURSE_BROWSER", "~/browser")
+    assert cli.find_browser() == str(tmp_path / "browser")

@@ -16,12 +16,22 @@ MAY_IMPORT = {
     "widgets": {"inference", "traces", "figures"},
     "answers": {"models"},
     "checks": {"answers", "models", "inference"},
-    "learning": {"models", "inference", "traces", "figures", "widgets", "answers", "checks", "whole_files"},
+    "learning": {
+        "assignments",
+        "models",
+        "inference",
+        "traces",
+        "figures",
+        "widgets",
+        "answers",
+        "checks",
+        "whole_files",
+    },
     "grading": {"answers", "checks", "models", "assignments", "whole_files"},
     "whole_files": set(),
     "assignments": set(),
     "bundle": {"models", "whole_files"},
-    "site": {"whole_files"},
+    "site": {"assignments", "whole_files"},
     "hub": {"cli", "models", "whole_files"},
     "learner_server": {"cli", "learning"},
     "slides": {"whole_files"},
@@ -29,7 +39,7 @@ MAY_IMPORT = {
     "sync": {"pages", "assignments", "slides", "whole_files"},
     "cli": {
         *("models", "inference", "traces", "figures", "widgets", "learning", "sync", "grading"),
-        *("bundle", "site", "slides", "hub"),
+        *("bundle", "site", "slides", "hub", "whole_files"),
     },
 }
 

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import pipeline, pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
-from course_utils.models import CATALOGUE, ModelStore, use_course_models
+from course_utils.models import CATALOGUE, ModelStore, offline, use_course_models
+from course_utils.models import hub as hub_profile
 from course_utils.models.pipelines import load_pipeline, path
 from tests.test_offline import can_unshare
 from tests.tiny_models import tiny_model, tiny_tokenizer
@@ -312,6 +315,100 @@ def test_the_hub_may_be_asked_when_a_variable_says_so(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with use_course_models():
         assert constants.HF_HUB_OFFLINE is False
+
+
+NEVER_ASKED = """
+import json, os, sys
+asked = []
+def watch(event, details):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        asked.append([event, repr(details[:3])])
+sys.addaudithook(watch)  # nothing in this process asks the system for a connection or an address without it
+import huggingface_hub, transformers
+from transformers import pipeline, AutoTokenizer
+"""
+LOADS = {
+    "the language model": "from course_utils.models import load_causal_lm; load_causal_lm().encode('x')",
+    "the encoder": "from course_utils.models import load_encoder; load_encoder().embed(['x'])",
+    "pipelines": """
+from course_utils.models.pipelines import load_pipeline, pipeline_tasks
+for task in sorted({*pipeline_tasks()} - {"text2text-generation"}):  # only the hub has it
+    load_pipeline(task, models="embedded")
+""",
+    "plain pipelines": """
+from course_utils.models import use_course_models
+use_course_models()
+for task in ("sentiment-analysis", "ner", "text-generation", "fill-mask", "feature-extraction", "summarization"):
+    pipeline(task)
+""",
+}
+
+
+@pytest.mark.parametrize("profile", ["", "embedded", "hub"])
+@pytest.mark.parametrize("lines", LOADS.values(), ids=LOADS)
+def test_loading_never_asks_the_network_also_after_transformers(tmp_path, lines, profile):
+    if profile == "hub" and "use_course_models" in lines:
+        pytest.skip("these lines ask the hub, as they should")
+    code = f"{NEVER_ASKED}{lines}\nprint(json.dumps(asked))"
+    environment = os.environ | {"COURSE_MODELS": profile, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_a_question_to_the_network_would_be_seen(tmp_path):
+    """The same process, allowed to ask: it does, at an address where nobody answers."""
+    ask = "try:\n    AutoTokenizer.from_pretrained('nobody/nothing')\nexcept Exception:\n    pass"
+    code = f"{NEVER_ASKED}{LOADS['the encoder']}\n{ask}\nprint(json.dumps(asked))"
+    settings = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True)
+    assert "127.0.0.1" in done.stdout.splitlines()[-1], done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("variable", [None, "", "0", "1"])
+@pytest.mark.parametrize("profile", ["", "embedded", "hub"])
+@pytest.mark.parametrize("first", ["load_encoder", "load_causal_lm", "load_head", "pipelines"])
+def test_the_clients_own_switch_is_set_before_it_is_imported(first, profile, variable):
+    if first != "load_encoder" and (profile != "embedded" or variable is not None):
+        pytest.skip("one of them is enough for all settings")
+    code = f"from course_utils.models import {first}; import huggingface_hub; print(huggingface_hub.is_offline_mode())"
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    environment |= {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.stdout.strip() == str(variable == "1" or (profile != "hub" and variable != "0")), done.stderr
+
+
+@pytest.fixture
+def ours(monkeypatch):
+    """As in a process that imported the course before the hub's client."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(offline, "is_ours", True)
+
+
+def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, ours):
+    monkeypatch.setenv("COURSE_MODELS", "hub")
+    monkeypatch.setattr("course_utils.models.course_models.check_reachable", lambda: None)
+    with use_course_models():
+        assert not constants.is_offline_mode()
+        assert "HF_HUB_OFFLINE" not in os.environ
+
+
+def test_who_went_offline_stays_it(monkeypatch, ours):
+    monkeypatch.setattr(offline, "is_ours", False)
+    hub_profile.ask_again()
+    assert constants.is_offline_mode()
+
+
+def test_a_model_of_the_hub_can_be_asked_for_after_one_of_the_course(monkeypatch, ours):
+    def download(local_files_only=False, **_):
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        return "online" if not constants.is_offline_mode() else "offline"
+
+    monkeypatch.setattr(hub_profile, "snapshot_download", download)
+    monkeypatch.setattr(hub_profile, "check_reachable", lambda: None)
+    assert hub_profile.fetch_from_hub(hub_profile.HUB_MODELS["ner"]) == Path("online")
 
 
 def test_a_model_of_ones_own_is_not_checked():

@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,11 +22,12 @@ import zipfile
 
 import pytest
 import torch
+from platformdirs import user_cache_path
 from safetensors.torch import save_file
 
 from course_utils.models import store as store_module
 from course_utils.models.catalogue import CATALOGUE, ModelEntry
-from course_utils.models.store import MANIFEST, ModelStore, ModelStoreError
+from course_utils.models.store import MANIFEST, ModelStore, ModelStoreError, models_folder
 
 WHEEL = "tiny_model-1.0-py3-none-any.whl"
 
@@ -133,6 +135,167 @@ def test_copied_store_is_hashed_once_and_accepted(store, entry, tmp_path):
     assert copied.state(entry) == "ready"
     manifest = json.loads((copied.folder(entry) / MANIFEST).read_text())
     assert manifest["files"]["model.safetensors"]["mtime_ns"] == 10**9
+
+
+def cut(nanoseconds):
+    return lambda moment: moment // nanoseconds * nanoseconds
+
+
+KEPT_TIMES = {
+    "cp -p, git and rsync with times": cut(1),
+    "archives in Python": cut(1_000),
+    "NTFS": cut(100),
+    "a pushed image, tar, ext3": cut(10**9),
+    "FAT, zip": cut(2 * 10**9),
+    "exFAT": cut(10**7),
+}
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The names of the files that are hashed, in this order."""
+    names, digest = [], store_module._sha256
+    monkeypatch.setattr(store_module, "_sha256", lambda file: names.append(file.name) or digest(file))
+    return names
+
+
+def refuse_writing(monkeypatch):
+    """A store on a read-only disk; tests may run as root, for whom permissions mean nothing."""
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store_module, "write_whole", refuse)
+
+
+def set_times(store, change, entry="tiny"):
+    """Give every file of a model another time."""
+    for path in (store.root / entry).iterdir():
+        os.utime(path, ns=(change(path.stat().st_mtime_ns),) * 2)
+
+
+@pytest.mark.parametrize("moment", [1_700_000_000_123_456_789, 1_700_000_001_987_654_321, 1_700_000_001_000_000_000])
+@pytest.mark.parametrize("times", KEPT_TIMES.values(), ids=KEPT_TIMES)
+def test_a_read_only_copy_with_its_times_is_never_hashed(store, entry, monkeypatch, hashed, times, moment):
+    folder = store.ensure(entry)
+    set_times(store, lambda _: moment)
+    store_module._write_manifest(entry, folder)
+    set_times(store, times)
+    refuse_writing(monkeypatch)
+    hashed.clear()
+    assert [ModelStore(store.root).state(entry) for _ in range(3)] == ["ready"] * 3
+    assert hashed == []
+    assert ModelStore(store.root).verify(entry) == []
+    assert sorted(hashed) == ["config.json", "model.safetensors"]  # the command always hashes
+
+
+START = 1_700_000_000_000_000_000  # an even second
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found"),
+    [
+        (123_456_789, 623_456_789),  # the same second, and no cut
+        (123_456_789, 1_000_000_000),
+        (123_456_789, 1_123_456_789),
+        (1_987_654_321, 2_000_000_000),
+        (0, 1_000_000_000),  # file systems with whole seconds
+        (0, 2_000_000_000),
+        (1_000_000_000, 2_000_000_000),
+        (5_000_000_000, 2_000_000_000),
+        (0, 3_600_000_000_000),
+    ],
+)
+def test_a_file_that_was_written_again_is_hashed(store, entry, hashed, recorded, found):
+    file = store.ensure(entry) / "model.safetensors"
+    set_times(store, lambda _: START + recorded)
+    store_module._write_manifest(entry, file.parent)
+    flip_one_byte(file)
+    os.utime(file, ns=(START + found,) * 2)
+    hashed.clear()
+    assert store.state(entry) == "damaged"
+    assert hashed == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_of_another_size_is_damaged_whatever_its_time_says(store, entry, hashed, name):
+    file = store.ensure(entry) / name
+    before = file.stat().st_mtime_ns
+    file.write_bytes(file.read_bytes() + b" ")
+    os.utime(file, ns=(before // 10**9 * 10**9,) * 2)
+    assert store.state(entry) == "damaged"
+
+
+def test_a_copy_with_other_times_is_hashed_once_where_it_can_be_written(store, entry, hashed):
+    store.ensure(entry)
+    set_times(store, lambda _: 10**18)
+    (store.folder(entry) / "config.json").chmod(0o444)  # the times are noted in the manifest; no other file is opened
+    hashed.clear()
+    assert [ModelStore(store.root).state(entry) for _ in range(3)] == ["ready"] * 3
+    assert sorted(hashed) == ["config.json", "model.safetensors"]
+
+
+def test_a_copy_with_other_times_on_a_read_only_disk_is_ready(store, entry, monkeypatch, hashed):
+    store.ensure(entry)
+    set_times(store, lambda _: 10**18)
+    refuse_writing(monkeypatch)
+    assert store.state(entry) == "ready"
+
+
+def test_a_manifest_as_earlier_versions_wrote_it(store, entry, hashed):
+    """They had the same three facts of each file, and compared the nanoseconds."""
+    folder = store.ensure(entry)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert {frozenset(facts) for facts in manifest["files"].values()} == {frozenset({"bytes", "mtime_ns", "sha256"})}
+    hashed.clear()
+    assert store.state(entry) == "ready"
+    assert hashed == []
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ("", None), ("  ", None), ("~", "home"), ("~/models", "home/models"), ("models", "here/models"),
+        ("./a/../models ", "here/a/../models"), ("/opt/models", "/opt/models"),
+    ],
+)  # fmt: skip
+def test_where_the_models_are(monkeypatch, tmp_path, value, folder):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setenv("COURSE_MODELS_DIR", value)
+    found = models_folder()
+    assert found == (tmp_path / folder if folder else user_cache_path("llms-by-hand", appauthor=False) / "models")
+    monkeypatch.chdir(tmp_path / "there")  # as a kernel is in the folder of its notebook
+    assert models_folder() == found
+    child = "from course_utils.models import models_folder; print(models_folder())"
+    assert subprocess.run([sys.executable, "-c", child], capture_output=True, text=True).stdout.strip() == str(found)
+
+
+def test_a_home_is_found_without_the_variable(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("USERPROFILE", raising=False)
+    monkeypatch.setenv("COURSE_MODELS_DIR", "~/models")
+    assert models_folder().is_absolute()
+    assert "~" not in str(models_folder())
+
+
+@pytest.mark.parametrize("value", ["{file}", "~nobody-has-this-name/models"])
+def test_a_folder_that_cannot_be_is_one_sentence(monkeypatch, tmp_path, value):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COURSE_MODELS_DIR", value.format(file=tmp_path / "file"))
+    with pytest.raises(ModelStoreError, match=r"^COURSE_MODELS_DIR must be a folder[:,] .+[a-z]\.$"):
+        ModelStore()
+
+
+def test_a_file_in_the_place_of_the_store_is_one_sentence(store, entry):
+    store.root.write_text("mine")
+    said = f"tiny could not be prepared: {store.root} isn't a folder; name another place."
+    with pytest.raises(ModelStoreError, match=f"^{re.escape(said)}$"):
+        store.ensure(entry)
+    assert store.root.read_text() == "mine"
 
 
 def test_other_release_is_made_again(store, entry, monkeypatch):

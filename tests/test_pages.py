@@ -64,6 +64,42 @@ def test_links_lead_somewhere(lesson):
         assert (ROOT / "notebooks" / target).exists(), target
 
 
+def links_of(file):
+    """The links of a notebook's text: what they say, by the file that they lead to."""
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    links = re.findall(r"\[([^\]]+)\]\((?!https?:)([^)\s#]+\.ipynb)\)", text)
+    return {(file.parent / target).resolve(): " ".join(says.split()) for says, target in links}
+
+
+@every_lesson
+def test_a_lesson_leads_on(lesson):
+    """To the next lesson, its exercise and the index; what a link says is the title of what it leads to."""
+    links = links_of(ROOT / "notebooks" / f"{lesson.file.stem}.ipynb")
+    titles = {ROOT / "notebooks" / f"{other.file.stem}.ipynb": other.title for other in LESSONS}
+    titles |= {ROOT / "exercises" / file.name: title for file, title in titles.items()}
+    after = LESSONS[LESSONS.index(lesson) + 1 :][:1]
+    exercise = ROOT / "exercises" / f"{lesson.file.stem}.ipynb"
+    needed = {ROOT / "notebooks" / f"{other.file.stem}.ipynb" for other in after} | {ROOT / "notebooks/index.ipynb"}
+    assert links.keys() >= needed | ({exercise} if exercise.exists() else set())
+    for file, says in links.items():
+        assert file.exists()
+        assert says in (titles.get(file, says), file.stem[:2], f"lesson {file.stem[:2]}"), says
+    told = re.findall(r"\*\*(?:Next|Read before)\*\*:.*", "\n".join(lesson.prose))
+    assert not [text for text in told if re.search(r"[Ll]essons? \d", text.replace("lessons [", ""))]
+
+
+@pytest.mark.parametrize("name", [lesson.file.stem for lesson in LESSONS[1:]])
+@pytest.mark.parametrize("folder", ["exercises", "solutions"])
+def test_an_exercise_and_its_solution_lead_to_each_other_and_to_the_lesson(folder, name):
+    links = links_of(ROOT / folder / f"{name}.ipynb")
+    kinds = ("notebooks", "exercises", "solutions")
+    after = [lesson.file.stem for lesson in LESSONS if lesson.file.stem > name][:1]
+    needed = {ROOT / kind / f"{name}.ipynb" for kind in kinds} | {ROOT / folder / f"{next}.ipynb" for next in after}
+    assert links.keys() >= needed | {ROOT / "notebooks/index.ipynb"}
+    assert all(file.exists() for file in links)
+
+
 def test_the_glossary_is_whole():
     names = [term["name"] for term in TERMS]
     assert len(names) == len(set(names))

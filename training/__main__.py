@@ -1,12 +1,12 @@
 """The command: `python -m training sentiment --data DIR --out DIR`."""
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from course_utils.models.loading import load_encoder
 from course_utils.models.task_heads import HEADS, load_head, save_head
+from course_utils.whole_files import full_path
 from training.loop import train
 from training.report import stages_before, write_report
 from training.tasks import TASKS
@@ -16,8 +16,10 @@ def main() -> None:
     """Train one head and write it, with its report, card and loss curve, to the folder."""
     parser = argparse.ArgumentParser(prog="python -m training", description="Train a small task head.")
     parser.add_argument("task", choices=sorted(TASKS))
-    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="where the head goes; a killed run goes on from there")
+    parser.add_argument("--data", type=full_path, required=True, help="the folder of the data sets")
+    parser.add_argument(
+        "--out", type=full_path, required=True, help="where the head goes; a killed run goes on from there"
+    )
     parser.add_argument("--minutes", type=float, help="stop after about so long (default: all epochs of the recipe)")
     parser.add_argument("--steps", type=int, help="stop after exactly so many steps")
     parser.add_argument("--more", action="store_true", help="go on from the shipped head, with half the learning rate")

@@ -14,6 +14,7 @@ import torch
 
 from course_utils.models.loading import load_encoder
 from course_utils.models.task_heads import HEADS, load_head
+from course_utils.whole_files import full_path
 from training import translation
 from training.loss_figure import loss_figure
 from training.task import Task
@@ -118,7 +119,7 @@ def measure(name: str, data: Path, quick: bool) -> dict[str, float]:
 def main() -> int:
     """Measure the shipped heads again; return 1 if one is worse than it was."""
     parser = argparse.ArgumentParser(prog="python -m training.report", description="Measure the shipped heads again.")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
+    parser.add_argument("--data", type=full_path, required=True, help="the folder of the data sets")
     parser.add_argument("--quick", action="store_true", help="measure on a small part of each test set")
     wanted = parser.parse_args()
     kind = "quick_scores" if wanted.quick else "scores"

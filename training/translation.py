@@ -19,7 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration, GenerationConfig, PreTrainedTokenizerFast
 
-from course_utils.whole_files import write_whole
+from course_utils.whole_files import full_path, write_whole
 from training.data import read_rows
 from training.loop import batches, fast_bf16
 from training.loss_figure import loss_figure
@@ -187,8 +187,10 @@ def measure(data: Path, folder: Path, quick: bool) -> dict[str, float]:
 def main() -> None:
     """Train and measure."""
     parser = argparse.ArgumentParser(prog="python -m training.translation", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="the folder of the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="where the model goes; a killed run goes on from there")
+    parser.add_argument("--data", type=full_path, required=True, help="the folder of the data sets")
+    parser.add_argument(
+        "--out", type=full_path, required=True, help="where the model goes; a killed run goes on from there"
+    )
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--batch-tokens", type=int, default=1024, help="source tokens in a step, padding included")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

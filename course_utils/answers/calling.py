@@ -13,6 +13,7 @@ from course_utils.answers.plain_data import NotPlainError, for_function, plain
 
 LONGEST_MESSAGE = 200  # characters of an exception that are kept
 LONGEST_PRINT = 2_000  # characters that are kept of what one call prints
+CALL_SECONDS = 20  # that one call may take in the grader
 NOT_STARTED = "not started"  # stands where an exception's name would: no exception of Python or torch is called so
 
 

@@ -1,11 +1,14 @@
 """Write values in little room: alone, or two beside each other so that one sees where they differ."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 LONGEST = 60  # characters
+BREAK = "\0"  # in code, after a comma
+_TORCHS_OWN = ("float32", "int64", "bool")  # what torch.tensor makes of numbers by itself
 _BESIDE = 8  # numbers of two rows that are shown beside each other
 _SHORTER = (8, 5, 3, 2, 1)  # how many values of each list are tried, until the text fits
 
@@ -49,6 +52,30 @@ def beside(own: object, right: object, longest: int = LONGEST) -> tuple[str, str
     return tuple(f"at {path}: {text}" if path else text for text in shown)
 
 
+def as_code(value: object) -> str:
+    """Return plain data as Python that makes it again, to the last digit; a line may be broken at each `BREAK`.
+
+    >>> print(as_code([np.array([0.5, -np.inf], np.float32), "a, b", 3]).replace(BREAK, " "))
+    [torch.tensor([0.5, -torch.inf]), 'a, b', 3]
+    """
+    if isinstance(value, np.ndarray):
+        kind = f", dtype=torch.{value.dtype}" if value.dtype not in _TORCHS_OWN or not value.size else ""
+        if not value.size:
+            return f"torch.empty({value.shape}{kind})"
+        numbers = value
+        if value.dtype == np.float32:  # Python's own float would have more digits than it takes
+            numbers = np.array([float(str(number)) for number in value.ravel()]).reshape(value.shape)
+        listed = re.sub(r'float\("(-?)(inf|nan)"\)', r"\1torch.\2", as_code(numbers.tolist()))
+        return f"torch.tensor({listed}{kind})"
+    if isinstance(value, list):
+        return f"[{f',{BREAK}'.join(map(as_code, value))}]"
+    if isinstance(value, dict):
+        return f"{{{f',{BREAK}'.join(f'{key!r}: {as_code(item)}' for key, item in value.items())}}}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    return repr(value)
+
+
 def _text(value: object, most: int, longest: int) -> str:
     if isinstance(value, np.ndarray):
         return f"tensor({_text(value.tolist(), most, longest)})"
@@ -70,15 +97,20 @@ def _text(value: object, most: int, longest: int) -> str:
 
 def _both_fit(own: object, right: object, longest: int) -> bool:
     """Tell whether two values can be shown whole, and look different then."""
-    texts = [_text(value, 10**6 if _count(value) <= longest else 0, longest + 1) for value in (own, right)]
+    texts = [_text(value, 10**6 if count(value) <= longest else 0, longest + 1) for value in (own, right)]
     return max(map(len, texts)) <= longest and texts[0] != texts[1]
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """Return how many values are in plain data.
+
+    >>> count([1, np.zeros((2, 3))])
+    8
+    """
     if isinstance(value, np.ndarray):
         return value.size
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(_count, items))
+    return 1 + sum(map(count, items))
 
 
 def _first_inside(own: object, right: object) -> object:

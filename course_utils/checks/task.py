@@ -12,10 +12,13 @@ import numpy as np
 from course_utils.answers.calling import NOT_STARTED, Answer, call
 from course_utils.answers.plain_data import ModelName, plain
 from course_utils.checks.comparing import Tolerance, difference, kind_of_difference
-from course_utils.checks.showing import beside, short
+from course_utils.checks.showing import BREAK, as_code, beside, count, short
 
 Cases = Callable[[np.random.Generator], Sequence[Sequence]]
 LONGEST_CALL = 84  # characters of a call, and of an answer, that are shown
+MOST_IN_CODE = 100  # values in a call and its right answer that are shown to the last digit
+LONGEST_CODE = 1_500  # characters
+WIDEST_CODE = 92  # where a line of it can be broken
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,14 @@ class Seen:
         yours: What came of it.
         expected: What should have.
         printed: What the function printed meanwhile.
+        code: The call and the right answer as Python, to the last digit; "" where that would be too long.
     """
 
     call: str
     yours: str
     expected: str
     printed: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -296,7 +301,28 @@ def _seen(task: Task, case: list, own: Answer, right: Answer) -> Seen:
         yours, expected = (_problem_text(answer) or short(answer.value, LONGEST_CALL) for answer in (own, right))
     else:
         yours, expected = beside(own.value, right.value, LONGEST_CALL)
-    return Seen(shown, yours, expected, own.printed)
+    return Seen(shown, yours, expected, own.printed, _code(task, case, right))
+
+
+def _code(task: Task, case: list, right: Answer) -> str:
+    values = [*case, right.value]
+    if any(isinstance(value, ModelName) for value in case) or sum(map(count, values)) > MOST_IN_CODE:
+        return ""
+    call = f"{task.function}({f',{BREAK}'.join(map(as_code, case))})"
+    lines = [call] if right.problem else [f"expected = {as_code(right.value)}", call]
+    code = "\n".join(line for text in lines for line in _lines(text))
+    return code if len(code) <= LONGEST_CODE else ""
+
+
+def _lines(code: str) -> list[str]:
+    """Fill lines with code, broken only where it may be."""
+    lines = [""]
+    for piece in code.split(BREAK):
+        if lines[-1] and len(lines[-1]) + 1 + len(piece) > WIDEST_CODE:
+            lines.append(f"    {piece}")
+        else:
+            lines[-1] += f" {piece}" if lines[-1] else piece
+    return lines
 
 
 def _problem_text(answer: Answer) -> str:

@@ -19,7 +19,7 @@ from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assign
 from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
-from course_utils.whole_files import write_whole
+from course_utils.whole_files import full_path, write_whole
 
 CHECKS = PACKAGE / "checks"
 
@@ -33,7 +33,7 @@ def checks_file(named: str) -> Path:
     >>> checks_file("11").name
     'lesson_11.py'
     """
-    file = CHECKS / f"lesson_{named}.py" if named.isdecimal() else Path(named).resolve()
+    file = CHECKS / f"lesson_{named}.py" if named.isdecimal() else full_path(named).resolve()
     if not file.is_file():
         raise ValueError(f"--checks must be a file of checks or the number of a lesson, got {named}")
     return file

@@ -149,7 +149,9 @@ def _graded(task: Task, handed: Handed, assignment: Assignment, stuck: str, cloc
 
 def _detail(line: Line) -> dict:
     """Return all that is known about a check that failed, with the input that is hidden from the learner."""
-    return {"says": line.says, "message": line.message, **asdict(line.seen)}
+    told = asdict(line.seen)
+    del told["code"]  # a report needs no code to run
+    return {"says": line.says, "message": line.message, **told}
 
 
 def _ready_made(tasks: Sequence[Task], graded: list[dict], cells: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from course_utils.answers.calling import CALL_SECONDS
 from course_utils.grading.family import Usage
 
 GIGABYTE = 2**30
@@ -25,7 +26,7 @@ class Limits:
 
     start_seconds: float = 180
     cells_seconds: float = 60
-    call_seconds: float = 20
+    call_seconds: float = CALL_SECONDS
     submission_seconds: float = 300
     memory: int = 4 * GIGABYTE
     processes: int = 32

@@ -12,6 +12,7 @@ from course_utils.learning.capstone_cases import PARTS, Case, expected_tokens
 from course_utils.learning.capstone_mistakes import seen
 from course_utils.learning.capstone_runs import Answer, ask, sentence_end
 from course_utils.learning.capstone_stream import STREAMS, StreamAnswer, ask_stream, expected_pieces, judge_stream
+from course_utils.learning.long_checks import LongCheck
 
 ALL_PARTS = ("loop", "cache", "filters", "penalties", "stopping", "streaming", "beams")
 
@@ -85,12 +86,12 @@ def check_part(part: str, function: Callable) -> PartCheck:
         raise ValueError(f"part must be one of {list(ALL_PARTS)}, got {part!r}")
     if not callable(function):
         raise TypeError(f"function must be a function, as my_generate without brackets, got {type(function).__name__}")
-    if part == "streaming":
-        answers = [ask_stream(function, case) for case in STREAMS]
-        return _stream_check(answers)
-    answers = [ask(function, case) for case in PARTS[part]]
-    again = ask(function, PARTS[part][-1], attempt=1) if part == "filters" else answers[-1]
-    return judge(part, answers, is_repeatable=again == answers[-1])
+    with LongCheck(f"check_part({part!r})"):
+        if part == "streaming":
+            return _stream_check([ask_stream(function, case) for case in STREAMS])
+        answers = [ask(function, case) for case in PARTS[part]]
+        again = ask(function, PARTS[part][-1], attempt=1) if part == "filters" else answers[-1]
+        return judge(part, answers, is_repeatable=again == answers[-1])
 
 
 def judge(part: str, answers: Sequence[Answer], is_repeatable: bool = True) -> PartCheck:

@@ -2,14 +2,18 @@
 
 import html
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from course_utils.answers.calling import Answer, call, unwrapped
+from course_utils.answers.calling import CALL_SECONDS, Answer, call, is_stub, unwrapped
+from course_utils.answers.plain_data import ModelName
 from course_utils.checks.sources import module_file, source_files
 from course_utils.checks.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
+from course_utils.learning.long_checks import LongCheck
+from course_utils.learning.not_written import explain_stubs
 from course_utils.learning.progress import Progress, reason
 from course_utils.learning.stop_button import insistent_stop
 
@@ -20,6 +24,8 @@ PRINTED_LINES = 12
 _SIGNS = {"right": "✅", "wrong": "❌", "not started": "⬜", "stopped": "⬜"}
 # On a page: the same three, by letters that every font has. Without a font for emoji all three would be an empty box.
 _BADGES = {"✅": ("✓", "#007a58"), "❌": ("✗", "#c04a00"), "⬜": ("○", "#6b6b6b")}
+_TRY = "To try it yourself, in a cell of your own:"
+_A_NOTEBOOK = re.compile(r"(?:notebooks|exercises|solutions)/[\w.]+\.ipynb")
 _LABEL = 11  # characters
 _BLOCK = "margin: 0.3em 0 0.6em 1.6em; white-space: pre-wrap; overflow-wrap: anywhere"
 
@@ -37,8 +43,10 @@ class CheckCard:
         lines: list[tuple[bool, str, str, Seen | None]],
         notes: list[str],
         printed: tuple[str, str] = ("", ""),
+        watch: LongCheck | None = None,
     ) -> None:
-        self.title, self.status, self.lines, self.notes = title, status, lines, notes
+        self.title, self.status, self.lines, self.notes, self._watch = title, status, lines, notes, watch
+        self.notes += [watch.took()] if watch and watch.took() else []
         self.printed = (printed[0], _first_lines(printed[1]))
 
     @property
@@ -53,22 +61,37 @@ class CheckCard:
 
     def _line(self, is_right: bool, says: str, message: str) -> str:
         sign = "✅" if is_right else "❌" if self.status == "wrong" else "⬜"
+        message = message or "The same cause." * (sign == "❌")
         return f"{sign} {says}{f': {message}' if message else ''}"
+
+    def _code(self) -> str:
+        """Return code for the first call that shows a mistake and isn't too long."""
+        return next((seen.code for *_, seen in self.lines if seen and seen.code), "")
 
     def __repr__(self) -> str:
         shown = [self._head()]
         for *line, seen in self.lines:
             shown += _wrapped(self._line(*line)) + textwrap.indent(_block(seen), "     ").splitlines()
         shown += [line for note in self.notes for line in _wrapped(note)]
+        if code := self._code():
+            shown += [f"  {_TRY}", *textwrap.indent(code, "     ").splitlines()]
         if self.printed[1]:
             shown += [f"  Printed by {self.printed[0]}:", *textwrap.indent(self.printed[1], "     ").splitlines()]
         return _encodable("\n".join(shown))
 
+    def _ipython_display_(self) -> None:
+        """Take the place of the note that a long check showed; else IPython shows the card as anything else."""
+        data = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if self._watch is None or not self._watch.replace_note(data):
+            raise NotImplementedError
+
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{_on_page(self._line(*line))}{_pre(_block(seen))}</li>" for *line, seen in self.lines)
         items = f'<ul style="list-style: none; padding-left: 1em">{items}</ul>' if items else ""
+        code = f'<pre style="white-space: pre; overflow-x: auto">{html.escape(self._code())}</pre>'
+        code = f"<details><summary>{_TRY}</summary>{code}</details>"
         printed = f"<p>Printed by <code>{html.escape(self.printed[0])}</code>:</p>{_pre(self.printed[1])}"
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{_linked(note)}</p>" for note in self.notes) + code * bool(self._code())
         page = f"<div><p><strong>{_on_page(self._head())}</strong></p>{items}{notes}{printed * bool(self.printed[1])}"
         return _encodable(f"{page}</div>")
 
@@ -92,11 +115,12 @@ class Checker:
             return CheckCard(str(name), "not started", [], [_not_a_task(name, tasks, prose)])
         title = f"{task.name} · {task.title}"
         function = self.namespace.get(task.function)
-        asker = _Asker(function, task.function)
-        try:
-            result = judge(task, asker)
-        except KeyboardInterrupt:
-            return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed)
+        with LongCheck(title) as watch:
+            asker = _Asker(function, task.function, watch)
+            try:
+                result = judge(task, asker)
+            except KeyboardInterrupt:
+                return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed, watch)
         notes = []
         if result.status != "not started":
             borrowed = _borrowed(function, task)
@@ -106,7 +130,7 @@ class Checker:
             notes.append(f"There is no function {task.function}: run the cell above.")
         lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
         is_shown = any(seen and seen.printed for *_, seen in lines)
-        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed)
+        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed, watch)
 
     def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""
@@ -122,9 +146,10 @@ class Checker:
         later = [*tasks[tasks.index(task) + 1 :], *prose]
         after = f"Next: {later[0].name} · {later[0].title}." if later else "That was the last task."
         notes = [f"{task.points} of {task.points} points. {after}"]
-        solution = next((ROOT / "solutions").glob(f"{self.lesson}_*.ipynb"), None)
-        if solution:
-            notes.append(f"A solution to compare yours with: {solution.relative_to(ROOT).as_posix()}")
+        if solution := _notebook("solutions", self.lesson):
+            notes.append(f"A solution to compare yours with: {solution}")
+        if task is tasks[-1] and (lesson := _notebook("notebooks", f"{int(self.lesson) + 1:02}")):
+            notes.append(f"After this exercise: {lesson}")
         return notes
 
 
@@ -145,25 +170,35 @@ def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -
     ⬜ q99: not started.
       There is no task 'q99': use one of [...].
     """
-    if not os.environ.get("COURSE_GRADING") and not (CHECKS / f"lesson_{lesson}.py").is_file():
-        raise ValueError(f"lesson must be the number of a lesson with an exercise, such as '11', got {lesson!r}")
+    if not os.environ.get("COURSE_GRADING"):
+        if not (CHECKS / f"lesson_{lesson}.py").is_file():
+            raise ValueError(f"lesson must be the number of a lesson with an exercise, such as '11', got {lesson!r}")
+        explain_stubs({task.function: task.name for task in load_tasks(CHECKS / f"lesson_{lesson}.py")[0]})
     return Checker(lesson, namespace, progress)
 
 
 class _Asker:
     """Calls the learner's function, and remembers what it was asked last and what it printed first."""
 
-    def __init__(self, function: object, name: str) -> None:
-        self.function, self.name, self.running, self.printed = function, name, "", ("", "")
+    def __init__(self, function: object, name: str, watch: LongCheck) -> None:
+        self.function, self.name, self.watch, self.running, self.printed = function, name, watch, "", ("", "")
 
     def __call__(self, arguments: list) -> Answer:
         if self.function is None:
             return Answer(raised=NOT_STARTED)
         if not callable(self.function):
             return Answer(problem=f"is no function: {self.name} is of type {type(self.function).__name__}.")
+        if not is_stub(self.function):
+            for argument in arguments:
+                if isinstance(argument, ModelName):
+                    argument.load()  # once; the time that it takes isn't the function's
         self.running = call_text(self.name, arguments)
         with insistent_stop(self.function, call) as pressed:
-            answer = call(self.function, arguments)
+            self.watch.begin(self.running)
+            try:
+                answer = call(self.function, arguments)
+            finally:
+                self.watch.end()
         is_stopped = pressed.is_set() or answer.raised == "KeyboardInterrupt"
         if answer.printed and (is_stopped or not self.printed[1]):
             self.printed = (self.running, answer.printed)
@@ -175,6 +210,9 @@ class _Asker:
     def stopped(self) -> str:
         if not self.running:
             return "The check was stopped."
+        if self.watch.is_over:
+            limit = f"more than the {CALL_SECONDS} seconds that the grader gives it"
+            return f"Your function was stopped: it took {limit}. Does its loop end? The call was {self.running}."
         return f"Your function was stopped before it answered. The call was {self.running}."
 
 
@@ -185,6 +223,21 @@ def _not_a_task(name: object, tasks: tuple[Task, ...], prose: tuple[Prose, ...])
     if any(question.name == name for question in prose):
         return "This one is answered in words: a person reads it."
     return f"There is no task {name!r}: use one of {[task.name for task in tasks]}."
+
+
+def _notebook(folder: str, lesson: str) -> str:
+    """Return the name of a lesson's notebook in the course; "" if it has none."""
+    file = next((ROOT / folder).glob(f"{lesson}_*.ipynb"), None)
+    return file.relative_to(ROOT).as_posix() if file else ""
+
+
+def _linked(note: str) -> str:
+    """Return a note as HTML, with a link to each notebook that is there, as seen from this one."""
+
+    def link(found: re.Match) -> str:
+        return f'<a href="../{found[0]}">{found[0]}</a>' if Path("..", found[0]).is_file() else found[0]
+
+    return _A_NOTEBOOK.sub(link, html.escape(note))
 
 
 def _borrowed(function: object, task: Task) -> list[str]:

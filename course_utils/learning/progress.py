@@ -13,7 +13,7 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
-from course_utils.whole_files import write_whole
+from course_utils.whole_files import folder_from, write_whole
 
 KINDS = ("predictions", "quizzes", "exercises")
 LOCK_SECONDS = 5
@@ -27,10 +27,12 @@ _FIELDS = {"choice": str, "right": bool, "first": str, "first_right": bool, "tri
 def progress_folder() -> Path:
     """Return where the progress file is: the folder `COURSE_HOME`, or this user's data folder.
 
+    Raises:
+        ValueError: `COURSE_HOME` can't be a folder.
+
     Lesson: 00 · Start here
     """
-    named = os.environ.get("COURSE_HOME")
-    return Path(named) if named else user_data_path("llms-by-hand", appauthor=False)
+    return folder_from("COURSE_HOME") or user_data_path("llms-by-hand", appauthor=False)
 
 
 class Progress:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from course_utils.assignments import without_solution_links
 from course_utils.whole_files import write_whole
 
 IN_CLASS = ("notebooks", "exercises")  # of the course's folders; the solutions stay with the teacher
@@ -85,8 +86,10 @@ def notebooks_in_use(root: Path) -> dict[str, bytes | None]:
     return {name: content for name, content in published.items() if _mark(content or b"") not in _marks_of(root / name)}
 
 
-def without_outputs(content: bytes) -> bytes:
+def without_outputs(content: bytes, has_solutions: bool = True) -> bytes:
     r"""Return a notebook without outputs and execution counts; what is no notebook stays as it is.
+
+    Where there are no solutions, no link leads to them.
 
     >>> without_outputs(b'{"cells": [{"cell_type": "code", "execution_count": 3, "outputs": [{}], "source": "1"}]}')
     b'{\n "cells": [\n  {\n   "cell_type": "code",\n   "execution_count": null,\n   "outputs": [],\n ...}\n'
@@ -96,6 +99,8 @@ def without_outputs(content: bytes) -> bytes:
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 cell.update(execution_count=None, outputs=[])
+            elif not has_solutions:
+                cell["source"] = without_solution_links("".join(cell["source"])).splitlines(keepends=True)
     except (ValueError, KeyError, TypeError, AttributeError):
         return content
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
@@ -104,18 +109,19 @@ def without_outputs(content: bytes) -> bytes:
 def _give(source: Path, folder: Path, kinds: tuple[str, ...], in_use: Mapping[str, bytes | None]) -> dict[str, str]:
     recorded = _read_record(folder)
     given, done = dict(recorded), {}
+    has_solutions = "solutions" in kinds
     for name in _names(source, kinds):
         content, own, before = (source / name).read_bytes(), _marks_of(folder / name), given.get(name)
         if name in in_use:
             work, content = content, in_use[name]
             if before is None and (not own or _mark(work) in own):
                 write_whole(folder / name, work)
-                given[name] = _mark(work if content is None else without_outputs(content))
+                given[name] = _mark(work if content is None else without_outputs(content, has_solutions))
                 done[name] = "kept"
                 continue
             if content is None:  # it is theirs alone
                 continue
-        content = without_outputs(content) if name.endswith(".ipynb") else content
+        content = without_outputs(content, has_solutions) if name.endswith(".ipynb") else content
         given[name] = new = _mark(content)
         if new in own or (own and new == before):
             continue  # there is nothing that the learner does not have

@@ -16,13 +16,12 @@ from transformers import pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
-from course_utils.models.hub import check_reachable, profile
+from course_utils.models.hub import ask_again, check_reachable, is_hub_asked, profile
 from course_utils.models.pipelines import checked_class, default_model, pipeline_tasks, registered
 from course_utils.models.restored_tasks import RESTORED_TASKS, TaskAliases
 from course_utils.models.store import ModelStoreError
 
 _ABSENT = object()
-_ON = ("1", "ON", "YES", "TRUE")  # as huggingface_hub reads its settings
 
 
 class CourseModels(ExitStack):
@@ -98,12 +97,12 @@ class _Default(dict):
 def _go_offline(changes: CourseModels) -> str:
     """Keep transformers from waiting for a hub that it shouldn't ask, or that's down; return why it isn't asked."""
     if profile() == "embedded":
-        if os.environ.get("HF_HUB_OFFLINE", "1").upper() in _ON:
-            # huggingface_hub has read the variable when it was imported; programs that we start will read it.
+        if not is_hub_asked():
             changes.set(os.environ, "HF_HUB_OFFLINE", "1")
             changes.set(vars(constants), "HF_HUB_OFFLINE", True)
         again = "set COURSE_MODELS=hub and call use_course_models() again to load it from there"
         return f"the embedded profile doesn't ask the Hugging Face hub; {again}"
+    ask_again()
     if constants.is_offline_mode():
         return "HF_HUB_OFFLINE is set; start Python without it to ask the hub"
     try:

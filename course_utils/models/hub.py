@@ -23,10 +23,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from course_utils.models import offline
 from course_utils.models.store import ModelStoreError
 
 PROFILES = ("embedded", "hub")
 SECONDS_TO_ANSWER = 3
+_ON = ("1", "ON", "YES", "TRUE")  # as huggingface_hub reads its settings
 # A repository may hold the same weights in five formats; one of them, and what is read beside it, is enough.
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 
@@ -76,10 +78,31 @@ def profile() -> str:
     >>> profile()
     'embedded'
     """
-    chosen = os.environ.get("COURSE_MODELS", "embedded")
+    chosen = os.environ.get("COURSE_MODELS") or "embedded"
     if chosen not in PROFILES:
         raise ValueError(f"COURSE_MODELS must be one of {PROFILES}, got {chosen!r}")
     return chosen
+
+
+def is_hub_asked() -> bool:
+    """Say whether the hub may be asked: in the embedded profile only with `HF_HUB_OFFLINE=0`.
+
+    Lesson: 04 · The pipeline tasks
+
+    >>> is_hub_asked()
+    False
+    """
+    return profile() == "hub" or (os.environ.get("HF_HUB_OFFLINE") or "1").upper() not in _ON
+
+
+def ask_again() -> None:
+    """Let the hub be asked if only the course itself has switched that off.
+
+    Lesson: 04 · The pipeline tasks
+    """
+    if offline.is_ours:
+        os.environ.pop("HF_HUB_OFFLINE", None)
+        offline.is_ours = constants.HF_HUB_OFFLINE = False
 
 
 def fetch_from_hub(model: HubModel) -> Path:
@@ -96,6 +119,7 @@ def fetch_from_hub(model: HubModel) -> Path:
         return Path(snapshot_download(**wanted, local_files_only=True))
     except LocalEntryNotFoundError:
         check_reachable()
+    ask_again()
     if constants.is_offline_mode():
         raise ModelStoreError(
             f"{model.repository} could not be fetched: this process is offline; call use_course_models() again, or "

@@ -1,9 +1,11 @@
 """Models in memory: one object a process, weights mapped from the store, bad prompts in one sentence."""
 
-import os
 from functools import cache, cached_property
 from threading import Lock
 
+import course_utils.models.offline  # noqa: F401 - before transformers
+
+# isort: split
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -170,8 +172,6 @@ def _load(name: str, role: str) -> CausalLM | Encoder:
 @cache
 def _load_once(name: str, role: str) -> CausalLM | Encoder:
     folder = ModelStore().ensure(CATALOGUE[name])
-    # Everything is in the folder. Without this, a library that looks for one more file waits for a hub.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     logging.disable_progress_bar()
     kind, auto = (CausalLM, AutoModelForCausalLM) if role == "causal LM" else (Encoder, AutoModel)
     model = auto.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)

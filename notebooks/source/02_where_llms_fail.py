@@ -979,3 +979,6 @@ quiz_question(
 #   (lesson 14), a KV cache and larger batches ([lesson 10](10_prefill_and_decode.ipynb)).
 #
 # **Next**: [03 · The pipeline, opened](03_the_pipeline_opened.ipynb) takes the first of the models apart.
+#
+# **Exercise**: [02 · Where LLMs fail](../exercises/02_where_llms_fail.ipynb). **All lessons**: [the
+# index](index.ipynb).

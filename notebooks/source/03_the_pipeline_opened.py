@@ -310,4 +310,7 @@ quiz_question(
 # - Texts in a batch are padded, and the attention mask keeps the model from reading the padding.
 # - Without the mask an answer can flip, and nothing warns you.
 #
-# **Next**: lesson 04 puts the same three steps to work on other tasks.
+# **Next**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb) puts the same three steps to work on other tasks.
+#
+# **Exercise**: [03 · The pipeline, opened](../exercises/03_the_pipeline_opened.ipynb). **All lessons**: [the
+# index](index.ipynb).

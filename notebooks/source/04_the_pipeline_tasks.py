@@ -340,4 +340,7 @@ quiz_question(
 #   writes another.
 # - A pipeline is a class with three methods. You can write one, and register it under a name.
 #
-# **Next**: lesson 05 looks at how a text becomes numbers.
+# **Next**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) looks at how a text becomes numbers.
+#
+# **Exercise**: [04 · The pipeline tasks](../exercises/04_the_pipeline_tasks.ipynb). **All lessons**: [the
+# index](index.ipynb).

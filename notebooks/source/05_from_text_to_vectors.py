@@ -734,4 +734,8 @@ quiz_question(
 # - An embedding is a row of a table. A cosine, or a map in two dimensions, means little without its comparison.
 # - SmolLM2 turns queries and keys by their place, so that attention sees distances.
 #
-# **Next**: lesson 06 shows where the numbers in these tables come from: pre-training and fine-tuning.
+# **Next**: [06 · Pre-training and fine-tuning](06_pretraining_and_finetuning.ipynb) shows where the numbers in these
+# tables come from: pre-training and fine-tuning.
+#
+# **Exercise**: [05 · From text to vectors](../exercises/05_from_text_to_vectors.ipynb). **All lessons**: [the
+# index](index.ipynb).

@@ -751,4 +751,8 @@ quiz_question(
 # - Fine-tuning brings out what pre-training put in, and it may cost other skills.
 # - An accuracy without its interval is half a result.
 #
-# **Next**: lesson 07 compares the architectures that these two losses belong to.
+# **Next**: [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) compares the architectures that
+# these two losses belong to.
+#
+# **Exercise**: [06 · Pre-training and fine-tuning](../exercises/06_pretraining_and_finetuning.ipynb). **All lessons**:
+# [the index](index.ipynb).

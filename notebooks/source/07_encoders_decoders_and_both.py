@@ -766,3 +766,6 @@ quiz_question(
 # - A mask can be flipped in one line, but the weights are trained for theirs.
 #
 # **Next**: [08 · Attention](08_attention.ipynb) opens the function that this lesson only masked.
+#
+# **Exercise**: [07 · Encoders, decoders and both](../exercises/07_encoders_decoders_and_both.ipynb). **All lessons**:
+# [the index](index.ipynb).

@@ -13,7 +13,8 @@
 # - find a previous-token head and an induction head by measurement, and confirm them by ablation;
 # - write a function that equals an attention layer of SmolLM2.
 #
-# **Time**: 45 minutes. **Read before**: lesson 05 (vectors and positions) and lesson 07 (masks).
+# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) (vectors and
+# positions) and [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) (masks).
 
 # %% [markdown]
 # ## 1 · Why context
@@ -590,4 +591,7 @@ quiz_question(
 # - A head is found by measuring and confirmed by switching it off. Head 16.0 and head 18.6 copy together.
 # - Bright columns on the first token are mostly rest, not reading.
 #
-# **Next**: lesson 09 asks how much text a model can look back on, and how a prompt steers it.
+# **Next**: [09 · Context length and prompting](09_context_length_and_prompting.ipynb) asks how much text a model can
+# look back on, and how a prompt steers it.
+#
+# **Exercise**: [08 · Attention](../exercises/08_attention.ipynb). **All lessons**: [the index](index.ipynb).

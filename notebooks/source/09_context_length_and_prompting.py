@@ -725,4 +725,8 @@ quiz_question(
 #   measure more than one.
 # - Pad on the left for a causal LM, and pass the attention mask.
 #
-# **Next**: lesson 10 opens the run itself: reading the prompt, and then one token after the other.
+# **Next**: [10 · Prefill and decode](10_prefill_and_decode.ipynb) opens the run itself: reading the prompt, and then
+# one token after the other.
+#
+# **Exercise**: [09 · Context length and prompting](../exercises/09_context_length_and_prompting.ipynb). **All
+# lessons**: [the index](index.ipynb).

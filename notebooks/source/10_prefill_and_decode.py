@@ -13,8 +13,8 @@
 # - predict which phase waits for arithmetic and which waits for memory, and measure it;
 # - reuse the cache of one prompt for another that begins the same.
 #
-# **Time**: 45 minutes. **Read before**: [00 · Start here](00_start_here.ipynb); lesson 08 explains the attention that
-# this lesson makes fast.
+# **Time**: 45 minutes. **Read before**: [00 · Start here](00_start_here.ipynb); [08 · Attention](08_attention.ipynb)
+# explains the attention that this lesson makes fast.
 
 # %% [markdown]
 # ## 1 · One prompt, step by step
@@ -782,4 +782,7 @@ quiz_question(
 #   reading all weights: decode is memory-bound, prefill is compute-bound.
 # - TTFT and TPOT are two numbers, and what two prompts share at their beginning needs to be read once.
 #
-# **Next**: lesson 11 takes the logits of one step, and shows what sampling makes of them.
+# **Next**: [11 · Sampling](11_sampling.ipynb) takes the logits of one step, and shows what sampling makes of them.
+#
+# **Exercise**: [10 · Prefill and decode](../exercises/10_prefill_and_decode.ipynb). **All lessons**: [the
+# index](index.ipynb).

@@ -620,4 +620,7 @@ quiz_question(
 # - The order of the filters is part of the setting, and programs disagree on it.
 # - Likely is not good: a person's text lies between greedy and hot.
 #
-# **Next**: lesson 12 asks why texts repeat themselves, what penalties do about it, and when a text ends.
+# **Next**: [12 · Repetition, length and stopping](12_repetition_length_and_stopping.ipynb) asks why texts repeat
+# themselves, what penalties do about it, and when a text ends.
+#
+# **Exercise**: [11 · Sampling](../exercises/11_sampling.ipynb). **All lessons**: [the index](index.ipynb).

@@ -12,7 +12,8 @@
 # - end a text by EOS, by a length or by a stop string, and tell which of them it was;
 # - stop at a string that is split between two tokens, without showing a part of it.
 #
-# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb). Lessons 10 and 11 help.
+# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb). [10 · Prefill and
+# decode](10_prefill_and_decode.ipynb) and [11 · Sampling](11_sampling.ipynb) help.
 
 # %% [markdown]
 # ## 1 · A loop of its own making
@@ -689,4 +690,8 @@ quiz_question(
 # - EOS is a token: it can be masked until a minimum. The maximum cuts, and the model does not know of it.
 # - Look for stop strings in text, never in ids, and withhold what could still become one.
 #
-# **Next**: lesson 13 keeps several texts alive at once and lets them compete: beam search.
+# **Next**: [13 · Beam search](13_beam_search.ipynb) keeps several texts alive at once and lets them compete: beam
+# search.
+#
+# **Exercise**: [12 · Repetition, length and stopping](../exercises/12_repetition_length_and_stopping.ipynb). **All
+# lessons**: [the index](index.ipynb).

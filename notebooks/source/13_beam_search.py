@@ -13,8 +13,8 @@
 # - predict what beams cost in memory and time;
 # - say when not to use beam search.
 #
-# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb). Lessons 10 (the KV cache) and 11
-# (sampling) help.
+# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb). [10 · Prefill and
+# decode](10_prefill_and_decode.ipynb) (the KV cache) and [11 · Sampling](11_sampling.ipynb) help.
 
 # %% [markdown]
 # ## 1 · A weather diary where greedy loses
@@ -666,4 +666,7 @@ quiz_question(
 # - `k` beams need `k` times the KV cache, but less than `k` times the time when one user has the machine.
 # - A likely text is not always a good one, and it cannot be streamed. Sample where there is no single right answer.
 #
-# **Next**: lesson 14 puts a stopwatch on all of this: time to first token, throughput, memory.
+# **Next**: [14 · Speed and memory in practice](14_speed_and_memory_in_practice.ipynb) puts a stopwatch on all of this:
+# time to first token, throughput, memory.
+#
+# **Exercise**: [13 · Beam search](../exercises/13_beam_search.ipynb). **All lessons**: [the index](index.ipynb).

@@ -866,4 +866,8 @@ quiz_question(
 # - Fewer bits always save memory. What they cost in quality depends on the grid, and what they gain in speed on the
 #   kernel. Measure both.
 #
-# **Next**: lesson 15 lets you put everything together in a `generate()` of your own, and scores it on these numbers.
+# **Next**: [15 · Capstone: your own `generate()`](15_your_own_generate.ipynb) lets you put everything together in a
+# `generate()` of your own, and scores it on these numbers.
+#
+# **Exercise**: [14 · Speed and memory in practice](../exercises/14_speed_and_memory_in_practice.ipynb). **All
+# lessons**: [the index](index.ipynb).

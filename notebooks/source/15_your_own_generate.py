@@ -806,3 +806,6 @@ quiz_question(
 # tokens stood there before, guess that what followed them comes again. One read of the model checks all guesses, and
 # `crop_cache` of lesson 10 forgets the wrong ones. `check_part` says whether it is still right, and the scoreboard how
 # much faster it got.
+#
+# **Exercise**: [15 · Capstone: your own `generate()`](../exercises/15_your_own_generate.ipynb). **All lessons**: [the
+# index](index.ipynb).

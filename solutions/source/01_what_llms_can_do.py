@@ -272,3 +272,8 @@ def mixture_parameters(config, experts, active):
 mixtral = {"vocab_size": 32_000, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32}
 mixtral |= {"num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 14_336, "tie_word_embeddings": False}
 [f"{count / 1e9:.1f} billion" for count in mixture_parameters(mixtral, experts=8, active=2)]
+
+# %% [markdown]
+# **Lesson**: [01 · What LLMs can do](../notebooks/01_what_llms_can_do.ipynb). **This exercise**: [to
+# solve](../exercises/01_what_llms_can_do.ipynb), [solved](../solutions/01_what_llms_can_do.ipynb). **Next exercise**:
+# [02 · Where LLMs fail](02_where_llms_fail.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

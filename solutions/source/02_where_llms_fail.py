@@ -278,3 +278,8 @@ chance = torch.Generator().manual_seed(0)
 sure = torch.rand(200_000, generator=chance)
 is_right = torch.rand(200_000, generator=chance) < sure
 {cost: best_threshold(sure, is_right, cost) for cost in (0, 1, 3)}
+
+# %% [markdown]
+# **Lesson**: [02 · Where LLMs fail](../notebooks/02_where_llms_fail.ipynb). **This exercise**: [to
+# solve](../exercises/02_where_llms_fail.ipynb), [solved](../solutions/02_where_llms_fail.ipynb). **Next exercise**: [03
+# · The pipeline, opened](03_the_pipeline_opened.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

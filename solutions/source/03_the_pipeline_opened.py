@@ -236,3 +236,9 @@ lengths = torch.randint(3, 128, (1000,), generator=torch.Generator().manual_seed
 for batch_size in (2, 8, 32):
     as_they_come, ordered = padding_share(lengths, batch_size), padding_share(sorted(lengths), batch_size)
     print(f"batches of {batch_size:2}: {as_they_come:.0%} padding, sorted {ordered:.1%}")
+
+# %% [markdown]
+# **Lesson**: [03 · The pipeline, opened](../notebooks/03_the_pipeline_opened.ipynb). **This exercise**: [to
+# solve](../exercises/03_the_pipeline_opened.ipynb), [solved](../solutions/03_the_pipeline_opened.ipynb). **Next
+# exercise**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb). **All lessons**: [the
+# index](../notebooks/index.ipynb).

@@ -213,3 +213,9 @@ def best_spans(start_logits, end_logits, in_context, longest, count):
 
 spans = best_spans(outputs.start_logits[0], outputs.end_logits[0], in_context, longest=15, count=3)
 [(context[offsets[first][0] : offsets[last][1]], round(score, 4)) for first, last, score in spans]
+
+# %% [markdown]
+# **Lesson**: [04 · The pipeline tasks](../notebooks/04_the_pipeline_tasks.ipynb). **This exercise**: [to
+# solve](../exercises/04_the_pipeline_tasks.ipynb), [solved](../solutions/04_the_pipeline_tasks.ipynb). **Next
+# exercise**: [05 · From text to vectors](05_from_text_to_vectors.ipynb). **All lessons**: [the
+# index](../notebooks/index.ipynb).

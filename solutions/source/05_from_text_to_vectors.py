@@ -221,3 +221,9 @@ for name, table in {"as it is": embedding, "less the mean": left}.items():
     rows, _ = neighbours(table, smollm.labels.index("␣Berlin"), 5)
     cosine = torch.cosine_similarity(table[pairs[0]], table[pairs[1]], dim=-1).mean()
     print(f"{name:14} mean cosine {abs(cosine):.2f}, near ␣Berlin:", *[smollm.labels[near] for near in rows])
+
+# %% [markdown]
+# **Lesson**: [05 · From text to vectors](../notebooks/05_from_text_to_vectors.ipynb). **This exercise**: [to
+# solve](../exercises/05_from_text_to_vectors.ipynb), [solved](../solutions/05_from_text_to_vectors.ipynb). **Next
+# exercise**: [06 · Pre-training and fine-tuning](06_pretraining_and_finetuning.ipynb). **All lessons**: [the
+# index](../notebooks/index.ipynb).

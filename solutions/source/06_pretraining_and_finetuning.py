@@ -225,3 +225,9 @@ for name, labels_of in {"next token": next_token_labels, "own token": unshifted_
     model, losses = trained(labels_of, steps=40)
     written = write_on(model, characters, "The ", characters=40, seed=1)
     print(f"{name:10} {losses[0]:.1f} → {losses[-1]:.2f}  {written!r}")
+
+# %% [markdown]
+# **Lesson**: [06 · Pre-training and fine-tuning](../notebooks/06_pretraining_and_finetuning.ipynb). **This exercise**:
+# [to solve](../exercises/06_pretraining_and_finetuning.ipynb),
+# [solved](../solutions/06_pretraining_and_finetuning.ipynb). **Next exercise**: [07 · Encoders, decoders and
+# both](07_encoders_decoders_and_both.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

@@ -228,3 +228,9 @@ row, second = practice.encode("theriverboat"), practice.encode("boat")
 mask = packed_mask(torch.tensor([0] * 3 + [1] * 5 + [2] * 4))
 packed = practice.model(row, attention_mask=mask[None, None]).logits[0, -4:]
 torch.allclose(packed, practice.model(second).logits[0], atol=1e-4)
+
+# %% [markdown]
+# **Lesson**: [07 · Encoders, decoders and both](../notebooks/07_encoders_decoders_and_both.ipynb). **This exercise**:
+# [to solve](../exercises/07_encoders_decoders_and_both.ipynb),
+# [solved](../solutions/07_encoders_decoders_and_both.ipynb). **Next exercise**: [08 · Attention](08_attention.ipynb).
+# **All lessons**: [the index](../notebooks/index.ipynb).

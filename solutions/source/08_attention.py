@@ -241,3 +241,8 @@ def attention_in_blocks(query, key, value, size):
 queries, keys, values = torch.randn(3, 50, 16, generator=torch.Generator().manual_seed(0))
 all_keys = torch.ones(50, 50, dtype=torch.bool)
 torch.allclose(attention_in_blocks(queries, keys, values, 8), attention(queries, keys, values, all_keys), atol=1e-5)
+
+# %% [markdown]
+# **Lesson**: [08 · Attention](../notebooks/08_attention.ipynb). **This exercise**: [to
+# solve](../exercises/08_attention.ipynb), [solved](../solutions/08_attention.ipynb). **Next exercise**: [09 · Context
+# length and prompting](09_context_length_and_prompting.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

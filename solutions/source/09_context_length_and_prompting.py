@@ -266,3 +266,9 @@ def fit_ends(messages, context_length, answer):
 for context_length in (150, 130, 100):
     kept = fit_ends(messages, context_length, answer=20)
     print(f"context {context_length:3}: {len(kept)} messages, ␣Oslo {oslo(kept):.1%}")
+
+# %% [markdown]
+# **Lesson**: [09 · Context length and prompting](../notebooks/09_context_length_and_prompting.ipynb). **This
+# exercise**: [to solve](../exercises/09_context_length_and_prompting.ipynb),
+# [solved](../solutions/09_context_length_and_prompting.ipynb). **Next exercise**: [10 · Prefill and
+# decode](10_prefill_and_decode.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

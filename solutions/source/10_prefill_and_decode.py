@@ -255,3 +255,8 @@ for size in (1, 4, 10, 50):
     logits, lengths = in_pieces(practice, ids, size)
     is_same = torch.allclose(logits, whole, atol=1e-4)
     print(f"{size:2} at a time: the cache grows from {lengths[0]:2} to {lengths[-1]}, the same logits: {is_same}")
+
+# %% [markdown]
+# **Lesson**: [10 · Prefill and decode](../notebooks/10_prefill_and_decode.ipynb). **This exercise**: [to
+# solve](../exercises/10_prefill_and_decode.ipynb), [solved](../solutions/10_prefill_and_decode.ipynb). **Next
+# exercise**: [11 · Sampling](11_sampling.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

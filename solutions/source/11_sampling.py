@@ -177,3 +177,8 @@ def gumbel_draws(logits, count):
 
 toy = torch.tensor([3.0, 2.0, 1.0, 0.0])
 gumbel_draws(toy, 20_000).bincount(minlength=4) / 20_000, toy.softmax(-1)
+
+# %% [markdown]
+# **Lesson**: [11 · Sampling](../notebooks/11_sampling.ipynb). **This exercise**: [to
+# solve](../exercises/11_sampling.ipynb), [solved](../solutions/11_sampling.ipynb). **Next exercise**: [12 · Repetition,
+# length and stopping](12_repetition_length_and_stopping.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

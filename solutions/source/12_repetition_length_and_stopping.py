@@ -227,3 +227,9 @@ from course_utils.inference.stopping import StopStringBuffer
 pieces, stops = [" a", " bur", "den", ",", " b", "urge", " and a bur", "ger", " too"], ["burger", "###"]
 buffer = StopStringBuffer(stops)
 shown_at_once(pieces, stops), [buffer.push(piece) for piece in pieces]
+
+# %% [markdown]
+# **Lesson**: [12 · Repetition, length and stopping](../notebooks/12_repetition_length_and_stopping.ipynb). **This
+# exercise**: [to solve](../exercises/12_repetition_length_and_stopping.ipynb),
+# [solved](../solutions/12_repetition_length_and_stopping.ipynb). **Next exercise**: [13 · Beam
+# search](13_beam_search.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

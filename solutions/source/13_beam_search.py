@@ -241,3 +241,9 @@ table = (3 * torch.randn(12, 12, generator=torch.Generator().manual_seed(0))).lo
 for steps in (3, 6, 9):
     total, tokens, extended = best_of_all(table, 0, steps)
     print(f"{steps} tokens: {total:.2f} {tokens}, {extended:,} texts extended of {sum(12**n for n in range(steps)):,}")
+
+# %% [markdown]
+# **Lesson**: [13 · Beam search](../notebooks/13_beam_search.ipynb). **This exercise**: [to
+# solve](../exercises/13_beam_search.ipynb), [solved](../solutions/13_beam_search.ipynb). **Next exercise**: [14 · Speed
+# and memory in practice](14_speed_and_memory_in_practice.ipynb). **All lessons**: [the
+# index](../notebooks/index.ipynb).

@@ -246,3 +246,9 @@ def round_trip(weights, bits):
 weights = torch.randn(64, 512, generator=torch.Generator().manual_seed(0))
 moved = {bits: (round_trip(weights, bits) - weights).abs().mean() / weights.abs().mean() for bits in (8, 6, 4, 3, 2)}
 {bits: f"{share:.1%}" for bits, share in moved.items()}
+
+# %% [markdown]
+# **Lesson**: [14 · Speed and memory in practice](../notebooks/14_speed_and_memory_in_practice.ipynb). **This
+# exercise**: [to solve](../exercises/14_speed_and_memory_in_practice.ipynb),
+# [solved](../solutions/14_speed_and_memory_in_practice.ipynb). **Next exercise**: [15 · Capstone: your own
+# `generate()`](15_your_own_generate.ipynb). **All lessons**: [the index](../notebooks/index.ipynb).

@@ -303,3 +303,8 @@ for prompt in ("The cat sat. The dog sat. The cat sat. The dog", "My favourite p
     tokens, reads = with_guesses(smollm, ids, 16)
     assert tokens == my_generate(smollm, ids, none | {"seed": 0, "max_new_tokens": 16})
     print(f"{reads} reads for 16 tokens:{smollm.tokenizer.decode(tokens)!r}")
+
+# %% [markdown]
+# **Lesson**: [15 · Capstone: your own `generate()`](../notebooks/15_your_own_generate.ipynb). **This exercise**: [to
+# solve](../exercises/15_your_own_generate.ipynb), [solved](../solutions/15_your_own_generate.ipynb). **All lessons**:
+# [the index](../notebooks/index.ipynb).

@@ -7,7 +7,8 @@ The first two read this file. `zero-to-jupyterhub.yaml` and `Dockerfile` cannot,
 import os
 import sys
 
-MODELS = os.environ.get("COURSE_MODELS_DIR", "/opt/llms-by-hand-models")  # one copy for all; it may be read-only
+# One copy for all; it may be read-only.
+MODELS = os.path.abspath(os.path.expanduser(os.environ.get("COURSE_MODELS_DIR") or "/opt/llms-by-hand-models"))
 ENVIRONMENT = {
     "COURSE_MODELS_DIR": MODELS,
     "HF_HUB_OFFLINE": "1",
