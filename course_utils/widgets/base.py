@@ -1,8 +1,11 @@
 """The base class of every widget: what a reader without a kernel sees, and where the page's code is."""
 
+import asyncio
+from contextlib import suppress
 from importlib.resources import files
 
 import anywidget
+from IPython import get_ipython
 
 from course_utils.figures.base import CourseFigure, png_bytes
 
@@ -36,15 +39,21 @@ def page_style(name: str) -> str:
     return shared + (own.read_text(encoding="utf-8") if own.is_file() else "")
 
 
+_PAUSE = 1.0  # seconds after the page's last change until what is stored follows it
+
+
 class CourseWidget(anywidget.AnyWidget):
     """A widget that is a picture and a text as well, for readers without a kernel.
 
     A subclass sets `_esm` and `_css`, and writes `figure()` and `describe()`. A notebook then stores a PNG
     with alt text and a deterministic text: GitHub, nbconvert and screen readers show these, and nbval
-    compares the text.
+    compares the text. When someone uses the widget, what is stored follows; `lab_extensions` shows it where the
+    kernel is gone.
 
     Lesson: every lesson with a widget.
     """
+
+    _storing: asyncio.TimerHandle | None = None
 
     def describe(self) -> str:
         """Say in words, deterministically, what the widget shows now."""
@@ -70,3 +79,24 @@ class CourseWidget(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         static_data, static_metadata = self.static_bundle()
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the page sends."""
+        super().set_state(sync_data)
+        self._store_soon()
+
+    def _store_soon(self) -> None:
+        """Bring what the notebook stores up to date once the page has been quiet for a moment: drawing takes time."""
+        with suppress(RuntimeError):  # there is no event loop, so no kernel
+            loop = asyncio.get_running_loop()
+            if self._storing is not None:
+                self._storing.cancel()
+            self._storing = loop.call_later(_PAUSE, self._store)
+
+    def _store(self) -> None:
+        publisher = getattr(get_ipython(), "display_pub", None)
+        if publisher is None or self.model_id is None:
+            return
+        with suppress(Exception):  # the picture from before stays, and the widget itself says what is wrong
+            data, metadata = self._repr_mimebundle_()
+            publisher.publish(data, metadata, transient={"display_id": self.model_id}, update=True)
