@@ -39,9 +39,6 @@ def page_style(name: str) -> str:
     return shared + (own.read_text(encoding="utf-8") if own.is_file() else "")
 
 
-_PAUSE = 1.0  # seconds after the page's last change until what is stored follows it
-
-
 class CourseWidget(anywidget.AnyWidget):
     """A widget that is a picture and a text as well, for readers without a kernel.
 
@@ -53,6 +50,8 @@ class CourseWidget(anywidget.AnyWidget):
     Lesson: every lesson with a widget.
     """
 
+    # Seconds: drawing takes up to two, in which the kernel answers nobody, so it waits until nobody seems to be there.
+    _store_after = 5.0
     _storing: asyncio.TimerHandle | None = None
 
     def describe(self) -> str:
@@ -86,12 +85,12 @@ class CourseWidget(anywidget.AnyWidget):
         self._store_soon()
 
     def _store_soon(self) -> None:
-        """Bring what the notebook stores up to date once the page has been quiet for a moment: drawing takes time."""
+        """Bring what the notebook stores up to date when the page has been quiet for a while."""
         with suppress(RuntimeError):  # there is no event loop, so no kernel
             loop = asyncio.get_running_loop()
             if self._storing is not None:
                 self._storing.cancel()
-            self._storing = loop.call_later(_PAUSE, self._store)
+            self._storing = loop.call_later(self._store_after, self._store)
 
     def _store(self) -> None:
         publisher = getattr(get_ipython(), "display_pub", None)

@@ -26,6 +26,7 @@ class QuestionWidget(CourseWidget):
 
     _esm = page_module("question")
     _css = page_style("question")
+    _store_after = 0.0  # words are drawn at once, and a kept prediction must be in the notebook
 
     question = traitlets.Unicode().tag(sync=True)
     options = traitlets.List(traitlets.Unicode()).tag(sync=True)

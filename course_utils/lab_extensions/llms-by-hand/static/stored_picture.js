@@ -37,8 +37,9 @@ async function showStored(node, model, rendermime) {
     image.alt ||= words;
     shown.push(element("details", element("summary", "In words"), element("pre", words)));
   }
-  node.replaceChildren(...shown, element("p", element("em", NOTE)));
-  node.classList.add("stored-widget");
+  const stored = element("div", ...shown, element("p", element("em", NOTE)));
+  stored.className = "stored-widget";
+  node.replaceChildren(stored);
 }
 
 /** Give pictures the alt text that is stored with them: JupyterLab leaves it out. */
