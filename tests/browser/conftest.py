@@ -25,7 +25,7 @@ from course_utils.cli import QUIET_LAB, ROOT
 
 ARTIFACTS = ROOT / "test-artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE = 150  # seconds: on a slow machine
+PATIENCE = 300  # seconds: on a slow machine everything takes long, but only what hangs takes as long as this
 
 
 # Not for the whole session: as long as Playwright runs, its event loop runs in this thread, and no other one can.
@@ -128,7 +128,7 @@ NOTEBOOK_STATE = """
 })
 """
 STARTED = (
-    "() => [...document.querySelectorAll('.jp-InputPrompt')].some((prompt) => /\\[.+\\]/.test(prompt.textContent))"
+    "() => [...document.querySelectorAll('.jp-InputPrompt')].some((prompt) => /\\[[*\\d]/.test(prompt.textContent))"
 )
 
 

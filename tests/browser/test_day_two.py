@@ -15,6 +15,7 @@ from course_utils import widgets
 from course_utils.cli import QUIET_LAB, ROOT
 from tests.browser.conftest import (
     PATIENCE,
+    STARTED,
     _leave_everything,
     choose_from_menu,
     guarded_page,
@@ -42,10 +43,13 @@ WORDS = {
     "prediction": 'predict("day-two", "How much?", {"below half": (0, 0.5), "above half": (0.5, None)})',
     "quiz": """quiz_question("day-two", "1 + 1?", [("2", True, "It is two."), ("3 <b>", False, "One too many.")])""",
     "card": 'def with_temperature(logits, temperature):\n    return logits\nchecker("11", globals())("q1")',
+    "figure": 'WIDGETS["SamplingLab"](20).figure()',
     "plain": "from ipywidgets import IntSlider\nIntSlider(7)",
 }
 CELLS = [START, *PICTURES.values(), *WORDS.values()]
 PROBLEMS = ("model not found", "Error displaying widget", "Loading widget")
+NOT_WIDGETS = ("start", "card", "figure")
+TEMPERATURE = ".sampling-lab [data-filter=temperature] input[type=range]"
 NOTE = "This is stored with the notebook."
 OUTPUTS = """
 () => [...document.querySelectorAll(".jp-CodeCell")].map((cell) => ({
@@ -55,16 +59,12 @@ OUTPUTS = """
   alive: cell.querySelectorAll(".course-widget, .widget-slider").length,
 }))
 """
-RUNNING = "() => /[*0-9]/.test(document.querySelector('.jp-InputPrompt').textContent)"
 ALIVE = f"document.querySelectorAll('.course-widget').length === {len(PICTURES) + 2}"
 
 
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    return found
+def answer(page, option, button):
+    page.locator(".course-widget.question label").get_by_text(option, exact=True).click()
+    page.get_by_role("button", name=button).click()
 
 
 @pytest.fixture(scope="module", params=CLIENTS)
@@ -100,14 +100,26 @@ def day_one(request, browser, outside_requests, tmp_path_factory):
                 page.wait_for_timeout(1_000)
 
         page = visit()
-        while not page.evaluate(RUNNING):  # the kernel may not be there yet
+        while not page.evaluate(STARTED):  # the kernel may not be there yet
             choose_from_menu(page, "Run", "Run All Cells")
             page.wait_for_timeout(5_000)
         page.wait_for_function(f"() => {ALIVE}")
-        everything = SimpleNamespace(
+        page.evaluate(
+            "() => document.querySelectorAll('.course-widget').forEach((widget) => (widget.isTheSame = true))"
+        )
+        answer(page, "above half", "Keep my prediction")
+        answer(page, "3 <b>", "Check my answer")
+        slider = page.locator(TEMPERATURE)
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        done = ("(•) above half", "One too many.", f"temperature {float(slider.input_value()):g} ")
+        save(
+            page,
+            lambda stored: all(map(str.__contains__, map(stored.get, ("prediction", "quiz", "SamplingLab")), done)),
+        )
+        yield SimpleNamespace(
             server=server, file=file, visit=visit, stored=stored, save=save, page=page, client=request.param
         )
-        yield everything
         _leave_everything(browser, server)
 
 
@@ -123,7 +135,7 @@ def assert_all_is_there(page, words):
     for name, output in shown.items():
         assert output["alive"] == 0, name
         assert not [problem for problem in PROBLEMS if problem in output["text"]], name
-        assert (NOTE in output["text"]) == (name not in ("start", "card")), name
+        assert (NOTE in output["text"]) == (name not in NOT_WIDGETS), name
     for name in PICTURES:
         (image,) = shown[name]["images"]
         assert image["width"] > 200, name
@@ -133,6 +145,7 @@ def assert_all_is_there(page, words):
         assert expected in shown["prediction"]["text"]
     for expected in ("3 <b> ← your choice", "✗ Not quite. One too many."):
         assert expected in shown["quiz"]["text"]
+    assert len(shown["figure"]["images"][0]["alt"]) > 40, "JupyterLab alone leaves it out"
     assert "Temperature: " in shown["card"]["text"]
     assert "IntSlider(value=7)" in shown["plain"]["text"]
 
@@ -142,26 +155,9 @@ def test_every_widget_of_the_course_is_here():
     assert set(PICTURES) == classes - {"CourseWidget"}
 
 
-def test_what_a_learner_did_is_stored_and_takes_nothing_from_the_page(day_one):
+def test_what_is_stored_takes_nothing_from_the_page(day_one):
     page = day_one.page
-    page.locator("label", has_text="above half").click()
-    page.get_by_role("button", name="Keep my prediction").click()
-    page.locator("label", has_text="3 <b>").click()
-    page.get_by_role("button", name="Check my answer").click()
-    slider = page.locator(".sampling-lab [data-filter=temperature] input[type=range]")
-    slider.focus()
-    page.keyboard.press("ArrowRight")
-    page.evaluate("() => document.querySelectorAll('.course-widget').forEach((widget) => (widget.isTheSame = true))")
-    before = slider.input_value()
-    day_one.save(
-        page,
-        lambda stored: (
-            "(•) above half" in stored["prediction"]
-            and "One too many." in stored["quiz"]
-            and f"temperature {float(before):g}" in stored["SamplingLab"]
-        ),
-    )
-    assert slider.input_value() == before != "1"
+    assert page.locator(TEMPERATURE).input_value() != "1"
     assert page.evaluate("() => [...document.querySelectorAll('.course-widget')].every((widget) => widget.isTheSame)")
     assert page.locator(".stored-widget").count() == 0
     assert day_one.file.stat().st_size < 1_000_000
@@ -173,14 +169,12 @@ def test_a_page_that_is_loaded_again_finds_its_kernel(day_one):
     page.wait_for_function(f"() => {ALIVE}")
     page.wait_for_function("() => !document.querySelector('.stored-widget')")
     shown = outputs_of(page)
-    assert [name for name in shown if not shown[name]["alive"]] == ["start", "card"]
+    assert [name for name in shown if not shown[name]["alive"]] == list(NOT_WIDGETS)
     # It is the same kernel, and what is done now is stored, too.
-    page.locator("label:text-is('2')").click()
-    page.get_by_role("button", name="Check my answer").click()
+    answer(page, "2", "Check my answer")
     expect(page.locator(".course-widget.question").last).to_contain_text("It is two.")
     day_one.save(page, lambda stored: "It is two." in stored["quiz"])
-    page.locator("label", has_text="3 <b>").click()
-    page.get_by_role("button", name="Check my answer").click()
+    answer(page, "3 <b>", "Check my answer")
     day_one.save(page, lambda stored: "One too many." in stored["quiz"])
 
 

@@ -10,12 +10,12 @@ const NOTE = "This is stored with the notebook. To use it again, run the cells u
 
 /** Let every renderer of widgets whose prototype this is show what is stored, until a living widget comes. */
 function fallBackToStored(prototype, rendermime) {
-  const render = prototype.renderModel;
+  const render = prototype.renderModel, alive = new WeakMap(); // of a renderer, the id of its widget
   prototype.renderModel = async function (model) {
     const id = model.data[VIEW].model_id;
-    if (this.widgets.length && this.alive === id) return; // what is stored has changed, the living widget stays
+    if (this.widgets.length && alive.get(this) === id) return; // what is stored has changed, the living widget stays
     const show = async () => {
-      if (this.widgets.length) this.alive = id;
+      if (this.widgets.length) alive.set(this, id);
       else if (id) await showStored(this.node, model, rendermime);
     };
     let isDone = false;
