@@ -16,15 +16,22 @@ ANSWERS = [("a < b", False, "No: <b>."), ("c", True, "Yes.")]
 
 @pytest.fixture
 def published(monkeypatch):
-    """What the kernel sends to the page."""
-    messages = []
+    """What the kernel sends to the page to be stored; meanwhile it's busy, and not before or after."""
+    messages, states = [], []
+
+    def send(socket, kind, content):
+        assert (socket, kind) == ("iopub", "status")
+        states.append(content["execution_state"])
 
     def publish(data, metadata, transient, update):
+        assert states[-1] == "busy"
         messages.append(SimpleNamespace(data=data, metadata=metadata, transient=transient, update=update))
 
-    shell = SimpleNamespace(display_pub=SimpleNamespace(publish=publish))
+    kernel = SimpleNamespace(session=SimpleNamespace(send=send), iopub_socket="iopub")
+    shell = SimpleNamespace(kernel=kernel, display_pub=SimpleNamespace(publish=publish))
     monkeypatch.setattr(base, "get_ipython", lambda: shell)
-    return messages
+    yield messages
+    assert states == ["busy", "idle"] * (len(states) // 2)
 
 
 def use(widget, *changes):
