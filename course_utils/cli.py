@@ -24,6 +24,7 @@ QUIET_LAB = [
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
+    f"--LabApp.extra_labextensions_path={Path(__file__).with_name('lab_extensions')}",
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
     # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
     "--MappingKernelManager.transport_encryption=auto",

@@ -248,7 +248,8 @@ def test_prediction_is_kept_once_and_restored(progress):
     assert asked.feedback == "Kept: 10 % to 50 %."
     again = predict("p", "How much?", RANGES, progress)
     assert (again.choice, again.attempt, again.once) == (1, 1, True)
-    assert again.describe() == asked.describe() == "How much?\n  ( ) below 10 %\n  ( ) 10 % to 50 %\n  ( ) over 50 %"
+    shown = "How much?\n  ( ) below 10 %\n  (•) 10 % to 50 %\n  ( ) over 50 %\nKept: 10 % to 50 %."
+    assert again.describe() == asked.describe() == shown
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import distributions
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from course_utils.cli import ROOT, TEST_ENVIRONMENT, _parser
+from course_utils.cli import QUIET_LAB, ROOT, TEST_ENVIRONMENT, _parser
 from tests.test_front_door import FRONT_DOOR
 
 PAGE = (ROOT / "workshop/ways-in.md").read_text(encoding="utf-8")
@@ -109,6 +110,16 @@ def test_every_pinned_package_can_be_installed_by_the_pythons_that_people_have()
     }
     assert len(installed.keys() & {name.lower().replace("_", "-") for name in pinned}) > 100
     assert not refused
+
+
+def test_stored_pictures_are_shown_also_without_the_courses_command():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (folder,) = (option.partition("=")[2] for option in QUIET_LAB if "extra_labextensions_path" in option)
+    shared = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert shared == {Path(folder).relative_to(ROOT).as_posix(): "share/jupyter/labextensions"}
+    extension = json.loads((Path(folder) / "llms-by-hand/package.json").read_text(encoding="utf-8"))
+    assert extension["version"] == project()["version"]
+    assert (Path(folder) / "llms-by-hand" / extension["jupyterlab"]["_build"]["load"]).is_file()
 
 
 def test_binder_installs_the_pinned_course_and_torch_without_cuda():

@@ -1,11 +1,15 @@
 """The base classes of the widgets: what a reader without a kernel sees, and how the kernel answers the page."""
 
+import asyncio
 import re
+from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from typing import ClassVar
 
 import anywidget
 import traitlets
+from IPython import get_ipython
 
 from course_utils.figures.base import CourseFigure, png_bytes
 
@@ -46,10 +50,15 @@ class CourseWidget(anywidget.AnyWidget):
 
     A subclass sets `_esm` and `_css`, and writes `figure()` and `describe()`. A notebook then stores a PNG
     with alt text and a deterministic text: GitHub, nbconvert and screen readers show these, and nbval
-    compares the text.
+    compares the text. When someone uses the widget, what is stored follows; `lab_extensions` shows it where the
+    kernel is gone.
 
     Lesson: every lesson with a widget.
     """
+
+    # Seconds: drawing can take two, in which the kernel answers nobody, so it waits until nobody seems to be there.
+    _store_after = 5.0
+    _storing: asyncio.TimerHandle | None = None
 
     def describe(self) -> str:
         """Say in words, deterministically, what the widget shows now."""
@@ -79,6 +88,7 @@ class CourseWidget(anywidget.AnyWidget):
                     setattr(self, name, before[name])
                 self._refuse(sync_data, error)
             self.send_state(list(before))
+        self._store_soon()
 
     def _refuse(self, sync_data: dict, error: Exception) -> None:
         """Say what was wrong with what the page sent, where the widget has a place for that."""
@@ -90,6 +100,26 @@ class CourseWidget(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         static_data, static_metadata = self.static_bundle()
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
+
+    def _store_soon(self) -> None:
+        """Bring what the notebook stores up to date when the page has been quiet for a while."""
+        with suppress(RuntimeError):  # there is no event loop, so no kernel
+            loop = asyncio.get_running_loop()
+            if self._storing is not None:
+                self._storing.cancel()
+            self._storing = loop.call_later(self._store_after, self._store)
+
+    def _store(self) -> None:
+        shell = get_ipython()
+        kernel = getattr(shell, "kernel", None)
+        if kernel is None or self.model_id is None:
+            return
+        say = partial(kernel.session.send, kernel.iopub_socket, "status")
+        say({"execution_state": "busy"})  # a page that asks meanwhile would take an idle kernel for a new one
+        with suppress(Exception):  # the picture from before stays, and the widget itself says what is wrong
+            data, metadata = self._repr_mimebundle_()
+            shell.display_pub.publish(data, metadata, transient={"display_id": self.model_id}, update=True)
+        say({"execution_state": "idle"})
 
 
 class AskingWidget(CourseWidget):

@@ -26,6 +26,7 @@ class QuestionWidget(CourseWidget):
 
     _esm = page_module("question")
     _css = page_style("question")
+    _store_after = 0.0  # words are drawn at once, and a kept prediction must be in the notebook
 
     question = traitlets.Unicode().tag(sync=True)
     options = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -35,11 +36,24 @@ class QuestionWidget(CourseWidget):
     attempt = traitlets.Int(0).tag(sync=True)  # counts the presses: the same choice again is news, too
     feedback = traitlets.Unicode().tag(sync=True)
 
+    @property
+    def chosen(self) -> str | None:
+        """The option that the learner committed to, or None."""
+        is_one = self.attempt and self.choice is not None and 0 <= self.choice < len(self.options)
+        return self.options[self.choice] if is_one else None
+
     def describe(self) -> str:
-        """Return the question and its options; what the learner chose is not in it."""
-        return "\n".join([self.question, *(f"  ( ) {option}" for option in self.options)])
+        """Return the question, its options with the chosen one marked, and what was said about that one."""
+        options = [f"  ({'•' if option == self.chosen else ' '}) {option}" for option in self.options]
+        return "\n".join([self.question, *options, *([self.feedback] if self.feedback else [])])
 
     def static_bundle(self) -> tuple[dict, dict]:
         """Return the question as HTML: for words, words are a better picture."""
-        items = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
-        return {"text/html": f"<p><strong>{html.escape(self.question)}</strong></p><ul>{items}</ul>"}, {}
+        items = "".join(
+            f"<li><strong>{html.escape(option)}</strong> ← your choice</li>"
+            if option == self.chosen
+            else f"<li>{html.escape(option)}</li>"
+            for option in self.options
+        )
+        said = "".join(f"<p>{html.escape(line)}</p>" for line in self.feedback.splitlines())
+        return {"text/html": f"<p><strong>{html.escape(self.question)}</strong></p><ul>{items}</ul>{said}"}, {}

@@ -49,20 +49,21 @@ def lab_server(tmp_path_factory):
 
 
 @contextmanager
-def serve_lab(folder):
-    """JupyterLab over `folder`, which gets its settings and its log, too."""
+def serve_lab(folder, command=("jupyterlab", *QUIET_LAB)):
+    """JupyterLab, as the course starts it, over `folder`, which gets its settings and its log, too.
+
+    With another `command`, such as `["notebook"]`, the server that someone starts by hand.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = {name: str(folder / name) for name in ("COURSE_HOME", "JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR")}
     settings["JUPYTERLAB_WORKSPACES_DIR"] = str(folder / "workspaces")
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command = [sys.executable, "-m", *command, "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
     command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}"]
     command += ["--ServerApp.disable_check_xsrf=True"]  # the tests stop kernels without a page
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, *QUIET_LAB], env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT
-        )
+        server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=subprocess.STDOUT)
         address = f"http://127.0.0.1:{port}"
         try:
             _wait_for(f"{address}/api/status", server, folder / "lab.log")
@@ -127,7 +128,7 @@ NOTEBOOK_STATE = """
 })
 """
 STARTED = (
-    "() => [...document.querySelectorAll('.jp-InputPrompt')].some((prompt) => /\\[.+\\]/.test(prompt.textContent))"
+    "() => [...document.querySelectorAll('.jp-InputPrompt')].some((prompt) => /\\[[*\\d]/.test(prompt.textContent))"
 )
 
 
