@@ -44,8 +44,7 @@ def progress(tmp_path):
 
 def press(question, choice):
     """What the page does when the button is pressed."""
-    question.choice = choice
-    question.attempt += 1
+    question.asked = [question.asked[0] + 1, choice]
 
 
 def test_record_and_get(progress):

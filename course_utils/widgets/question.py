@@ -4,10 +4,10 @@ import html
 
 import traitlets
 
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 
-class QuestionWidget(CourseWidget):
+class QuestionWidget(AskingWidget):
     """A question, its options, and a button that commits to one of them.
 
     Args:
@@ -32,8 +32,14 @@ class QuestionWidget(CourseWidget):
     button = traitlets.Unicode().tag(sync=True)
     once = traitlets.Bool().tag(sync=True)
     choice = traitlets.Int(None, allow_none=True).tag(sync=True)
-    attempt = traitlets.Int(0).tag(sync=True)  # counts the presses: the same choice again is news, too
+    # Counts the choices that arrived, so the page locks only what the kernel has; the same choice again is news, too.
+    attempt = traitlets.Int(0).tag(sync=True)
     feedback = traitlets.Unicode().tag(sync=True)
+
+    def answer(self, choice: int) -> None:
+        """Take the choice of the page."""
+        self.choice = choice
+        self.attempt += 1
 
     def describe(self) -> str:
         """Return the question and its options; what the learner chose is not in it."""
