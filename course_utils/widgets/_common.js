@@ -128,11 +128,15 @@ export function asking(model, root, status, answered, words = "Running …") {
     end(GONE);
   }
 
+  /** Something was sent that is no press. `isDone` tells whether its answer is there: in time, or the note says why not. */
+  function expect(isDone) {
+    if (kernel && manager.kernel?.id !== kernel.id) return lose();
+    setTimeout(() => gone || waiting || isDone() || (kernel?.status === "idle" ? lose() : (note.textContent = BUSY)), 1500);
+  }
+
   function hear({ begun: which, progress }) {
-    if (which === press) {
-      begun = true;
-      note.textContent = "";
-    }
+    if (which === press) begun = true;
+    if (!gone) note.textContent = ""; // there's a kernel, and it's at work for this page
     if (progress && waiting) status.textContent = `${words} ${progress}`;
   }
 
@@ -157,6 +161,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   if (press > model.get("answered")) wait(); // the page was loaded again while the kernel was at work
   return {
     ask,
+    expect,
     get waiting() { return waiting; },
     get gone() { return gone; },
     leave() {

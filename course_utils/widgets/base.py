@@ -8,6 +8,7 @@ import anywidget
 import traitlets
 
 from course_utils.figures.base import CourseFigure, png_bytes
+from course_utils.inference.progress import heard_by, in_words
 
 STOPPED = "Stopped. What you see below is from before."
 
@@ -121,7 +122,7 @@ class AskingWidget(CourseWidget):
         raise NotImplementedError
 
     def tell(self, progress: str) -> None:
-        """Say on the page, while `answer` works, how far it is."""
+        """Say on the page, while `answer` works, how far it is; what `inference.progress` reports gets there by itself."""
         self.send({"progress": progress})
 
     def _reply(self, change: dict) -> None:
@@ -132,7 +133,8 @@ class AskingWidget(CourseWidget):
 
     def _problem_with(self, wanted: list) -> str:
         try:
-            self.answer(*wanted)
+            with heard_by(in_words(self.tell)):
+                self.answer(*wanted)
         except KeyboardInterrupt:
             return STOPPED
         except Exception as error:  # noqa: BLE001 - of any kind: the page waits for an answer
@@ -140,7 +142,7 @@ class AskingWidget(CourseWidget):
         return ""
 
     def _sentence(self, error: Exception) -> str:
-        said = in_one_sentence(error)
+        said = re.sub(r"\bgot (None|''|\"\")$", "got nothing", in_one_sentence(error))  # an empty box
         for name, label in self.called.items():
             said = re.sub(rf"\b{name}\b", label, said)
         return said
