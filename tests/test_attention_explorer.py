@@ -19,7 +19,7 @@ GOLDEN = """\
 Attention explorer: toy, causal, 2 layers × 4 heads, 3 tokens
 head 1.2, on KV head 1, softmax: every row adds up to 1
 previous token 0.48, induction 0.01, first token 0.49, entropy 0.21 bits
-“a” looks at a 0.95, a 0.04, b 0.01
+“a” looks at “a” 0.95, “a” 0.04, “b” 0.01
 first by induction: 0.0 0.36, 0.1 0.32, 1.3 0.28, 1.0 0.26, 1.1 0.26"""
 
 
@@ -56,7 +56,7 @@ def test_words_are_golden():
 
 def test_a_token_that_may_not_be_seen_is_not_named():
     explorer = AttentionExplorer(made_trace(), token=0)
-    assert explorer.describe().splitlines()[-1] == "“a” looks at a 1.00"
+    assert explorer.describe().splitlines()[-1] == "“a” looks at “a” 1.00"
     explorer.stage = "scores"
     assert explorer.describe().splitlines()[-1].count(",") == 2
 
@@ -68,7 +68,7 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words(large):
         assert len(data["image/png"]) <= 40_000
         alt = metadata["image/png"]["alt"]
         assert alt.startswith("“previous token” of 30 × 9 heads, largest in head ")
-        assert f"{STAGES[stage]}: ␣token0 looks at ␣token" in alt
+        assert f"{STAGES[stage]}: “␣token0” looks at “␣token" in alt
         assert "and 192 more rows" in alt
 
 

@@ -63,6 +63,52 @@ export function notANumber(label, value) {
   return typeof value === "number" ? "" : `${label} must be a number, got ${value ? quoted(value) : "nothing"}`;
 }
 
+/**
+ * The box of a text that was run. What is typed in it stays until it is run. Meanwhile, and after a problem, `results`
+ * are marked as older, and `note` says what they belong to. Call what it returns after every answer.
+ */
+export function keptText(box, note, results) {
+  let shown, held = box.value;
+  const said = element("span"), undo = element("button", { type: "button", class: "undo" }, "Undo typing");
+  const clean = (text) => text.replace(/\r\n?|\n/g, box.matches("textarea") ? "\n" : "");
+  undo.addEventListener("click", () => {
+    box.value = held;
+    mark();
+    box.focus();
+  });
+  note.append(said, undo);
+  function mark(problem) {
+    const typed = box.value !== held, older = Boolean(problem || typed);
+    results.classList.toggle("older", older);
+    note.hidden = !older;
+    undo.hidden = !typed;
+    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}. ${problem || !typed ? "" : "Press Enter to run what you have typed. "}`;
+  }
+  box.addEventListener("input", () => mark());
+  return (text, problem) => {
+    if (text !== shown) {
+      const own = box.value !== held && box.value !== clean(text);
+      shown = text;
+      held = clean(text);
+      if (!own) box.value = held;
+    }
+    mark(problem);
+  };
+}
+
+/** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
+export function greyed(...controls) {
+  for (const control of controls) control.disabled = true;
+  return element("span", { class: "recorded" }, "This run is recorded. To try your own text, run this cell in your own copy of the course.");
+}
+
+/** Draw; when what had the focus is gone after it, the widget has it, so that shortcuts still reach JupyterLab. */
+export function keepFocus(root, draw) {
+  const inside = root.contains(document.activeElement);
+  draw();
+  if (inside && !root.contains(document.activeElement)) root.focus();
+}
+
 /** Whether JupyterLab must not see a key: plain keys belong to the widget, shortcuts such as Ctrl+S to JupyterLab. */
 export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isArea) {
   if (key === "Enter") return isArea ? !(ctrlKey || altKey || metaKey) : !(shiftKey || ctrlKey || altKey || metaKey);
@@ -79,6 +125,13 @@ if (typeof window !== "undefined" && !window.courseKeys) {
     const isArea = at.matches("textarea"), ours = isOurs(event, isArea || at.matches("input[type=text]"), isArea);
     at.setAttribute("data-lm-suppress-shortcuts", String(ours));
   }, true);
+}
+
+/** Dim `results` and say in `note` what they belong to: after a problem, and while something else is typed. */
+export function markOlder(results, note, text, isTyped, problem) {
+  const isOlder = Boolean(isTyped || problem);
+  results.classList.toggle("older", isOlder);
+  note.textContent = isOlder ? `Below is still ${quoted(cut(text, 60))}.${isTyped ? " Press Enter to run what you have typed." : ""}` : "";
 }
 
 const GONE = "The kernel that made this is gone: run this cell again.";
@@ -143,8 +196,9 @@ export function asking(model, root, status, answered, words = "Running …") {
 
   /** Something was sent that is no press. `isDone` tells whether its answer is there: in time, or the note says why not. */
   function expect(isDone) {
-    if (kernel && manager.kernel?.id !== kernel.id) return lose();
-    setTimeout(() => gone || waiting || isDone() || (kernel?.status === "idle" ? lose() : (note.textContent = BUSY)), 1500);
+    if (!kernel) return;
+    if (manager.kernel?.id !== kernel.id) return lose();
+    setTimeout(() => gone || waiting || isDone() || (kernel.status === "idle" ? lose() : (note.textContent = BUSY)), 1500);
   }
 
   function hear({ begun: which, progress }) {

@@ -9,6 +9,11 @@ test("a prediction is locked once it is kept, a quiz never is", () => {
   assert.equal(page.isLocked(false, 5), false);
 });
 
+test("a choice that reached no kernel is named", () => {
+  assert.equal(page.notKept(true, "over 50 %"), `Your choice, ${page.quoted("over 50 %")}, was not kept.`);
+  assert.equal(page.notKept(false, "שלום"), "Your choice, “\u2068שלום\u2069”, was not checked.");
+});
+
 test("shared functions", () => {
   assert.equal(page.thousands(49152), "49,152");
   assert.equal(page.escapeText('<a href="x">'), "&#60;a href=&#34;x&#34;&#62;");
