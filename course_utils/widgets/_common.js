@@ -99,7 +99,7 @@ export function keptText(box, note, results) {
 /** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
 export function greyed(...controls) {
   for (const control of controls) control.disabled = true;
-  return element("span", { class: "recorded" }, "This run is recorded. To try your own text, run this cell in your own copy of the course.");
+  return element("span", { class: "recorded" }, "This is a recorded run. Your own text needs the model: try it in your own copy of the course.");
 }
 
 /** Draw; when what had the focus is gone after it, the widget has it, so that shortcuts still reach JupyterLab. */
@@ -137,6 +137,7 @@ export function markOlder(results, note, text, isTyped, problem) {
 const GONE = "The kernel that made this is gone: run this cell again.";
 const BUSY = "No answer yet: the kernel is busy. If you have restarted it, run this cell again.";
 const NOTHING = "The kernel has stopped without an answer: try again.";
+const PATIENCE = 1500; // milliseconds without a sign of life
 
 /**
  * The page asks, the kernel answers (AskingWidget in base.py): one for every widget that runs something.
@@ -145,7 +146,7 @@ const NOTHING = "The kernel has stopped without an answer: try again.";
  */
 export function asking(model, root, status, answered, words = "Running …") {
   const manager = model.widget_manager, kernel = manager?.kernel;
-  let press = model.get("asked")[0], waiting = false, gone = false, begun, queued, timers = [];
+  let press = model.get("asked")[0], waiting = false, gone = false, begun, start, queued, timers = [];
   const note = element("div", { class: "problem kernel", role: "alert" });
   const seconds = element("span", { class: "seconds", "aria-hidden": "true" });
   const stop = element("button", { type: "button", class: "stop", onclick: () => kernel.interrupt() }, "Stop");
@@ -155,25 +156,35 @@ export function asking(model, root, status, answered, words = "Running …") {
   function wait() {
     waiting = true;
     begun = false;
+    start = Date.now();
     note.textContent = "";
     status.className = "status";
     status.textContent = words;
     root.classList.add("running");
-    const start = Date.now();
-    timers = [
-      setTimeout(() => begun || (kernel?.status === "idle" ? lose() : (note.textContent = BUSY)), 1500),
-      setTimeout(() => note.before(seconds, ...(kernel?.interrupt ? [stop] : [])), 400),
-      setInterval(() => (seconds.textContent = `${Math.round((Date.now() - start) / 1000)} s`), 1000),
-    ];
+    timers = [setTimeout(doubt, PATIENCE), setInterval(tick, 500)];
+  }
+
+  // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  const isMissing = () => manager && "kernel" in manager && (!kernel || kernel.status === "idle");
+
+  function doubt() {
+    if (begun) return;
+    if (isMissing()) end(GONE);
+    else note.textContent = BUSY;
+  }
+
+  function tick() {
+    seconds.textContent = `${Math.round((Date.now() - start) / 1000)} s`;
+    if (!seconds.isConnected) note.before(seconds);
+    if (begun && kernel?.interrupt && !stop.isConnected) note.before(stop); // before that, it would stop another cell
   }
 
   function end(said = "") {
+    const focused = document.activeElement === stop;
     waiting = false;
     timers.forEach(clearInterval); // clears timeouts, too
     note.textContent = said;
     root.classList.remove("running");
-    const focused = document.activeElement === stop;
-    seconds.textContent = "";
     seconds.remove();
     stop.remove();
     if (focused) root.focus();
@@ -196,19 +207,21 @@ export function asking(model, root, status, answered, words = "Running …") {
 
   /** Something was sent that is no press. `isDone` tells whether its answer is there: in time, or the note says why not. */
   function expect(isDone) {
-    if (!kernel) return;
-    if (manager.kernel?.id !== kernel.id) return lose();
-    setTimeout(() => gone || waiting || isDone() || (kernel.status === "idle" ? lose() : (note.textContent = BUSY)), 1500);
+    if (kernel && manager.kernel?.id !== kernel.id) return lose();
+    setTimeout(() => gone || waiting || !manager || isDone() || (note.textContent = isMissing() ? GONE : BUSY), PATIENCE);
   }
 
   function hear({ begun: which, progress }) {
-    if (which === press) begun = true;
+    if (which === press && !gone) {
+      if (!waiting) wait(); // later than we waited for it
+      begun = true;
+    }
     if (!gone) note.textContent = ""; // there's a kernel, and it's at work for this page
     if (progress && waiting) status.textContent = `${words} ${progress}`;
   }
 
   function finish() {
-    if (!waiting || model.get("answered") < press) return;
+    if (model.get("answered") < press || gone) return;
     const next = queued;
     queued = undefined;
     end();
