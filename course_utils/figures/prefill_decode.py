@@ -109,8 +109,8 @@ def cache_steps(
     if len(tokens) <= 40:
         names = [drawable(cut(token, 14) if position < now else "") for position, token in enumerate(tokens)]
         below.set_xticks(range(len(tokens)), names, rotation=60, ha="right", fontsize=7)
-    cut = f" (the last {_MOST_COLUMNS} of {len(tokens)})" if first else ""
-    below.set_xlabel(f"token{cut}: {prompt} of the prompt, {step} generated and read")
+    shown = f" (the last {_MOST_COLUMNS} of {len(tokens)})" if first else ""
+    below.set_xlabel(f"token{shown}: {prompt} of the prompt, {step} generated and read")
     figure.alt = _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept)
     return figure
 
