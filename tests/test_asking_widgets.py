@@ -152,7 +152,7 @@ def test_no_picture_cuts_an_emoji_in_half():
     tree = test_beam_tree.random_trace(2, 2)
     tree = type(tree)(**vars(tree) | {"tokens": (FAMILY * 20,) * len(tree.tokens), "prompt": FAMILY * 99})
     widget = BeamTreeWidget(tree)
-    assert f"2 beams after {drawn(FAMILY * 59)}…" in texts_in(widget.figure())
+    assert f"2 beams after “{drawn(FAMILY * 59)}…”" in texts_in(widget.figure())
     assert f"2 beams after “{FAMILY * 59}…”" in widget.describe()
     batch = test_mask_lab.toy_masks()
     batch = type(batch)("toy", batch.prompts, ((FAMILY * 20,), ("a", "b", "c")), 2, batch.alone, batch.logits, "xyz")

@@ -81,7 +81,7 @@ export function picture(tree, found, upTo, column) {
   const { tokens, steps, parents, scores, fates, rows, greedy } = tree;
   const high = TOP + (Math.max(...rows) + 1) * HIGH, wide = LEFT + steps.at(-1) * column;
   const winner = new Set(found.finished.length ? pathTo(tree, found.finished[0].node) : []);
-  const onGreedy = new Set(greedy), room = Math.max(3, Math.floor((column - 66) / 6.8));
+  const onGreedy = new Set(greedy), room = Math.max(3, Math.floor((column - 72) / 6.8));
   const edges = [], boxes = [];
   for (let step = 1; step <= upTo; step++) {
     boxes.push(`<text x="${LEFT + (step - 0.5) * column - 12}" y="12" text-anchor="middle" class="head">step ${step}</text>`);
