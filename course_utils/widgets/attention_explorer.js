@@ -140,6 +140,7 @@ function render({ model, el }) {
     const packet = store.get(layer + kind);
     need(layer, kind);
     mark();
+    one.classList.toggle("older", !packet);
     if (!packet) {
       const here = kernel.gone || !model.widget_manager;
       if (!kernel.waiting) status.textContent = here ? `Layer ${layer} isn't on this page: it comes from a kernel.` : `Waiting for layer ${layer} …`;
