@@ -106,7 +106,7 @@ def test_prediction_by_keyboard_is_kept(page, lab_server):
 
 
 LAST_RUN = """
-() => Math.max(...[...document.querySelectorAll(".jp-InputPrompt")].map((one) => parseInt(one.textContent.slice(1)) || 0))
+() => Math.max(...[...document.querySelectorAll(".jp-InputPrompt")].map((at) => parseInt(at.textContent.slice(1)) || 0))
 """
 
 
