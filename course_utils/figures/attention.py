@@ -76,7 +76,7 @@ def head_explorer(
     Lesson: 08 · Attention
 
     >>> values, tokens = np.array([[0.1, 0.2], [0.3, 0.9]]), ["a", "b"]
-    >>> head_explorer(values, "entropy", np.array([[1, 0], [0.3, 0.7]]), tokens, tokens, (1, 0), "softmax").alt[55:]
+    >>> head_explorer(values, "entropy", np.array([[1, 0], [0.3, 0.7]]), tokens, tokens, (1, 0), "softmax").alt[54:]
     'Head 1.0, softmax: “a” looks at “a” (1.00), “b” at “b” (0.70).'
     """
     shape = len(query_tokens), len(key_tokens)

@@ -164,9 +164,8 @@ def best_candidates(scores: torch.Tensor, log_probabilities: torch.Tensor, count
     """
     totals = (scores[:, None] + log_probabilities).flatten()
     best = totals.topk(min(count, len(totals)))
-    vocabulary = log_probabilities.shape[-1]
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    return [(score, *divmod(index, vocabulary)) for score, index in pairs if score > float("-inf")]
+    return [(score, *divmod(index, log_probabilities.shape[-1])) for score, index in pairs if score > float("-inf")]
 
 
 def is_done(

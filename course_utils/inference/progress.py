@@ -1,6 +1,6 @@
 """How far a long run is: what runs reports it, and whoever waits for it is told.
 
-Lesson: none (this is how widgets show that something runs).
+Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 """
 
 import time
@@ -16,7 +16,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 def heard_by(listener: Listener) -> Iterator[None]:
     """Within this block, `listener` is called with everything that is reported.
 
-    Lesson: none (this is how widgets show that something runs).
+    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 
     >>> with heard_by(print):
     ...     report("step", 2, 12)
@@ -32,7 +32,7 @@ def heard_by(listener: Listener) -> Iterator[None]:
 def report(what: str, number: int, total: int) -> None:
     """Say that number `number` of `total` begins; `what` names one of them, such as "step". Mostly nobody listens.
 
-    Lesson: none (this is how widgets show that something runs).
+    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 
     >>> report("step", 1, 12)
     """
@@ -44,7 +44,7 @@ def report(what: str, number: int, total: int) -> None:
 def in_words(tell: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> Listener:
     """Return a listener that calls `tell` with a sentence: what runs, and how long the rest takes at this pace.
 
-    Lesson: none (this is how widgets show that something runs).
+    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 
     >>> times = iter([0.0, 0.0, 6.0])
     >>> listener = in_words(print, clock=lambda: next(times))
