@@ -19,7 +19,7 @@ GOLDEN = """\
 Attention explorer: toy, causal, 2 layers × 4 heads, 3 tokens
 head 1.2, on KV head 1, softmax: every row adds up to 1
 previous token 0.48, induction 0.01, first token 0.49, entropy 0.21 bits
-“a” looks at a 0.95, a 0.04, b 0.01
+“a” looks at “a” 0.95, “a” 0.04, “b” 0.01
 first by induction: 0.0 0.36, 0.1 0.32, 1.3 0.28, 1.0 0.26, 1.1 0.26"""
 
 
@@ -56,7 +56,7 @@ def test_words_are_golden():
 
 def test_a_token_that_may_not_be_seen_is_not_named():
     explorer = AttentionExplorer(made_trace(), token=0)
-    assert explorer.describe().splitlines()[-1] == "“a” looks at a 1.00"
+    assert explorer.describe().splitlines()[-1] == "“a” looks at “a” 1.00"
     explorer.stage = "scores"
     assert explorer.describe().splitlines()[-1].count(",") == 2
 
@@ -68,7 +68,7 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words(large):
         assert len(data["image/png"]) <= 40_000
         alt = metadata["image/png"]["alt"]
         assert alt.startswith("“previous token” of 30 × 9 heads, largest in head ")
-        assert f"{STAGES[stage]}: ␣token0 looks at ␣token" in alt
+        assert f"{STAGES[stage]}: “␣token0” looks at “␣token" in alt
         assert "and 192 more rows" in alt
 
 
@@ -176,7 +176,7 @@ def test_order_is_by_measure_and_entropy_begins_with_the_narrow():
 def test_a_text_of_ones_own_and_a_wrong_one():
     def run(text):
         if not text:
-            raise ValueError("text must have at least one character, got an empty str")
+            raise ValueError("text must have at least one character, got an empty text")
         return made_trace(1, 2, 1, len(text), len(text))
 
     explorer = AttentionExplorer(made_trace(), run, layer=1, head=3, order="induction", stage="values")
@@ -185,7 +185,7 @@ def test_a_text_of_ones_own_and_a_wrong_one():
     assert (explorer.about["version"], len(explorer.about["keys"])) == (2, 5)
     assert explorer._packet["version"] == 2
     explorer.asked = [2, ""]
-    assert (explorer.problem, explorer.answered) == ("text must have at least one character, got an empty str", 2)
+    assert (explorer.problem, explorer.answered) == ("text must have at least one character, got an empty text", 2)
     assert len(explorer.about["keys"]) == 5
     explorer.asked = [3, "h"]
     assert (explorer.problem, explorer.token, explorer.order) == ("", 0, "place")
@@ -197,7 +197,7 @@ def test_a_text_that_is_too_long_is_one_sentence():
     smollm = load_causal_lm()
     with pytest.raises(ValueError, match=r"^text must have at most 200 tokens, got 3,001$"):
         attention_explorer(smollm, "word" + " word" * 3000)
-    with pytest.raises(ValueError, match=r"^prompt must have at least one character, got an empty str$"):
+    with pytest.raises(ValueError, match=r"^prompt must have at least one character, got an empty text$"):
         attention_explorer(smollm, "")
     assert attention_explorer(smollm, "🙂 你好").describe().startswith("Attention explorer: SmolLM2")
 

@@ -41,9 +41,9 @@ def toy():
 
 GOLDEN = """\
 Beam tree: 2 beams after “go” (toy)
-step 1  2 kept, 0 finished, 1 pruned; best ␣a −0.50
-step 2  2 kept, 1 finished, 0 pruned; best d −1.50
-step 3  0 kept, 2 finished, 1 pruned; best f −1.90
+step 1  2 kept, 0 finished, 1 pruned; best “␣a” −0.50
+step 2  2 kept, 1 finished, 0 pruned; best “d” −1.50
+step 3  0 kept, 2 finished, 1 pruned; best “f” −1.90
 length penalty 1, early stopping never:
 1.      score −0.63, sum −1.90, 3 tokens: “ bef”
 2.      score −0.67, sum −2.00, 3 tokens: “ adg”
@@ -92,7 +92,7 @@ def test_the_length_penalty_changes_the_winner_and_the_words(toy):
     assert "At no length did the winner's branch have the larger sum: it wins by its score." in widget.story
     widget.length_penalty = 1
     assert [text.node for text in widget.found().finished] == [6, 7]
-    assert widget.story == widget.tell()
+    assert widget.story == widget.explain()
 
 
 def test_a_step_in_the_middle_is_a_part_of_the_search(toy):
@@ -146,7 +146,7 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
     def run(prompt, beams, steps):
         calls.append((prompt, beams, steps))
         if not prompt:
-            raise ValueError("prompt must have at least one character, got an empty str")
+            raise ValueError("prompt must have at least one character, got an empty text")
         return replace(toy, prompt=prompt)
 
     widget = BeamTreeWidget(toy, run)
@@ -155,7 +155,7 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
     widget.asked = [1, "stop", 2, 3]
     assert (widget.tree["prompt"], widget.step, widget.problem, widget.answered) == ("stop", 3, "", 1)
     widget.asked = [2, "", 2, 3]
-    assert widget.problem == "prompt must have at least one character, got an empty str"
+    assert widget.problem == "prompt must have at least one character, got an empty text"
     assert (widget.tree["prompt"], widget.answered) == ("stop", 2)
     widget.asked = [3, "go", 2, 3]
     assert (widget.tree["prompt"], widget.problem) == ("go", "")
@@ -164,10 +164,10 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        (["", 2, 2], "prompt must have at least one character, got an empty str"),
-        (["go", 11, 2], "num_beams must be a whole number from 1 to 10, got 11"),
-        (["go", None, 2], "num_beams must be a whole number from 1 to 10, got None"),
-        (["go", 2, 2.5], "steps must be a whole number from 1 to 12, got 2.5"),
+        (["", 2, 2], "prompt must have at least one character, got an empty text"),
+        (["go", 11, 2], "beams must be a whole number from 1 to 10, got 11"),
+        (["go", None, 2], "beams must be a whole number from 1 to 10, got nothing"),
+        (["go", 2, 2.5], "new tokens must be a whole number from 1 to 12, got 2.5"),
         (["word " * 3000, 2, 2], "prompt must have at most 512 tokens for this picture, got 3,001"),
     ],
 )

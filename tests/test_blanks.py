@@ -111,8 +111,10 @@ def toy_blanks():
 
 GOLDEN = """\
 Mask lab (toy): causal, padding left, padding masked
-1 “_”: 1 of 2 columns is padding, read at _; x 65.2 % alone, 24.0 % now; z 10.8 % alone, 65.2 % now; 54.4 % moved
-2 “a _”: 0 of 2 columns are padding, read at _; x 65.2 % alone, 24.0 % now; z 10.8 % alone, 65.2 % now; 54.4 % moved"""
+1 “_”: 1 of 2 columns is padding, read at “_”; \
+“x” 65.2 % alone, 24.0 % now; “z” 10.8 % alone, 65.2 % now; 54.4 % moved
+2 “a _”: 0 of 2 columns are padding, read at “_”; \
+“x” 65.2 % alone, 24.0 % now; “z” 10.8 % alone, 65.2 % now; 54.4 % moved"""
 
 
 def test_the_lab_of_blanks_in_words_and_picture():
@@ -121,7 +123,7 @@ def test_the_lab_of_blanks_in_words_and_picture():
     assert lab.paddings == ["left", "right"]
     assert lab.batch["blanks"] == [0, 1]
     data, metadata = lab._repr_mimebundle_()
-    assert "reads at _" in metadata["image/png"]["alt"]
+    assert "reads at “_”" in metadata["image/png"]["alt"]
     assert len(data["image/png"]) < 40_000
 
 

@@ -26,8 +26,8 @@ PROMPT = "The capital of France is"
 GOLDEN = """\
 Prefill/decode stepper: “a⏎b” (toy)
 3 prompt tokens, 3 new; end: the model chose its end-of-sequence token
-cache: 2 (keys, values) × 2 layers × 2 KV heads × 4 numbers × 4 bytes = 128 bytes a token
-now: step 1, decode, KV cache on: reads 1, has 3 in the cache, chooses d
+cache: 2 (keys, values) × 2 layers × 2 KV heads × 4 numbers × 4 bytes = 128 bytes per token
+now: step 1, decode, KV cache on: reads 1, has 3 in the cache, chooses “d”
 step  phase    reads  without cache  cache bytes  chooses
    0  prefill      3              3          384  c
    1  decode       1              4          512  d
@@ -127,7 +127,7 @@ def test_describe_is_golden():
 
 def test_switching_the_cache_off_keeps_nothing():
     stepper = CacheStepper(toy_trace(), step=1, use_cache=False)
-    assert "now: step 1, decode, KV cache off: reads 4, has 0 in the cache, chooses d" in stepper.describe()
+    assert "now: step 1, decode, KV cache off: reads 4, has 0 in the cache, chooses “d”" in stepper.describe()
     assert stepper.figure().alt.startswith("Step 1, decode without the KV cache: 0 tokens are kept, 4 are read")
 
 
@@ -168,7 +168,7 @@ def test_more_than_fits_is_cut_with_a_notice():
 def test_another_prompt_is_run_and_a_wrong_one_leaves_the_old():
     def run(prompt, new_tokens):
         if not prompt:
-            raise ValueError("prompt must have at least one character, got an empty str")
+            raise ValueError("prompt must have at least one character, got an empty text")
         return toy_trace(prompt=2, new=new_tokens)
 
     stepper = CacheStepper(toy_trace(), run)
@@ -176,20 +176,21 @@ def test_another_prompt_is_run_and_a_wrong_one_leaves_the_old():
     assert (stepper.problem, stepper.answered, stepper.step) == ("", 1, 1)
     assert stepper.recorded["promptTokens"] == ["p0", "p1"]
     stepper.asked = [2, "", 2]
-    assert stepper.problem == "prompt must have at least one character, got an empty str"
+    assert stepper.problem == "prompt must have at least one character, got an empty text"
     assert (stepper.answered, stepper.recorded["promptTokens"]) == (2, ["p0", "p1"])
 
 
 @pytest.mark.parametrize(
     ("prompt", "new_tokens", "sentence"),
     [
-        ("", 5, "prompt must have at least one character, got an empty str"),
-        ("Hi", 0, "max_new_tokens must be a whole number of at least 1, got 0"),
-        ("Hi", "ten", "max_new_tokens must be a whole number of at least 1, got 'ten'"),
+        ("", 5, "prompt must have at least one character, got an empty text"),
+        ("Hi", 0, "new tokens must be a whole number of at least 1, got 0"),
+        ("Hi", "ten", "new tokens must be a whole number of at least 1, got 'ten'"),
+        ("Hi", "", "new tokens must be a whole number of at least 1, got nothing"),
         (
             "word " * 3000,
             20,
-            f"prompt and max_new_tokens must be at most {MOST_TOKENS} tokens together, because without a cache every "
+            f"prompt and new tokens must be at most {MOST_TOKENS} tokens together, because without a cache every "
             "step reads them all, got 3,001 + 20",
         ),
     ],

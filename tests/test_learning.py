@@ -44,8 +44,7 @@ def progress(tmp_path):
 
 def press(question, choice):
     """What the page does when the button is pressed."""
-    question.choice = choice
-    question.attempt += 1
+    question.asked = [question.asked[0] + 1, choice]
 
 
 def test_record_and_get(progress):
@@ -312,6 +311,35 @@ def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
     other = predict("other", "How much?", RANGES, progress)
     press(other, 0)
     assert (other.attempt, other.feedback) == (0, warning)  # not locked: it can be tried again
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of luck"), MemoryError()], ids=repr)
+def test_a_choice_that_could_not_be_kept_locks_nothing(progress, monkeypatch, error):
+    """An interrupt while another program holds the file, or what nobody has foreseen."""
+
+    def fail(*_):
+        raise error
+
+    asked = predict("p", "How much?", RANGES, progress)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "update", fail)
+        press(asked, 1)
+    assert (asked.attempt, asked.answered, asked.feedback) == (0, 1, "Not kept: 10 % to 50 %.")
+    assert asked.problem.split(".")[0].split(":")[0] in ("Stopped", "RuntimeError", "MemoryError")
+    assert progress.everything() == NOTHING
+    press(asked, 2)
+    assert (asked.attempt, asked.problem, asked.feedback) == (1, "", "Kept: over 50 %.")
+
+
+def test_the_card_shows_what_was_measured_beside_the_choice(progress):
+    asked = predict("p", "How much?", RANGES, progress)
+    asked.compare(0.77)
+    assert asked.feedback == "", "nothing was kept yet, and it can still be"
+    press(asked, 0)
+    said = asked.compare(0.77)
+    assert (
+        asked.feedback == said == "Measured: 0.77, which is “over 50 %”. You predicted “below 10 %”: ✗ not this time."
+    )
 
 
 def test_the_first_kept_choice_is_final_in_every_view(progress):

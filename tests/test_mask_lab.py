@@ -18,12 +18,13 @@ from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Mask lab (toy): window (window 2), padding right, padding not masked
-1 “a”: 2 of 3 columns are padding, read at padding; x 65.2 % alone, 24.0 % now; z 10.8 % alone, 65.2 % now; 54.4 % moved
-2 “a b c”: 0 of 3 columns are padding, read at c; x 65.2 % alone, 65.2 % now; 0.0 % moved"""
+1 “a”: 2 of 3 columns are padding, read at padding; \
+“x” 65.2 % alone, 24.0 % now; “z” 10.8 % alone, 65.2 % now; 54.4 % moved
+2 “a b c”: 0 of 3 columns are padding, read at “c”; “x” 65.2 % alone, 65.2 % now; 0.0 % moved"""
 ALT = (
-    "window (window 2), padding right, padding not masked. a, 2 of 3 columns padding, reads at padding: "
-    "x 65.2 % alone, 24.0 % now; 54 % moved. "
-    "abc, 0 of 3 columns padding, reads at c: x 65.2 % alone, 65.2 % now; 0 % moved."
+    "window (window 2), padding right, padding not masked. “a”, 2 of 3 columns padding, reads at padding: "
+    "“x” 65.2 % alone, 24.0 % now; 54 % moved. "
+    "“abc”, 0 of 3 columns padding, reads at “c”: “x” 65.2 % alone, 65.2 % now; 0 % moved."
 )
 
 

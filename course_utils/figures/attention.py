@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
 
 def attention_map(
@@ -25,7 +25,7 @@ def attention_map(
     Lesson: 04 · The pipeline tasks; 08 · Attention
 
     >>> attention_map(np.array([[0.9, 0.1], [0.2, 0.8]]), ["le", "chat"], ["the", "cat"]).alt
-    'A map of attention, 2 rows, 2 columns. le looks most at the (0.90); chat looks most at cat (0.80).'
+    'A map of attention, 2 rows, 2 columns. “le” looks most at “the” (0.90); “chat” looks most at “cat” (0.80).'
     """
     shape = len(query_tokens), len(key_tokens)
     if weights.shape != shape:
@@ -41,7 +41,7 @@ def attention_map(
         value = weights[row, column]
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
     looks = "; ".join(
-        f"{spoken(token)} looks most at {spoken(key_tokens[column])} ({weights[row, column]:.2f})"
+        f"{_named(token)} looks most at {_named(key_tokens[column])} ({weights[row, column]:.2f})"
         for row, (token, column) in enumerate(zip(query_tokens, best, strict=True))
     )
     figure.alt = f"A map of attention, {shape[0]} rows, {shape[1]} columns. {looks}."
@@ -75,9 +75,9 @@ def head_explorer(
 
     Lesson: 08 · Attention
 
-    >>> values = np.array([[0.1, 0.2], [0.3, 0.9]])
-    >>> head_explorer(values, "entropy", np.array([[1, 0], [0.3, 0.7]]), ["a", "b"], ["a", "b"], (1, 0), "softmax").alt
-    '“entropy” of 2 × 2 heads, largest in head 1.1 (0.90). Head 1.0, softmax: a looks at a (1.00), b at b (0.70).'
+    >>> values, tokens = np.array([[0.1, 0.2], [0.3, 0.9]]), ["a", "b"]
+    >>> head_explorer(values, "entropy", np.array([[1, 0], [0.3, 0.7]]), tokens, tokens, (1, 0), "softmax").alt[54:]
+    'Head 1.0, softmax: “a” looks at “a” (1.00), “b” at “b” (0.70).'
     """
     shape = len(query_tokens), len(key_tokens)
     if matrix.shape != shape:
@@ -99,7 +99,7 @@ def head_explorer(
     full.set_title(f"head {focus[0]}.{focus[1]}, {title}", loc="left", fontsize=10)
     most = matrix.argmax(-1)[:8]
     looks = ", ".join(
-        f"{spoken(query_tokens[row])}{' looks' * (row == 0)} at {spoken(key_tokens[key])} ({matrix[row, key]:.2f})"
+        f"{_named(query_tokens[row])}{' looks' * (row == 0)} at {_named(key_tokens[key])} ({matrix[row, key]:.2f})"
         for row, key in enumerate(most)
     )
     more = f", and {shape[0] - 8} more rows" if shape[0] > 8 else ""
@@ -108,6 +108,10 @@ def head_explorer(
         f"Head {focus[0]}.{focus[1]}, {title}: {looks}{more}."
     )
     return figure
+
+
+def _named(token: str) -> str:
+    return quoted(spoken(token))
 
 
 def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str]) -> None:

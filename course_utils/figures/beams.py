@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted
 
 _MOST_DETAILED = 70  # nodes; of a larger tree only what was not pruned is drawn, or a notebook grows heavy
 _BOX = 0.8  # of a column
@@ -123,15 +123,11 @@ def _box(axes, step, row, token, score, fate, faint) -> None:
     if fate == "finished":
         ends = [step + _BOX, step + _BOX]
         axes.plot(ends, [row - 0.4, row + 0.4], color=PALETTE["black"], linewidth=3, zorder=3, alpha=faint)
-    word = _clipped(drawable(_clipped(token, 8)), 10)
+    word = cut(drawable(cut(token, 8)), 10)
     axes.text(step + 0.03, row, word, va="center", fontsize=7, zorder=4, alpha=faint)
     if score is not None:
         number = _minus(f"{score:.1f}")
         axes.text(step + _BOX - 0.03, row, number, va="center", ha="right", fontsize=6.5, zorder=4, alpha=faint)
-
-
-def _clipped(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _minus(number: str) -> str:
@@ -147,7 +143,7 @@ def _tree_alt(tokens, steps, scores, fates, winner, last) -> str:
     )
     if winner:
         text = "".join(tokens[node] for node in winner).replace("␣", " ").strip()
-        said += f" The best text is “{_quiet(text)}”, sum {_minus(f'{scores[winner[-1]]:.2f}')}."
+        said += f" The best text is {quoted(_quiet(text))}, sum {_minus(f'{scores[winner[-1]]:.2f}')}."
     return said
 
 
@@ -185,7 +181,7 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
     for number, (text, row) in enumerate(zip(scores, places, strict=True)):
         style = {"color": colors[number % 8], "marker": marks[number % 8], "linestyle": lines[number % 4]}
         axes.plot(penalties, row, linewidth=2, markersize=6, clip_on=False, **style)
-        name = drawable(text if len(text) <= 58 else text[:57] + "…")
+        name = drawable(cut(text, 58))
         axes.text(penalties[-1], row[-1], f"  {name}", va="center", fontsize=9)
     axes.set(xlabel="length penalty", ylabel="place", yticks=range(1, len(scores) + 1))
     axes.invert_yaxis()
@@ -194,7 +190,8 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
     best = [list(scores)[table[:, column].argmax()] for column in (0, -1)]
     figure.alt = (
         f"The ranking of {len(scores)} texts under length penalties from {penalties[0]:g} to {penalties[-1]:g}. "
-        f"At {penalties[0]:g} the best is “{_quiet(best[0])}”, at {penalties[-1]:g} it is “{_quiet(best[1])}”."
+        f"At {penalties[0]:g} the best is {quoted(_quiet(best[0]))}, "
+        f"at {penalties[-1]:g} it is {quoted(_quiet(best[1]))}."
     )
     return figure
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
 _MOST_COLUMNS = 200
 _WAYS = {"with cache": ("blue", "-", "o"), "without cache": ("vermilion", "--", "s")}
@@ -93,7 +93,7 @@ def cache_steps(
 
     >>> times = np.array([60.0, 30.0]), np.array([60.0, 70.0])
     >>> cache_steps(["a", "b"], ["c", "d"], np.ones((2, 1, 3)), times, step=1, use_cache=True).alt
-    'Step 1, decode with the KV cache: 2 tokens are kept, 1 is read, d is chosen; 30 ms, without the cache 70 ms.'
+    'Step 1, decode with the KV cache: 2 tokens are kept, 1 is read, “d” is chosen; 30 ms, without the cache 70 ms.'
     """
     prompt, tokens = len(prompt_tokens), [*prompt_tokens, *new_tokens][:-1]
     if shares.shape[2:] != (len(tokens),):
@@ -107,10 +107,10 @@ def cache_steps(
     _step_times(below, milliseconds, prompt, step)
     above.set_xlim(first - 0.5, len(tokens) - 0.5)
     if len(tokens) <= 40:
-        names = [drawable(token if position < now else "") for position, token in enumerate(tokens)]
+        names = [drawable(cut(token, 14) if position < now else "") for position, token in enumerate(tokens)]
         below.set_xticks(range(len(tokens)), names, rotation=60, ha="right", fontsize=7)
-    cut = f" (the last {_MOST_COLUMNS} of {len(tokens)})" if first else ""
-    below.set_xlabel(f"token{cut}: {prompt} of the prompt, {step} generated and read")
+    shown = f" (the last {_MOST_COLUMNS} of {len(tokens)})" if first else ""
+    below.set_xlabel(f"token{shown}: {prompt} of the prompt, {step} generated and read")
     figure.alt = _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept)
     return figure
 
@@ -149,7 +149,7 @@ def _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept) -> str:
     kept_words = f"{kept} token{'s are' if kept != 1 else ' is'} kept"
     return (
         f"Step {step}, {'decode' if step else 'prefill'} {'with' if use_cache else 'without'} the KV cache: "
-        f"{kept_words}, {read}, {spoken(new_tokens[step])} is chosen; "
+        f"{kept_words}, {read}, {quoted(spoken(new_tokens[step]))} is chosen; "
         f"{milliseconds[not use_cache][step]:.0f} ms, {'without' if use_cache else 'with'} the cache "
         f"{milliseconds[use_cache][step]:.0f} ms."
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
 
 def prompt_bars(
@@ -114,7 +114,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
 
     >>> row = {"mask": np.eye(2, dtype=bool), "tokens": [None, "a"], "reads_at": 1, "best": [["x", 0.9, 0.2]]}
     >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
-    'causal, padded left. a, 1 of 2 columns padding, reads at a: x 90.0 % alone, 20.0 % now; 70 % moved.'
+    'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
     figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3), layout="constrained")
     said = []
@@ -127,8 +127,9 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
         label, alone, now = row["best"][0]
         text = "".join(spoken(token) for token in row["tokens"] if token is not None)
         said.append(
-            f"{text}, {pads} of {len(row['tokens'])} columns padding, reads at "
-            f"{'padding' if read is None else spoken(read)}: {spoken(label)} {alone * 100:.1f} % alone, "
+            f"{quoted(text)}, {pads} of {len(row['tokens'])} columns padding, reads at "
+            f"{'padding' if read is None else quoted(spoken(read))}: "
+            f"{quoted(spoken(label))} {alone * 100:.1f} % alone, "
             f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
         )
     figure.suptitle(drawable(title), fontsize=10)
@@ -143,7 +144,7 @@ def _mask_grid(axes, row: dict) -> None:
         if token is None:
             axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
     axes.axhline(row["reads_at"], color=PALETTE["orange"], linewidth=2)
-    names = ["pad" if token is None else drawable(token[:10]) for token in tokens]
+    names = ["pad" if token is None else drawable(cut(token, 10)) for token in tokens]
     if len(tokens) <= 16:
         axes.set_yticks(range(len(tokens)), names, fontsize=6)
     else:
@@ -157,7 +158,7 @@ def _two_bars(axes, best: Sequence, moved: float) -> None:
     places = np.arange(len(best))
     axes.barh(places - 0.2, [alone for _, alone, _ in best], 0.36, color="white", edgecolor="black", label="alone")
     axes.barh(places + 0.2, [now for _, _, now in best], 0.36, color=PALETTE["blue"], label="in this batch")
-    axes.set_yticks(places, [drawable(label[:14]) for label, _, _ in best], fontsize=8)
+    axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=8)
     axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
     axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
     axes.legend(fontsize=7, loc="lower right", frameon=False)

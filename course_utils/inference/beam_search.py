@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 
+from course_utils.inference.progress import report
 from course_utils.inference.running import RunningModel
 from course_utils.inference.settings import GenerationSettings
 from course_utils.inference.stopping import StopRules
@@ -134,6 +135,7 @@ def beam_search(
     # Enough candidates to fill all beams even if every beam's best continuations end.
     count = max(2, 1 + len(rules.eos_ids)) * settings.num_beams
     for step in range(1, rules.max_new_tokens + 1):
+        report("step", step, rules.max_new_tokens)
         log_probabilities = process(running.next_logits(ids).log_softmax(-1), ids)
         candidates = best_candidates(scores, log_probabilities, count)
         kept = tree.grow(step, beams, candidates, rules, settings)
@@ -162,9 +164,8 @@ def best_candidates(scores: torch.Tensor, log_probabilities: torch.Tensor, count
     """
     totals = (scores[:, None] + log_probabilities).flatten()
     best = totals.topk(min(count, len(totals)))
-    vocabulary = log_probabilities.shape[-1]
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    return [(score, *divmod(index, vocabulary)) for score, index in pairs if score > float("-inf")]
+    return [(score, *divmod(index, log_probabilities.shape[-1])) for score, index in pairs if score > float("-inf")]
 
 
 def is_done(

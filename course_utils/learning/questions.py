@@ -49,6 +49,9 @@ class Prediction(QuestionWidget):
         except OSError as error:
             self.attempt, self.feedback = 0, _could_not("kept", self.progress, error)
             return
+        except BaseException:  # an interrupt while another program holds the file, or what nobody has foreseen
+            self.attempt, self.feedback = 0, f"Not kept: {chosen['choice']}."
+            raise
         self._show_kept(kept)
         if kept["choice"] != chosen["choice"]:
             self.feedback += " It was your first choice, and the first is final."
@@ -79,6 +82,7 @@ class Prediction(QuestionWidget):
             self.progress.update("predictions", self.identifier, lambda before: {**(before or kept), "right": right})
         except OSError as error:
             said += f"\n{_could_not('kept', self.progress, error)}"
+        self.feedback = said  # in the card, too: what was chosen beside what was measured
         return Sentence(said)
 
 
@@ -108,12 +112,11 @@ class QuizQuestion(QuestionWidget):
             before = before or {"first": label, "first_right": right}
             return {**before, "tries": before.get("tries", 0) + 1, "right": before.get("right", False) or right}
 
-        said = f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"
+        self.feedback = f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"
         try:
             self.progress.update("quizzes", self.identifier, one_more)
         except OSError as error:
-            said += f"\n{_could_not('kept', self.progress, error)}"
-        self.feedback = said
+            self.feedback += f"\n{_could_not('kept', self.progress, error)}"
 
 
 class Sentence(str):

@@ -10,6 +10,7 @@ from course_utils.inference.cache import KeyValueCache
 from course_utils.inference.generation_steps import GrowingText, stop_rules
 from course_utils.inference.memory import measured_cache_bytes
 from course_utils.inference.prefill_decode import AnyCache, cache_length, next_logits
+from course_utils.inference.progress import report
 from course_utils.inference.running import RunningModel
 from course_utils.inference.settings import GenerationSettings
 from course_utils.models import CausalLM
@@ -118,6 +119,7 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
     next_logits(model.model, ids, cache=None)  # the first run of all is slow, and is not counted
     steps = []
     while text.reason is None:
+        report("token", len(steps) + 1, max_new_tokens)
         unread = ids[:, cache_length(running.cache) :]
         cached, milliseconds = _timed(model, unread, running.cache)
         plain, milliseconds_without = _timed(model, ids, None)

@@ -8,12 +8,14 @@ import torch
 from transformers import PreTrainedModel
 
 from course_utils.inference.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
+from course_utils.inference.progress import report
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 
 KINDS = ("causal", "none", "window", "window + first token")
 PADDINGS = ("left", "right", "right, read at the last token")
 MOST_PROMPTS, MOST_TOKENS = 4, 200
+_TOKENS_AT_ONCE = 1000  # about a second of a laptop
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,16 @@ def every_mask(
         real = _attention_mask([len(row) for row in ids], PADDINGS[side])
         batch = torch.full(real.shape, padding_token)
         batch[real.bool()] = torch.cat(ids)
-        # All eight masks are one batch.
+        # All eight masks of a small batch run at once; a large one tells in between how far it is.
         both = torch.ones_like(real), real
-        mask = torch.cat([batch_mask(kind, padding, window) for kind in KINDS for padding in both])
-        hidden = model(batch.repeat(8, 1), attention_mask=mask).last_hidden_state
-        yield side, hidden.unflatten(0, (len(KINDS), 2, len(ids)))
+        masks = [batch_mask(kind, padding, window) for kind in KINDS for padding in both]
+        size = max(1, _TOKENS_AT_ONCE // batch.numel())
+        starts, hidden = range(0, len(masks), size), []
+        for round_, start in enumerate(starts, start=1):
+            report("part", side * len(starts) + round_, 2 * len(starts))
+            some = masks[start : start + size]
+            hidden.append(model(batch.repeat(len(some), 1), attention_mask=torch.cat(some)).last_hidden_state)
+        yield side, torch.cat(hidden).unflatten(0, (len(KINDS), 2, len(ids)))
 
 
 def check_batch(ids: list[torch.Tensor]) -> None:

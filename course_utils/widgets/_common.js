@@ -48,6 +48,65 @@ export function quoted(token) {
   return `“\u2068${token}\u2069”`;
 }
 
+/** "1,000", "1 000" -> 1000; "−0.5" -> -0.5; what is no number stays as it was typed, for the sentence that says so. */
+export function readNumber(typed) {
+  const text = typed.trim().replace("−", "-");
+  const grouped = /^[+-]?[1-9]\d{0,2}([, \u00a0\u2009\u202f]\d{3})+(\.\d*)?$/.test(text); // "1,00" and "0,500" are not
+  const plain = grouped ? text.replace(/[^\d.+-]/g, "") : text;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : typed.trim();
+}
+
+/** What is wrong with what `readNumber` returned for the box `label`, or "". */
+export function notANumber(label, value) {
+  return typeof value === "number" ? "" : `${label} must be a number, got ${value ? quoted(value) : "nothing"}`;
+}
+
+/**
+ * The box of a text that was run. What is typed in it stays until it is run. Meanwhile, and after a problem, `results`
+ * are marked as older, and `note` says what they belong to. Call what it returns after every answer.
+ */
+export function keptText(box, note, results) {
+  let shown, held = box.value;
+  const said = element("span"), undo = element("button", { type: "button", class: "undo" }, "Undo typing");
+  const clean = (text) => text.replace(/\r\n?|\n/g, box.matches("textarea") ? "\n" : "");
+  undo.addEventListener("click", () => {
+    box.value = held;
+    mark();
+    box.focus();
+  });
+  note.append(said, undo);
+  function mark(problem) {
+    const typed = box.value !== held, older = Boolean(problem || typed);
+    results.classList.toggle("older", older);
+    note.hidden = !older;
+    undo.hidden = !typed;
+    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}. ${problem || !typed ? "" : "Press Enter to run what you have typed. "}`;
+  }
+  box.addEventListener("input", () => mark());
+  return (text, problem) => {
+    if (text !== shown) {
+      const own = box.value !== held && box.value !== clean(text);
+      shown = text;
+      held = clean(text);
+      if (!own) box.value = held;
+    }
+    mark(problem);
+  };
+}
+
+/** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
+export function greyed(...controls) {
+  for (const control of controls) control.disabled = true;
+  return element("span", { class: "recorded" }, "This is a recorded run. Your own text needs the model: try it in your own copy of the course.");
+}
+
+/** Draw; when what had the focus is gone after it, the widget has it, so that shortcuts still reach JupyterLab. */
+export function keepFocus(root, draw) {
+  const inside = root.contains(document.activeElement);
+  draw();
+  if (inside && !root.contains(document.activeElement)) root.focus();
+}
+
 /** Whether JupyterLab must not see a key: plain keys belong to the widget, shortcuts such as Ctrl+S to JupyterLab. */
 export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isArea) {
   if (key === "Enter") return isArea ? !(ctrlKey || altKey || metaKey) : !(shiftKey || ctrlKey || altKey || metaKey);
@@ -65,6 +124,13 @@ if (typeof window !== "undefined" && !window.courseKeys) {
     const isArea = at.matches("textarea"), isText = isArea || at.matches("input:not([type]), input[type=text], input[type=number]");
     at.toggleAttribute("data-lm-suppress-shortcuts", isOurs(event, isText, isArea));
   }, true);
+}
+
+/** Dim `results` and say in `note` what they belong to: after a problem, and while something else is typed. */
+export function markOlder(results, note, text, isTyped, problem) {
+  const isOlder = Boolean(isTyped || problem);
+  results.classList.toggle("older", isOlder);
+  note.textContent = isOlder ? `Below is still ${quoted(cut(text, 60))}.${isTyped ? " Press Enter to run what you have typed." : ""}` : "";
 }
 
 const GONE = "The kernel that made this is gone: run this cell again.";
@@ -98,9 +164,11 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  const isMissing = () => manager && "kernel" in manager && (!kernel || kernel.status === "idle");
+
   function doubt() {
     if (begun) return;
-    if (manager && "kernel" in manager && (!kernel || kernel.status === "idle")) end(GONE);
+    if (isMissing()) end(GONE);
     else note.textContent = BUSY;
   }
 
@@ -136,12 +204,18 @@ export function asking(model, root, status, answered, words = "Running …") {
     end(GONE);
   }
 
+  /** Something was sent that is no press. `isDone` tells whether its answer is there: in time, or the note says why not. */
+  function expect(isDone) {
+    if (kernel && manager.kernel?.id !== kernel.id) return lose();
+    setTimeout(() => gone || waiting || !manager || isDone() || (note.textContent = isMissing() ? GONE : BUSY), PATIENCE);
+  }
+
   function hear({ begun: which, progress }) {
     if (which === press && !gone) {
       if (!waiting) wait(); // later than we waited for it
       begun = true;
-      note.textContent = "";
     }
+    if (!gone) note.textContent = ""; // there's a kernel, and it's at work for this page
     if (progress && waiting) status.textContent = `${words} ${progress}`;
   }
 
@@ -166,6 +240,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   if (press > model.get("answered")) wait(); // the page was loaded again while the kernel was at work
   return {
     ask,
+    expect,
     get waiting() { return waiting; },
     get gone() { return gone; },
     leave() {

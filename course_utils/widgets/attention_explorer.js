@@ -33,9 +33,9 @@ export function sentences(about, packet, { stage, layer, head }, query) {
   const row = rowOf(about, packet, stage, head, query), [low, high] = limits(packet, stage, head).map((edge) => edge.toFixed(1));
   const shared = about.key_value_heads < about.heads ? ` on KV head ${sharedHead(about, head)}` : "";
   const said = Object.entries(about.measures).map(([name, values]) => `${name} ${values[layer * about.heads + head].toFixed(2)}`);
-  const best = largest(row, 4).map((key) => `${about.keys[key]} ${row[key].toFixed(2)}`).join(", ");
+  const best = largest(row, 4).map((key) => `${quoted(about.keys[key])} ${row[key].toFixed(2)}`).join(", ");
   return [`Head ${layer}.${head}${shared}: ${said.join(" · ")} bits.`,
-    `“${about.queries[query]}” ${stage === "weights" ? "looks at" : "has"} ${best}.`,
+    `${quoted(about.queries[query])} ${stage === "weights" ? "looks at" : "has"} ${best}.`,
     `${about.stages[stage][1]} Dark is ${low}, bright is ${high}.`];
 }
 
@@ -52,7 +52,7 @@ function pixels(width, height, ramp, byte) {
 
 function render({ model, el }) {
   const store = new Map(), name = `stage-${Math.random()}`, get = (trait) => model.get(trait), ramps = bytesOf(get("_ramps"));
-  let about, hover = null, asking, drawnTimes = 0, small, heat = {}, running, rowAt;
+  let about, hover = null, requested, drawnTimes = 0, small, heat = {}, rowAt, ran = get("text");
   const set = (values) => {
     for (const trait in values) model.set(trait, values[trait]);
     model.save_changes();
@@ -60,7 +60,10 @@ function render({ model, el }) {
   const here = () => get("layer") * about.heads + get("head");
   const choose = (place) => place >= 0 && set({ layer: Math.floor(place / about.heads), head: place % about.heads });
   const step = (by, all = about.orders[get("order")]) => choose(all[all.indexOf(here()) + by]);
-  const run = () => set({ asked: [get("asked")[0] + 1, box.value] });
+  const run = () => {
+    kernel.ask(ran = box.value);
+    open();
+  };
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const sliders = ["layer", "head", "token"].map((trait) => {
     const input = element("input", { type: "range", min: 0, "data-trait": trait, oninput: () => set({ [trait]: +input.value }) });
@@ -70,24 +73,31 @@ function render({ model, el }) {
   const order = element("select", { onchange: () => set({ order: order.value }) });
   const sheet = element("style"), heads = element("div", { id: name, role: "img", onclick: ({ target }) => choose(small.indexOf(target)) }), one = element("canvas", { role: "img" });
   const status = element("div", { class: "status" }), strip = element("div", { class: "strip" }), title = element("p");
-  const box = element("input", { type: "text", "aria-label": "text for the model", value: get("text"), onkeydown: ({ key }) => key === "Enter" && run() });
-  const wrong = element("div", { class: "problem", role: "alert" }), table = element("table");
+  const box = element("input", { type: "text", "aria-label": "text for the model", value: ran, oninput: mark }), go = button("Run", run);
+  const wrong = element("div", { class: "problem", role: "alert" }), older = element("div"), table = element("table");
   const details = element("details", { ontoggle: paint }, element("summary", {}, "Show as table"), table);
-  const root = element("div", { class: "course-widget attention-explorer" },
-    get("can_run") ? element("div", { class: "row" }, box, button("Run", run)) : null, wrong, title,
+  const results = element("div", {}, title,
     element("div", { class: "row" }, ...sliders.slice(0, 2), element("label", {}, element("b", {}, "order"), order),
       button("◀ previous head", () => step(-1)), button("next head ▶", () => step(1))), sheet, heads, stages,
     element("div", { class: "focus" }, one, element("div", { class: "side" }, sliders[2], status, strip)), details);
+  const root = element("div", { class: "course-widget attention-explorer" },
+    element("p", { class: "intro" }, "Who looks at whom, in every head. Click a small picture, then hover over the tokens."),
+    element("div", { class: "row" }, box, go, get("can_run") ? null : greyed(box, go)), wrong, older, results);
+  el.append(root);
+  const kernel = asking(model, root, status, open);
+  onEnter(box, run);
+  function mark() {
+    markOlder(results, older, get("text"), box.value !== ran, !kernel.waiting && get("problem"));
+  }
 
   const keep = (packet, cells) => packet.version === about.version && store.set(packet.layer + packet.kind, { ...packet, cells: bytesOf(cells) });
 
   function open() {
-    running = get("asked")[0] > get("answered");
-    wrong.textContent = running ? "" : get("problem");
-    if (about?.version !== get("about").version) {
+    wrong.textContent = kernel.waiting ? "" : get("problem");
+    if (about?.version !== get("about").version) keepFocus(root, () => {
       about = get("about");
       store.clear();
-      hover = asking = null;
+      hover = requested = null;
       const columns = Math.min(14, about.keys.length), bytes = bytesOf(get("_thumbnails")), all = pixels(columns, bytes.length / columns, ramps, (i) => bytes[i]);
       small = about.orders.place.map((i, _, { length }) => element("i", { title: `head ${Math.floor(i / about.heads)}.${i % about.heads}`, style: `background-position: 0 ${(100 * i) / (length - 1 || 1)}%` }));
       title.textContent = about.title;
@@ -101,7 +111,7 @@ function render({ model, el }) {
       sheet.textContent = `[id="${name}"] i {background-image: url(${all.toDataURL()})}`;
       heads.className = "";
       keep(get("_packet"), get("_packet").cells);
-    }
+    });
     paint();
   }
 
@@ -109,12 +119,14 @@ function render({ model, el }) {
   function need(layer, kind) {
     const every = Math.max(about.queries.length, about.keys.length) <= 64;
     const layers = upTo(about.layers).filter((i) => (every || i === layer) && !store.has(i + kind));
-    if (Date.now() - asking < 5e3 || !layers.length) return;
-    asking = Date.now();
+    if (Date.now() - requested < 5e3 || !layers.length || kernel.gone) return;
+    requested = Date.now();
     model.send({ ask: layers.map((i) => [i, kind]), version: about.version });
+    kernel.expect(() => !requested);
   }
   function arrive({ packets }, buffers) {
-    asking = 0;
+    if (!packets) return;
+    requested = 0;
     packets.forEach((packet, i) => keep(packet, buffers[i]));
     paint();
   }
@@ -127,8 +139,13 @@ function render({ model, el }) {
     sortHeads(by, layer, head);
     const packet = store.get(layer + kind);
     need(layer, kind);
-    if (running || !packet) status.textContent = running ? "Running …" : `Waiting for layer ${layer} …`;
-    if (!packet) return;
+    mark();
+    one.classList.toggle("older", !packet);
+    if (!packet) {
+      const here = kernel.gone || !model.widget_manager;
+      if (!kernel.waiting) status.textContent = here ? `Layer ${layer} isn't on this page: it comes from a kernel.` : `Waiting for layer ${layer} …`;
+      return;
+    }
     const query = hover ?? token, said = sentences(about, packet, { stage, layer, head }, query);
     const row = rowOf(about, packet, stage, head, query), [low, high] = limits(packet, stage, head), [best] = largest(row, 1);
     const share = (value) => Math.max(0, Math.min(1, (value - low) / (high - low || 1)));
@@ -140,7 +157,7 @@ function render({ model, el }) {
       span.children[2].textContent = part >= 0.05 || key === best ? row[key].toFixed(2) : "";
     });
     status.ariaLive = hover === null ? "polite" : "off";
-    if (!running) status.replaceChildren(...said.map((line) => element("p", {}, line)));
+    if (!kernel.waiting) status.replaceChildren(...said.map((line) => element("p", {}, line)));
     heads.ariaLabel = `All heads by ${by}. ${said[0]}`;
     one.ariaLabel = said.join(" ");
     if (details.open) {
@@ -190,7 +207,7 @@ function render({ model, el }) {
     }
     context.fillStyle = color;
     if (!labels) context.fillText("looked at →", left, 12);
-    const short = (text = "") => text.slice(0, 11);
+    const short = (text = "") => cut(text, 11);
     for (let i = 0; labels && i < most; i++) {
       context.fillText((i === query ? "▸" : "") + short(about.queries[i]), 2, top + (i + 0.5) * cell + 4);
       context.save();
@@ -217,7 +234,6 @@ function render({ model, el }) {
     part.addEventListener("click", (event) => at(event) !== null && set({ token: at(event) }));
     part.addEventListener("pointerleave", () => look(null));
   }
-  el.append(root);
   const listening = [["change", open], ["msg:custom", arrive]];
   listening.forEach(([event, call]) => model.on(event, call));
   const size = new ResizeObserver(paint), theme = new MutationObserver(paint);
@@ -228,6 +244,7 @@ function render({ model, el }) {
     listening.forEach(([event, call]) => model.off(event, call));
     size.disconnect();
     theme.disconnect();
+    kernel.leave();
   };
 }
 

@@ -1,6 +1,7 @@
 """The attention explorer: who looks at whom, in every layer and head of one recorded run."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import traitlets
@@ -8,14 +9,15 @@ from matplotlib import colormaps
 from transformers import Pipeline
 
 from course_utils.figures.attention import head_explorer
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.traces import AttentionTrace, record_attention, record_translation
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_TOKENS = 200  # of a text that is typed in
 MOST_CELLS = 360_000  # of one layer on the page
 THUMBNAIL = 14
 STAGES = {"scores": "QKᵀ/√d", "masked": "+ mask", "weights": "softmax", "values": "· V"}
+SETTINGS = ("layer", "head", "stage", "token", "order")
 MEASURES = ("previous token", "induction", "first token", "entropy")
 KINDS = {
     "causal": "each token looks at itself and back",
@@ -26,7 +28,7 @@ KINDS = {
 RAMPS = np.concatenate([colormaps[name](np.arange(256), bytes=True)[:, :3] for name in ("cividis", "viridis")])
 
 
-class AttentionExplorer(CourseWidget):
+class AttentionExplorer(AskingWidget):
     """Look at every head of one run: small pictures of all of them, one in full, and the row of one token.
 
     The stages are those of the formula: `scores` (QKᵀ/√d), `masked` (what may not be seen becomes −∞), `weights`
@@ -52,7 +54,7 @@ class AttentionExplorer(CourseWidget):
     Attention explorer: toy, causal, 1 layer × 1 head, 2 tokens
     head 0.0, softmax: every row adds up to 1
     previous token 0.25, induction 0.00, first token 0.25, entropy 0.41 bits
-    “b” looks at b 0.75, a 0.25
+    “b” looks at “b” 0.75, “a” 0.25
     """
 
     _esm = page_module("attention_explorer")
@@ -64,11 +66,8 @@ class AttentionExplorer(CourseWidget):
     token = traitlets.Int(0).tag(sync=True)
     order = traitlets.Unicode("place").tag(sync=True)
 
-    text = traitlets.Unicode().tag(sync=True)  # what is in the text box at first
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, ""]).tag(sync=True)  # number of the press, and the text
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)  # what was run last
+    called: ClassVar[dict[str, str]] = {"prompt": "text", "texts": "text"}
 
     about = traitlets.Dict().tag(sync=True)  # everything about the trace that is small
     _thumbnails = traitlets.Bytes().tag(sync=True)  # uint8 (layer, head, rows, columns)
@@ -85,10 +84,9 @@ class AttentionExplorer(CourseWidget):
             setattr(self, name, value)
         self._packet = self._pack(self.layer, self._kind())
         super().__init__()  # the page gets everything with the first message, and only the layer that is shown
-        self.observe(self._answer, "asked")
         self.on_msg(self._send_layers)
 
-    @traitlets.validate("layer", "head", "stage", "token", "order")
+    @traitlets.validate(*SETTINGS)
     def _check_setting(self, proposal: dict) -> object:
         name, value = proposal["trait"].name, proposal["value"]
         if self.trace is None:
@@ -156,7 +154,7 @@ class AttentionExplorer(CourseWidget):
     def _words(self) -> dict[str, str]:
         """What each stage is, for the page."""
         causal = self.trace.kind == "causal"
-        exact = "✓" if self.row_error < 1e-4 else "✗"
+        exact, error = "✓" if self.row_error < 1e-4 else "✗", f"{self.row_error:.0e}" if self.row_error else "0"
         later = " Later tokens have scores, too." if causal else ""
         hidden = (
             "what comes later becomes −∞ (hatched)" if causal else "every token may be seen here, so nothing becomes −∞"
@@ -164,7 +162,7 @@ class AttentionExplorer(CourseWidget):
         return {
             "scores": f"QKᵀ/√d: how well each query fits each key.{later}",
             "masked": f"+ mask: {hidden}.",
-            "weights": f"softmax: every row adds up to 1 {exact} (largest error: {self.row_error:.0e}).",
+            "weights": f"softmax: every row adds up to 1 {exact} (largest error: {error}).",
             "values": "· V: weight × length of the value vector, how much of each token goes into the mix.",
         }
 
@@ -202,14 +200,18 @@ class AttentionExplorer(CourseWidget):
         packets = [self._pack(layer, kind) for layer, kind in content["ask"]]
         self.send({"packets": packets}, [packet.pop("cells") for packet in packets])
 
-    def _answer(self, change: dict) -> None:
-        press, text = change["new"]
-        self.problem = ""
+    def answer(self, text: str) -> None:
+        """Run another text."""
+        trace = self._run(text)
+        before, settings = self.trace, {name: getattr(self, name) for name in SETTINGS}
         try:
-            self._show(self._run(text))
-        except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
-            self.problem = str(error)
-        self.answered = press
+            self._show(trace)
+        except BaseException:  # an interrupt or too little memory: the former state, whole
+            self._show(before)
+            for name, value in settings.items():
+                setattr(self, name, value)
+            raise
+        self.text = text
 
     def matrix(self) -> np.ndarray:
         """Return what the picture of the chosen head shows at the chosen stage, `(query, key)`; −∞ where masked."""
@@ -256,8 +258,8 @@ class AttentionExplorer(CourseWidget):
         if trace.kind == "causal" and self.stage != "scores":
             row[self.token + 1 :] = -np.inf  # what the mask hides is not named
         best = [key for key in np.argsort(-row, kind="stable")[:4] if row[key] > -np.inf]
-        looks = ", ".join(f"{trace.key_tokens[key]} {row[key]:.2f}" for key in best)
-        lines.append(f"“{trace.query_tokens[self.token]}” {'looks at' if sums else 'has'} {looks}")
+        looks = ", ".join(f"{quoted(trace.key_tokens[key])} {row[key]:.2f}" for key in best)
+        lines.append(f"{quoted(trace.query_tokens[self.token])} {'looks at' if sums else 'has'} {looks}")
         if self.order != "place":
             first = ", ".join(
                 f"{layer}.{head} {self._measures[self.order][layer, head]:.2f}" for layer, head in self.ranking()[:5]

@@ -12,6 +12,7 @@ import traitlets
 from IPython import get_ipython
 
 from course_utils.figures.base import CourseFigure, png_bytes
+from course_utils.inference.progress import heard_by, in_words
 
 STOPPED = "Stopped. What you see below is from before."
 
@@ -144,14 +145,24 @@ class AskingWidget(CourseWidget):
 
     def __init__(self, **state: object) -> None:
         super().__init__(**state)
+        self._answer_in_main_thread()
         self.observe(self._reply, "asked")
+
+    def _answer_in_main_thread(self) -> None:
+        """Have the kernel take this widget's messages one after the other with the cells.
+
+        JupyterLab asks for another thread ("comms over subshells"). There, an interrupt never arrives, and the model
+        would run at the same time as a cell.
+        """
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: None
 
     def answer(self, *wanted: object) -> None:
         """Do what the page asks for."""
         raise NotImplementedError
 
     def tell(self, progress: str) -> None:
-        """Say on the page, while `answer` works, how far it is."""
+        """Say on the page, while `answer` works, how far it is; what `inference.progress` reports is said anyway."""
         self.send({"progress": progress})
 
     def _reply(self, change: dict) -> None:
@@ -162,7 +173,8 @@ class AskingWidget(CourseWidget):
 
     def _problem_with(self, wanted: list) -> str:
         try:
-            self.answer(*wanted)
+            with heard_by(in_words(self.tell)):
+                self.answer(*wanted)
         except KeyboardInterrupt:
             return STOPPED
         except Exception as error:  # noqa: BLE001 - of any kind: the page waits for an answer
@@ -170,7 +182,7 @@ class AskingWidget(CourseWidget):
         return ""
 
     def _sentence(self, error: Exception) -> str:
-        said = in_one_sentence(error)
+        said = re.sub(r"\bgot (None|''|\"\")$", "got nothing", in_one_sentence(error))  # an empty box
         for name, label in self.called.items():
             said = re.sub(rf"\b{name}\b", label, said)
         return said

@@ -48,8 +48,8 @@ export function nodeWords(tree, node, penalty) {
     finished: `finished: score ${number(scores[node] / step ** penalty, 3)} (${number(scores[node])} / ${step}^${penalty})`,
     pruned: `pruned: ${better} of step ${step} had larger sums, and there ${beams === 1 ? "is 1 beam" : `are ${beams} beams`}`,
   }[fates[node]];
-  return `Step ${step}, “${tokens[node]}”: log-probability ${number(own)} (${(100 * Math.exp(own)).toFixed(1)} %), ` +
-    `sum ${number(scores[node])}, ${fate}. Text: “${textTo(tree, node)}”`;
+  return `Step ${step}, ${quoted(tokens[node])}: log-probability ${number(own)} (${(100 * Math.exp(own)).toFixed(1)} %), ` +
+    `sum ${number(scores[node])}, ${fate}. Text: ${quoted(textTo(tree, node))}`;
 }
 
 /** Where an arrow key leads: parent, best child, up and down in the column. */
@@ -67,7 +67,7 @@ export function walk(tree, node, key, upTo) {
 
 /** What is wrong with a length penalty, or "". */
 export function problem(value) {
-  return value >= -5 && value <= 5 ? "" : `length_penalty must be in [-5, 5], got ${value}`;
+  return notANumber("length penalty", value) || (value >= -5 && value <= 5 ? "" : `length penalty must be in [-5, 5], got ${value}`);
 }
 
 const HIGH = 24, TOP = 24, LEFT = 26;
@@ -81,7 +81,7 @@ export function picture(tree, found, upTo, column) {
   const { tokens, steps, parents, scores, fates, rows, greedy } = tree;
   const high = TOP + (Math.max(...rows) + 1) * HIGH, wide = LEFT + steps.at(-1) * column;
   const winner = new Set(found.finished.length ? pathTo(tree, found.finished[0].node) : []);
-  const onGreedy = new Set(greedy), room = Math.max(3, Math.floor((column - 66) / 6.8));
+  const onGreedy = new Set(greedy), room = Math.max(3, Math.floor((column - 72) / 6.8));
   const edges = [], boxes = [];
   for (let step = 1; step <= upTo; step++) {
     boxes.push(`<text x="${LEFT + (step - 0.5) * column - 12}" y="12" text-anchor="middle" class="head">step ${step}</text>`);
@@ -93,12 +93,11 @@ export function picture(tree, found, upTo, column) {
     const [px, py, pw] = from === ROOT ? [4, high / 2 - 9, 0] : place(tree, from, column), bend = (px + pw + x) / 2;
     edges.push(`<path d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
     if (onGreedy.has(node)) boxes.push(`<rect x="${x - 3}" y="${y - 3}" width="${w + 6}" height="24" rx="5" class="greedy"/>`);
-    const score = number(scores[node]), most = Math.max(3, room - (score.length > 5));
-    const token = tokens[node].length > most ? `${tokens[node].slice(0, Math.max(2, most - 1 - winner.has(node)))}…` : tokens[node];
+    const score = number(scores[node]), most = Math.max(3, room - (score.length > 5) - winner.has(node));
     const wall = fates[node] === "finished" ? `<path d="M${x + w} ${y - 1}v20" class="wall"/>` : "";
     const star = winner.has(node) && node === found.finished[0].node ? `<text x="${x + w + 4}" y="${y + 14}">★</text>` : "";
     boxes.push(`<g data-node="${node}" class="node ${kind}"><rect x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
-      `<text x="${x + 4}" y="${y + 13}">${escapeText(token)}</text>` +
+      `<text x="${x + 4}" y="${y + 13}">${escapeText(cut(tokens[node], most))}</text>` +
       `<text x="${x + w - 4}" y="${y + 13}" text-anchor="end" class="small">${score}</text>${wall}${star}</g>`);
   });
   if (found.last < upTo) {
@@ -113,7 +112,7 @@ export function picture(tree, found, upTo, column) {
 export function summary(tree, found, upTo) {
   const counts = ["kept", "finished", "pruned"].map((fate) =>
     `${tree.fates.filter((f, node) => f === fate && tree.steps[node] === found.last).length} ${fate}`);
-  const best = found.finished.length ? ` Best text: ${textTo(tree, found.finished[0].node)}.` : "";
+  const best = found.finished.length ? ` Best text: ${quoted(textTo(tree, found.finished[0].node))}.` : "";
   return `Tree of ${tree.beams} beams up to step ${upTo}; step ${found.last}: ${counts.join(", ")}.${best}`;
 }
 
@@ -141,25 +140,28 @@ function render({ model, el }) {
   const walker = element("div", { class: "picture", tabindex: "0", role: "group", "data-lm-suppress-shortcuts": "true",
     "aria-label": "the tree: arrow keys walk from token to token" }, canvas);
   const ranked = element("tbody"), all = element("tbody");
+  // The story comes from the kernel, and may come late or never.
+  const isTold = () => `${model.get("told")}` === `${["length_penalty", "early_stopping", "step"].map((name) => model.get(name))}`;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
+    kernel.expect(isTold);
   };
 
   const box = (name, value, attributes) => element("input", { "aria-label": name, value, ...attributes });
   const prompt = box("prompt", tree.prompt, { type: "text", class: "prompt" });
   const beams = box("beams", tree.beams, { type: "number", min: 1, max: 10 });
   const most = box("most new tokens", tree.longest, { type: "number", min: 1, max: 12 });
-  const button = element("button", { type: "button", onclick: search }, "Search again");
-  const form = line(prompt, named("beams ", beams), named("tokens ", most), button);
+  const button = element("button", { type: "button", onclick: search }, "Search again"), boxes = [prompt, beams, most];
+  const form = line(prompt, named("beams ", beams), named("new tokens ", most), button, model.get("can_run") ? null : greyed(...boxes, button));
+  let ran = boxes.map((input) => input.value);
   function search() {
-    status.className = "status";
-    status.textContent = "Searching …";
-    root.setAttribute("aria-busy", "true");
-    const whole = (input) => (input.value === "" ? null : Number(input.value));
-    set("asked", [model.get("asked")[0] + 1, prompt.value, whole(beams), whole(most)]);
+    ran = boxes.map((input) => input.value);
+    kernel.ask(prompt.value, readNumber(beams.value), readNumber(most.value));
+    mark();
   }
-  for (const input of [prompt, beams, most]) input.addEventListener("keydown", (event) => event.key === "Enter" && search());
+  const mark = () => markOlder(results, older, tree.prompt, boxes.some((input, i) => input.value !== ran[i]), !kernel.waiting && model.get("problem"));
+  boxes.forEach((input) => (onEnter(input, search), input.addEventListener("input", mark)));
 
   const wrong = element("span", { class: "problem", role: "alert" });
   const step = box("step", 1, { type: "range", min: 1, step: 1 });
@@ -169,7 +171,7 @@ function render({ model, el }) {
   step.addEventListener("input", () => set("step", +step.value));
   slider.addEventListener("input", () => set("length_penalty", +(+slider.value).toFixed(1)));
   whenTyped(exact, () => {
-    const typed = exact.value.trim(), value = typed === "" ? NaN : Number(typed);
+    const value = readNumber(exact.value);
     wrong.textContent = problem(value);
     if (!wrong.textContent) set("length_penalty", value);
   });
@@ -195,7 +197,7 @@ function render({ model, el }) {
     if (x < from || x + w > from + walker.clientWidth) walker.scrollLeft = x - LEFT;
   });
 
-  let shownPenalty, shownTree, shown;
+  let shownPenalty, shownTree, shown, words;
   function paint() {
     const penalty = model.get("length_penalty"), upTo = model.get("step"), stop = model.get("early_stopping");
     tree = model.get("tree");
@@ -211,7 +213,8 @@ function render({ model, el }) {
     column = Math.max(104, Math.min(150, (root.clientWidth - LEFT - 20) / last));
     const source = picture(tree, found, upTo, column);
     if (source !== shown) canvas.innerHTML = shown = source; // 240 boxes take time
-    canvas.setAttribute("aria-label", summary(tree, found, upTo));
+    words = summary(tree, found, upTo);
+    canvas.setAttribute("aria-label", words);
     ranked.replaceChildren(cells("th", ["place", "text", "tokens", "sum", `sum / tokens^${penalty}`]),
       ...ranking(tree, found, penalty, over).map((row) => cells("td", row)));
     if (details.open) fill(upTo);
@@ -220,11 +223,13 @@ function render({ model, el }) {
     choose(chosen);
     if (shownTree && upTo * column > walker.clientWidth) walker.scrollLeft = LEFT + upTo * column - walker.clientWidth;
     shownTree = tree;
+    tell();
   }
-  function tell() { // it comes from Python, later
+  function tell() {
+    mark();
+    if (kernel.waiting) return;
     status.className = model.get("problem") ? "status problem" : "status";
-    status.textContent = model.get("problem") || model.get("story");
-    root.removeAttribute("aria-busy");
+    status.textContent = model.get("problem") || (isTold() ? model.get("story") : words);
   }
   function fill(upTo) {
     const rows = [...tree.steps.keys()].filter((node) => tree.steps[node] <= upTo).map((node) => [tree.steps[node],
@@ -234,21 +239,24 @@ function render({ model, el }) {
 
   const keys = { kept: "kept", pruned: "pruned", finished: "finished", greedy: "greedy's path", winner: "★ the best text" };
   const details = element("details", { ontoggle: paint }, element("summary", {}, "Show as table"), element("table", {}, all));
-  const root = element("div", { class: "course-widget beam-tree" },
-    model.get("can_run") ? form : line(`${tree.beams} beams after “${tree.prompt}”`), controls,
+  const older = element("div"), results = element("div", {}, controls,
     line(...Object.entries(keys).map(([kind, words]) => element("span", { class: `key ${kind}` }, words))),
-    walker, said, status, element("table", { class: "ranking" }, ranked), details);
+    walker, said, element("table", { class: "ranking" }, ranked), details);
+  const root = element("div", { class: "course-widget beam-tree" },
+    element("p", { class: "intro" }, "Every token that the search considered. Move the step, then the length penalty: which text wins, and why?"),
+    form, status, older, results);
   el.append(root);
-  const watched = "change:tree change:step change:length_penalty change:early_stopping", late = "change:story change:answered";
+  const kernel = asking(model, root, status, paint, "Searching …");
+  const watched = "change:tree change:step change:length_penalty change:early_stopping", late = "change:story change:told";
   model.on(watched, paint);
   model.on(late, tell);
   const observer = new ResizeObserver(paint);
   observer.observe(el);
   paint();
-  tell();
   return () => {
     model.off(watched, paint);
     model.off(late, tell);
+    kernel.leave();
     observer.disconnect();
   };
 }

@@ -1,22 +1,23 @@
 """The beam tree: what a beam search considered, kept and pruned, and how a length penalty ranks what it found."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import traitlets
 
 from course_utils.figures import beams as pictures
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, cut, quoted
 from course_utils.inference.beam_replay import Replay, replay
 from course_utils.inference.beam_search import FINISHED, KEPT, ROOT, BeamNode
 from course_utils.inference.checks import check_number
 from course_utils.inference.settings import GenerationSettings
 from course_utils.traces.beams import BeamTrace, record_beams
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_STEPS, MOST_BEAMS, LONGEST_PROMPT, STRONGEST_PENALTY = 12, 10, 512, 5
 
 
-class BeamTreeWidget(CourseWidget):
+class BeamTreeWidget(AskingWidget):
     """Walk through a recorded beam search, and rank what it found under another length penalty.
 
     The length penalty and early stopping need no model: see `inference.beam_replay`. Another prompt, other beams
@@ -50,10 +51,12 @@ class BeamTreeWidget(CourseWidget):
     step = traitlets.Int().tag(sync=True)
     tree = traitlets.Dict().tag(sync=True)
     story = traitlets.Unicode().tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, "", 0, 0]).tag(sync=True)  # number of the press, prompt, beams, steps
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
+    told = traitlets.List().tag(sync=True)  # of which length penalty, early stopping and step the story tells
+    called: ClassVar[dict[str, str]] = {
+        "length_penalty": "length penalty",
+        "num_beams": "beams",
+        "steps": "new tokens",
+    }
 
     def __init__(
         self, trace: BeamTrace, run: Callable[[str, int, int], BeamTrace] | None = None, **settings: object
@@ -69,9 +72,8 @@ class BeamTreeWidget(CourseWidget):
         }
         super().__init__(can_run=run is not None, tree=_page_tree(trace), **settings)
         self._run = run
-        self.story = self.tell()
+        self._tell_again()
         self.observe(self._tell_again, ("length_penalty", "early_stopping", "step", "tree"))
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("length_penalty")
     def _check_length_penalty(self, proposal: dict) -> float:
@@ -91,24 +93,19 @@ class BeamTreeWidget(CourseWidget):
         check_number("step", proposal["value"], f"a whole number from 1 to {last}", lambda value: 1 <= value <= last)
         return proposal["value"]
 
-    def _answer(self, change: dict) -> None:
-        press, *wanted = change["new"]
-        self.problem = ""
-        try:
-            trace = self._run(*wanted)
-            _check_trace(trace)
-        except (ValueError, TypeError) as error:  # what is wrong with the prompt or a number, beside the form
-            self.problem = str(error)
-        else:
-            self.trace = trace
-            with self.hold_sync():  # the page must not see the new tree with the old step
-                self.tree, self.step = _page_tree(trace), int(trace.steps[-1])
-        self.answered = press
+    def answer(self, prompt: str, num_beams: int, steps: int) -> None:
+        """Search again."""
+        trace = self._run(prompt, num_beams, steps)
+        _check_trace(trace)
+        tree = _page_tree(trace)
+        self.trace = trace  # all that can fail has succeeded
+        self.step, self.tree = int(trace.steps[-1]), tree
 
-    def _tell_again(self, _: dict) -> None:
-        self.story = self.tell()
+    def _tell_again(self, _: dict | None = None) -> None:
+        with self.hold_sync():  # the page must not take one for the other's
+            self.story, self.told = self.explain(), [self.length_penalty, self.early_stopping, self.step]
 
-    def tell(self) -> str:
+    def explain(self) -> str:
         """Say why the winner wins, or how far the search is; what the page shows below the tree."""
         nodes, found = self.trace.nodes, self.found()
         if not self.is_over():
@@ -134,11 +131,11 @@ class BeamTreeWidget(CourseWidget):
     def describe(self) -> str:
         """Say in words, step by step, what was kept, and how the texts are ranked now."""
         trace, nodes, found = self.trace, self.trace.nodes, self.found()
-        lines = [f"Beam tree: {trace.num_beams} beams after “{_clip(trace.prompt)}” ({trace.model})"]
+        lines = [f"Beam tree: {trace.num_beams} beams after {quoted(cut(trace.prompt, 60))} ({trace.model})"]
         for step in range(1, found.last_step + 1):
             level = [index for index, node in enumerate(nodes) if node.step == step]
             counts = [sum(nodes[index].fate == fate for index in level) for fate in ("kept", "finished", "pruned")]
-            best = f"best {trace.tokens[level[0]]} {_number(nodes[level[0]].score)}"
+            best = f"best {quoted(trace.tokens[level[0]])} {_number(nodes[level[0]].score)}"
             lines.append(f"step {step:<3}{counts[0]} kept, {counts[1]} finished, {counts[2]} pruned; {best}")
         lines.append(f"length penalty {self.length_penalty:g}, early stopping {self.early_stopping}:")
         for place, (index, score) in enumerate(found.finished, start=1):
@@ -146,10 +143,11 @@ class BeamTreeWidget(CourseWidget):
         count, total = len(trace.greedy), trace.greedy_scores[-1]
         text = "".join(trace.greedy_tokens).replace("␣", " ")
         lines.append(self._ranked("greedy", count, total, total / count**self.length_penalty, text))
-        return "\n".join([*lines, self.tell()])
+        return "\n".join([*lines, self.explain()])
 
     def _ranked(self, place: str, count: int, total: float, score: float, text: str) -> str:
-        return f"{place:<7} score {_number(score)}, sum {_number(total)}, {count} token{'s' * (count > 1)}: “{text}”"
+        numbers = f"score {_number(score)}, sum {_number(total)}, {count} token{'s' * (count > 1)}"
+        return f"{place:<7} {numbers}: {quoted(text)}"
 
     def figure(self) -> CourseFigure:
         """Draw the tree up to `step`."""
@@ -165,7 +163,7 @@ class BeamTreeWidget(CourseWidget):
             winner=path(nodes, found.finished[0].node) if found.finished else (),
             greedy=greedy_path(nodes, trace.greedy.tolist()),
             last_step=found.last_step,
-            title=f"{trace.num_beams} beams after “{_clip(trace.prompt)}”",
+            title=f"{trace.num_beams} beams after “{cut(trace.prompt, 60)}”",
         )
 
 
@@ -238,11 +236,11 @@ def first_token_story(nodes: Sequence[BeamNode], tokens: Sequence[str], found: R
     ['The best first token, “x” (−0.10), also begins the winner.']
     """
     winner = path(nodes, found.finished[0].node)
-    first, number = f"“{tokens[0]}”", _number(nodes[0].score)
+    first, number = quoted(tokens[0]), _number(nodes[0].score)
     if winner[0] == 0:
         return [f"The best first token, {first} ({number}), also begins the winner."]
     said = [
-        f"{first} was the best first token ({number}), but the winner begins with “{tokens[winner[0]]}” "
+        f"{first} was the best first token ({number}), but the winner begins with {quoted(tokens[winner[0]])} "
         f"({_number(nodes[winner[0]].score)})."
     ]
     family = {index for index, node in enumerate(nodes) if node.step <= found.last_step and path(nodes, index)[0] == 0}
@@ -321,7 +319,3 @@ def _page_tree(trace: BeamTrace) -> dict:
 
 def _number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"

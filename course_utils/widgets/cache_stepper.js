@@ -28,10 +28,10 @@ export function sentence(run, step, useCache) {
   const prompt = run.promptTokens.length, reads = tokensRead(prompt, step, useCache), last = prompt + step;
   const phase = step ? `Step ${step} · decode step` : "Step 0 · prefill";
   const what = !step ? `all ${plural(reads, "prompt token")} at once`
-    : useCache ? `1 token (“${run.newTokens[step - 1]}”), looks back at ${thousands(last - 1)} in the cache`
+    : useCache ? `1 token (${quoted(run.newTokens[step - 1])}), looks back at ${thousands(last - 1)} in the cache`
     : `all ${plural(reads, "token")} again`;
   const ends = step === run.newTokens.length - 1 ? ` It ends here: ${run.ended}.` : "";
-  return `${phase}: reads ${what}, chooses “${run.newTokens[step]}”.${ends}`;
+  return `${phase}: reads ${what}, chooses ${quoted(run.newTokens[step])}.${ends}`;
 }
 
 /** Time and work of this step and so far, both ways. */
@@ -39,6 +39,13 @@ export function costs(run, step) {
   return [["■ With cache", "with"], ["▨ Without cache", "without"]].map(([label, name]) =>
     `${label}: ${timeText(run[name][step])} in this step, ${timeText(total(run[name], step))} so far, ` +
     `${thousands(totalRead(run.promptTokens.length, step, name === "with"))} tokens read.`);
+}
+
+/** Milliseconds that `count` new tokens after a prompt of `characters` take both ways, at the pace of the last run. */
+export function estimate(run, characters, count) {
+  const { length } = run.promptTokens, steps = run.newTokens.length, prompt = (length * characters) / run.prompt.length;
+  const each = total(run.without, steps) / totalRead(length, steps - 1, false);
+  return each * (2 * prompt + totalRead(prompt, count - 1, false)) + (count * total(run.with, steps)) / steps;
 }
 
 /** The bytes of the cache after this step, as a product. */
@@ -73,10 +80,13 @@ export function picture(run, step, useCache, keys, width) {
   const parts = [];
   const text = (at, y, what, extra = "") => parts.push(`<text x="${at}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   const rect = (at, y, wide, tall, extra = "") => `<rect x="${at}" y="${y}" width="${wide}" height="${tall}" ${extra}/>`;
-  const bracket = (a, b, y, down, label) => {
-    if (x(b) <= x(a)) return;
+  const inside = (at, label) => Math.min(at, width - 6.6 * label.length); // no label sticks out to the right
+  const bracket = (a, b, y, down, label, free = 0) => {
+    if (x(b) <= x(a)) return 0;
     parts.push(`<path d="M${x(a) + 1} ${y + down}V${y}H${x(b) - 1}V${y + down}" class="bracket"/>`);
-    text(x(a) + 1, y - (down > 0 ? 4 : -14), label);
+    const at = Math.max(free, inside(x(a) + 1, label));
+    text(at, y - (down > 0 ? 4 : -14), label);
+    return at + 6.6 * label.length;
   };
   const hatch = (name) => `<pattern id="${run.id}-${name}" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V5" class="${name}"/></pattern>`;
   parts.push(`<defs>${hatch("light")}${hatch("red")}` +
@@ -85,15 +95,16 @@ export function picture(run, step, useCache, keys, width) {
   if (now > prompt && prompt > from) parts.push(`<path d="M${x(prompt)} ${top}V${under}" class="border"/>`);
   parts.push(rect(x(kept), top, x(now) - x(kept), high, `fill="url(#${run.id}-light)" class="reading"`));
   bracket(0, kept, top - 8, 5, `kept: ${thousands(kept)}`);
-  text(Math.min(x(kept) + 2, width - 90), top - 24, `▨ reads ${thousands(reads)}${kept || !step ? "" : " again"}`, 'class="head"');
+  const read = `▨ reads ${thousands(reads)}${kept || !step ? "" : " again"}`;
+  text(inside(x(kept) + 2, read), top - 24, read, 'class="head"');
   const end = 'text-anchor="end"';
   for (let l = 0; l < layers; l += 10) text(left - 6, top + l * heads * row + 10, `layer ${l}`, end);
   text(left - 6, under, `layer ${layers - 1}`, end);
   if (named) for (let p = from; p < now; p++) {
-    text(0, 0, tokens[p].slice(0, 10), `${end} transform="translate(${x(p) + column / 2 + 4} ${under + 12}) rotate(-55)"`);
+    text(0, 0, cut(tokens[p], 10), `${end} transform="translate(${x(p) + column / 2 + 4} ${under + 12}) rotate(-55)"`);
   }
-  bracket(from, prompt, barTop - 26, -5, `prompt: ${thousands(prompt)}`);
-  bracket(prompt, now, barTop - 26, -5, `generated: ${thousands(step)}`);
+  const free = bracket(from, prompt, barTop - 26, -5, `prompt: ${thousands(prompt)}`);
+  bracket(prompt, now, barTop - 26, -5, `generated: ${thousands(step)}`, free);
   const most = Math.max(...run.with, ...run.without), wide = column * 0.4, floor = barTop + barHigh;
   run.newTokens.forEach((_, s) => {
     if (prompt + s <= from || prompt + s > from + shown) return;
@@ -120,40 +131,48 @@ function raster(view, rows) {
 
 function render({ model, el }) {
   const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let drawnTimes = 0, run, keys, running = false, timer = null;
+  let drawnTimes = 0, run, keys, ran, timer = null;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
   };
+  const scrolls = { tabindex: 0, "data-lm-suppress-shortcuts": "true" }; // with arrow keys
   const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
   const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
-  const ask = element("button", { type: "button" }, "Run");
-  const wrong = element("div", { class: "problem", role: "alert" });
+  const boxes = [prompt, count], button = element("button", { type: "button", onclick: start }, "Run"), before = element("span", { class: "estimate" });
+  const wrong = element("div", { class: "problem", role: "alert" }), older = element("div");
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "step" });
   const cached = element("input", { type: "checkbox", id: `${id}-cache` });
   const play = element("button", { type: "button" }, "▶ Play");
   const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "measured speed"], [10, "10 times slower"]]
     .map(([value, label]) => element("option", { value }, label)));
-  const strip = element("div", { class: "strip", tabindex: 0, role: "region", "aria-label": "the text so far" });
+  const strip = element("div", { class: "strip", role: "region", "aria-label": "the text so far", ...scrolls });
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
+  const canvas = element("div", { role: "img", class: "picture", ...scrolls });
   const notice = element("div", { class: "notice" }), facts = element("div", { class: "facts" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const results = element("div", {}, status, strip, canvas, notice, facts, details);
   const root = element("div", { class: "course-widget cache-stepper" },
-    model.get("can_run") ? element("div", { class: "row" }, prompt, element("label", {}, "new tokens ", count), ask) : null, wrong,
-    element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache")),
-    strip, status, canvas, notice, facts, details);
+    element("p", { class: "intro" }, "One text, generated with a KV cache and without. Press Play, then switch the cache off."),
+    element("div", { class: "row" }, prompt, element("label", {}, "new tokens ", count), button, before,
+      model.get("can_run") ? null : greyed(prompt, count, button)), wrong, older,
+    element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache")), results);
+  const kernel = asking(model, root, status, answered);
 
   function start() {
     stop();
+    ran = boxes.map((box) => box.value);
     wrong.textContent = "";
-    running = true;
+    kernel.ask(prompt.value.replaceAll("\\n", "\n"), readNumber(count.value));
     paint();
-    set("asked", [model.get("asked")[0] + 1, prompt.value.replaceAll("\\n", "\n"), /^\d+$/.test(count.value.trim()) ? +count.value : count.value]);
   }
-  ask.addEventListener("click", start);
-  for (const box of [prompt, count]) box.addEventListener("keydown", (event) => event.key === "Enter" && start());
+  boxes.forEach((box) => (onEnter(box, start), box.addEventListener("input", mark)));
+  function mark() {
+    const isTyped = boxes.some((box, i) => box.value !== ran[i]), seconds = estimate(run, prompt.value.length, readNumber(count.value)) / 1000;
+    before.textContent = isTyped && seconds > 2 ? `about ${seconds.toFixed(0)} s` : "";
+    markOlder(results, older, run.prompt, isTyped, !kernel.waiting && model.get("problem"));
+  }
 
   const prompts = () => run.promptTokens.length;
   const goTo = (step) => set("step", step);
@@ -190,8 +209,6 @@ function render({ model, el }) {
     stop();
     run = { ...model.get("recorded"), id };
     keys = raster(model.get("_keys"), run.shape[0] * run.shape[1]);
-    prompt.value = run.prompt.replaceAll("\n", "\\n");
-    count.value ||= run.newTokens.length;
     slider.max = last();
     const positions = prompts() + last();
     notice.textContent = `A column is a token, a row one KV head of a layer. The brighter, the longer the key that is kept there.` +
@@ -215,10 +232,11 @@ function render({ model, el }) {
     const width = Math.max(600, Math.min(root.clientWidth - 16, 1000));
     canvas.innerHTML = picture(run, step, useCache, keys, width);
     const said = sentence(run, step, useCache);
-    status.textContent = running ? "Running …" : said;
+    if (!kernel.waiting) status.textContent = said;
     facts.replaceChildren(...[...costs(run, step), useCache ? weight(run, step) : "Cache: none, 0 bytes.", proof(run)].map((text) => element("div", {}, text)));
     canvas.setAttribute("aria-label", `Cache of ${run.model}. ${said} ${facts.textContent}`);
     if (details.open) fillTable(step);
+    mark();
     root.setAttribute("data-drawn", ++drawnTimes);
   }
 
@@ -230,25 +248,24 @@ function render({ model, el }) {
   }
 
   function answered() {
-    running = false;
     wrong.textContent = model.get("problem");
-    if (!wrong.textContent) load();
     paint();
   }
   details.addEventListener("toggle", () => details.open && fillTable(model.get("step")));
   el.append(root);
   load();
-  stop();
-  const watched = "change:step change:use_cache";
+  ran = [prompt.value, count.value] = [run.prompt.replaceAll("\n", "\\n"), `${run.newTokens.length}`];
+  const watched = "change:step change:use_cache", fresh = () => (load(), paint());
   model.on(watched, paint);
-  model.on("change:answered", answered);
+  model.on("change:recorded", fresh);
   const observer = new ResizeObserver(() => paint());
   observer.observe(el);
   paint();
   return () => {
     stop();
     model.off(watched, paint);
-    model.off("change:answered", answered);
+    model.off("change:recorded", fresh);
+    kernel.leave();
     observer.disconnect();
   };
 }

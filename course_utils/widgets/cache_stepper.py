@@ -1,14 +1,15 @@
 """The prefill/decode stepper: one generation, step by step, with the KV cache that fills up and what it saves."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prefill_decode import cache_steps
 from course_utils.traces.cache import CacheTrace, record_cache
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_ROWS = 24  # of the table, in words
 REASONS = {
@@ -19,7 +20,7 @@ REASONS = {
 }
 
 
-class CacheStepper(CourseWidget):
+class CacheStepper(AskingWidget):
     """Step through one generation, and see what is read, what is kept, what it weighs and how long it takes.
 
     A column is a token, a row is one KV head of one layer. Both ways of running are recorded, so switching the
@@ -50,10 +51,7 @@ class CacheStepper(CourseWidget):
     use_cache = traitlets.Bool(True).tag(sync=True)
     recorded = traitlets.Dict().tag(sync=True)
     _keys = traitlets.Bytes().tag(sync=True)  # uint8 (layer, KV head, position): length of the key, 255 is the longest
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, "", 0]).tag(sync=True)  # number of the press, prompt, new tokens
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
+    called: ClassVar[dict[str, str]] = {"max_new_tokens": "new tokens"}
 
     def __init__(
         self,
@@ -65,7 +63,6 @@ class CacheStepper(CourseWidget):
         super().__init__(can_run=run is not None, use_cache=use_cache)
         self._run = run
         self._show(trace, step)
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("step")
     def _check_step(self, proposal: dict) -> int:
@@ -75,9 +72,8 @@ class CacheStepper(CourseWidget):
         return proposal["value"]
 
     def _show(self, trace: CacheTrace, step: int | None = None) -> None:
-        self.trace = trace
-        self.step = len(trace.new_tokens) - 1 if step is None else step
-        self.recorded = {
+        last = len(trace.new_tokens) - 1
+        recorded = {
             "model": trace.model,
             "prompt": trace.prompt,
             "promptTokens": list(trace.prompt_tokens),
@@ -90,17 +86,14 @@ class CacheStepper(CourseWidget):
             "shape": [trace.layers, trace.key_value_heads, trace.head_dim],
             "ended": REASONS[trace.reason],
         }
-        self._keys = np.round(shares(trace.key_lengths) * 255).astype(np.uint8).tobytes()
+        keys = np.round(shares(trace.key_lengths) * 255).astype(np.uint8).tobytes()
+        self.trace = trace  # all that can fail has succeeded
+        self.step = last if step is None else step
+        self.recorded, self._keys = recorded, keys
 
-    def _answer(self, change: dict) -> None:
-        press, prompt, new_tokens = change["new"]
-        with self.hold_sync():  # the page must not see half of a new run
-            self.problem = ""
-            try:
-                self._show(self._run(prompt, new_tokens))
-            except (ValueError, TypeError) as error:  # what is wrong with the prompt, beside the prompt
-                self.problem = str(error)
-            self.answered = press
+    def answer(self, prompt: str, new_tokens: int) -> None:
+        """Run another prompt."""
+        self._show(self._run(prompt, new_tokens))
 
     def describe(self) -> str:
         """Say in words what was read, kept and chosen in every step. Times are not in it: they differ every time."""
@@ -108,11 +101,11 @@ class CacheStepper(CourseWidget):
         reads = {cached: trace.tokens_read(cached) for cached in (True, False)}
         kept = int(trace.cache_tokens[step]) - reads[True][step] if self.use_cache else 0
         lines = [
-            f"Prefill/decode stepper: “{trace.prompt}” ({trace.model})".replace("\n", "⏎"),
+            f"Prefill/decode stepper: {quoted(trace.prompt)} ({trace.model})".replace("\n", "⏎"),
             f"{len(trace.prompt_tokens)} prompt tokens, {len(trace.new_tokens)} new; end: {REASONS[trace.reason]}",
             f"cache: {bytes_in_words(trace)}",
             f"now: step {step}, {'decode' if step else 'prefill'}, KV cache {'on' if self.use_cache else 'off'}: "
-            f"reads {reads[self.use_cache][step]}, has {kept} in the cache, chooses {trace.new_tokens[step]}",
+            f"reads {reads[self.use_cache][step]}, has {kept} in the cache, chooses {quoted(trace.new_tokens[step])}",
             "step  phase    reads  without cache  cache bytes  chooses",
         ]
         for row, token in enumerate(trace.new_tokens[:MOST_ROWS]):
@@ -176,7 +169,7 @@ def bytes_in_words(trace: CacheTrace) -> str:
     numbers = 2 * trace.layers * trace.key_value_heads * trace.head_dim
     return (
         f"2 (keys, values) × {trace.layers} layers × {trace.key_value_heads} KV heads × {trace.head_dim} numbers "
-        f"× {size / numbers:g} bytes = {size:,.0f} bytes a token"
+        f"× {size / numbers:g} bytes = {size:,.0f} bytes per token"
     )
 
 

@@ -39,11 +39,23 @@ export function columns(tokens, width, left) {
 
 export const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.1 %" : `${(p * 100).toFixed(1)} %`);
 
+const leader = (best) => best.reduce((a, b) => (b[2] > a[2] ? b : a))[0];
+
 /** What one prompt says now, in a sentence. */
 export function sentence({ best, moved }, read) {
-  const now = best.reduce((a, b) => (b[2] > a[2] ? b : a));
-  const winner = now[0] === best[0][0] ? `${now[0]} still leads` : `${now[0]} leads, alone it was ${best[0][0]}`;
-  return `Read at ${read === null ? "padding" : read}: ${winner}. ${percent(moved)} of the probability moved.`;
+  const now = leader(best), alone = best[0][0];
+  const winner = now === alone ? `${quoted(now)} still leads` : `${quoted(now)} leads, alone it was ${quoted(alone)}`;
+  return `Read at ${read === null ? "padding" : quoted(read)}: ${winner}. ${percent(moved)} of the probability moved.`;
+}
+
+/** What this setting does to the batch. */
+export function verdict(results) {
+  const said = results.flatMap(({ best, moved }, i) => {
+    const now = leader(best);
+    if (now !== best[0][0]) return `Prompt ${i + 1} is wrong now: ${quoted(now)} instead of ${quoted(best[0][0])}.`;
+    return moved > 0.005 ? `Prompt ${i + 1} has moved by ${percent(moved)}.` : [];
+  });
+  return said.join(" ") || "Every prompt says what it says alone.";
 }
 
 const SIZE = 210, NAMED = 16;
@@ -54,8 +66,9 @@ export function grid(setting, tokens, padding, width, blank = null) {
   const named = width <= NAMED, x0 = named ? 78 : 16, y0 = 14, side = cell * width, parts = [];
   const id = `hatch-${Math.random().toString(36).slice(2)}`;
   parts.push(`<defs><pattern id="${id}" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="1.5" height="5" class="stripe"/></pattern></defs>`);
-  const path = runs(setting, tokens.length, width).map(([q, a, b]) => `M${(x0 + a * cell).toFixed(2)} ${(y0 + q * cell).toFixed(2)}h${((b - a) * cell).toFixed(2)}v${cell.toFixed(2)}h${((a - b) * cell).toFixed(2)}z`).join("");
-  parts.push(`<path d="${path}" class="may"/>`);
+  const at = (from, place) => (from + place * cell).toFixed(2); // each row ends exactly where the next begins, or a seam shows
+  const path = runs(setting, tokens.length, width).map(([q, a, b]) => `M${at(x0, a)} ${at(y0, q)}H${at(x0, b)}V${at(y0, q + 1)}H${at(x0, a)}z`).join("");
+  parts.push(`<path d="${path}" class="may" shape-rendering="crispEdges"/>`);
   const pads = width - tokens.length, from = left ? 0 : tokens.length;
   if (pads) parts.push(`<rect x="${x0 + from * cell}" y="${y0}" width="${pads * cell}" height="${side}" fill="url(#${id})" class="pad"/>`);
   if (named) for (let i = 1; i < width; i++) parts.push(`<path d="M${x0} ${y0 + i * cell}h${side}M${x0 + i * cell} ${y0}v${side}" class="line"/>`);
@@ -63,7 +76,7 @@ export function grid(setting, tokens, padding, width, blank = null) {
   const read = readsAt(padding, tokens.length, width, blank);
   parts.push(`<rect x="${x0}" y="${y0 + read * cell}" width="${side}" height="${Math.max(cell, 2)}" class="read"/>`);
   parts.push(`<text x="${x0 + side + 4}" y="${y0 + read * cell + cell / 2 + 4}" class="small">◀ read</text>`);
-  if (named) place.forEach((token, i) => parts.push(`<text x="${x0 - 5}" y="${y0 + i * cell + cell / 2 + 4}" text-anchor="end" class="${token === null ? "gone" : "small"}">${escapeText(token === null ? "padding" : token.slice(0, 9))}</text>`));
+  if (named) place.forEach((token, i) => parts.push(`<text x="${x0 - 5}" y="${y0 + i * cell + cell / 2 + 4}" text-anchor="end" class="${token === null ? "gone" : "small"}">${escapeText(token === null ? "padding" : cut(token, 9))}</text>`));
   parts.push(`<text x="${x0}" y="10" class="small">looked at →</text>`);
   return `<svg viewBox="0 0 ${x0 + SIZE + 50} ${y0 + side + 4}" width="${x0 + SIZE + 50}">${parts.join("")}</svg>`;
 }
@@ -73,7 +86,7 @@ export function bars(best) {
   const x0 = 110, room = 170, row = 26, parts = [];
   best.forEach(([label, alone, now], i) => {
     const y = i * row;
-    parts.push(`<text x="${x0 - 6}" y="${y + 16}" text-anchor="end">${escapeText(label.slice(0, 13))}</text>`);
+    parts.push(`<text x="${x0 - 6}" y="${y + 16}" text-anchor="end">${escapeText(cut(label, 13))}</text>`);
     parts.push(`<rect x="${x0}" y="${y + 2}" width="${Math.max(alone * room, 0.5)}" height="9" class="alone"/>`);
     parts.push(`<rect x="${x0}" y="${y + 13}" width="${Math.max(now * room, 0.5)}" height="9" class="now"/>`);
     parts.push(`<text x="${x0 + alone * room + 4}" y="${y + 10}" class="tiny">${percent(alone)}</text>`);
@@ -84,7 +97,7 @@ export function bars(best) {
 
 function render({ model, el }) {
   const group = Math.random().toString(36).slice(2); // radio groups of two labs on a page must not be one
-  let drawnTimes = 0, shownBatch = null;
+  let drawnTimes = 0, shownBatch = null, ran;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
@@ -102,34 +115,41 @@ function render({ model, el }) {
 
   const boxes = [0, 1, 2, 3].map((i) => element("input", { type: "text", "aria-label": `prompt ${i + 1}; empty: left out` }));
   const window_ = element("input", { type: "number", min: 1, step: 1, "aria-label": "tokens in the sliding window" });
-  const button = element("button", { type: "button" }, "Run");
-  const wrong = element("div", { class: "problem", role: "alert" });
+  const button = element("button", { type: "button", onclick: run }, "Run"), all = [...boxes, window_];
+  const wrong = element("div", { class: "problem", role: "alert" }), older = element("div");
   const status = element("div", { class: "status", "aria-live": "polite" });
   const rows = element("div", { class: "rows" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const ask = element("div", { class: "ask" }, ...boxes, element("label", {}, "window ", window_), button);
+  const ask = element("div", { class: "ask" }, ...boxes, element("label", {}, "window ", window_), button,
+    model.get("can_run") ? null : greyed(...all, button));
   const legend = element("p", { class: "legend" }, "Each row is a token that looks: ", element("span", { class: "key may" }), " it may look there, ",
     element("span", { class: "key stripes" }), " padding, ", element("span", { class: "key read" }), " the row that is read. Bars: ",
     element("span", { class: "key alone" }), " the prompt alone, ", element("span", { class: "key now" }), " in this batch.");
-  const root = element("div", { class: "course-widget mask-lab" }, ...(model.get("can_run") ? [ask, wrong] : []), status,
-    element("div", { class: "controls" }, kind.all, padding.all, masked), legend, rows, details);
+  const results = element("div", {}, element("div", { class: "controls" }, kind.all, padding.all, masked), legend, rows, details);
+  const root = element("div", { class: "course-widget mask-lab" },
+    element("p", { class: "intro" }, "One batch, and who may look at whom in it. Pad on the right, or show the padding: which prompt goes wrong?"),
+    ask, wrong, status, older, results);
+  const kernel = asking(model, root, status, paint, "Running every setting …");
 
   function run() {
-    status.textContent = "Running every setting …";
-    root.classList.add("running");
-    model.set("asked", [model.get("asked")[0] + 1, boxes.map((box) => box.value), window_.value === "" ? 0 : Number(window_.value)]);
-    model.save_changes();
+    ran = all.map((box) => box.value);
+    kernel.ask(boxes.map((box) => box.value), readNumber(window_.value));
+    wrong.textContent = "";
+    mark();
   }
-  button.addEventListener("click", run);
-  [...boxes, window_].forEach((box) => box.addEventListener("keydown", (event) => event.key === "Enter" && run()));
+  const mark = () => markOlder(results, older, shownBatch.prompts.join(" · "), all.some((box, i) => box.value !== ran[i]), !kernel.waiting && model.get("problem"));
+  all.forEach((box) => (onEnter(box, run), box.addEventListener("input", mark)));
 
   function paint() {
     const { prompts, tokens, window, blanks, results } = model.get("batch"), pad = model.get("padding"), on = model.get("masked");
     if (shownBatch !== model.get("batch")) {
       shownBatch = model.get("batch");
-      boxes.forEach((box, i) => (box.value = prompts[i] ?? ""));
-      window_.value = window;
+      if (!ran || all.every((box, i) => box.value === ran[i])) { // what was typed meanwhile stays
+        boxes.forEach((box, i) => (box.value = prompts[i] ?? ""));
+        window_.value = window;
+        ran = all.map((box) => box.value);
+      }
     }
     kind.show();
     padding.show();
@@ -144,13 +164,14 @@ function render({ model, el }) {
       said.push(sentence(result, read));
       const picture = element("div", { class: "picture", role: "img", "aria-label": `Prompt ${i + 1}, ${width - tokens[i].length} of ${width} columns are padding. ${said[i]}` });
       picture.innerHTML = grid(setting, tokens[i], pad, width, blank) + bars(result.best);
-      return element("section", {}, element("b", {}, `${i + 1} · ${prompts[i].length > 70 ? `${prompts[i].slice(0, 70)} …` : prompts[i]}`), picture, element("div", { class: result.moved > 0.005 ? "said moved" : "said" }, `${result.moved > 0.005 ? "≠" : "="} ${said[i]}`));
+      return element("section", {}, element("b", {}, `${i + 1} · `, element("bdi", {}, cut(prompts[i], 70))), picture, element("div", { class: result.moved > 0.005 ? "said moved" : "said" }, `${result.moved > 0.005 ? "≠" : "="} ${said[i]}`));
     }));
     if (width > NAMED) rows.append(element("p", { class: "notice" }, `Grids over ${NAMED} tokens are drawn without the tokens' names.`));
-    wrong.textContent = model.get("problem");
-    const shares = chosen.map((result) => percent(result.moved)).join(", ");
-    status.textContent = `Moved, prompt by prompt: ${shares}.`;
-    root.classList.remove("running");
+    if (!kernel.waiting) {
+      wrong.textContent = model.get("problem");
+      status.textContent = wrong.textContent ? "" : verdict(chosen);
+    }
+    mark();
     if (details.open) fillTable(chosen, prompts);
     root.setAttribute("data-drawn", ++drawnTimes);
   }
@@ -163,10 +184,13 @@ function render({ model, el }) {
 
   details.addEventListener("toggle", paint);
   el.append(root);
-  const watched = "change:kind change:padding change:masked change:answered";
+  const watched = "change:kind change:padding change:masked change:batch";
   model.on(watched, paint);
   paint();
-  return () => model.off(watched, paint);
+  return () => {
+    model.off(watched, paint);
+    kernel.leave();
+  };
 }
 
 export default { render };

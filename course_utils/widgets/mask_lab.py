@@ -5,18 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prompts import masked_batch
 from course_utils.traces import MaskTrace
 from course_utils.traces.masks import KINDS, PADDINGS
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 TOP = 4  # tokens of a prompt alone and in the batch that get bars
 
 Run = Callable[[list[str], int], MaskTrace]
 
 
-class MaskLab(CourseWidget):
+class MaskLab(AskingWidget):
     """Switch masks and padding of a batch; beside each grid, the next-token distribution before and after.
 
     Of an encoder it is the distribution at the blank of each prompt.
@@ -39,8 +39,8 @@ class MaskLab(CourseWidget):
     >>> toy = MaskTrace("toy", ("a", "a b"), (("a",), ("a", "b")), 2, zeros[0, 0, 0], zeros, ("x", "y"))
     >>> print(MaskLab(toy, padding="right"))
     Mask lab (toy): causal, padding right, padding masked
-    1 “a”: 1 of 2 columns is padding, read at padding; x 50.0 % alone, 50.0 % now; 0.0 % moved
-    2 “a b”: 0 of 2 columns are padding, read at b; x 50.0 % alone, 50.0 % now; 0.0 % moved
+    1 “a”: 1 of 2 columns is padding, read at padding; “x” 50.0 % alone, 50.0 % now; 0.0 % moved
+    2 “a b”: 0 of 2 columns are padding, read at “b”; “x” 50.0 % alone, 50.0 % now; 0.0 % moved
     """
 
     _esm = page_module("mask_lab")
@@ -53,16 +53,11 @@ class MaskLab(CourseWidget):
     kinds = traitlets.List(list(KINDS)).tag(sync=True)
     paddings = traitlets.List(list(PADDINGS)).tag(sync=True)
     batch = traitlets.Dict().tag(sync=True)  # prompts, tokens, window, and what came out of every setting
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, [], 0]).tag(sync=True)  # number of the press, the texts, the window
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, trace: MaskTrace, run: Run | None = None, **settings: object) -> None:
         self.trace, self._run = trace, run
         super().__init__(can_run=run is not None, paddings=list(trace.paddings), **settings)
         self._show(trace)
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("kind", "padding")
     def _check_setting(self, proposal: dict) -> str:
@@ -73,39 +68,25 @@ class MaskLab(CourseWidget):
         return value
 
     def _show(self, trace: MaskTrace) -> None:
-        self.trace = trace
+        results = [
+            [
+                [[_row(trace, k, p, m, prompt) for prompt in range(len(trace.prompts))] for m in (0, 1)]
+                for p in range(len(trace.paddings))
+            ]
+            for k in range(len(KINDS))
+        ]
+        self.trace = trace  # all that takes time has succeeded
         self.batch = {
             "prompts": list(trace.prompts),
             "tokens": [list(tokens) for tokens in trace.tokens],
             "window": trace.window,
             "blanks": None if trace.blanks is None else list(trace.blanks),
-            "results": [
-                [
-                    [[self.row(k, p, m, prompt) for prompt in range(len(trace.prompts))] for m in (0, 1)]
-                    for p in range(len(trace.paddings))
-                ]
-                for k in range(len(KINDS))
-            ],
+            "results": results,
         }
 
-    def row(self, kind: int, padding: int, masked: int, prompt: int) -> dict:
-        """Return the likeliest tokens of a prompt, alone and in the batch, and the share that moved."""
-        alone, now = (
-            _softmax(logits) for logits in (self.trace.alone[prompt], self.trace.logits[kind, padding, masked, prompt])
-        )
-        first = np.argsort(-alone, kind="stable")[:TOP].tolist()
-        others = [token for token in np.argsort(-now, kind="stable")[:TOP].tolist() if token not in first]
-        best = [[self.trace.labels[t], round(float(alone[t]), 5), round(float(now[t]), 5)] for t in first + others]
-        return {"best": best, "moved": round(float(abs(now - alone).sum() / 2), 5)}
-
-    def _answer(self, change: dict) -> None:
-        press, texts, window = change["new"]
-        self.problem = ""
-        try:
-            self._show(self._run([text for text in texts if text], window))
-        except (ValueError, TypeError) as error:
-            self.problem = str(error)
-        self.answered = press
+    def answer(self, texts: list[str], window: int) -> None:
+        """Run other prompts; an empty box is left out."""
+        self._show(self._run([text for text in texts if text], window))
 
     def _rows(self) -> list[dict]:
         """What is drawn now, one dict a prompt."""
@@ -127,12 +108,14 @@ class MaskLab(CourseWidget):
         lines = [f"Mask lab ({self.trace.model}): {self._title()}"]
         for number, (prompt, row) in enumerate(zip(self.trace.prompts, self._rows(), strict=True), start=1):
             read, pads = row["tokens"][row["reads_at"]], row["tokens"].count(None)
+            read_at = "padding" if read is None else quoted(read)
             best = "; ".join(
-                f"{label} {a * 100:.1f} % alone, {b * 100:.1f} % now" for label, a, b in _winners(row["best"])
+                f"{quoted(label)} {a * 100:.1f} % alone, {b * 100:.1f} % now" for label, a, b in _winners(row["best"])
             )
             lines.append(
-                f"{number} “{prompt}”: {pads} of {len(row['tokens'])} columns {'is' if pads == 1 else 'are'} padding, "
-                f"read at {'padding' if read is None else read}; {best}; {row['moved'] * 100:.1f} % moved"
+                f"{number} {quoted(prompt)}: "
+                f"{pads} of {len(row['tokens'])} columns {'is' if pads == 1 else 'are'} padding, "
+                f"read at {read_at}; {best}; {row['moved'] * 100:.1f} % moved"
             )
         return "\n".join(lines)
 
@@ -163,6 +146,15 @@ def mask_lab(run: Run, prompts: list[str], window: int = 4, **settings: object) 
     4
     """
     return MaskLab(run(prompts, window), run, **settings)
+
+
+def _row(trace: MaskTrace, kind: int, padding: int, masked: int, prompt: int) -> dict:
+    """The likeliest tokens of a prompt, alone and in the batch, and the share that moved."""
+    alone, now = (_softmax(logits) for logits in (trace.alone[prompt], trace.logits[kind, padding, masked, prompt]))
+    first = np.argsort(-alone, kind="stable")[:TOP].tolist()
+    others = [token for token in np.argsort(-now, kind="stable")[:TOP].tolist() if token not in first]
+    best = [[trace.labels[t], round(float(alone[t]), 5), round(float(now[t]), 5)] for t in first + others]
+    return {"best": best, "moved": round(float(abs(now - alone).sum() / 2), 5)}
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,10 +4,10 @@ import html
 
 import traitlets
 
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 
-class QuestionWidget(CourseWidget):
+class QuestionWidget(AskingWidget):
     """A question, its options, and a button that commits to one of them.
 
     Args:
@@ -33,7 +33,8 @@ class QuestionWidget(CourseWidget):
     button = traitlets.Unicode().tag(sync=True)
     once = traitlets.Bool().tag(sync=True)
     choice = traitlets.Int(None, allow_none=True).tag(sync=True)
-    attempt = traitlets.Int(0).tag(sync=True)  # counts the presses: the same choice again is news, too
+    # Counts the choices that arrived, so the page locks only what the kernel has; the same choice again is news, too.
+    attempt = traitlets.Int(0).tag(sync=True)
     feedback = traitlets.Unicode().tag(sync=True)
 
     @property
@@ -41,6 +42,11 @@ class QuestionWidget(CourseWidget):
         """The option that the learner committed to, or None."""
         is_one = self.attempt and self.choice is not None and 0 <= self.choice < len(self.options)
         return self.options[self.choice] if is_one else None
+
+    def answer(self, choice: int) -> None:
+        """Take the choice of the page."""
+        self.choice = choice
+        self.attempt += 1
 
     def describe(self) -> str:
         """Return the question, its options with the chosen one marked, and what was said about that one."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
@@ -104,6 +105,21 @@ def test_prediction_by_keyboard_is_kept(page, lab_server):
     assert question.locator("input:enabled").count() == 0
 
 
+LAST_RUN = """
+() => Math.max(...[...document.querySelectorAll(".jp-InputPrompt")].map((at) => parseInt(at.textContent.slice(1)) || 0))
+"""
+
+
+def test_after_a_prediction_shift_enter_runs_on(page):
+    """The button that had the focus is disabled now; the widget has the focus, and JupyterLab the shortcut."""
+    assert page.evaluate("() => document.activeElement.matches('.course-widget.question')")
+    before = page.evaluate(LAST_RUN)
+    for _ in range(4):  # the question's own cell, the next one of code, and what is written between them
+        page.keyboard.press("Shift+Enter")
+    page.wait_for_function(f"(before) => ({LAST_RUN.strip()})() >= before + 2", arg=before)
+    expect(page.locator(".question").first.locator(".status")).to_contain_text("over 50 %")
+
+
 def test_quiz_explains_every_option(page):
     question = page.locator(".question").last
     question.scroll_into_view_if_needed()
@@ -138,6 +154,17 @@ def test_the_terminal_has_no_warning_of_the_kernel(page, lab_server):
     assert "Kernel started" in log
     assert "IPKernelApp" not in log
     assert "without encryption" not in log
+
+
+def test_a_choice_that_reaches_no_kernel_is_said_and_locks_nothing(page):
+    choose_from_menu(page, "Kernel", "Restart Kernel…")
+    page.click(".jp-Dialog button:has-text('Restart')")
+    question = page.locator(".question", has=page.locator("input:enabled")).first
+    expect(question.locator(".kernel")).to_have_text("The kernel that made this is gone: run this cell again.")
+    question.locator("input").first.check()
+    question.get_by_role("button").click()
+    expect(question.locator(".status")).to_contain_text("was not kept")
+    assert question.locator("input:disabled, button:disabled").count() == 0
 
 
 def test_no_request_left_the_machine(page, outside_requests):

@@ -185,7 +185,7 @@ def test_a_prompt_of_ones_own(page, explorer, prompt):
 def test_nothing_and_a_very_long_prompt(page, explorer):
     run_with(page, explorer, "prompt 2", "Hello there")
     for text, sentence, notice in [
-        ("", "prompt must have at least one character, got an empty str", ""),
+        ("", "prompt must have at least one character, got an empty text", ""),
         ("word " * 9_000, "prompt must have at most 8,192 tokens (the context length of SmolLM2-135M-Instruct)", ""),
         ("word " * 3_000, "", "The first 2,801 tokens are read, and not shown."),
         ("The capital of Norway is", "", ""),
@@ -198,16 +198,33 @@ def test_nothing_and_a_very_long_prompt(page, explorer):
 
 def test_keyboard_switches_masks_and_padding(page, masks, record):
     first = masks.locator("section .said").first
-    assert first.text_content().startswith("≠ Read at padding: ⏎ leads, alone it was ␣Paris.")
+    assert first.text_content().startswith(
+        "≠ Read at padding: “\u2068⏎\u2069” leads, alone it was “\u2068␣Paris\u2069”."
+    )
     masks.get_by_role("radio", name="right", exact=True).focus()
     times = key_to_paint(page, "#masks", ["ArrowDown", "ArrowUp"] * 12, PAGE_BUDGET)
     for role, name, keys, sentence in [
-        ("radio", "right, read", "ArrowLeft ArrowRight", "= Read at ␣is: ␣Paris still leads."),
-        ("radio", "left", "Space", "= Read at ␣is: ␣Paris still leads."),
-        ("checkbox", "hide the padding", "Space", "≠ Read at ␣is: ␣a leads, alone it was ␣Paris. 87."),
-        ("checkbox", "hide the padding", "Space", "= Read at ␣is: ␣Paris still leads."),
-        ("radio", "causal", "ArrowRight ArrowRight", "≠ Read at ␣is: ␣land leads, alone it was ␣Paris."),
-        ("radio", "window + first", "Space", "= Read at ␣is: ␣Paris still leads."),
+        (
+            "radio",
+            "right, read",
+            "ArrowLeft ArrowRight",
+            "= Read at “\u2068␣is\u2069”: “\u2068␣Paris\u2069” still leads.",
+        ),
+        ("radio", "left", "Space", "= Read at “\u2068␣is\u2069”: “\u2068␣Paris\u2069” still leads."),
+        (
+            "checkbox",
+            "hide the padding",
+            "Space",
+            "≠ Read at “\u2068␣is\u2069”: “\u2068␣a\u2069” leads, alone it was “\u2068␣Paris\u2069”. 87.",
+        ),
+        ("checkbox", "hide the padding", "Space", "= Read at “\u2068␣is\u2069”: “\u2068␣Paris\u2069” still leads."),
+        (
+            "radio",
+            "causal",
+            "ArrowRight ArrowRight",
+            "≠ Read at “\u2068␣is\u2069”: “\u2068␣land\u2069” leads, alone it was “\u2068␣Paris\u2069”.",
+        ),
+        ("radio", "window + first", "Space", "= Read at “\u2068␣is\u2069”: “\u2068␣Paris\u2069” still leads."),
     ]:
         masks.get_by_role(role, name=name).focus()
         for key in keys.split():
@@ -228,13 +245,13 @@ def test_prompts_of_ones_own_in_the_mask_lab(page, masks, record):
     for texts, window, sentence in [
         (["word " * 3_000, "Hi", "", ""], "4", "prompts must have at most 200 tokens here, got 3001"),
         (["", "", "Hi", ""], "4", "prompts must be 2 to 4 texts, got 1"),
-        (["Hi", "", "Hello", ""], "", "window must be a whole number of at least 1, got 0"),
+        (["Hi", "", "Hello", ""], "", "window must be a whole number of at least 1, got nothing"),
         (["The capital of France is", "Once upon a time, in a village by the sea, there", "2 + 2 =", ""], "4", ""),
     ]:
         for number, text in enumerate(texts, start=1):
             box_of(masks, f"prompt {number}").fill(text)
         run_with(page, masks, "tokens in", window)
-        assert masks.get_by_role("alert").text_content() == sentence
+        assert masks.locator(".problem:not(.kernel)").text_content() == sentence
         assert masks.locator("section").count() == (4 if sentence else 3), "the old picture stays"
 
 

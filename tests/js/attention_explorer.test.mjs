@@ -50,7 +50,7 @@ test("the sentences name head, KV head, measures and row", () => {
   const said = page.sentences(about, packet, { stage: "weights", layer: 0, head: 3 }, 1);
   assert.deepEqual(said, [
     "Head 0.3 on KV head 1: previous token 0.40 · entropy 4.00 bits.",
-    "“b” looks at b 0.80, a 0.20.",
+    `${page.quoted("b")} looks at ${page.quoted("b")} 0.80, ${page.quoted("a")} 0.20.`,
     "softmax: every row adds up to 1 ✓. Dark is 0.0, bright is 1.0.",
   ]);
   const alone = { ...about, key_value_heads: 4, measures: { entropy: [1, 2, 3, 4] } };

@@ -3,6 +3,7 @@ import test from "node:test";
 
 const page = await import(process.env.WIDGET_MODULES + "/beam_tree.mjs");
 
+const { quoted } = page, FAMILY = "👩\u200d👩\u200d👧";
 // Two beams: a short text ends at step 2, longer ones at step 3.
 const tree = {
   prompt: "go", beams: 2, longest: 3,
@@ -42,7 +43,7 @@ test("early stopping ends a search as soon as there are enough texts", () => {
 test("a token in words: log-probability, sum, fate, text", () => {
   assert.equal(
     page.nodeWords(tree, 4, 1),
-    "Step 2, “.”: log-probability −0.70 (49.7 %), sum −1.60, finished: score −0.800 (−1.60 / 2^1). Text: “<b>.”",
+    `Step 2, ${quoted(".")}: log-probability −0.70 (49.7 %), sum −1.60, finished: score −0.800 (−1.60 / 2^1). Text: ${quoted("<b>.")}`,
   );
   assert.match(page.nodeWords(tree, 2, 1), /pruned: 2 of step 1 had larger sums, and there are 2 beams/);
   assert.match(page.nodeWords(tree, 5, 1), /kept: number 3 of step 2/);
@@ -68,6 +69,11 @@ test("the picture escapes tokens, marks the end, dashes what was pruned, and hid
   assert.equal(page.picture(tree, page.replay(tree, 1, false, 1), 1, 110).match(/data-node/g).length, 3);
 });
 
+test("emoji in the boxes are whole", () => {
+  const svg = page.picture({ ...tree, tokens: tree.tokens.with(2, FAMILY.repeat(20)) }, page.replay(tree, 1, "never"), 3, 110);
+  assert.match(svg, new RegExp(`>(${FAMILY}){4,9}…<`));
+});
+
 test("what the search did not reach is faint, with a line before it", () => {
   const svg = page.picture({ ...tree, beams: 1 }, page.replay({ ...tree, beams: 1 }, 1, true), 3, 110);
   assert.equal(svg.match(/class="node [a-z ]*beyond"/g).length, 3);
@@ -82,14 +88,15 @@ test("the ranking has finished texts, growing beams and greedy's text", () => {
 });
 
 test("a bad length penalty gets Python's sentence", () => {
-  assert.equal(page.problem(9), "length_penalty must be in [-5, 5], got 9");
-  assert.equal(page.problem(NaN), "length_penalty must be in [-5, 5], got NaN");
+  assert.equal(page.problem(9), "length penalty must be in [-5, 5], got 9");
+  assert.equal(page.problem(page.readNumber("")), "length penalty must be a number, got nothing");
+  assert.equal(page.problem(page.readNumber("1,000")), "length penalty must be in [-5, 5], got 1000");
   assert.equal(page.problem(0.6), "");
 });
 
 test("the summary is words", () => {
   assert.equal(
     page.summary(tree, page.replay(tree, 1, "never"), 3),
-    "Tree of 2 beams up to step 3; step 3: 0 kept, 2 finished, 1 pruned. Best text:  adf.",
+    `Tree of 2 beams up to step 3; step 3: 0 kept, 2 finished, 1 pruned. Best text: ${quoted(" adf")}.`,
   );
 });

@@ -3,6 +3,7 @@ import test from "node:test";
 
 const page = await import(process.env.WIDGET_MODULES + "/cache_stepper.mjs");
 
+const { quoted } = page, FAMILY = "👩\u200d👩\u200d👧";
 const run = {
   id: "x", model: "toy", promptTokens: ["a", "<b>", "&"], newTokens: ["c", "d", "e"], with: [60, 30, 31], without: [60, 70, 80],
   bytes: [384, 512, 640], difference: 0.00002, same: true, shape: [2, 2, 4], ended: "as many tokens as were asked for",
@@ -25,9 +26,9 @@ test("the total is the sum of the steps", () => {
 test("times have units", () => assert.deepEqual([1.23, 64.4, 1420].map(page.timeText), ["1.2 ms", "64 ms", "1.42 s"]));
 
 test("the step is a sentence", () => {
-  assert.equal(page.sentence(run, 0, true), "Step 0 · prefill: reads all 3 prompt tokens at once, chooses “c”.");
-  assert.equal(page.sentence(run, 1, true), "Step 1 · decode step: reads 1 token (“c”), looks back at 3 in the cache, chooses “d”.");
-  assert.equal(page.sentence(run, 1, false), "Step 1 · decode step: reads all 4 tokens again, chooses “d”.");
+  assert.equal(page.sentence(run, 0, true), `Step 0 · prefill: reads all 3 prompt tokens at once, chooses ${quoted("c")}.`);
+  assert.equal(page.sentence(run, 1, true), `Step 1 · decode step: reads 1 token (${quoted("c")}), looks back at 3 in the cache, chooses ${quoted("d")}.`);
+  assert.equal(page.sentence(run, 1, false), `Step 1 · decode step: reads all 4 tokens again, chooses ${quoted("d")}.`);
   assert.match(page.sentence(run, 2, true), /It ends here: as many tokens as were asked for\.$/);
 });
 
@@ -39,6 +40,33 @@ test("costs, bytes and proof", () => {
   assert.equal(page.weight(run, 1), "Cache: 2 (keys, values) × 2 layers × 2 KV heads × 4 numbers × 4 bytes × 4 tokens = 512 bytes.");
   assert.match(page.proof(run), /the same token in 3 steps; .* is 0\.000020\.$/);
   assert.match(page.proof({ ...run, same: false }), /not always the same token/);
+});
+
+test("how long a run will take, at the pace of the last one", () => {
+  const steady = { ...run, prompt: "abc", with: [20, 10, 10], without: [30, 40, 50] }; // 10 ms for every token that is read
+  assert.ok(Math.abs(page.estimate(steady, 3, 3) - (10 * (3 + 3 + 3 + 4 + 5) + 40)) < 1);
+  assert.ok(page.estimate(steady, 3, 30) > 5 * page.estimate(steady, 3, 3), "without a cache it grows with the square");
+  assert.ok(page.estimate(steady, 300, 3) > 5 * page.estimate(steady, 3, 3));
+});
+
+test("emoji in the names of columns are whole", () => {
+  assert.ok(page.picture({ ...run, promptTokens: [FAMILY.repeat(12)] }, 1, true, "data:,", 800).includes(`>${FAMILY.repeat(9)}…<`));
+});
+
+test("no label sticks out of the picture, and none lies on another", () => {
+  for (const [prompt, steps] of [[1, 39], [12, 28], [39, 2], [199, 2], [3, 60]]) for (const step of [1, steps - 1]) {
+    const long = { ...run, promptTokens: Array(prompt).fill("p"), newTokens: Array(steps).fill("n"), with: Array(steps).fill(30),
+      without: Array(steps).fill(99), bytes: Array(steps).fill(1), shape: [30, 3, 64] };
+    for (const useCache of [true, false]) for (const width of [600, 1000]) {
+      const svg = page.picture(long, step, useCache, "data:,", width);
+      const labels = [...svg.matchAll(/<text x="([\d.]+)" y="([\d.]+)" (?:class="head")?>([^<]*: [^<]*|▨ [^<]*)</g)].map(([, x, y, label]) => ({ x: +x, y, end: +x + 6 * label.length }));
+      assert.ok(labels.length >= 3, svg.slice(0, 2000));
+      for (const label of labels) assert.ok(label.end <= width, `${prompt} + ${step} at ${width}: ${JSON.stringify(label)}`);
+      const below = labels.filter(({ y }) => y === labels.at(-1).y);
+      assert.equal(below.length, 2);
+      assert.ok(below[0].end <= below[1].x);
+    }
+  }
 });
 
 test("cividis goes from dark to bright", () => {

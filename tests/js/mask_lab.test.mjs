@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 const page = await import(process.env.WIDGET_MODULES + "/mask_lab.mjs");
+const { quoted } = page, FAMILY = "👩\u200d👩\u200d👧";
 const plain = { kind: "causal", window: 2, left: true, masked: true };
 
 test("causal: a triangle", () => {
@@ -40,9 +41,31 @@ test("what is read of a prompt with a blank: the blank, wherever the padding sta
 
 test("sentences", () => {
   const best = [["Oslo", 0.9, 0.1], ["⏎", 0, 0.8]];
-  assert.equal(page.sentence({ best, moved: 0.8 }, null), "Read at padding: ⏎ leads, alone it was Oslo. 80.0 % of the probability moved.");
-  assert.equal(page.sentence({ best: [["Oslo", 0.9, 0.9]], moved: 0.00001 }, "is"), "Read at is: Oslo still leads. < 0.1 % of the probability moved.");
+  assert.equal(page.sentence({ best, moved: 0.8 }, null), `Read at padding: ${quoted("⏎")} leads, alone it was ${quoted("Oslo")}. 80.0 % of the probability moved.`);
+  assert.equal(page.sentence({ best: [["Oslo", 0.9, 0.9]], moved: 0.00001 }, "is"), `Read at ${quoted("is")}: ${quoted("Oslo")} still leads. < 0.1 % of the probability moved.`);
   assert.equal(page.percent(0), "0.0 %");
+});
+
+test("the verdict comes first: which prompt is wrong now, and what it says instead", () => {
+  const wrong = { best: [["Paris", 0.9, 0.1], ["⏎", 0, 0.8]], moved: 0.8 }, right = { best: [["four", 0.9, 0.9]], moved: 0.001 };
+  assert.equal(page.verdict([wrong, right]), `Prompt 1 is wrong now: ${quoted("⏎")} instead of ${quoted("Paris")}.`);
+  assert.equal(page.verdict([right, { ...right, moved: 0.25 }]), "Prompt 2 has moved by 25.0 %.");
+  assert.equal(page.verdict([right]), "Every prompt says what it says alone.");
+});
+
+test("no seam between the rows of a grid, whatever their height", () => {
+  for (const width of [17, 23, 61, 200]) {
+    const path = page.grid(plain, Array(width).fill("a"), "left", width).match(/<path d="([^"]+)" class="may"/)[1];
+    const rows = [...path.matchAll(/M[\d.]+ ([\d.]+)H[\d.]+V([\d.]+)H/g)].map(([, top, bottom]) => [top, bottom]);
+    assert.equal(rows.length, width);
+    for (let row = 1; row < width; row++) assert.equal(rows[row][0], rows[row - 1][1]);
+  }
+});
+
+test("emoji and Arabic in labels are whole", () => {
+  assert.ok(page.grid(plain, [FAMILY.repeat(12), "x"], "left", 2).includes(`>${FAMILY.repeat(8)}…<`));
+  assert.ok(page.bars([[FAMILY.repeat(20), 0.5, 0.5]]).includes(`>${FAMILY.repeat(12)}…<`));
+  assert.match(page.sentence({ best: [["سلام", 0.9, 0.9]], moved: 0 }, "שלום"), /“\u2068שלום\u2069”: “\u2068سلام\u2069” still leads/);
 });
 
 test("pictures escape tokens, mark padding and the row that is read", () => {
