@@ -5,6 +5,7 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from types import GeneratorType
+from typing import ClassVar
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -89,7 +90,7 @@ class CheckedPipeline:
     """
 
     _names: tuple[str, ...] = ()
-    _rules: dict[str, rules.Rule] = {}
+    _rules: ClassVar[dict[str, rules.Rule]] = {}
     # transformers passes on what this pipeline doesn't know itself: to the tokenizer, or to the model.
     _passes_on = False
     _advice = ""
@@ -102,6 +103,12 @@ class CheckedPipeline:
             self._generate_kwargs = rules.checked_values(self._generate_kwargs, self._rules)
 
     def __call__(self, *inputs: object, **settings: object):
+        """Check what the call is given, then do what transformers' pipeline does.
+
+        Raises:
+            TypeError: There is no text, there are several outside a list, or a setting isn't known.
+            ValueError: A text or the value of a setting can't be used.
+        """
         inputs += tuple(settings.pop(name) for name in _INPUT_NAMES if name in settings)
         if not inputs:
             raise TypeError(f"{self.task} needs a text, or a list of texts, got none")

@@ -56,7 +56,9 @@ class _CheckedClassification(CheckedPipeline):
             settings["function_to_apply"] = None
         reading, running, choosing = super()._sanitize_parameters(**settings)
         if return_all_scores is not None:
-            logger.warning_once(f"return_all_scores={return_all_scores} is now called top_k={None if return_all_scores else 1}.")
+            logger.warning_once(
+                f"return_all_scores={return_all_scores} is now called top_k={None if return_all_scores else 1}."
+            )
             choosing.setdefault("top_k", None if return_all_scores else 1)
         return reading, running, choosing
 
@@ -69,7 +71,9 @@ class _CheckedClassification(CheckedPipeline):
         first, *second = _pair(text)
         for one in second:
             CheckedPipeline._check_kind(self, one, reading)
-        check_text(first, self.tokenizer, **reading | {"text_pair": one for one in second})
+        if second:
+            reading["text_pair"] = second[0]
+        check_text(first, self.tokenizer, **reading)
 
 
 def _pair(text: object) -> list:
@@ -206,8 +210,8 @@ class _CheckedEntities(CheckedPipeline):
 
     def _check_kind(self, text: object, settings: dict) -> None:
         if not settings.get("is_split_into_words"):
-            return super()._check_kind(text, settings)
-        if not isinstance(text, list) or not text or not all(isinstance(word, str) for word in text):
+            super()._check_kind(text, settings)
+        elif not isinstance(text, list) or not text or not all(isinstance(word, str) for word in text):
             raise ValueError(f"texts must be lists of words with is_split_into_words=True, got {rules.short(text)}")
 
     def check(self, text: object, tokenizer_params: dict | None = None, **settings: object) -> None:
@@ -229,14 +233,13 @@ class _CheckedFeatures(CheckedPipeline):
 
     def check(self, text: object, **reading: object) -> None:
         """Check a text, or a list of texts that are read as one batch."""
-        if not isinstance(text, list):
-            return check_text(text, self.tokenizer, **reading)
-        for one in text:
+        for one in text if isinstance(text, list) else [text]:
             check_text(one, self.tokenizer, **reading)
-        lengths = {len(ids) for ids in self.tokenizer(text, **{"verbose": False} | reading).input_ids}
+        batch = self.tokenizer(text if isinstance(text, list) else [text], **{"verbose": False} | reading)
+        lengths = {len(ids) for ids in batch.input_ids}
         if len(lengths) > 1:
-            pad = 'tokenize_kwargs={"padding": True}'
-            raise ValueError(f"texts in a list of their own must be of one length, or give {pad}, got {sorted(lengths)}")
+            pad = 'give tokenize_kwargs={"padding": True}'
+            raise ValueError(f"texts in a list of their own must have equally many tokens, or {pad}, got {lengths}")
 
 
 class _CheckedGeneration(CheckedPipeline):

@@ -67,4 +67,6 @@ def _loaded(kinds: tuple[type, ...], folder: Path) -> PreTrainedModel:
         return kind.from_pretrained(folder, config=config, local_files_only=True).eval()
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"model must be the folder of a model for this task, got {str(folder)!r} ({reason})") from error
+        raise ValueError(
+            f"model must be the folder of a model for this task, got {str(folder)!r} ({reason})"
+        ) from error

@@ -155,7 +155,7 @@ def check_names(settings: dict, allowed: Sequence[str], task: str, advice: str =
     for name, value in settings.items():
         if name in known:
             continue
-        near = get_close_matches(name, known, 3, 0.75)
+        near = get_close_matches(name, known, 3, 0.75) or [one for one in known if name in one][:3]
         if name in _WHEN_LOADED:
             hint = "it's given when the pipeline is loaded"
         elif near:
@@ -219,8 +219,8 @@ def checked_device(device: object) -> torch.device | None:
         torch.zeros(1, device=found).tolist()
     except Exception as error:  # torch has a kind of its own for every device that isn't there
         gpus = torch.accelerator.device_count()
-        has = f"one of its {gpus} GPUs" if gpus else "a GPU, which it doesn't have"
-        raise ValueError(f'device must be one of this machine: -1, "cpu" or {has}; got {short(device)}') from error
+        allowed = f'-1, "cpu" or one of {gpus} GPUs' if gpus else '-1 or "cpu" where there is no GPU'
+        raise ValueError(f"device must be {allowed}, got {short(device)}") from error
     return found
 
 

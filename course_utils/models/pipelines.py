@@ -37,6 +37,8 @@ from course_utils.whole_files import whole_folder
 
 # What `transformers.pipeline` takes to fetch a model; ours are here, each in one version.
 _FOR_DOWNLOADS = ("revision", "token", "use_fast", "trust_remote_code", "local_files_only", "code_revision")
+# What is for `transformers.pipeline` to load; `load_pipeline` has loaded it.
+_FOR_LOADING = ("config", "model_kwargs", "device_map", "pipeline_class", "feature_extractor", "processor")
 # The task as transformers calls it, and the shipped head that does it.
 TASK_HEADS = {
     "sentiment-analysis": "sentiment",
@@ -104,6 +106,10 @@ def load_pipeline(
         raise ValueError(f"models must be None or one of {PROFILES}, got {models!r}")
     models = models or profile()
     name = _checked_name(task, models)
+    for one in settings.keys() & _FOR_LOADING:
+        if settings.pop(one):
+            advice = f"transformers.pipeline(task, model=path(task), {one}=…) takes it"
+            raise TypeError(f"{one} isn't a setting of load_pipeline, whose models are loaded already; {advice}")
     settings = {name: value for name, value in settings.items() if name not in _FOR_DOWNLOADS}
     dtype = checked_dtype(settings.pop("torch_dtype", None) if dtype is None else dtype)
     device = checked_device(device)

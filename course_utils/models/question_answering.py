@@ -17,6 +17,8 @@ from course_utils.models.checked_pipelines import CheckedPipeline, several
 
 _READING = ("max_seq_len", "doc_stride", "max_question_len")
 _CHOOSING = ("top_k", "max_answer_len", "handle_impossible_answer", "align_to_words")
+_RULES = {name: rules.whole(1) for name in ("top_k", "max_answer_len", "max_seq_len", "max_question_len")}
+_RULES["doc_stride"] = rules.whole(0)
 
 
 class QuestionAnsweringPipeline(CheckedPipeline, ChunkPipeline):
@@ -41,11 +43,10 @@ class QuestionAnsweringPipeline(CheckedPipeline, ChunkPipeline):
     _load_tokenizer = True
 
     _names = (*_READING, *_CHOOSING, "padding")  # a window needs no padding: `padding` changes nothing
-    _rules = {name: rules.whole(1) for name in ("top_k", "max_answer_len", "max_seq_len", "max_question_len")}
-    _rules["doc_stride"] = rules.whole(0)
+    _rules = _RULES
     _is_checked = True
 
-    def __call__(self, *inputs: dict | list[dict] | str, question=None, context=None, data=None, X=None, **settings):  # noqa: N803
+    def __call__(self, *inputs: dict | list[dict] | str, question=None, context=None, data=None, X=None, **settings):
         """Answer one question, or several; see the class. `data` and `X` are other names of the first argument."""
         given = next((named for named in (data, X) if named is not None), None)
         if len(inputs) > 1:  # two texts, or as many dicts as there are questions

@@ -80,6 +80,8 @@ class Text2TextGenerationPipeline(CheckedPipeline, Pipeline):
         told = {name: value for name, value in self.task_settings().items() if name != "prefix"}
         if "max_new_tokens" in settings:
             told.pop("max_length", None)
+        elif "max_length" in settings:  # or the model's own max_new_tokens would win
+            told["max_new_tokens"] = None
         return {"output_ids": _per_text(self.model.generate(**inputs, **told | settings), inputs)}
 
     def postprocess(
@@ -154,6 +156,7 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
         """Turn a text into token ids; for a chat model, into a message that asks for a summary."""
         if not self._is_chat:
             return super().preprocess(text, truncation)
+        self.check(text)
         messages = [{"role": "user", "content": f"Summarize the following text in one sentence:\n\n{text}"}]
         chat = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return super().preprocess(chat, truncation, add_special_tokens=False)  # the template has them already
