@@ -13,6 +13,7 @@ from course_utils.traces import AttentionTrace
 from course_utils.widgets import AttentionExplorer, attention_explorer
 from course_utils.widgets.attention_explorer import STAGES, thumbnails
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Attention explorer: toy, causal, 2 layers × 4 heads, 3 tokens
@@ -76,7 +77,7 @@ def test_budgets(large, record):
     state = sum(size(value) for value in explorer.get_state().values())
     module, picture = len(AttentionExplorer._esm.encode()), len(explorer._repr_mimebundle_()[0]["image/png"])
     record("AttentionExplorer", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert state <= 500_000
     assert picture <= 40_000
 

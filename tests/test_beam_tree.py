@@ -15,6 +15,7 @@ from course_utils.models import load_causal_lm
 from course_utils.traces import BeamTrace, record_beams
 from course_utils.widgets import BeamTreeWidget, beam_tree
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 
 FULL_STOP = 30  # of SmolLM2
 PROMPT = "The best way to learn is"
@@ -124,7 +125,7 @@ def test_budgets(record):
     }
     record("BeamTreeWidget", sizes)
     assert len(widget.trace.tokens) > 200
-    assert sizes["esm_bytes"] <= 15 * 1024
+    assert sizes["esm_bytes"] <= MOST_ESM_BYTES
     assert sizes["state_bytes"] <= 500_000
     assert sizes["png_bytes"] <= 40_000
     assert not set(metadata["image/png"]["alt"]) & set("<{")

@@ -19,6 +19,7 @@ from course_utils.traces import CacheTrace, record_cache
 from course_utils.traces.cache import MOST_TOKENS
 from course_utils.widgets import CacheStepper, cache_stepper
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 from tests.tiny_models import tiny_model
 
 PROMPT = "The capital of France is"
@@ -153,7 +154,7 @@ def test_budgets(tokens, record):
     record("CacheStepper", {"esm_bytes": module, f"state_bytes_{tokens}": state, f"png_bytes_{tokens}": picture})
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
     assert len(metadata["image/png"]["alt"]) > 40
-    assert module <= 15_360
+    assert module <= MOST_ESM_BYTES
     assert state <= 500_000
     assert picture <= 40_000
 

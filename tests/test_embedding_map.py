@@ -14,6 +14,7 @@ from course_utils.models import load_causal_lm, load_encoder
 from course_utils.traces import EmbeddingTrace, record_embeddings
 from course_utils.widgets import EmbeddingMap, embedding_map
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Embedding map: 3 words of toy at layer 1 of 2; the map shows 100 % of their differences
@@ -217,7 +218,7 @@ def test_budgets_at_the_most_words(record):
     }
     record("EmbeddingMap", numbers)
     print(numbers)
-    assert numbers["esm_bytes"] <= 15 * 1024
+    assert numbers["esm_bytes"] <= MOST_ESM_BYTES
     assert numbers["state_bytes"] <= 500_000
     assert numbers["png_bytes"] <= 40_000
 

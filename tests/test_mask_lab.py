@@ -14,6 +14,7 @@ from course_utils.traces import MaskTrace, record_masks
 from course_utils.traces.masks import KINDS, PADDINGS
 from course_utils.widgets import MaskLab, mask_lab
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Mask lab (toy): window (window 2), padding right, padding not masked
@@ -64,7 +65,7 @@ def test_within_budget(tokens, record):
     module = len(MaskLab._esm.encode())
     record("MaskLab", {"esm_bytes": module, f"state_bytes_{tokens}": state, f"png_bytes_{tokens}": picture})
     assert state <= 500_000
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert picture <= 40_000
 
 

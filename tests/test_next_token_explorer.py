@@ -14,6 +14,7 @@ from course_utils.models import load_causal_lm
 from course_utils.traces import NextTokenTrace, record_surprisals
 from course_utils.widgets import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.base import page_module
+from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Next-token explorer (toy, 4 tokens)
@@ -67,7 +68,7 @@ def test_within_budget(tokens, record):
     picture, module = len(explorer._repr_mimebundle_()[0]["image/png"]), len(NextTokenExplorer._esm.encode())
     record("NextTokenExplorer", {"esm_bytes": module, f"state_bytes_{tokens}": state, f"png_bytes_{tokens}": picture})
     assert state <= 500_000
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert picture <= 40_000
 
 

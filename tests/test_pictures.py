@@ -13,6 +13,7 @@ from course_utils import figures
 from course_utils.figures.base import drawable
 from course_utils.traces import NextTokenTrace, PipelineTrace
 from course_utils.widgets import PipelineXray, SamplingLab
+from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Sampling lab: what comes after “once upon” (toy, 8 tokens)
@@ -58,7 +59,7 @@ def test_state_within_budget(random_trace, record):
     module, picture = len(SamplingLab._esm.encode()), len(lab._repr_mimebundle_()[0]["image/png"])
     record("SamplingLab", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
     assert state <= 500_000
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert picture <= 40_000
 
 
@@ -165,7 +166,7 @@ def test_xray_says_and_draws_every_step():
         "[SEP] 102. forward makes logits of shape (1, 2): NEGATIVE -1.5; POSITIVE 1.5. "
         "postprocess makes the answer of shape (1,): POSITIVE 0.9526."
     )
-    assert len(PipelineXray._esm.encode()) <= 15 * 1024
+    assert len(PipelineXray._esm.encode()) <= MOST_ESM_BYTES
 
 
 def test_xray_runs_another_text_and_survives_a_wrong_one():
@@ -204,7 +205,7 @@ def test_xray_within_budget(record):
     state = len(json.dumps({name: value for name, value in xray.get_state().items() if not name.startswith("_")}))
     module, picture = len(PipelineXray._esm.encode()), len(xray._repr_mimebundle_()[0]["image/png"])
     record("PipelineXray", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert state <= 500_000
     assert picture <= 40_000
 

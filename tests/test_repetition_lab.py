@@ -19,6 +19,7 @@ from course_utils.traces import RepetitionTrace, record_repetition
 from course_utils.widgets import RepetitionLab, repetition_lab
 from course_utils.widgets.base import page_module
 from course_utils.widgets.repetition_lab import MOST_ROWS, packed, ranked
+from tests.budgets import MOST_ESM_BYTES
 
 EATING = "I like to eat"
 DEFAULTS = {
@@ -179,7 +180,7 @@ def test_bundle_and_budgets(record):
     state += len(json.dumps({name: str(value) for name, value in plain.items()})) - len(lab._esm) - len(lab._css)
     module, picture = len(RepetitionLab._esm.encode()), len(data["image/png"])
     record("RepetitionLab", {"esm_bytes": module, "state_bytes": state, "png_bytes": picture})
-    assert module <= 15 * 1024
+    assert module <= MOST_ESM_BYTES
     assert state <= 500_000
     assert picture <= 40_000
 

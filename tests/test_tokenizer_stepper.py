@@ -14,6 +14,7 @@ from course_utils.traces import TokenizationTrace, record_tokenization
 from course_utils.widgets import TokenizerStepper, tokenizer_stepper
 from course_utils.widgets.base import page_module
 from course_utils.widgets.tokenizer_stepper import readout, step_said
+from tests.budgets import MOST_ESM_BYTES
 
 TEXTS = [
     "Tokenization isn't obvious: 2,048 naïve 🙂 你好",
@@ -183,7 +184,7 @@ def test_budgets(models, record):
         numbers["png_bytes"] = max(numbers["png_bytes"], len(stepper._repr_mimebundle_()[0]["image/png"]))
     record("TokenizerStepper", numbers)
     print(numbers)
-    assert numbers["esm_bytes"] <= 15 * 1024
+    assert numbers["esm_bytes"] <= MOST_ESM_BYTES
     assert numbers["state_bytes"] <= 500_000
     assert numbers["png_bytes"] <= 40_000
 

@@ -24,8 +24,157 @@ export function thousands(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** Call `commit` when Enter is pressed in `input`, but not for the Enter that ends a word in an input method. */
+export function onEnter(input, commit) {
+  input.addEventListener("keydown", (event) => {
+    // Key code 229 is what Safari and old Chromes send for that Enter. With Shift, Ctrl or Alt it runs the cell.
+    const plain = event.key === "Enter" && !event.isComposing && event.keyCode !== 229;
+    if (plain && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey) commit(event);
+  });
+}
+
 /** Call `commit` when typing in `input` is done; JupyterLab swallows the Enter that would fire "change". */
 export function whenTyped(input, commit) {
   input.addEventListener("change", commit);
-  input.addEventListener("keydown", (event) => event.key === "Enter" && commit());
+  onEnter(input, commit);
+}
+
+/** The first `most` characters, as a reader counts them: no emoji and no accent is cut in half. */
+export function cut(text, most) {
+  const parts = typeof Intl.Segmenter === "function" ? [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment) : [...text];
+  return parts.length > most ? parts.slice(0, most - 1).join("") + "…" : text;
+}
+
+/** A token in a sentence: in quotation marks, and isolated, so that Arabic or Hebrew doesn't reorder what is around it. */
+export function quoted(token) {
+  return `“\u2068${token}\u2069”`;
+}
+
+/** Whether JupyterLab must not see a key: plain keys belong to the widget, shortcuts such as Ctrl+S to JupyterLab. */
+export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isArea) {
+  if (key === "Enter") return isArea ? !(ctrlKey || altKey || metaKey) : !(shiftKey || ctrlKey || altKey || metaKey);
+  const letter = key.toLowerCase();
+  return !(ctrlKey || metaKey) || letter.length > 1 || (isText && "acvxyz".includes(letter));
+}
+
+// On the window, so before JupyterLab asks the focused element. Once on a page, for all widgets.
+if (typeof window !== "undefined" && !window.courseKeys) {
+  window.courseKeys = true;
+  window.addEventListener("keydown", (event) => {
+    const at = event.target;
+    if (!at.matches?.(".course-widget [data-lm-suppress-shortcuts]")) return;
+    const isArea = at.matches("textarea"), ours = isOurs(event, isArea || at.matches("input[type=text]"), isArea);
+    at.setAttribute("data-lm-suppress-shortcuts", String(ours));
+  }, true);
+}
+
+const GONE = "The kernel that made this is gone: run this cell again.";
+const BUSY = "No answer yet: the kernel is busy. If you have restarted it, run this cell again.";
+const NOTHING = "The kernel has stopped without an answer: try again.";
+const PATIENCE = 1500; // milliseconds without a sign of life
+
+/**
+ * The page asks, the kernel answers (AskingWidget in base.py): one for every widget that runs something.
+ * `status` says meanwhile that it runs; a note beside it says when there's no kernel any more. `answered` is
+ * called when an answer is there, or when there will be none. Call it when `status` is in its place in `root`.
+ */
+export function asking(model, root, status, answered, words = "Running …") {
+  const manager = model.widget_manager, kernel = manager?.kernel;
+  let press = model.get("asked")[0], waiting = false, gone = false, begun, start, queued, timers = [];
+  const note = element("div", { class: "problem kernel", role: "alert" });
+  const seconds = element("span", { class: "seconds", "aria-hidden": "true" });
+  const stop = element("button", { type: "button", class: "stop", onclick: () => kernel.interrupt() }, "Stop");
+  root.tabIndex = -1; // the focus goes here when what had it is no longer there
+  status.after(note);
+
+  function wait() {
+    waiting = true;
+    begun = false;
+    start = Date.now();
+    note.textContent = "";
+    status.className = "status";
+    status.textContent = words;
+    root.classList.add("running");
+    timers = [setTimeout(doubt, PATIENCE), setInterval(tick, 500)];
+  }
+
+  // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  function doubt() {
+    if (begun) return;
+    if (manager && "kernel" in manager && (!kernel || kernel.status === "idle")) end(GONE);
+    else note.textContent = BUSY;
+  }
+
+  function tick() {
+    seconds.textContent = `${Math.round((Date.now() - start) / 1000)} s`;
+    if (!seconds.isConnected) note.before(seconds);
+    if (begun && kernel?.interrupt && !stop.isConnected) note.before(stop); // before that, it would stop another cell
+  }
+
+  function end(said = "") {
+    const focused = document.activeElement === stop;
+    waiting = false;
+    timers.forEach(clearInterval); // clears timeouts, too
+    note.textContent = said;
+    root.classList.remove("running");
+    seconds.remove();
+    stop.remove();
+    if (focused) root.focus();
+    answered();
+  }
+
+  function ask(...wanted) {
+    if (kernel && manager.kernel?.id !== kernel.id) lose();
+    if (gone) return void (note.textContent = GONE);
+    if (waiting) return void (queued = wanted);
+    wait();
+    model.set("asked", [++press, ...wanted]);
+    model.save_changes();
+  }
+
+  function lose() {
+    gone = true;
+    end(GONE);
+  }
+
+  function hear({ begun: which, progress }) {
+    if (which === press && !gone) {
+      if (!waiting) wait(); // later than we waited for it
+      begun = true;
+      note.textContent = "";
+    }
+    if (progress && waiting) status.textContent = `${words} ${progress}`;
+  }
+
+  function finish() {
+    if (model.get("answered") < press || gone) return;
+    const next = queued;
+    queued = undefined;
+    end();
+    if (next) ask(...next);
+  }
+
+  function watch(_, state) {
+    if (/restarting|terminating|dead/.test(state)) lose();
+    // The answer comes before this, but the page may need a moment for it.
+    else if (state === "idle" && waiting && begun) timers.push(setTimeout(() => waiting && end(NOTHING), 1000));
+  }
+
+  kernel?.statusChanged?.connect(watch);
+  kernel?.disposed?.connect(lose);
+  model.on("msg:custom", hear);
+  model.on("change:answered", finish);
+  if (press > model.get("answered")) wait(); // the page was loaded again while the kernel was at work
+  return {
+    ask,
+    get waiting() { return waiting; },
+    get gone() { return gone; },
+    leave() {
+      timers.forEach(clearInterval);
+      kernel?.statusChanged?.disconnect(watch);
+      kernel?.disposed?.disconnect(lose);
+      model.off("msg:custom", hear);
+      model.off("change:answered", finish);
+    },
+  };
 }

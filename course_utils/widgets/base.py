@@ -1,10 +1,15 @@
-"""The base class of every widget: what a reader without a kernel sees, and where the page's code is."""
+"""The base classes of the widgets: what a reader without a kernel sees, and how the kernel answers the page."""
 
+import re
 from importlib.resources import files
+from typing import ClassVar
 
 import anywidget
+import traitlets
 
 from course_utils.figures.base import CourseFigure, png_bytes
+
+STOPPED = "Stopped. What you see below is from before."
 
 
 def page_module(name: str) -> str:
@@ -63,6 +68,21 @@ class CourseWidget(anywidget.AnyWidget):
         figure = self.figure()
         return {"image/png": png_bytes(figure)}, {"image/png": {"alt": figure.alt}}
 
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the page sends; if that's refused, keep the last good state and send it back, with a sentence."""
+        before = {name: getattr(self, name) for name in sync_data if name in self.keys}
+        try:
+            super().set_state(sync_data)
+        except Exception as error:  # noqa: BLE001 - in a message from the page, it would end in a log that nobody reads
+            with self.hold_sync():
+                for name in before.keys() - {"asked"}:
+                    setattr(self, name, before[name])
+                self._refuse(sync_data, error)
+            self.send_state(list(before))
+
+    def _refuse(self, sync_data: dict, error: Exception) -> None:
+        """Say what was wrong with what the page sent, where the widget has a place for that."""
+
     def __repr__(self) -> str:
         return self.describe()
 
@@ -70,3 +90,77 @@ class CourseWidget(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         static_data, static_metadata = self.static_bundle()
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
+
+
+class AskingWidget(CourseWidget):
+    """A widget whose page can ask the kernel to run something, and which always gets an answer.
+
+    The page sets `asked` to a new number and what it wants. `answer` is called with what it wants. Whatever it raises
+    becomes one sentence in `problem`, and `answered` becomes that number, in one message with all that `answer` has
+    changed. An interrupt stops the work. `asking` in `_common.js` is the other side.
+
+    A subclass writes `answer`, which changes the widget only when all of its work has succeeded. `called` says
+    what the page calls an argument that a sentence may name.
+
+    Lesson: every lesson with a widget that runs a model.
+    """
+
+    called: ClassVar[dict[str, str]] = {}
+
+    can_run = traitlets.Bool().tag(sync=True)
+    asked = traitlets.List([0]).tag(sync=True)  # number of the press, then what is wanted
+    problem = traitlets.Unicode().tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, **state: object) -> None:
+        super().__init__(**state)
+        self.observe(self._reply, "asked")
+
+    def answer(self, *wanted: object) -> None:
+        """Do what the page asks for."""
+        raise NotImplementedError
+
+    def tell(self, progress: str) -> None:
+        """Say on the page, while `answer` works, how far it is."""
+        self.send({"progress": progress})
+
+    def _reply(self, change: dict) -> None:
+        press, *wanted = change["new"]
+        self.send({"begun": press})  # the page knows from it that there's a kernel, and one that isn't busy
+        with self.hold_sync():
+            self.problem, self.answered = self._problem_with(wanted), press
+
+    def _problem_with(self, wanted: list) -> str:
+        try:
+            self.answer(*wanted)
+        except KeyboardInterrupt:
+            return STOPPED
+        except Exception as error:  # noqa: BLE001 - of any kind: the page waits for an answer
+            return self._sentence(error)
+        return ""
+
+    def _sentence(self, error: Exception) -> str:
+        said = in_one_sentence(error)
+        for name, label in self.called.items():
+            said = re.sub(rf"\b{name}\b", label, said)
+        return said
+
+    def _refuse(self, sync_data: dict, error: Exception) -> None:
+        self.problem = self._sentence(error)
+        self.answered = max(self.answered, sync_data.get("asked", [0])[0])
+
+
+def in_one_sentence(error: Exception) -> str:
+    """Return the first line of what `error` says; an error that wasn't written for a learner is called by its kind.
+
+    Lesson: none (this is how widgets are made).
+
+    >>> in_one_sentence(ValueError("top_p must be in (0, 1], got 2"))
+    'top_p must be in (0, 1], got 2'
+    >>> in_one_sentence(KeyError("weights"))
+    "KeyError: 'weights'"
+    """
+    first = next(iter(str(error).strip().splitlines()), "")
+    if first and isinstance(error, ValueError | TypeError):
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -58,14 +58,10 @@ function render({ model, el }) {
   const ask = element("div", { class: "ask" }, box, button);
   const root = element("div", { class: "course-widget xray" }, model.get("can_run") ? ask : null, tabs, tables, status);
 
-  function run() {
-    status.className = "status";
-    status.textContent = "Running …";
-    model.set("asked", [model.get("asked")[0] + 1, box.value]);
-    model.save_changes();
-  }
+  const kernel = asking(model, root, status, paint);
+  const run = () => kernel.ask(box.value);
   button.addEventListener("click", run);
-  box.addEventListener("keydown", (event) => event.key === "Enter" && run());
+  onEnter(box, run);
   radios.forEach((radio, step) => radio.addEventListener("change", () => {
     model.set("step", step);
     model.save_changes();
@@ -80,15 +76,20 @@ function render({ model, el }) {
       labels[i].parentElement.classList.toggle("current", i === step);
     });
     tables.replaceChildren(element("p", {}, SAID[steps[step].name]), ...steps[step].tables.map(tableOf));
-    status.className = problem ? "status problem" : "status";
-    status.textContent = problem || `${model.get("task")}: “${model.get("text")}”`;
+    if (!kernel.waiting) {
+      status.className = problem ? "status problem" : "status";
+      status.textContent = problem || `${model.get("task")}: ${quoted(model.get("text"))}`;
+    }
     root.setAttribute("data-drawn", ++drawnTimes);
   }
   el.append(root);
-  const watched = "change:steps change:step change:answered";
+  const watched = "change:steps change:step";
   model.on(watched, paint);
   paint();
-  return () => model.off(watched, paint);
+  return () => {
+    model.off(watched, paint);
+    kernel.leave();
+  };
 }
 
 export default { render };

@@ -8,12 +8,12 @@ from transformers import Pipeline
 from course_utils.figures.base import CourseFigure
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_ROWS = 16  # of a table, in words
 
 
-class PipelineXray(CourseWidget):
+class PipelineXray(AskingWidget):
     """Step through preprocess, forward and postprocess, and read every value with its shape.
 
     Args:
@@ -34,16 +34,11 @@ class PipelineXray(CourseWidget):
     text = traitlets.Unicode().tag(sync=True)  # what was run last
     steps = traitlets.List().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, ""]).tag(sync=True)  # number of the press, and the text: the same text again is news
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, trace: PipelineTrace, run: Callable[[str], PipelineTrace] | None = None) -> None:
         super().__init__(can_run=run is not None)
         self._run = run
         self._show(trace)
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("step")
     def _check_step(self, proposal: dict) -> int:
@@ -56,14 +51,9 @@ class PipelineXray(CourseWidget):
         self.task, self.text = trace.task, trace.text
         self.steps = [{"name": name, "tables": [list(table) for table in tables]} for name, tables in trace.steps]
 
-    def _answer(self, change: dict) -> None:
-        press, text = change["new"]
-        self.problem = ""
-        try:
-            self._show(self._run(text))
-        except (ValueError, TypeError) as error:  # what the pipeline says about the text, beside the text
-            self.problem = str(error)
-        self.answered = press
+    def answer(self, text: str) -> None:
+        """Run the pipeline on another text."""
+        self._show(self._run(text))
 
     def describe(self) -> str:
         """Say in words what every step made."""

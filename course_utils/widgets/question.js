@@ -16,7 +16,7 @@ function render({ model, el }) {
   const feedback = element("div", { class: "status", "aria-live": "polite" });
   const fieldset = element("fieldset", {}, element("legend", {}, model.get("question")),
     ...boxes.map(({ input, label }) => element("div", { class: "option" }, input, label)), button);
-  const root = element("div", { class: "course-widget question" }, fieldset, feedback);
+  const root = element("div", { class: "course-widget question", tabindex: -1 }, fieldset, feedback);
 
   button.addEventListener("click", () => {
     const choice = boxes.findIndex(({ input }) => input.checked);
@@ -31,6 +31,8 @@ function render({ model, el }) {
 
   function paint() {
     const locked = isLocked(model.get("once"), model.get("attempt")), choice = model.get("choice");
+    // A disabled button gives its focus to the page, and Shift+Enter would do nothing any more.
+    if (locked && root.contains(document.activeElement)) root.focus();
     boxes.forEach(({ input }, i) => {
       if (choice !== null) input.checked = i === choice;
       input.disabled = locked;
