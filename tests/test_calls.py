@@ -196,8 +196,8 @@ TAKEN = [
     ("ner", (NAMES.split(),), {"is_split_into_words": True, "aggregation_strategy": "first"}),
     ("ner", ([NAMES.split(), ["Paris"]],), {"is_split_into_words": True, "delimiter": "_"}),
     ("ner", (NAMES,), {"offset_mapping": [(i, i + 1) for i in range(30)]}),
-    ("ner", (NAMES * 50,), {"aggregation_strategy": "simple", "stride": 64}),
-    ("ner", (NAMES * 50,), {"aggregation_strategy": "max", "stride": 0}),
+    ("ner", (NAMES * 35,), {"aggregation_strategy": "simple", "stride": 64}),
+    ("ner", (NAMES * 35,), {"aggregation_strategy": "max", "stride": 0}),
     ("fill-mask", (GAP,), {"targets": "france"}),
     ("fill-mask", (GAP,), {"targets": ("spain", "france", "rome"), "top_k": 2}),
     ("fill-mask", (GAP,), {"targets": np.array(["spain"])}),
@@ -247,8 +247,9 @@ def test_what_transformers_takes(task, given, settings):
     [
         (task, given, settings)
         for task, given, settings in TAKEN
-        # transformers forgets these two of the loaded pipeline at each call
+        # transformers forgets is_split_into_words and offset_mapping of the loaded pipeline at each call
         if len(given) == 1
+        and (task != "text-generation" or settings.keys() & {"prefix", "stop_sequence", "truncation", "eos_token_id"})
         and "generator" not in repr(given)
         and not settings.keys() & {"is_split_into_words", "offset_mapping"}
     ],

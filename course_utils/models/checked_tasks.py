@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from transformers.pipelines import PipelineException
+from transformers import pipelines
 from transformers.utils import logging
 from transformers.utils.chat_template_utils import Chat, is_valid_message
 
@@ -22,7 +22,7 @@ logger = logging.get_logger(__name__)
 GAPS = ("[MASK]", "<mask>")
 
 
-class MissingGapError(PipelineException, ValueError):
+class PipelineException(pipelines.PipelineException, ValueError):
     """The error of transformers for a text without a gap, which is a bad value as well."""
 
 
@@ -159,7 +159,7 @@ class _CheckedGap(CheckedPipeline):
 
         Raises:
             ValueError: The text isn't one, or is too long.
-            MissingGapError: It has no gap.
+            PipelineException: It has no gap.
         """
         mask = self.tokenizer.mask_token
         others = [gap for gap in GAPS if isinstance(text, str) and mask not in text and gap in text]
@@ -171,7 +171,7 @@ class _CheckedGap(CheckedPipeline):
                 where = "in the part that is read" if mask in text else "in it"
                 said = f"texts must have a gap, {mask}, {where}, got {rules.short(text)}"
         if said:
-            raise MissingGapError(self.task, self.model.base_model_prefix, said)
+            raise PipelineException(self.task, self.model.base_model_prefix, said)
 
 
 class _CheckedEntities(CheckedPipeline):
