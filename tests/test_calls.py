@@ -498,6 +498,9 @@ def test_no_text_and_too_many(task):
     assert is_one_sentence(str(caught.value))
     with pytest.raises(ValueError, match=r" must .* at least one "):
         ours(task)([], **settings)
+    if task != "question-answering":
+        with pytest.raises(TypeError, match=r"^\S+ takes one text, or several in a list, .*; got 2 arguments, "):
+            ours(task)("more", inputs=text, **settings)
 
 
 @pytest.mark.parametrize("task", ["text-classification", "ner", "fill-mask", "feature-extraction", "translation"])
@@ -664,13 +667,13 @@ def test_a_missing_gap(text):
             record_pipeline(record, text)
         assert is_one_sentence(str(caught.value))
     if text:
-        with pytest.raises(PipelineException, match=r"^texts must (have a gap|call the gap)"):
+        with pytest.raises(PipelineException, match=r"^texts must (have a gap called|call the gap)"):
             ours("fill-mask")([GAP, text])
 
 
 def test_a_gap_that_is_cut_off():
     with pytest.raises(
-        PipelineException, match=r"^texts must have a gap, \[MASK\], in the part that is read, got 'good "
+        PipelineException, match=r"^texts must have a gap called \[MASK\] in the part that is read, got 'good "
     ):
         ours("fill-mask")(LONG + GAP, tokenizer_kwargs={"truncation": True})
 
@@ -679,7 +682,7 @@ def test_the_xray_of_a_missing_gap_says_so():
     lab = pipeline_xray(ours("fill-mask"), GAP)
     lab.asked = [1, "No gap here."]
     assert lab.answered == 1
-    assert lab.problem == "texts must have a gap, [MASK], in it, got 'No gap here.'"
+    assert lab.problem == "texts must have a gap called [MASK], got 'No gap here.'"
     lab.asked = [2, "[MASK] and [MASK] are here."]
     assert lab.problem == ""
     (answer,) = (table for table in lab.trace.postprocess if table[0] == "the answer")

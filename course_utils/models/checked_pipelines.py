@@ -86,7 +86,7 @@ def check_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
 class CheckedPipeline:
     """Check names and values of the settings, and every text; then do what the pipeline does.
 
-    It stands before a class of transformers. The names of settings come from that class.
+    It's the first base of a class, and a pipeline of transformers is the second: `checked` makes such classes.
     """
 
     _names: tuple[str, ...] = ()
@@ -109,10 +109,12 @@ class CheckedPipeline:
             TypeError: There is no text, there are several outside a list, or a setting isn't known.
             ValueError: A text or the value of a setting can't be used.
         """
-        inputs += tuple(settings.pop(name) for name in _INPUT_NAMES if name in settings)
+        named = tuple(settings.pop(name) for name in _INPUT_NAMES if name in settings)
+        most = self._most_inputs(settings) if inputs and not named else 1
+        inputs += named
         if not inputs:
             raise TypeError(f"{self.task} needs a text, or a list of texts, got none")
-        if len(inputs) > self._most_inputs(settings):
+        if len(inputs) > most:
             more = f"got {len(inputs)} arguments, the last one {rules.short(inputs[-1])}"
             raise TypeError(f"{self.task} takes one text, or several in a list, before the settings by name; {more}")
         texts = several(inputs[0])

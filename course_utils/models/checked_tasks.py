@@ -79,7 +79,7 @@ class _CheckedClassification(CheckedPipeline):
 def _pair(text: object) -> list:
     """Return the one text, or the two of a pair in one of the two forms in which transformers takes them."""
     if isinstance(text, Mapping) and {"text"} <= text.keys() <= {"text", "text_pair"}:
-        return list(text[name] for name in ("text", "text_pair") if name in text)
+        return [text[name] for name in ("text", "text_pair") if name in text]
     if isinstance(text, list) and len(text) == 1 and isinstance(text[0], list) and len(text[0]) == 2:
         return text[0]
     if isinstance(text, Mapping | list | tuple):
@@ -168,8 +168,8 @@ class _CheckedGap(CheckedPipeline):
             check_text(text, self.tokenizer, **tokenizer_kwargs or {})
             ids = self.tokenizer(text, **{"verbose": False} | (tokenizer_kwargs or {})).input_ids
             if self.tokenizer.mask_token_id not in ids:
-                where = "in the part that is read" if mask in text else "in it"
-                said = f"texts must have a gap, {mask}, {where}, got {rules.short(text)}"
+                where = " in the part that is read" if mask in text else ""
+                said = f"texts must have a gap called {mask}{where}, got {rules.short(text)}"
         if said:
             raise PipelineException(self.task, self.model.base_model_prefix, said)
 
