@@ -168,6 +168,7 @@ def test_bad_questions_get_one_sentence(answering, arguments, error, sentence):
         ("summarization", "summary_text"),
         ("text2text-generation", "generated_text"),
         ("translation_de_to_en", "translation_text"),
+        ("translation_zh_TW_to_en_XX", "translation_text"),
     ],
 )
 def test_an_encoder_decoder_writes(task, name):

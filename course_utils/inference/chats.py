@@ -27,7 +27,7 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict]) -> list[i
     >>> chat_ids(tokenizer, [{"role": "user", "content": typed}]).count(tokenizer.convert_tokens_to_ids("<|im_start|>"))
     3
     """
-    contents = [message["content"] for message in messages]
+    contents = [message["content"] if isinstance(message["content"], str) else "" for message in messages]
     if not any(token in content for token in tokenizer.all_special_tokens for content in contents):
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True).input_ids
     places = [message | {"content": f"\ue000{i}\ue000"} for i, message in enumerate(messages)]

@@ -112,15 +112,15 @@ def load_pipeline(
             raise TypeError(f"{one} isn't a setting of load_pipeline, whose models are loaded already; {advice}")
     settings = {name: value for name, value in settings.items() if name not in _FOR_DOWNLOADS}
     dtype = checked_dtype(settings.pop("torch_dtype", None) if dtype is None else dtype)
+    if device is None and model is None:
+        device = 0 if torch.accelerator.is_available() else -1
     device = checked_device(device)
     if model is not None:
         loaded = own_model(registered(task)["pt"], model, tokenizer)
     elif tokenizer is not None:
         raise ValueError(f"tokenizer must come with a model of its own, as model=…, got {tokenizer!r} alone")
     else:
-        loaded = _model(name, models)
-        if device is not None:
-            loaded = _placed(name, models, device, dtype or loaded[0].dtype)
+        loaded = _placed(name, models, device, dtype or _model(name, models)[0].dtype)
     pipeline_class = checked_class(registered(task))
     return pipeline_class(task=task, model=loaded[0], tokenizer=loaded[1], device=device, **settings)
 

@@ -121,7 +121,7 @@ class TranslationPipeline(Text2TextGenerationPipeline):
 
     def _sanitize_parameters(self, src_lang: str | None = None, tgt_lang: str | None = None, **settings) -> tuple:
         direction = "translation_en_to_fr" if self.task == "translation" else self.task
-        source, _, target = direction.split("_")[1:]
+        source, _, target = direction.removeprefix("translation_").partition("_to_")
         if src_lang not in (None, source) or tgt_lang not in (None, target):
             asked = f"src_lang={src_lang!r} and tgt_lang={tgt_lang!r}"
             raise ValueError(f"src_lang must be {source!r} and tgt_lang {target!r} for {direction}, got {asked}")
