@@ -125,3 +125,18 @@ def test_loading_is_quick_and_private_memory_small():
     assert causal_seconds < 3 * 2
     assert encoder_seconds < 3 * 2
     assert private_megabytes < 400, "the fp32 weights alone are 538 MB: they must stay mapped from the file"
+
+
+def test_embedding_of_a_long_text_reads_what_sentence_transformers_reads():
+    """Its settings for this model say max_seq_length 256; `[CLS]` and `[SEP]` are among them."""
+    encoder = load_encoder()
+    words = [word for word in sorted(encoder.tokenizer.get_vocab()) if word.isalpha() and word.isascii()][::50]
+    text = " ".join(words)
+    batch = encoder.tokenizer([text], truncation=True, max_length=256, return_tensors="pt")
+    assert len(encoder.tokenizer(text).input_ids) > 400
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(encoder.model(**batch).last_hidden_state.mean(1), dim=-1)
+    torch.testing.assert_close(encoder.embed([text]), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoder.embed([text, "a cat"])[:1], expected, atol=1e-5, rtol=0)
+    end = encoder.tokenizer.decode(batch.input_ids[0, 1:-1])
+    torch.testing.assert_close(encoder.embed([f"{end} cut off"]), expected, atol=1e-5, rtol=0)

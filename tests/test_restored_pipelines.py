@@ -149,7 +149,11 @@ def test_settings_of_the_pipeline_hold_until_a_call_changes_them(answering):
             ValueError,
             "top_k must be a whole number of at least 1, got 0",
         ),
-        ({"question": "a", "context": "b", "topk": 1}, TypeError, "topk must be one of .*"),
+        (
+            {"question": "a", "context": "b", "topk": 1},
+            TypeError,
+            r"topk=1 isn't a setting of .*; did you mean top_k\?",
+        ),
     ],
 )
 def test_bad_questions_get_one_sentence(answering, arguments, error, sentence):
@@ -164,6 +168,7 @@ def test_bad_questions_get_one_sentence(answering, arguments, error, sentence):
         ("summarization", "summary_text"),
         ("text2text-generation", "generated_text"),
         ("translation_de_to_en", "translation_text"),
+        ("translation_zh_TW_to_en_XX", "translation_text"),
     ],
 )
 def test_an_encoder_decoder_writes(task, name):
@@ -172,8 +177,14 @@ def test_an_encoder_decoder_writes(task, name):
     (answer,) = writing("abcabc", max_new_tokens=4, do_sample=False)
     expected = model.generate(tokenizer("abcabc", return_tensors="pt").input_ids, max_new_tokens=4, do_sample=False)
     assert answer == {name: tokenizer.decode(expected[0], skip_special_tokens=True).strip()}
-    assert writing(["abcabc", "b"], max_new_tokens=4, do_sample=False)[0] == [answer]
+    assert writing(["abcabc", "b"], max_new_tokens=4, do_sample=False)[0] == answer
     assert len(writing("abc", max_new_tokens=4, num_beams=3, num_return_sequences=2)) == 2
+
+
+def test_several_answers_to_several_texts_stay_with_their_texts():
+    writing, texts = load_pipeline("translation"), ["I have a small car.", "No."]
+    several = {"max_new_tokens": 6, "num_beams": 2, "num_return_sequences": 2}
+    assert writing(texts, batch_size=2, **several) == [writing(text, **several) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -198,8 +209,9 @@ def test_a_model_that_says_how_it_is_asked_is_asked_like_that(task, prefix, most
     assert writing.preprocess("abc")["input_ids"].tolist() == [tokenizer(f"{prefix}abc").input_ids]
     if most:
         model.generation_config.eos_token_id = None  # so that it writes as long as it may
-        assert writing.forward(writing.preprocess("abc"))["output_ids"].shape[1] == most
-        assert writing.forward(writing.preprocess("abc"), max_new_tokens=2)["output_ids"].shape[1] == 3
+        assert writing.forward(writing.preprocess("abc"))["output_ids"].shape[-1] == most
+        assert writing.forward(writing.preprocess("abc"), max_new_tokens=2)["output_ids"].shape[-1] == 3
+        assert writing.forward(writing.preprocess("abc"), max_length=4)["output_ids"].shape[-1] == 4
 
 
 def test_a_direction_that_the_model_does_not_have():
@@ -219,9 +231,9 @@ def test_a_chat_model_is_asked_for_a_summary():
     assert prompt.endswith("in one sentence:\n\nIt rained for eight weeks.<|im_end|>\n<|im_start|>assistant\n")
     for setting in ("max_new_tokens", "max_length"):  # for a summary both count what is written
         written = chat.forward(read, **{setting: 3})["output_ids"]
-        assert written.shape == (1, 3)
+        assert written.shape == (1, 1, 3)
     together = chat(["It rained for eight weeks.", "No."], batch_size=2, max_new_tokens=5)
-    alone = [chat(text, max_new_tokens=5) for text in ("It rained for eight weeks.", "No.")]
+    alone = [chat(text, max_new_tokens=5)[0] for text in ("It rained for eight weeks.", "No.")]
     assert together == alone
 
 

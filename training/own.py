@@ -67,7 +67,7 @@ def translations() -> float:
     """The share of sentences translated exactly as one of the translations written down."""
     rows = _sentences("translation")
     found = load_pipeline("translation")([text for text, _ in rows])
-    return sum(one[0]["translation_text"] in wanted for one, (_, wanted) in zip(found, rows, strict=True)) / len(rows)
+    return sum(one["translation_text"] in wanted for one, (_, wanted) in zip(found, rows, strict=True)) / len(rows)
 
 
 MEASURES = {

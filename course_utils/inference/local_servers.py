@@ -20,9 +20,11 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import IO
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.import_utils import is_serve_available
 
+from course_utils.inference.chats import chat_ids
 from course_utils.inference.checks import check_number
 from course_utils.inference.generate import stream
 from course_utils.inference.server_client import ServerError
@@ -83,9 +85,7 @@ def _handler(model, tokenizer) -> type[BaseHTTPRequestHandler]:
 
 
 def _answer(model, tokenizer, request: dict) -> Iterator[dict]:
-    ids = tokenizer.apply_chat_template(
-        request["messages"], add_generation_prompt=True, return_tensors="pt", return_dict=True
-    ).input_ids
+    ids = torch.tensor([chat_ids(tokenizer, request["messages"])])
     count = 0
     for token in stream(model, ids, tokenizer, max_new_tokens=request.get("max_tokens", 20)):
         count += 1

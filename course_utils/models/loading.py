@@ -14,6 +14,9 @@ from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore
 
 _loading = Lock()
+# How much of a text sentence-transformers reads, as published beside the model (`sentence_bert_config.json`).
+# The model itself could read 512 tokens, but was trained on short texts.
+_LONGEST_SENTENCES = {"all-MiniLM-L6-v2": 256}
 
 
 class LoadedModel:
@@ -110,7 +113,9 @@ class Encoder(LoadedModel):
 
     @torch.inference_mode()
     def embed(self, texts: list[str]) -> torch.Tensor:
-        """Return one vector of length 1 a text, `(batch, hidden)`: the mean over the text's tokens.
+        """Return one vector of length 1 per text, `(batch, hidden)`: the mean over the text's tokens.
+
+        Of a longer text, the first 256 tokens count.
 
         Raises:
             TypeError: `texts` is not a list of str.
@@ -122,7 +127,8 @@ class Encoder(LoadedModel):
             raise TypeError(f"texts must be a list of str, got {texts!r}")
         if not texts:
             raise ValueError("texts must hold at least one text, got an empty list")
-        batch = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        longest = _LONGEST_SENTENCES.get(self.name, self.context_length)
+        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
         hidden = self.model(**batch).last_hidden_state
         mask = batch.attention_mask.unsqueeze(-1)
         return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)

@@ -5,12 +5,14 @@ Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
 import hashlib
 import os
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
 import course_utils.models.offline  # noqa: F401 - before transformers
 
 # isort: split
+import torch
 from filelock import FileLock
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
@@ -25,14 +27,21 @@ from transformers import (
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from course_utils.models.catalogue import CATALOGUE
-from course_utils.models.checked_pipelines import checked, mark_as_courses_own
+from course_utils.models.checked_pipelines import mark_as_courses_own
+from course_utils.models.checked_tasks import checked
 from course_utils.models.hub import HUB_MODELS, PROFILES, fetch_from_hub, profile
-from course_utils.models.loading import load_causal_lm, load_encoder
+from course_utils.models.loading import LoadedModel, load_causal_lm, load_encoder
+from course_utils.models.own_models import own_model
+from course_utils.models.pipeline_settings import checked_device, checked_dtype
 from course_utils.models.restored_tasks import RESTORED_TASKS, is_direction
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 from course_utils.models.task_heads import HEADS, load_head
 from course_utils.whole_files import whole_folder
 
+# What `transformers.pipeline` takes to fetch a model; ours are here, each in one version.
+_FOR_DOWNLOADS = ("revision", "token", "use_fast", "trust_remote_code", "local_files_only", "code_revision")
+# What is for `transformers.pipeline` to load; `load_pipeline` has loaded it.
+_FOR_LOADING = ("config", "model_kwargs", "device_map", "pipeline_class", "feature_extractor", "processor")
 # The task as transformers calls it, and the shipped head that does it.
 TASK_HEADS = {
     "sentiment-analysis": "sentiment",
@@ -63,16 +72,31 @@ def pipeline_tasks() -> list[str]:
     return _tasks(profile())
 
 
-def load_pipeline(task: str, models: str | None = None, **settings: object) -> Pipeline:
+def load_pipeline(
+    task: str,
+    models: str | None = None,
+    *,
+    model: str | Path | PreTrainedModel | LoadedModel | None = None,
+    tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
+    device: int | str | torch.device | None = "cpu",
+    dtype: str | torch.dtype | None = None,
+    **settings: object,
+) -> Pipeline:
     """Load the pipeline of a task; the model is loaded once in a process.
 
     Args:
         task: One of `pipeline_tasks()`; a translation may name its direction, as in "translation_en_to_fr".
         models: "embedded" or "hub"; None: as the profile says. A lesson that opens the course's own model names it.
-        settings: Passed on to the pipeline's class, such as `aggregation_strategy="simple"`.
+        model: A model of your own in place of the course's: its folder, or a loaded one.
+        tokenizer: The tokenizer of `model`, or its folder; None: the one that belongs to the model.
+        device: Where to compute: "cpu" or -1, or a GPU as in `transformers.pipeline`; None: a GPU if there is one.
+        dtype: The format of the numbers, such as "bfloat16"; None: as the weights are stored.
+        settings: Passed on to the pipeline's class, such as `aggregation_strategy="simple"`. What
+            `transformers.pipeline` takes for a download (`revision`, `token`, …) has no effect.
 
     Raises:
-        ValueError: The task is not one of `pipeline_tasks()`, or there are no such models.
+        TypeError: A setting has a name that the task doesn't know.
+        ValueError: The task is not one of `pipeline_tasks()`, there are no such models, or an argument can't be had.
         ModelStoreError: The weights cannot be had.
 
     Equals `transformers.pipeline(task, model=path(task))`, and says in one sentence what is wrong with an input.
@@ -84,9 +108,24 @@ def load_pipeline(task: str, models: str | None = None, **settings: object) -> P
     if models not in (None, *PROFILES):
         raise ValueError(f"models must be None or one of {PROFILES}, got {models!r}")
     models = models or profile()
-    model, tokenizer = _model(_checked_name(task, models), models)
+    name = _checked_name(task, models)
+    for one in settings.keys() & _FOR_LOADING:
+        if settings.pop(one):
+            advice = f"transformers.pipeline(task, model=path(task), {one}=…) takes it"
+            raise TypeError(f"{one} isn't a setting of load_pipeline, whose models are loaded already; {advice}")
+    settings = {name: value for name, value in settings.items() if name not in _FOR_DOWNLOADS}
+    dtype = checked_dtype(settings.pop("torch_dtype", None) if dtype is None else dtype)
+    if device is None and model is None:
+        device = 0 if torch.accelerator.is_available() else -1
+    device = checked_device(device)
+    if model is not None:
+        loaded = own_model(registered(task)["pt"], model, tokenizer)
+    elif tokenizer is not None:
+        raise ValueError(f"tokenizer must come with a model of its own, as model=…, got {tokenizer!r} alone")
+    else:
+        loaded = _placed(name, models, device, dtype or _model(name, models)[0].dtype)
     pipeline_class = checked_class(registered(task))
-    return pipeline_class(task=task, model=model, tokenizer=tokenizer, **{"device": "cpu"} | settings)
+    return pipeline_class(task=task, model=loaded[0], tokenizer=loaded[1], device=device, **settings)
 
 
 def path(task: str) -> str:
@@ -158,8 +197,7 @@ def checked_class(entry: dict) -> type:
     implementation = entry["impl"]
     if isinstance(implementation, str):  # transformers names its own classes by their import path
         implementation = getattr(pipelines, implementation.rpartition(".")[2])
-    is_ours = implementation in [ours["impl"] for ours in RESTORED_TASKS.values()]
-    return implementation if is_ours else checked(implementation)
+    return checked(implementation)
 
 
 def _checked_name(task: str, models: str) -> str:
@@ -242,6 +280,17 @@ def _model(task: str, models: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
         loaded = _head(TASK_HEADS[task])
     mark_as_courses_own(loaded[0].name_or_path)
     return loaded
+
+
+@cache
+def _placed(
+    task: str, models: str, device: torch.device, dtype: torch.dtype
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return a task's model on a device: a copy, for other pipelines and lessons use the one on the CPU."""
+    model, tokenizer = _model(task, models)
+    if (model.device, model.dtype) != (device, dtype):
+        model = deepcopy(model).to(device, dtype)
+    return model, tokenizer
 
 
 @cache

@@ -5,48 +5,72 @@ transformers 5 no longer has these tasks. Here they are again, with the same inp
 Lesson: 04 · The pipeline tasks
 """
 
+import torch
 from transformers.pipelines.base import Pipeline
 
-from course_utils.models.checked_pipelines import check_texts
+from course_utils.models import pipeline_settings as rules
+from course_utils.models.checked_pipelines import CheckedPipeline, check_length
 
 MOST_NEW_TOKENS = 128
+# What becomes of the token ids that were written.
+_WRITING = ("return_tensors", "return_text", "clean_up_tokenization_spaces")
 # In a summarizer's settings, max_length is the summary's; a chat model would count the prompt as well.
 _LENGTHS_OF_THE_SUMMARY = {"max_length": "max_new_tokens", "min_length": "min_new_tokens"}
 
 
-class Text2TextGenerationPipeline(Pipeline):
+class Text2TextGenerationPipeline(CheckedPipeline, Pipeline):
     """Read a text, or each of a list of texts, and write another: `[{"generated_text": "…"}]`.
 
+    A list of texts gets a flat list, one dict per text, unless each text is answered several times
+    (`num_return_sequences`): then it's a list of lists.
+
     Settings of `generate`, such as `max_new_tokens` or `num_beams`, are passed on. With `truncation=True` a text that
-    is too long is cut instead of refused.
+    is too long is cut instead of refused. With `return_tensors=True` the answer is a dict of token ids, named like
+    "generated_token_ids".
 
     Lesson: 04 · The pipeline tasks
     """
 
-    answer_name = "generated_text"
+    answer_name = "generated"
     _load_tokenizer = True
+    _names = (*rules.GENERATING, "truncation", *_WRITING, "return_type", "stop_sequence")
+    _rules = rules.GENERATING_RULES
+    _is_checked = True
 
-    def __call__(self, texts: str | list[str], **settings):
+    def __call__(self, *texts: str | list[str], **settings):
         """Write the answer to one text, or to several.
 
         Raises:
-            ValueError: There is no text, or one is not a str or empty.
+            ValueError: There is no text, or one is not a str, empty or too long.
         """
-        check_texts(texts, self.tokenizer, may_be_long=True)  # `preprocess` knows its length
-        return super().__call__(texts, **settings)
+        written = super().__call__(*texts, **settings)
+        several_each = isinstance(written, list) and any(len(answers) != 1 for answers in written)
+        is_nested = isinstance(written, list) and written and isinstance(written[0], list)
+        return [answer for (answer,) in written] if is_nested and not several_each else written
 
-    def _sanitize_parameters(self, truncation: bool | None = None, **settings: object) -> tuple[dict, dict, dict]:
-        return {} if truncation is None else {"truncation": truncation}, settings, {}
+    def _sanitize_parameters(self, truncation=None, stop_sequence=None, return_type=None, **settings: object) -> tuple:
+        given = {"truncation": truncation, "stop_sequence": stop_sequence} | settings
+        settings = self._checked_settings({name: value for name, value in given.items() if value is not None})
+        reading = {name: settings.pop(name) for name in ("truncation",) if name in settings}
+        choosing = {name: settings.pop(name) for name in _WRITING if name in settings}
+        if "stop_sequence" in settings:
+            settings["stop_strings"] = settings.pop("stop_sequence")
+        if "stop_strings" in settings:
+            settings.setdefault("tokenizer", self.tokenizer)  # `generate` looks for them in the text
+        return reading, settings, choosing
 
     def preprocess(self, text: str, truncation: bool = False, add_special_tokens: bool = True) -> dict:
         """Turn a text into token ids; models of the T5 family want to be told the task in words."""
+        self.check(text)
         text = self.task_settings().get("prefix", "") + text
         reading = {"truncation": truncation, "add_special_tokens": add_special_tokens}
         inputs = self.tokenizer(text, return_tensors="pt", verbose=False, **reading)
-        longest = self.tokenizer.model_max_length
-        if inputs.input_ids.shape[1] > longest:
-            raise ValueError(f"texts must have at most {longest} tokens, got {inputs.input_ids.shape[1]}")
+        check_length(inputs.input_ids.shape[1], self.tokenizer)
         return {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask}
+
+    def check(self, text: object, **_: object) -> None:
+        """Check what kind of thing a text is; `preprocess` knows its length."""
+        self._check_kind(text, {})
 
     def task_settings(self) -> dict:
         """Return what the model's own config says of this task: a prefix, and settings of `generate`."""
@@ -56,12 +80,19 @@ class Text2TextGenerationPipeline(Pipeline):
         told = {name: value for name, value in self.task_settings().items() if name != "prefix"}
         if "max_new_tokens" in settings:
             told.pop("max_length", None)
-        return {"output_ids": self.model.generate(**inputs, **told | settings)}
+        elif "max_length" in settings:  # or the model's own max_new_tokens would win
+            told["max_new_tokens"] = None
+        return {"output_ids": _per_text(self.model.generate(**inputs, **told | settings), inputs)}
 
-    def postprocess(self, outputs: dict) -> list[dict[str, str]]:
+    def postprocess(
+        self, outputs: dict, return_tensors=False, return_text=True, clean_up_tokenization_spaces=None
+    ) -> list[dict]:
         """Turn token ids into texts: one, or as many as `num_return_sequences` says."""
-        texts = self.tokenizer.batch_decode(outputs["output_ids"], skip_special_tokens=True)
-        return [{self.answer_name: text.strip()} for text in texts]
+        if return_tensors:
+            return [{f"{self.answer_name}_token_ids": ids} for ids in outputs["output_ids"][0]]
+        cleaning = {"clean_up_tokenization_spaces": clean_up_tokenization_spaces}
+        texts = self.tokenizer.batch_decode(outputs["output_ids"][0], skip_special_tokens=True, **cleaning)
+        return [{f"{self.answer_name}_text": text.strip()} for text in texts]
 
 
 class TranslationPipeline(Text2TextGenerationPipeline):
@@ -75,14 +106,26 @@ class TranslationPipeline(Text2TextGenerationPipeline):
     Lesson: 04 · The pipeline tasks
     """
 
-    answer_name = "translation_text"
+    answer_name = "translation"
+    _names = (*Text2TextGenerationPipeline._names, "src_lang", "tgt_lang")
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
-        known = getattr(self.model.config, "task_specific_params", None) or {}
-        directions = [name for name in known if name.startswith("translation_")]
+        directions = self._directions()
         if self.task != "translation" and directions and self.task not in directions:
             raise ValueError(f"task must be one of {directions} for this model, got {self.task!r}")
+
+    def _directions(self) -> list[str]:
+        known = getattr(self.model.config, "task_specific_params", None) or {}
+        return [name for name in known if name.startswith("translation_")]
+
+    def _sanitize_parameters(self, src_lang: str | None = None, tgt_lang: str | None = None, **settings) -> tuple:
+        direction = "translation_en_to_fr" if self.task == "translation" else self.task
+        source, _, target = direction.removeprefix("translation_").partition("_to_")
+        if src_lang not in (None, source) or tgt_lang not in (None, target):
+            asked = f"src_lang={src_lang!r} and tgt_lang={tgt_lang!r}"
+            raise ValueError(f"src_lang must be {source!r} and tgt_lang {target!r} for {direction}, got {asked}")
+        return super()._sanitize_parameters(**settings)
 
     def task_settings(self) -> dict:
         """Return what the model's own config says of this direction; without one, of English to French."""
@@ -98,7 +141,7 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
     Lesson: 04 · The pipeline tasks
     """
 
-    answer_name = "summary_text"
+    answer_name = "summary"
 
     def __init__(self, *args, **settings):
         super().__init__(*args, **settings)
@@ -113,6 +156,7 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
         """Turn a text into token ids; for a chat model, into a message that asks for a summary."""
         if not self._is_chat:
             return super().preprocess(text, truncation)
+        self.check(text)
         messages = [{"role": "user", "content": f"Summarize the following text in one sentence:\n\n{text}"}]
         chat = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return super().preprocess(chat, truncation, add_special_tokens=False)  # the template has them already
@@ -123,4 +167,9 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
         settings = {_LENGTHS_OF_THE_SUMMARY.get(name, name): value for name, value in settings.items()}
         defaults = {"max_new_tokens": MOST_NEW_TOKENS, "do_sample": False, "pad_token_id": self.tokenizer.pad_token_id}
         written = self.model.generate(**inputs, **defaults | settings)
-        return {"output_ids": written[:, inputs["input_ids"].shape[1] :]}
+        return {"output_ids": _per_text(written[:, inputs["input_ids"].shape[1] :], inputs)}
+
+
+def _per_text(written: torch.Tensor, inputs: dict) -> torch.Tensor:
+    """Sort sequences by the text they belong to: `(texts · answers, seq)` → `(texts, answers, seq)`."""
+    return written.reshape(len(inputs["input_ids"]), -1, written.shape[-1])

@@ -7,7 +7,7 @@ import torch
 from transformers import Pipeline
 from transformers.pipelines.base import ChunkPipeline
 
-from course_utils.models.checked_pipelines import check_texts
+from course_utils.models.checked_tasks import checked
 from course_utils.traces.base import Trace
 
 # A table: what it is, the shape of the array it comes from, the names of its columns, its rows.
@@ -63,7 +63,7 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
         settings: What else it is called with, such as `candidate_labels`.
 
     Raises:
-        ValueError: The text is empty, or longer than the model can read.
+        ValueError: The text is empty, is longer than the model can read, or has no gap to fill.
 
     The answer is the one that calling `pipe` gives.
     Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
@@ -73,11 +73,10 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
     >>> trace.forward[0][:3]
     ('logits', (1, 2), ('label', 'logit'))
     """
-    if isinstance(text, str):
-        check_texts(text, pipe.tokenizer)
     given = pipe._sanitize_parameters(**settings)
     defaults = pipe._preprocess_params, pipe._forward_params, pipe._postprocess_params
     reading, running, choosing = (before | now for before, now in zip(defaults, given, strict=True))
+    checked(type(pipe)).check(pipe, text, **reading)  # the checks of the task, also for a pipeline without them
     inputs = pipe.preprocess(text, **reading)
     inputs = list(inputs) if isinstance(pipe, ChunkPipeline) else [inputs]
     read = tuple(table for piece in inputs for table in _tokens(pipe, piece))
@@ -176,6 +175,8 @@ def _answers(answer: object) -> Iterator[Table]:
     if isinstance(answer, dict) and "labels" in answer:  # zero-shot: two lists side by side
         pairs = zip(answer["labels"], answer["scores"], strict=True)
         results = [{"label": label, "score": score} for label, score in pairs]
+    if results and isinstance(results[0], list):  # several gaps, each with answers of its own
+        results = [{"gap": number} | one for number, gap in enumerate(results, start=1) for one in gap]
     columns = tuple(results[0]) if results else ("answer",)
     rows = tuple(tuple(_plain(result[column]) for column in columns) for result in results)
     yield "the answer", (len(rows),), columns, rows or (("nothing found",),)

@@ -709,7 +709,8 @@ print(f"P(walnut) is below 1 in 100,000: {cut.probability < 1e-5}. The model say
 
 # %% [markdown]
 # Gone, of course, and the model answers all the same: section 1 again. Other programs cut the *end*, and do not say
-# so. The course's encoder reads at most 512 tokens. Here are two texts that differ in their last sentence:
+# so. `embed`, like the library it follows, reads the first 256 tokens of a text. Here are two texts that differ in
+# their last sentence:
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_encoder

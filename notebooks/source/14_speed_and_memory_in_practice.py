@@ -637,7 +637,8 @@ f"{measured_weight_bytes(model) / 1e6:.0f} MB in fp32, {measured_weight_bytes(ha
 # and the answer comes back as a **stream** of lines, one for every piece of text. So one client measures them all.
 #
 # First a server of about fifty lines, made of the course's own `stream()`; you can read it in
-# `course_utils/inference/local_servers.py`. It runs on this machine, inside the `with` block only.
+# `course_utils/inference/local_servers.py`. It runs on this machine, inside the `with` block only. A special token that
+# a user types stays plain text here, as in lesson 09; not every server takes that care.
 
 # %% tags=["nbval-check-output"]
 from course_utils.inference.local_servers import own_server
