@@ -13,6 +13,8 @@ from course_utils.inference.sampling import FILTERS, REMOVED
 
 Filter = Callable[[torch.Tensor, float], torch.Tensor]
 LONGEST_MESSAGE = 160  # characters of an exception that are shown
+# How far 32-bit sums over a large vocabulary come from the right ones, added up from the top or from the bottom.
+ROUNDING = {"top_p": 3e-6, "min_p": 3e-6}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
     shape, a number that is none, or removes every token.
 
     Two filters differ at a token if one keeps it and the other does not. If they keep the same tokens, they differ
-    where the probabilities do, by more than a thousandth of them.
+    where the probabilities do, by more than a thousandth of them. Tokens that only rounding decides about don't
+    count, and of tokens with equal logits it doesn't matter which are kept, only how many.
 
     Raises:
         KeyError: There is no filter of that name.
@@ -97,10 +100,39 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
     if problem:
         return FilterComparison(name, reference, reference, problem, torch.tensor([], dtype=torch.long))
     own = own.detach().to(reference.dtype)
-    differs = own.isfinite() != reference.isfinite()
+    free = undecided(name, logits, setting) | interchangeable(logits, own.isfinite(), reference.isfinite())
+    differs = (own.isfinite() != reference.isfinite()) & ~free
     if not differs.any():
-        differs = ~torch.isclose(own.softmax(-1), reference.softmax(-1), rtol=1e-3, atol=1e-7)
+        differs = ~torch.isclose(own.softmax(-1), reference.softmax(-1), rtol=1e-3, atol=1e-7) & ~free
     return FilterComparison(name, own, reference, "", differs.nonzero()[:, 0])
+
+
+def undecided(name: str, logits: torch.Tensor, setting: float) -> torch.Tensor:
+    """Tell of each token of logits `(vocab,)` whether only rounding decides if filter `name` keeps it, `(vocab,)`.
+
+    Lesson: 11 · Sampling
+
+    >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8)
+    tensor([False, False,  True])
+    """
+    if name not in ROUNDING:
+        return torch.zeros_like(logits, dtype=torch.bool)
+    margin = ROUNDING[name]
+    more, less = min(setting + margin, 1), max(setting - margin, margin)
+    return FILTERS[name](logits.double(), more).isfinite() != FILTERS[name](logits.double(), less).isfinite()
+
+
+def interchangeable(logits: torch.Tensor, own: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Tell of each token `(vocab,)` whether it has the same logit as others, of which both filters keep equally many.
+
+    Lesson: 11 · Sampling
+
+    >>> own, reference = torch.tensor([True, True, False]), torch.tensor([True, False, True])
+    >>> interchangeable(torch.tensor([3.0, 2.0, 2.0]), own, reference)
+    tensor([False,  True,  True])
+    """
+    tied = logits == logits[reference].min()
+    return tied & (own != reference)[tied].any() & (own[tied].sum() == reference[tied].sum())
 
 
 def result_problem(result: object, logits: torch.Tensor) -> str:
