@@ -53,7 +53,7 @@ def test_top_k_equals_transformers(logits, top_k):
 @given(any_logits, st.floats(0.001, 1))
 @settings(max_examples=60)
 def test_top_p_equals_transformers(logits, top_p):
-    """Of 64-bit logits: 32-bit sums over 49,152 tokens are off by up to 5e-7, and then there is one token more or less."""
+    """Of 64-bit logits: 32-bit sums over 49,152 tokens are off by up to 5e-7, and can keep a token more or less."""
     ours, theirs = sampling.apply_top_p(logits, top_p), TopPLogitsWarper(top_p)(None, logits.double())
     assert same(ours, theirs.float()) or rounding_decides(logits, top_p)
 

@@ -1,7 +1,7 @@
 """Bad settings get one sentence that names the argument, what is allowed and what came."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 def check_number(name: str, value: float, allowed: str, is_allowed: Callable[[float], bool]) -> float:
@@ -35,6 +35,22 @@ def check_whole(name: str, value: int, least: int) -> int:
     """Return `value` as an int; raise a ValueError in one sentence unless it is a whole number of at least `least`."""
     allowed = f"a whole number of at least {least}"
     return check_number(name, value, allowed, lambda number: isinstance(number, int) and number >= least)
+
+
+def token_ids(name: str, ids: object) -> list[int]:
+    """Return one token id, or several in a list, an array or a tensor, as a list.
+
+    Raises:
+        ValueError: They are not whole numbers. (−1 stands for no token: it never comes.)
+
+    Lesson: 15 · Capstone: your own generate()
+
+    >>> token_ids("eos_token_id", 2), token_ids("eos_token_id", (2, 0))
+    ([2], [2, 0])
+    """
+    listed = plain(ids.tolist() if hasattr(ids, "tolist") else ids)
+    listed = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str | bytes) else [listed]
+    return [check_whole(name, one, -1) for one in listed]
 
 
 def check_finite(name: str, value: float) -> float:

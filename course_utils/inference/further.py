@@ -15,8 +15,9 @@ from transformers import (
     SuppressTokensLogitsProcessor,
 )
 
+from course_utils.inference.checks import token_ids
 from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings, token_ids
+from course_utils.inference.settings import GenerationSettings
 from course_utils.inference.stopping import StopRules
 from course_utils.inference.usual_names import FURTHER
 

@@ -171,7 +171,7 @@ def _search(model, ids, tokenizer, attention_mask, settings, to_the_end=False) -
 
     tree = beam_search(running, rules, settings, process, to_the_end)
     if not tree.finished:
-        raise ValueError("penalties and bans must leave every beam at least one token to go on with, got none")
+        raise ValueError("penalties, bans and min_new_tokens must leave the beams a token to choose from, got none")
     return tree, rules
 
 

@@ -118,7 +118,7 @@ def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tens
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> checked_choice(torch.full((1, 4), -torch.inf), [text])
     Traceback (most recent call last):
-    ValueError: penalties and bans must leave at least one token to choose from, got none for new token 1
+    ValueError: penalties, bans and min_new_tokens must leave a token to choose from, got none for new token 1
     """
     is_over = torch.tensor([text.reason is not None for text in texts], device=logits.device)[:, None]
     logits = logits.masked_fill(is_over, 0)
@@ -127,7 +127,7 @@ def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tens
     if (logits == -torch.inf).all(-1).any():
         length = max(len(text.ids) for text in texts) + 1
         raise ValueError(
-            f"penalties and bans must leave at least one token to choose from, got none for new token {length}"
+            f"penalties, bans and min_new_tokens must leave a token to choose from, got none for new token {length}"
         )
     return logits
 

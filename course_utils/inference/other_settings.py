@@ -18,6 +18,8 @@ INSTEAD = {
     "max_tokens": "max_new_tokens",
     "max_completion_tokens": "max_new_tokens",
     "n_predict": "max_new_tokens",
+    "temp": "temperature",
+    "position_ids": "attention_mask: the positions follow from it",
     "num_predict": "max_new_tokens",
     "min_tokens": "min_new_tokens",
     "n": "num_return_sequences",

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.inference.settings import GenerationSettings, token_ids
+from course_utils.inference.checks import token_ids
+from course_utils.inference.settings import GenerationSettings
 
 
 def prepared(
@@ -29,8 +30,8 @@ def prepared(
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
-    >>> prepared(smollm.model, smollm.tokenizer(["Hi", "Ho"]), None, {})[1:]
-    (tensor([[26843], [14330]]), None)
+    >>> prepared(smollm.model, smollm.tokenizer(["Hi"]), None, {})[1:]
+    (tensor([[26843]]), None)
     """
     given = {name: value for name, value in given.items() if name != "token_type_ids"}
     for name in ("input_ids", "inputs"):
@@ -82,35 +83,33 @@ def _matrix(name: str, values: object) -> object:
 
 
 def _checked_vocabulary(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    if ids.is_floating_point() or ids.dtype == torch.bool or ids.is_complex():
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         raise ValueError(f"ids must be whole numbers, got {ids.dtype}")
-    vocabulary = getattr(model.config.get_text_config(), "vocab_size", None)
-    wrong = ids[(ids < 0) | (ids >= vocabulary)] if vocabulary else ids[ids < 0]
+    most = getattr(model.config.get_text_config(), "vocab_size", 2**63) - 1
+    wrong = ids[(ids < 0) | (ids > most)]
     if len(wrong):
-        raise ValueError(
-            f"ids must be tokens of the model's vocabulary, 0 … {vocabulary - 1:,}, got {wrong[0].item():,}"
-        )
+        raise ValueError(f"ids must be tokens of the model's vocabulary, 0 … {most:,}, got {wrong[0].item():,}")
     return ids.long().to(model.device)
 
 
 def _read_mask(model: PreTrainedModel, ids: torch.Tensor, settings: GenerationSettings) -> torch.Tensor | None:
     """Return the mask that the padding in `ids` asks for, as `transformers` reads it; None: there is none."""
-    own, ends = model.generation_config, end_tokens(model, settings)
-    padding = own.pad_token_id if settings.pad_token_id is None else settings.pad_token_id
-    padding = padding if padding is not None or not ends else ends[0]
+    ends = end_tokens(model, settings)
+    padding = model.generation_config.pad_token_id if settings.pad_token_id is None else settings.pad_token_id
+    padding = ends[0] if padding is None and ends else padding
     if padding is None or not (ids == padding).any():
         return None
-    is_end = padding in ends or padding in token_ids(
-        "eos_token_id", -1 if own.eos_token_id is None else own.eos_token_id
-    )
-    if not is_end and not model.config.is_encoder_decoder:
+    # Also where the model's own end doesn't end this text: a chat is full of ends, and they are no padding.
+    is_end = padding in ends or padding in end_tokens(model, GenerationSettings())
+    writes_apart = model.config.is_encoder_decoder
+    if not is_end and not writes_apart:
         if (ids[:, -1] == padding).any():
             raise ValueError(
                 f"ids must have their padding (token {padding}) on the left for a causal LM, got it on the right"
             )
         return (ids != padding).long()
-    edge = ids[:, -1] if model.config.is_encoder_decoder else ids[:, 0]
+    edge = ids[:, -1] if writes_apart else ids[:, 0]
     if len(ids) > 1 and (edge == padding).any():
-        why = "which also ends a text" if is_end else "which an encoder–decoder reads as text"
-        warnings.warn(f"ids hold the padding token {padding}, {why}; give attention_mask, too", stacklevel=4)
+        why = "which an encoder–decoder reads as text" if writes_apart else "which also ends a text"
+        warnings.warn(f"ids hold the padding token {padding}, {why}: give attention_mask, too", stacklevel=4)
     return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from course_utils.inference.checks import check_finite, check_flag, check_whole, plain
+from course_utils.inference.checks import check_finite, check_flag, check_whole, token_ids
 from course_utils.inference.penalties import check_penalty
 from course_utils.inference.sampling import check_filter
 from course_utils.inference.stopping import check_stop_strings
@@ -53,7 +53,8 @@ class GenerationSettings:
     too: `temperature`, `top_k`, `top_p` and `min_p` become filters in its order, `repetition_penalty` and
     `no_repeat_ngram_size` (and OpenAI's `presence_penalty` and `frequency_penalty`) become penalties, `eos_token_id`,
     `stop` and `bad_words_ids` do what they do elsewhere, and `generation_config` may hold any of them. With
-    `do_sample`, `transformers` keeps the best 50 tokens unless you say otherwise, and so does this; `filters=[]` keeps all.
+    `do_sample`, `transformers` keeps the best 50 tokens unless you say otherwise, and so does this; `filters=[]` keeps
+    all.
     Lesson: 15 · Capstone: your own generate()
 
     >>> GenerationSettings(max_new_tokens=0)
@@ -121,6 +122,8 @@ class GenerationSettings:
             )
         if self.seed is not None and self.seed >= SEEDS:
             raise ValueError(f"seed must be below 2**64, got {self.seed}")
+        if not isinstance(self.logits_processor, list | tuple) or not all(map(callable, self.logits_processor)):
+            raise ValueError(f"logits_processor must be a list of processors, got {self.logits_processor!r}")
         if not isinstance(self.generator, torch.Generator | None):
             raise ValueError(f"generator must be a torch.Generator, got {type(self.generator).__name__}")
 
@@ -156,19 +159,3 @@ def check_pairs(name: str, pairs: Sequence[tuple[str, float]]) -> None:
     is_list = isinstance(pairs, Sequence) and not isinstance(pairs, str)
     if not is_list or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise ValueError(f"{name} must be a list of (name, setting) pairs, got {pairs!r}")
-
-
-def token_ids(name: str, ids: object) -> list[int]:
-    """Return one token id, or several in a list, an array or a tensor, as a list.
-
-    Raises:
-        ValueError: They are not whole numbers. (−1 stands for no token: it never comes.)
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> token_ids("eos_token_id", 2), token_ids("eos_token_id", torch.tensor([2, 0]))
-    ([2], [2, 0])
-    """
-    listed = plain(ids.tolist() if hasattr(ids, "tolist") else ids)
-    listed = list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str | bytes) else [listed]
-    return [check_whole(name, one, -1) for one in listed]

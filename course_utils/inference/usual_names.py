@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from transformers import GenerationConfig
 
-from course_utils.inference.checks import plain
+from course_utils.inference.checks import plain, token_ids
 from course_utils.inference.other_settings import INSTEAD, NO_EFFECT, is_off
 
 # In the order of transformers: what it takes if nothing is said, and what is off.
@@ -109,7 +109,7 @@ def _check_name(name: str, value: object, own: list[str]) -> None:
         if value is None or value is False:
             return
         raise ValueError(f"{name} isn't a setting of the course's generate(); model.generate() of transformers has it")
-    close = difflib.get_close_matches(name, understood, n=1)
+    close = difflib.get_close_matches(name, understood, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else "help(GenerationSettings) lists them all"
     raise ValueError(f"{name} isn't a setting of the course's generate(); {hint}")
 
@@ -124,9 +124,7 @@ def _filters(settings: Mapping, direct: Mapping) -> list[tuple[str, object]] | N
     for name in SAMPLING.keys() & direct.keys():
         value = plain(direct[name])
         if not (any(_is(value, fine) for fine in SAMPLING[name]) or (name == "temperature" and _is(value, 0))):
-            raise ValueError(
-                f"{name} must come with do_sample=True, because without it nothing is drawn, got {value!r}"
-            )
+            raise ValueError(f"{name} must come with do_sample=True (without it nothing is drawn), got {value!r} alone")
     return None
 
 
@@ -139,7 +137,7 @@ def _eos_ids(settings: Mapping) -> object:
     """Return what `eos_token_id` says; None there means that nothing ends a text."""
     if "eos_token_id" not in settings:
         return None
-    return [] if settings["eos_token_id"] is None else settings["eos_token_id"]
+    return [] if settings["eos_token_id"] is None else token_ids("eos_token_id", settings["eos_token_id"])
 
 
 def _stop_strings(settings: Mapping) -> object:

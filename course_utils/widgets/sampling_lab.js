@@ -32,7 +32,7 @@ export function keep(name, value, sorted, stage) {
     left = Math.min(value, kept);
     while (left < kept && sorted[left] === sorted[left - 1]) left++;
   } else if (name === "top_p") {
-    for (let mass = 0; left > 1 && (mass += p[left - 1]) <= 1 - value; ) left--;
+    for (let mass = 0; left > 1 && (mass += p[left - 1]) - 1e-5 * p[left - 1] <= 1 - value; ) left--;
   } else {
     while (left > 1 && p[left - 1] < value * p[0]) left--;
   }

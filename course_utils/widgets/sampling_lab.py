@@ -120,7 +120,9 @@ class SamplingLab(CourseWidget):
 
     @cached_property
     def _start(self) -> torch.Tensor:
-        return torch.from_numpy(self.trace.logits)
+        start = torch.from_numpy(self.trace.logits)
+        # Both must keep the same tokens, and the page's numbers have 64 bits. A learner's function gets 32, as ever.
+        return start if self.own else start.double()
 
     @cached_property
     def _ranking(self) -> torch.Tensor:
