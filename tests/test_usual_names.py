@@ -91,6 +91,7 @@ def both(model, ids, seed=0, **names):
     return ours, theirs
 
 
+@pytest.mark.filterwarnings("ignore:Unfeasible length constraints")
 @given(st.data(), kinds, prompts, penalty_names, ban_names, ends)
 @settings(max_examples=50)
 def test_greedy_under_usual_names_equals_transformers(data, kind, ids, penalties, bans, end):
@@ -108,6 +109,7 @@ def test_sampling_under_usual_names_equals_transformers(data, kind, ids, samplin
     assert ours == theirs
 
 
+@pytest.mark.filterwarnings("ignore:Unfeasible length constraints")
 @given(st.data(), kinds, prompts, penalty_names, ban_names, beam_names, ends)
 @settings(max_examples=30)
 def test_beams_under_usual_names_equal_transformers(data, kind, ids, penalties, bans, beams, end):
@@ -313,7 +315,7 @@ def test_no_end_token(end, kind):
 def test_when_every_token_is_banned(banned, how):
     """One sentence, or the text of transformers if beams were finished before."""
     with pytest.raises(
-        ValueError, match=r"^penalties, bans and min_new_tokens must leave .* a token to choose from"
+        ValueError, match=r"^penalties, bans and min_new_tokens must leave .*a token to choose from, got none"
     ) as caught:
         generate(tiny_model("llama"), IDS, **banned, **how)
     assert "\n" not in str(caught.value)
@@ -326,7 +328,8 @@ def test_a_text_that_has_ended_may_ban_everything():
     (first,) = generate(model, ids[:1], eos_ids=[], max_new_tokens=1)
 
     def ban_ended(texts, scores):
-        return scores.masked_fill((texts[:, 3:4] == first.ids[0]).expand(-1, VOCABULARY), -torch.inf)
+        has_ended = torch.tensor([[first.ids[0] in row[3:]] for row in texts.tolist()])
+        return scores.masked_fill(has_ended, -torch.inf)
 
     for how in ({}, {"do_sample": True, "temperature": 1e-6}):
         texts = generate(model, ids, eos_ids=list(first.ids), logits_processor=[ban_ended], max_new_tokens=5, **how)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from course_utils.inference import sampling
 from course_utils.inference.sampling import FILTERS, REMOVED
 
 Filter = Callable[[torch.Tensor, float], torch.Tensor]
@@ -100,39 +101,42 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
     if problem:
         return FilterComparison(name, reference, reference, problem, torch.tensor([], dtype=torch.long))
     own = own.detach().to(reference.dtype)
-    free = undecided(name, logits, setting) | interchangeable(logits, own.isfinite(), reference.isfinite())
-    differs = (own.isfinite() != reference.isfinite()) & ~free
+    kept, wanted = own.isfinite(), reference.isfinite()
+    differs = (kept != wanted) & ~undecided(name, logits, setting, kept)
     if not differs.any():
-        differs = ~torch.isclose(own.softmax(-1), reference.softmax(-1), rtol=1e-3, atol=1e-7) & ~free
+        shares = [each.masked_fill(~(kept & wanted), REMOVED).softmax(-1) for each in (own, reference)]
+        differs = ~torch.isclose(*shares, rtol=1e-3, atol=1e-7, equal_nan=True)  # nan: they share no token
     return FilterComparison(name, own, reference, "", differs.nonzero()[:, 0])
 
 
-def undecided(name: str, logits: torch.Tensor, setting: float) -> torch.Tensor:
-    """Tell of each token of logits `(vocab,)` whether only rounding decides if filter `name` keeps it, `(vocab,)`.
+def undecided(name: str, logits: torch.Tensor, setting: float, kept: torch.Tensor) -> torch.Tensor:
+    """Tell of which tokens a right filter may keep others than the library's, `(vocab,)`.
+
+    Rounding may decide about a token. And of tokens that are equally likely, one is as good as the other.
+
+    Args:
+        name: The filter.
+        logits: What it gets, `(vocab,)`.
+        setting: Its setting.
+        kept: Which tokens the filter in question keeps, `(vocab,)`.
 
     Lesson: 11 · Sampling
 
-    >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8)
-    tensor([False, False,  True])
-    """
-    if name not in ROUNDING:
-        return torch.zeros_like(logits, dtype=torch.bool)
-    margin = ROUNDING[name]
-    more, less = min(setting + margin, 1), max(setting - margin, margin)
-    return FILTERS[name](logits.double(), more).isfinite() != FILTERS[name](logits.double(), less).isfinite()
-
-
-def interchangeable(logits: torch.Tensor, own: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    """Tell of each token `(vocab,)` whether it has the same logit as others, of which both filters keep equally many.
-
-    Lesson: 11 · Sampling
-
-    >>> own, reference = torch.tensor([True, True, False]), torch.tensor([True, False, True])
-    >>> interchangeable(torch.tensor([3.0, 2.0, 2.0]), own, reference)
+    >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8, torch.tensor([True, True, True]))
     tensor([False,  True,  True])
     """
-    tied = logits == logits[reference].min()
-    return tied & (own != reference)[tied].any() & (own[tied].sum() == reference[tied].sum())
+    settings = [setting, setting]
+    if name in ROUNDING:
+        cut = logits.softmax(-1)[FILTERS[name](logits, setting).isfinite()].min().item()
+        margin = ROUNDING[name] + 2 * sampling.ROUNDING * cut
+        settings = [max(setting - margin, margin), min(setting + margin, 1)]
+    sets = [FILTERS[name](logits.double(), one).isfinite() for one in settings]
+    free = sets[0] != sets[1]
+    for cut in {logits[each].min().item() for each in sets}:
+        tied = logits == cut
+        least, most = sorted(int(each[tied].sum()) for each in sets)
+        free |= tied & bool(least <= kept[tied].sum() <= most)
+    return free
 
 
 def result_problem(result: object, logits: torch.Tensor) -> str:

@@ -11,9 +11,13 @@ export function rank(logits) {
 
 /** Probabilities of the first `kept` tokens, and the entropy in bits. */
 export function softmax(sorted, kept, temperature) {
+  // The kernel divides 32-bit logits: with other digits, the two would keep other tokens.
+  const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
+  const fits = isFinite(divided(0)) && isFinite(divided(kept - 1));
   const p = new Float64Array(kept);
   let total = 0;
-  for (let i = 0; i < kept; i++) total += p[i] = Math.exp((sorted[i] - sorted[0]) / temperature);
+  for (let i = 0; i < kept; i++)
+    total += p[i] = Math.exp(fits ? divided(i) - divided(0) : (sorted[i] - sorted[0]) / temperature);
   let entropy = 0;
   for (let i = 0; i < kept; i++) {
     p[i] /= total;

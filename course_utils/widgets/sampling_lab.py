@@ -120,9 +120,7 @@ class SamplingLab(CourseWidget):
 
     @cached_property
     def _start(self) -> torch.Tensor:
-        start = torch.from_numpy(self.trace.logits)
-        # Both must keep the same tokens, and the page's numbers have 64 bits. A learner's function gets 32, as ever.
-        return start if self.own else start.double()
+        return torch.from_numpy(self.trace.logits)
 
     @cached_property
     def _ranking(self) -> torch.Tensor:
