@@ -202,14 +202,8 @@ WRONG = {
     "q4": [
         ("You compare with min-p itself", lambda x, p: x.masked_fill(x.softmax(-1) < p, -torch.inf)),
         ("You compare logits", lambda x, p: x.masked_fill(x < p * x.max(-1, keepdim=True)[0], -torch.inf)),
-        (
-            "the largest probability of the batch",
-            lambda x, p: x.masked_fill(x.softmax(-1) < p * x.softmax(-1).max(), -torch.inf),
-        ),
-        (
-            "You keep the tokens below the bar",
-            lambda x, p: torch.where(x.softmax(-1) < p * x.softmax(-1).amax(-1, True), x, -torch.inf),
-        ),
+        ("the largest probability of the batch", lambda x, p: x.masked_fill(x.softmax(-1) < p * x.softmax(-1).max(), -torch.inf)),
+        ("You keep the tokens below the bar", lambda x, p: torch.where(x.softmax(-1) < p * x.softmax(-1).amax(-1, True), x, -torch.inf)),
         ("Removed tokens get a logit of 0", lambda x, p: min_p_in_a_loop(x, p).nan_to_num(neginf=0)),
         ("You return probabilities", lambda x, p: min_p_by_logs(x, p).softmax(-1)),
     ],
