@@ -1,5 +1,7 @@
 """A learner's filter beside the library's: where they differ is said, and whatever goes wrong is one sentence."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,6 +49,88 @@ def test_the_first_token_by_rank_is_named():
         "≠ your top_k keeps d (rank 4); the reference removes it. "
         "They differ at 1 token: yours keeps 4, the reference 3."
     )
+
+
+def from_the_top(logits, top_p):
+    values, order = logits.softmax(-1).sort(descending=True)
+    needed = values.cumsum(-1) - values < top_p
+    return logits.masked_fill(~torch.zeros_like(needed).scatter(-1, order, needed), REMOVED)
+
+
+def from_the_bottom(logits, top_p):
+    values, order = logits.softmax(-1).sort()
+    unneeded = values.cumsum(-1) <= 1 - top_p
+    unneeded[-1] = False
+    return logits.masked_fill(torch.zeros_like(unneeded).scatter(-1, order, unneeded), REMOVED)
+
+
+def without_a_sort(logits, top_p):
+    """The probability of the token with which the sum reaches top_p is the limit; ties with it stay."""
+    best = logits.softmax(-1).sort(descending=True, stable=True).values
+    limit = best[(best.cumsum(-1) < top_p).sum().clamp(max=len(best) - 1)]
+    return logits.masked_fill(logits.softmax(-1) < limit, REMOVED)
+
+
+def exactly(logits, top_p):
+    return from_the_top(logits.double(), top_p).float()
+
+
+def by_logits(logits, min_p):
+    return logits.masked_fill(logits < logits.max() + math.log(min_p), REMOVED)
+
+
+def by_shares(logits, min_p):
+    shares = torch.exp(logits - logits.logsumexp(-1))
+    return logits.masked_fill(shares / shares.max() < min_p, REMOVED)
+
+
+@pytest.mark.parametrize("own", [from_the_top, from_the_bottom, without_a_sort, exactly])
+@pytest.mark.parametrize("spread", [0.7, 2.0, 4.0])
+def test_a_right_top_p_is_never_called_different(own, spread):
+    """Of 49,152 tokens, whichever way it adds them up: where only rounding decides, neither is wrong."""
+    logits = torch.randn(49_152, generator=torch.Generator().manual_seed(int(spread * 10))) * spread
+    for top_p in [0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.99, 0.995, 0.999]:
+        compared = compare_filter("top_p", own, logits, top_p)
+        assert (compared.problem, len(compared.differing)) == ("", 0), (top_p, compared.differing)
+
+
+@pytest.mark.parametrize("own", [from_the_top, from_the_bottom, exactly])
+@pytest.mark.parametrize(
+    "shares", [(0.5, 0.3, 0.2), (0.25,) * 4, (0.3, 0.1, 0.1, 0.5), (0.1,) * 10, (0.3, 0.3, 0.2, 0.2)]
+)
+def test_a_right_top_p_on_the_board(own, shares):
+    """At exact sums, and with tokens that are equally likely: either of them may be kept."""
+    logits = torch.tensor(shares).log()
+    for hundredth in range(5, 101, 5):
+        assert not len(compare_filter("top_p", own, logits, hundredth / 100).differing), hundredth
+
+
+@pytest.mark.parametrize("own", [by_logits, by_shares])
+def test_a_right_min_p_is_never_called_different(own):
+    real = torch.randn(49_152, generator=torch.Generator().manual_seed(3)) * 3
+    for logits in (real, torch.tensor([0.6, 0.3, 0.06, 0.03, 0.01]).log(), torch.zeros(5)):
+        for min_p in (0.01, 0.05, 0.1, 0.2, 0.5, 1.0):
+            assert not len(compare_filter("min_p", own, logits, min_p).differing), min_p
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.8, 0.9, 0.95])
+def test_one_token_less_of_a_real_vocabulary_is_still_found(top_p):
+    """The usual mistake: the token with which the sum reaches top_p is left out."""
+    logits = torch.randn(49_152, generator=torch.Generator().manual_seed(0)) * 4
+
+    def own(logits, top_p):
+        values, order = logits.softmax(-1).sort(descending=True)
+        return logits.masked_fill(
+            torch.zeros_like(logits, dtype=bool).scatter(-1, order, values.cumsum(-1) > top_p), REMOVED
+        )
+
+    assert len(compare_filter("top_p", own, logits, top_p).differing) == 1
+
+
+def test_one_token_less_of_equal_ones_is_found():
+    logits = torch.zeros(8)
+    assert len(compare_filter("top_p", lambda x, p: from_the_top(x, p - 0.125), logits, 0.55).differing)
+    assert len(compare_filter("top_p", lambda x, p: from_the_top(x, p + 0.125), logits, 0.55).differing)
 
 
 def test_the_usual_wrong_ways_are_found():

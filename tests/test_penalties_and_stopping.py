@@ -224,6 +224,52 @@ class TestOfThePeer:
         assert (rules.reason(tokenizer(text).input_ids) is not None) == stops
 
 
+SPECIAL = [
+    ("All right<|im_end|>", ["<|im_end|>"], True, "All right"),
+    ("All right<|im_end|>\n<|im_start|>user", ["<|im_end|>\n"], True, "All right"),
+    ("All right<|im_end|> and more", ["<|im_end|>\n"], False, "All right and more"),
+    ("All right<|im_end|>", ["right<|im_end|>"], True, "All "),
+    ("All right<|im_end|>", ["right<|im_"], True, "All "),
+    ("All right<|im_end|>", ["|>"], True, "All right"),
+    ("All right<|im_end|>", ["im_end"], True, "All right"),
+    ("All right<|im_end|><|im_start|>!", ["<|im_end|><|im_start|>"], True, "All right"),
+    ("<|im_start|>user\nAll<|im_end|>", ["<|im_end|>"], True, "user\nAll"),
+    ("<|im_start|>All<|im_start|> right", ["###"], False, "All right"),
+    ("<|im_start|>All<|im_start|> right", ["<|im_end|>"], False, "All right"),
+    ("👩‍👩‍👧<|im_end|>🦜", ["<|im_end|>🦜"], True, "👩‍👩‍👧"),
+]
+
+
+@pytest.mark.parametrize(("text", "strings", "stops", "shown"), SPECIAL)
+def test_special_tokens_in_stop_strings(text, strings, stops, shown):
+    """They are found as `transformers` finds them, and never shown."""
+    tokenizer = load_causal_lm().tokenizer
+    ids = tokenizer(text).input_ids
+    rules = StopRules((), 1000, stop_strings=strings, tokenizer=tokenizer)
+    prefixes = [ids[:length] for length in range(1, len(ids) + 1)]
+    found = [length for length, prefix in enumerate(prefixes, 1) if rules.reason(prefix) == StopReason.STOP_STRING]
+    theirs = [bool(StopStringCriteria(tokenizer, strings)(torch.tensor([prefix]), None)) for prefix in prefixes]
+    assert bool(found) == any(theirs) == stops
+    if stops:
+        assert found[0] == theirs.index(True) + 1
+    stream, pieces = TextStream(tokenizer, strings), []
+    for token in ids[: found[0]] if stops else ids:
+        pieces.append(stream.push(token))
+    assert "".join(pieces) + stream.finish() == stream.text == shown
+
+
+def test_a_very_long_stop_string():
+    tokenizer = load_causal_lm().tokenizer
+    long = "All the king's horses and all the king's men. " * 20
+    stream, ids = TextStream(tokenizer, [long]), tokenizer("Hm. " + long[:-60]).input_ids
+    assert "".join(stream.push(token) for token in ids) == "Hm. "
+    assert stream.finish() == long[:-60]
+    assert (
+        StopRules((), 9, stop_strings=[long], tokenizer=tokenizer).reason(tokenizer(long).input_ids[:9])
+        != "stop_string"
+    )
+
+
 pieces = st.lists(st.text("ab#\n", max_size=4), max_size=12)
 stops = st.lists(st.text("ab#\n", min_size=1, max_size=4), max_size=3)
 
@@ -264,7 +310,7 @@ def test_text_stream_shows_the_whole_text_and_no_half_character(text):
     assert "".join(shown) + stream.finish() == stream.text == tokenizer.decode(ids, skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("strings", ["abc", [""], ["a", 3]])
+@pytest.mark.parametrize("strings", ["abc", [""], ["a", 3], 5, None, [b"a"]])
 def test_bad_stop_strings_get_one_sentence(strings):
     with pytest.raises(ValueError, match=r"^stop_strings must be a list of str, none of them empty, got "):
         StopStringBuffer(strings)

@@ -63,7 +63,7 @@ def greedy_answers(
     >>> [answer.text for answer in greedy_answers(smollm.model, smollm.tokenizer, prompts)]
     ['Paris', 'Tokyo']
     """
-    check_whole("max_new_tokens", max_new_tokens, 1)
+    max_new_tokens = check_whole("max_new_tokens", max_new_tokens, 1)
     prompts = list(prompts)
     rows = [tokenizer(prompt).input_ids for prompt in prompts]
     if not rows or not all(rows):

@@ -50,7 +50,7 @@ def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     >>> [turn.end for turn in static_schedule([2, 5, 1], slots=2)]
     [2, 5, 6]
     """
-    _check(lengths, slots)
+    lengths, slots = _checked(lengths, slots)
     turns, start = [], 0
     for first in range(0, len(lengths), slots):
         batch = lengths[first : first + slots]
@@ -71,7 +71,7 @@ def continuous_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     >>> [turn.end for turn in continuous_schedule([2, 5, 1], slots=2)]
     [2, 5, 3]
     """
-    _check(lengths, slots)
+    lengths, slots = _checked(lengths, slots)
     turns, free_from = [], [0] * slots
     for request, length in enumerate(lengths):
         start = min(free_from)
@@ -108,7 +108,7 @@ def token_times(
     >>> [len(times) for times in token_times(model, [[5, 6, 7], [8, 9]], lengths=[2, 1], slots=2)]
     [2, 1]
     """
-    _check(lengths, slots)
+    lengths, slots = _checked(lengths, slots)
     if len(lengths) != len(prompts):
         raise ValueError(f"lengths must be {len(prompts)} numbers, one a prompt, got {len(lengths)}")
     size = slots if static else max(len(prompts), 1)
@@ -145,10 +145,9 @@ def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list
     ]
 
 
-def _check(lengths: Sequence[int], slots: int) -> None:
-    check_whole("slots", slots, 1)
-    for length in lengths:
-        check_whole("lengths", length, 1)
+def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
+    slots = check_whole("slots", slots, 1)
+    return [check_whole("lengths", length, 1) for length in lengths], slots
 
 
 def _run(model, prompts, lengths, slots: int) -> list[list[float]]:

@@ -26,7 +26,7 @@ class KeyValueCache:
     """
 
     def __init__(self, layers: int) -> None:
-        check_whole("layers", layers, 1)
+        layers = check_whole("layers", layers, 1)
         self.keys: list[torch.Tensor | None] = [None] * layers
         self.values: list[torch.Tensor | None] = [None] * layers
 
@@ -78,7 +78,7 @@ class KeyValueCache:
 
 def check_crop(length: int, cached: int) -> None:
     """Raise a ValueError in one sentence unless a cache of `cached` tokens can be cropped to `length`."""
-    check_whole("length", length, 0)
+    length = check_whole("length", length, 0)
     if length > cached:
         raise ValueError(f"length must be at most the cache's {cached} tokens, got {length}")
 

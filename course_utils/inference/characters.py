@@ -73,7 +73,7 @@ def counted_loss(ids: torch.Tensor, windows: torch.Tensor, vocabulary: int, cont
     >>> [round(counted_loss(text, text.view(10, 10), vocabulary=2, context=n), 2) for n in (0, 1)]
     [0.69, 0.02]
     """
-    check_whole("context", context, 0)
+    context = check_whole("context", context, 0)
     if windows.shape[1] <= max(context, 1):
         raise ValueError(f"context must be less than the {windows.shape[1]} tokens of a window, got {context}")
     text = ids.tolist()

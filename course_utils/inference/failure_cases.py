@@ -68,8 +68,8 @@ def draw_sums(digits: int, count: int, seed: int = 0) -> list[tuple[int, int]]:
     >>> draw_sums(2, 3)
     [(86, 87), (45, 15), (78, 99)]
     """
-    check_whole("digits", digits, 1)
-    check_whole("count", count, 1)
+    digits = check_whole("digits", digits, 1)
+    count = check_whole("count", count, 1)
     least = 10 ** (digits - 1)
     numbers = 9 * least
     if count > numbers**2:

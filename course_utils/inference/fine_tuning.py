@@ -66,8 +66,8 @@ def shuffled_batches(examples: int, batch_size: int, seed: int) -> Iterator[torc
     >>> sorted([*next(batches).tolist(), *next(batches).tolist()])
     [0, 1, 2, 3]
     """
-    check_whole("examples", examples, 1)
-    check_whole("batch_size", batch_size, 1)
+    examples = check_whole("examples", examples, 1)
+    batch_size = check_whole("batch_size", batch_size, 1)
     chance, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.long)
     while True:
         while len(order) < batch_size:
@@ -109,7 +109,7 @@ def fine_tune(
     >>> losses[-1] < 0.1
     True
     """
-    check_whole("steps", steps, 1)
+    steps = check_whole("steps", steps, 1)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise ValueError("model must have parameters that ask for gradients, got none")

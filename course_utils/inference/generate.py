@@ -11,8 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.inference.beam_search import BeamTree, beam_search
 from course_utils.inference.generation_steps import GrowingText, generation_steps, process_logits, stop_rules
+from course_utils.inference.prompts import prepared
 from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
 from course_utils.inference.stopping import StopReason, StopRules
 
 
@@ -55,7 +55,7 @@ class StreamedToken:
 
 def generate(
     model: PreTrainedModel,
-    ids: torch.Tensor,
+    ids: torch.Tensor | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
     attention_mask: torch.Tensor | None = None,
     **settings,
@@ -64,20 +64,23 @@ def generate(
 
     Args:
         model: Any causal LM or encoder–decoder of `transformers`.
-        ids: The prompts, `(batch, seq)`.
+        ids: The prompts, `(batch, seq)`, or what a tokenizer returns; `**tokenizer(…)` will do, too.
         tokenizer: Turns tokens into text; stop strings need it.
-        attention_mask: `(batch, seq)`, 0 where `ids` is padding.
-        settings: As `GenerationSettings`.
+        attention_mask: `(batch, seq)`, 0 where `ids` is padding. None: read off `ids`, if the model has a padding token
+            that doesn't end texts.
+        settings: As `GenerationSettings`, or under the names that `transformers` has for them.
 
     Returns:
         `num_return_sequences` texts for the first prompt, then for the second, and so on.
 
     Raises:
-        ValueError: A setting is out of its range; stop strings come without a tokenizer; a prompt leaves no room
-            in the context length.
+        TypeError: `ids` aren't token ids.
+        ValueError: A setting is unknown or out of its range; stop strings come without a tokenizer; a prompt leaves no
+            room in the context length, or isn't of the model's vocabulary; no token is left to choose.
 
-    Equals `generate` of `transformers`: the same tokens under the same settings. Other than there, a text ends
-    when the context length is reached, and a stop string must lie in the new text.
+    Equals `generate` of `transformers`: the same tokens under the same settings. Other than there, a text ends when the
+    context length is reached, a stop string must lie in the new text, and what the model's own `generation_config`
+    says about sampling, penalties and beams counts only if you pass it, as `generation_config=`.
     Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
@@ -85,7 +88,7 @@ def generate(
     >>> generate(smollm.model, smollm.encode("The capital of France is"), smollm.tokenizer, max_new_tokens=2)[0].text
     ' Paris.'
     """
-    chosen = GenerationSettings(**settings)
+    chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
     if chosen.num_beams > 1:  # beam search reads one prompt at a time
         masks = [None] * len(ids) if attention_mask is None else attention_mask.split(1)
         prompts = zip(ids.split(1), masks, strict=True)
@@ -94,7 +97,7 @@ def generate(
         ids = ids.repeat_interleave(chosen.num_return_sequences, dim=0)
         if attention_mask is not None:
             attention_mask = attention_mask.repeat_interleave(chosen.num_return_sequences, dim=0)
-    running = RunningModel(model, ids, attention_mask, chosen.use_cache)
+    running = RunningModel(model, ids, attention_mask, chosen.use_cache, chosen.decoder_start_token_id)
     rules = stop_rules(running, chosen, tokenizer)
     texts = [GrowingText(rules) for _ in ids]
     for _ in generation_steps(running, rules, chosen, texts):
@@ -103,9 +106,13 @@ def generate(
 
 
 def stream(
-    model: PreTrainedModel, ids: torch.Tensor, tokenizer: PreTrainedTokenizerBase, **settings
+    model: PreTrainedModel,
+    ids: torch.Tensor | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    attention_mask: torch.Tensor | None = None,
+    **settings,
 ) -> Iterator[StreamedToken]:
-    """Generate after one prompt `(1, seq)`, and yield every token as soon as it is chosen.
+    """Generate after one prompt `(1, seq)`, and yield every token as soon as it is chosen. Arguments as `generate`.
 
     The texts of all tokens together are the text of `generate` under the same settings.
 
@@ -121,10 +128,10 @@ def stream(
     >>> [token.text for token in stream(smollm.model, ids, smollm.tokenizer, max_new_tokens=2)]
     [' Paris', '.']
     """
-    chosen = GenerationSettings(**settings)
-    if ids.shape[0] > 1 or chosen.num_beams > 1 or chosen.num_return_sequences > 1:
+    chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
+    if len(ids) > 1 or chosen.num_beams > 1 or chosen.num_return_sequences > 1:
         raise ValueError("ids, num_beams and num_return_sequences must be one each for a stream, got more")
-    running = RunningModel(model, ids, use_cache=chosen.use_cache)
+    running = RunningModel(model, ids, attention_mask, chosen.use_cache, chosen.decoder_start_token_id)
     rules = stop_rules(running, chosen, tokenizer)
     text = GrowingText(rules)
     for shown in generation_steps(running, rules, chosen, [text]):
@@ -133,7 +140,7 @@ def stream(
 
 def search_beams(
     model: PreTrainedModel,
-    ids: torch.Tensor,
+    ids: torch.Tensor | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
     attention_mask: torch.Tensor | None = None,
     to_the_end: bool = False,
@@ -151,17 +158,21 @@ def search_beams(
     >>> [smollm.tokenizer.decode(tree.path(text.node)) for text in tree.finished]
     [' Paris.', ' Paris,']
     """
-    return _search(model, ids, tokenizer, attention_mask, GenerationSettings(**settings), to_the_end)[0]
+    chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
+    return _search(model, ids, tokenizer, attention_mask, chosen, to_the_end)[0]
 
 
 def _search(model, ids, tokenizer, attention_mask, settings, to_the_end=False) -> tuple[BeamTree, StopRules]:
-    running = RunningModel(model, ids, attention_mask, settings.use_cache)
+    running = RunningModel(model, ids, attention_mask, settings.use_cache, settings.decoder_start_token_id)
     rules = stop_rules(running, settings, tokenizer)
 
     def process(logits: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         return process_logits(logits, texts, running, rules, settings)
 
-    return beam_search(running, rules, settings, process, to_the_end), rules
+    tree = beam_search(running, rules, settings, process, to_the_end)
+    if not tree.finished:
+        raise ValueError("penalties, bans and min_new_tokens must leave the beams a token to choose from, got none")
+    return tree, rules
 
 
 def _beam_texts(model, ids, tokenizer, attention_mask, settings) -> list[Generated]:

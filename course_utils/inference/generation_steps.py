@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from course_utils.inference.further import further_processors
 from course_utils.inference.penalties import Penalty
+from course_utils.inference.prompts import end_tokens
 from course_utils.inference.running import RunningModel
 from course_utils.inference.sampling import draw_next
 from course_utils.inference.settings import GenerationSettings
@@ -65,9 +67,10 @@ def generation_steps(
     [[' '], ['4']]
     """
     ids = running.start_ids
-    generator = None if settings.seed is None else torch.Generator().manual_seed(settings.seed)
+    generator = settings.generator if settings.seed is None else torch.Generator().manual_seed(settings.seed)
     while not all(text.reason for text in texts):
         logits = process_logits(running.next_logits(ids), ids, running, rules, settings)
+        logits = checked_choice(logits, texts)
         tokens = draw_next(logits, settings.filters, generator) if settings.do_sample else logits.argmax(-1)
         ids = torch.cat([ids, tokens[:, None]], dim=1)
         yield [text.add(token) for text, token in zip(texts, tokens.tolist(), strict=True)]
@@ -76,9 +79,9 @@ def generation_steps(
 def process_logits(
     logits: torch.Tensor, ids: torch.Tensor, running: RunningModel, rules: StopRules, settings: GenerationSettings
 ) -> torch.Tensor:
-    """Apply the penalties and, while the texts are too short, remove the end-of-sequence tokens; `(batch, vocab)`.
+    """Apply the penalties, remove the end-of-sequence tokens while the texts are too short, and ban; `(batch, vocab)`.
 
-    Padding never counts as text.
+    Padding never counts as text for a penalty.
     Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
@@ -96,8 +99,37 @@ def process_logits(
             penalty = Penalty(name, setting, start - padding, settings.count_prompt)
             rows.append(penalty(ids[row : row + 1, padding:], logits[row : row + 1]))
         logits = torch.cat(rows)
-    is_too_short = ids.shape[1] - start < settings.min_new_tokens
-    return mask_eos(logits, rules.eos_ids) if is_too_short else logits
+    if ids.shape[1] - start < settings.least_new_tokens(start):
+        logits = mask_eos(logits, rules.eos_ids)
+    with torch.inference_mode():  # where the logits come from: a processor may write into them
+        for processor in further_processors(running, rules, settings, logits):
+            logits = processor(ids, logits.clone())
+    return logits
+
+
+def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tensor:
+    """Return logits `(batch, vocab)` to choose from; a text that has ended gets zeros, since its choice isn't used.
+
+    Raises:
+        ValueError: A text that goes on has no token left, or the model's logits are not numbers.
+
+    Lesson: 12 · Repetition, length and stopping
+
+    >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
+    >>> checked_choice(torch.full((1, 4), -torch.inf), [text])
+    Traceback (most recent call last):
+    ValueError: penalties, bans and min_new_tokens must leave a token to choose from, got none for new token 1
+    """
+    is_over = torch.tensor([text.reason is not None for text in texts], device=logits.device)[:, None]
+    logits = logits.masked_fill(is_over, 0)
+    if logits.isnan().any():
+        raise ValueError("model must give logits that are numbers, got nan")
+    if (logits == -torch.inf).all(-1).any():
+        length = max(len(text.ids) for text in texts) + 1
+        raise ValueError(
+            f"penalties, bans and min_new_tokens must leave a token to choose from, got none for new token {length}"
+        )
+    return logits
 
 
 def stop_rules(
@@ -106,7 +138,7 @@ def stop_rules(
     """Collect what ends the texts of `running`: the settings, the model's own end, the context length.
 
     Raises:
-        ValueError: There are stop strings without a tokenizer.
+        ValueError: There are stop strings without a tokenizer, or `max_length` leaves no room.
 
     Lesson: 12 · Repetition, length and stopping
 
@@ -116,9 +148,8 @@ def stop_rules(
     >>> stop_rules(running, GenerationSettings(max_new_tokens=10_000), smollm.tokenizer).max_new_tokens
     8191
     """
-    eos_ids = running.model.generation_config.eos_token_id if settings.eos_ids is None else settings.eos_ids
-    eos_ids = (eos_ids,) if isinstance(eos_ids, int) else tuple(eos_ids or ())
-    most, reason = settings.max_new_tokens, StopReason.MAX_NEW_TOKENS
+    eos_ids = end_tokens(running.model, settings)
+    most, reason = settings.most_new_tokens(running.start_ids.shape[1]), StopReason.MAX_NEW_TOKENS
     if running.room is not None and running.room < most:
         most, reason = running.room, StopReason.CONTEXT_LENGTH
     return StopRules(eos_ids, most, reason, settings.stop_strings, tokenizer)

@@ -60,7 +60,7 @@ def ask(
     >>> ask(smollm.model, smollm.tokenizer, cache, "The capital of France is", " Paris").said
     'Paris'
     """
-    check_whole("max_new_tokens", max_new_tokens, 1)
+    max_new_tokens = check_whole("max_new_tokens", max_new_tokens, 1)
     question, answer = (tokenizer(text).input_ids for text in (ending, right))
     for name, tokens in (("ending", question), ("right", answer)):
         if not tokens:

@@ -31,8 +31,9 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     >>> [round(end, 2) for end in wilson_interval(10, 10)]
     [0.72, 1.0]
     """
-    check_whole("total", total, 1)
-    check_number("right", right, f"a whole number in 0 … {total}", lambda v: isinstance(v, int) and 0 <= v <= total)
+    total = check_whole("total", total, 1)
+    allowed = f"a whole number in 0 … {total}"
+    right = check_number("right", right, allowed, lambda v: isinstance(v, int) and 0 <= v <= total)
     share, z2 = right / total, _Z**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _Z / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))

@@ -126,7 +126,7 @@ def transformers_server(folder: str, options: tuple[str, ...] = (), patience: fl
     Traceback (most recent call last):
     ValueError: patience must be a number of seconds above 0, got 0
     """
-    check_number("patience", patience, "a number of seconds above 0", lambda value: value > 0)
+    patience = check_number("patience", patience, "a number of seconds above 0", lambda value: value > 0)
     if not serving_installed():
         raise ServerError("transformers serve needs more packages: pip install 'llms-by-hand[serving]'")
     port = _free_port()

@@ -114,7 +114,7 @@ def hide_tokens(
     >>> 0.14 < (hidden.labels != IGNORED).float().mean() < 0.16
     tensor(True)
     """
-    check_number("share", share, "in (0, 1]", lambda value: 0 < value <= 1)
+    share = check_number("share", share, "in (0, 1]", lambda value: 0 < value <= 1)
     if special.shape != ids.shape:
         raise ValueError(f"special must have shape {tuple(ids.shape)} like ids, got {tuple(special.shape)}")
 

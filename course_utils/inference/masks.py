@@ -23,8 +23,8 @@ def bidirectional_mask(query_length: int, key_length: int) -> torch.Tensor:
     >>> bidirectional_mask(1, 3).int()
     tensor([[1, 1, 1]], dtype=torch.int32)
     """
-    check_whole("query_length", query_length, 1)
-    check_whole("key_length", key_length, 1)
+    query_length = check_whole("query_length", query_length, 1)
+    key_length = check_whole("key_length", key_length, 1)
     return torch.ones(query_length, key_length, dtype=torch.bool)
 
 
@@ -63,7 +63,7 @@ def sliding_window_mask(query_length: int, key_length: int, window: int) -> torc
             [1, 1, 0],
             [0, 1, 1]], dtype=torch.int32)
     """
-    check_whole("window", window, 1)
+    window = check_whole("window", window, 1)
     return causal_mask(query_length, key_length).triu(diagonal=key_length - query_length - window + 1)
 
 

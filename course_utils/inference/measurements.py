@@ -61,7 +61,7 @@ def percentile(seconds: Sequence[float], percent: float) -> float:
     Traceback (most recent call last):
     ValueError: percent must have at least 100 measurements to be 99, got 10
     """
-    check_number("percent", percent, "between 0 and 100", lambda value: 0 < value < 100)
+    percent = check_number("percent", percent, "between 0 and 100", lambda value: 0 < value < 100)
     # Of so many runs, at least one lies in the smaller tail.
     needed = math.ceil(round(100 / min(percent, 100 - percent), 6))
     if len(seconds) < needed:

@@ -3,6 +3,7 @@
 Lesson: 14 · Speed and memory in practice
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -27,9 +28,8 @@ def weight_bytes(parameters: int, bytes_per_number: float = 4) -> float:
     >>> weight_bytes(8_030_261_248, BYTES_PER_NUMBER["bf16"]) / 1e9
     16.060522496
     """
-    check_whole("parameters", parameters, 0)
-    check_bytes(bytes_per_number)
-    return parameters * bytes_per_number
+    parameters = check_whole("parameters", parameters, 0)
+    return parameters * check_bytes(bytes_per_number)
 
 
 def kv_cache_bytes(shape: ModelShape, tokens: int, batch: int = 1, bytes_per_number: float = 4) -> float:
@@ -48,8 +48,8 @@ def kv_cache_bytes(shape: ModelShape, tokens: int, batch: int = 1, bytes_per_num
     >>> kv_cache_bytes(smollm2, tokens=1)
     46080
     """
-    _check_sizes(bytes_per_number, tokens=tokens, batch=batch)
-    return 2 * shape.layers * shape.key_value_heads * shape.head_dim * tokens * batch * bytes_per_number
+    each = _checked_product(bytes_per_number, tokens=tokens, batch=batch)
+    return 2 * shape.layers * shape.key_value_heads * shape.head_dim * each
 
 
 def attention_score_bytes(
@@ -70,8 +70,7 @@ def attention_score_bytes(
     >>> attention_score_bytes(smollm2, queries=1000, keys=1000)
     36000000
     """
-    _check_sizes(bytes_per_number, queries=queries, keys=keys, batch=batch)
-    return shape.query_heads * queries * keys * batch * bytes_per_number
+    return shape.query_heads * _checked_product(bytes_per_number, queries=queries, keys=keys, batch=batch)
 
 
 def logits_bytes(shape: ModelShape, positions: int, batch: int = 1, bytes_per_number: float = 4) -> float:
@@ -87,8 +86,7 @@ def logits_bytes(shape: ModelShape, positions: int, batch: int = 1, bytes_per_nu
     >>> logits_bytes(smollm2, positions=1)
     196608
     """
-    _check_sizes(bytes_per_number, positions=positions, batch=batch)
-    return shape.vocab_size * positions * batch * bytes_per_number
+    return shape.vocab_size * _checked_product(bytes_per_number, positions=positions, batch=batch)
 
 
 def measured_weight_bytes(model: torch.nn.Module) -> int:
@@ -113,15 +111,14 @@ def measured_cache_bytes(cache: KeyValueCache | Cache) -> int:
     return cache.bytes if isinstance(cache, KeyValueCache) else sum(tensor.nbytes for tensor in _tensors(cache))
 
 
-def check_bytes(bytes_per_number: float) -> None:
-    """Raise a ValueError in one sentence unless `bytes_per_number` is above 0 and at most 8."""
-    check_number("bytes_per_number", bytes_per_number, "above 0 and at most 8", lambda value: 0 < value <= 8)
+def check_bytes(bytes_per_number: float) -> float:
+    """Return `bytes_per_number`; raise a ValueError in one sentence unless it is above 0 and at most 8."""
+    return check_number("bytes_per_number", bytes_per_number, "above 0 and at most 8", lambda value: 0 < value <= 8)
 
 
-def _check_sizes(bytes_per_number: float, **sizes: int) -> None:
-    check_bytes(bytes_per_number)
-    for name, value in sizes.items():
-        check_whole(name, value, 1 if name == "batch" else 0)
+def _checked_product(bytes_per_number: float, **sizes: int) -> float:
+    numbers = [check_whole(name, value, 1 if name == "batch" else 0) for name, value in sizes.items()]
+    return math.prod(numbers) * check_bytes(bytes_per_number)
 
 
 def _tensors(cache: Cache) -> Iterator[torch.Tensor]:

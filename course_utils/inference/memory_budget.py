@@ -87,7 +87,7 @@ def memory_parts(
     """
     check_format("weights", weights, WEIGHT_FORMATS)
     check_format("cache", cache, CACHE_FORMATS)
-    check_whole("context", context, 1)
+    context = check_whole("context", context, 1)
     active = active_bytes(cache)
     scores = attention_score_bytes(shape, context, context, batch, active) if naive else 0.0
     hidden = shape.hidden_size * context * batch * active

@@ -45,9 +45,9 @@ class ModelShape:
     source: str
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if name not in ("name", "source"):
-                check_whole(name, value, 1)
+                object.__setattr__(self, name, check_whole(name, value, 1))
 
     @classmethod
     def of(cls, name: str, model: PreTrainedModel) -> Self:

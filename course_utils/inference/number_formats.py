@@ -68,7 +68,7 @@ def quantise_absmax(weights: torch.Tensor, bits: int = 8, group: int | None = No
     >>> small.numbers, small.nbytes
     (tensor([[127, -64,  32,   0]], dtype=torch.int8), 8)
     """
-    check_number("bits", bits, "a whole number in 2 … 8", lambda value: isinstance(value, int) and 2 <= value <= 8)
+    bits = check_number("bits", bits, "a whole number in 2 … 8", lambda b: isinstance(b, int) and 2 <= b <= 8)
     groups = _groups(weights, weights.shape[-1] if group is None else group)
     largest = 2 ** (bits - 1) - 1
     scales = groups.abs().amax(-1, keepdim=True) / largest
@@ -176,7 +176,7 @@ def rounded_weights(
 
 
 def _groups(weights: torch.Tensor, group: int) -> torch.Tensor:
-    check_whole("group", group, 1)
+    group = check_whole("group", group, 1)
     if weights.ndim != 2 or weights.shape[1] % group:
         raise ValueError(f"weights must have shape (rows, a multiple of {group}), got {tuple(weights.shape)}")
     if not weights.isfinite().all():

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from course_utils.inference import sampling
 from course_utils.inference.sampling import FILTERS, REMOVED
 
 Filter = Callable[[torch.Tensor, float], torch.Tensor]
 LONGEST_MESSAGE = 160  # characters of an exception that are shown
+# How far 32-bit sums over a large vocabulary come from the right ones, added up from the top or from the bottom.
+ROUNDING = {"top_p": 3e-6, "min_p": 3e-6}
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
     shape, a number that is none, or removes every token.
 
     Two filters differ at a token if one keeps it and the other does not. If they keep the same tokens, they differ
-    where the probabilities do, by more than a thousandth of them.
+    where the probabilities do, by more than a thousandth of them. Tokens that only rounding decides about don't
+    count, and of tokens with equal logits it doesn't matter which are kept, only how many.
 
     Raises:
         KeyError: There is no filter of that name.
@@ -97,10 +101,42 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
     if problem:
         return FilterComparison(name, reference, reference, problem, torch.tensor([], dtype=torch.long))
     own = own.detach().to(reference.dtype)
-    differs = own.isfinite() != reference.isfinite()
+    kept, wanted = own.isfinite(), reference.isfinite()
+    differs = (kept != wanted) & ~undecided(name, logits, setting, kept)
     if not differs.any():
-        differs = ~torch.isclose(own.softmax(-1), reference.softmax(-1), rtol=1e-3, atol=1e-7)
+        shares = [each.masked_fill(~(kept & wanted), REMOVED).softmax(-1) for each in (own, reference)]
+        differs = ~torch.isclose(*shares, rtol=1e-3, atol=1e-7, equal_nan=True)  # nan: they share no token
     return FilterComparison(name, own, reference, "", differs.nonzero()[:, 0])
+
+
+def undecided(name: str, logits: torch.Tensor, setting: float, kept: torch.Tensor) -> torch.Tensor:
+    """Tell of which tokens a right filter may keep others than the library's, `(vocab,)`.
+
+    Rounding may decide about a token. And of tokens that are equally likely, one is as good as the other.
+
+    Args:
+        name: The filter.
+        logits: What it gets, `(vocab,)`.
+        setting: Its setting.
+        kept: Which tokens the filter in question keeps, `(vocab,)`.
+
+    Lesson: 11 · Sampling
+
+    >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8, torch.tensor([True, True, True]))
+    tensor([False,  True,  True])
+    """
+    settings = [setting, setting]
+    if name in ROUNDING:
+        cut = logits.softmax(-1)[FILTERS[name](logits, setting).isfinite()].min().item()
+        margin = ROUNDING[name] + 2 * sampling.ROUNDING * cut
+        settings = [max(setting - margin, margin), min(setting + margin, 1)]
+    sets = [FILTERS[name](logits.double(), one).isfinite() for one in settings]
+    free = sets[0] != sets[1]
+    for cut in {logits[each].min().item() for each in sets}:
+        tied = logits == cut
+        least, most = sorted(int(each[tied].sum()) for each in sets)
+        free |= tied & bool(least <= kept[tied].sum() <= most)
+    return free
 
 
 def result_problem(result: object, logits: torch.Tensor) -> str:

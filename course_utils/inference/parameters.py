@@ -73,10 +73,10 @@ def llama_parameters(
     >>> llama_parameters(30, 576, 9, 3, 64, 1536, 49_152, tied=True)
     {'embedding': 28311552, 'attention': 26542080, 'MLP': 79626240, 'norms': 35136}
     """
-    sizes = {"layers": layers, "hidden_size": hidden_size, "query_heads": query_heads, "mlp_size": mlp_size}
-    sizes |= {"key_value_heads": key_value_heads, "head_dim": head_dim, "vocab_size": vocab_size}
-    for name, value in sizes.items():
-        check_whole(name, value, 1)
+    layers, hidden_size = check_whole("layers", layers, 1), check_whole("hidden_size", hidden_size, 1)
+    query_heads, mlp_size = check_whole("query_heads", query_heads, 1), check_whole("mlp_size", mlp_size, 1)
+    key_value_heads = check_whole("key_value_heads", key_value_heads, 1)
+    head_dim, vocab_size = check_whole("head_dim", head_dim, 1), check_whole("vocab_size", vocab_size, 1)
     counts = {
         "embedding": vocab_size * hidden_size,
         # Queries and the output map have a matrix of all query heads each, keys and values one of all KV heads.

@@ -42,7 +42,7 @@ def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: flo
     >>> apply_presence_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -0.5000]])
     """
-    check_additive("presence_penalty", penalty)
+    penalty = check_additive("presence_penalty", penalty)
     return logits - penalty * (token_counts(ids, logits.shape[-1]) > 0)
 
 
@@ -63,7 +63,7 @@ def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: fl
     >>> apply_frequency_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -1.0000]])
     """
-    check_additive("frequency_penalty", penalty)
+    penalty = check_additive("frequency_penalty", penalty)
     return logits - penalty * token_counts(ids, logits.shape[-1])
 
 
@@ -86,7 +86,7 @@ def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: f
     >>> apply_repetition_penalty(torch.tensor([[2.0, 2.0, -2.0]]), torch.tensor([[0, 2]]), 2.0)
     tensor([[ 1.,  2., -4.]])
     """
-    check_repetition("repetition_penalty", penalty)
+    penalty = check_repetition("repetition_penalty", penalty)
     penalised = torch.where(logits > 0, logits / penalty, logits * penalty)
     return torch.where(token_counts(ids, logits.shape[-1]) > 0, penalised, logits)
 
@@ -108,7 +108,7 @@ def ban_repeated_ngrams(logits: torch.Tensor, ids: torch.Tensor, size: int) -> t
     >>> ban_repeated_ngrams(torch.zeros(1, 4), torch.tensor([[1, 2, 3, 1]]), size=2)
     tensor([[0., 0., -inf, 0.]])
     """
-    check_ngram("no_repeat_ngram", size)
+    size = check_ngram("no_repeat_ngram", size)
     logits = logits.clone()
     for row, text in enumerate(ids.tolist()):
         start = len(text) - size + 1
@@ -119,19 +119,19 @@ def ban_repeated_ngrams(logits: torch.Tensor, ids: torch.Tensor, size: int) -> t
     return logits
 
 
-def check_additive(name: str, value: float) -> None:
-    """Raise a ValueError in one sentence unless `value` is in [−2, 2], the range of the OpenAI API."""
-    check_number(name, value, "in [-2, 2]", lambda v: -2 <= v <= 2)
+def check_additive(name: str, value: float) -> float:
+    """Return `value`; raise a ValueError in one sentence unless it is in [−2, 2], the range of the OpenAI API."""
+    return check_number(name, value, "in [-2, 2]", lambda v: -2 <= v <= 2)
 
 
-def check_repetition(name: str, value: float) -> None:
-    """Raise a ValueError in one sentence unless `value` is a finite number above 0."""
-    check_number(name, value, "a finite number above 0", lambda v: 0 < v < math.inf)
+def check_repetition(name: str, value: float) -> float:
+    """Return `value`; raise a ValueError in one sentence unless it is a finite number above 0."""
+    return check_number(name, value, "a finite number above 0", lambda v: 0 < v < math.inf)
 
 
-def check_ngram(name: str, value: int) -> None:
-    """Raise a ValueError in one sentence unless `value` is a whole number of at least 1."""
-    check_whole(name, value, 1)
+def check_ngram(name: str, value: int) -> int:
+    """Return `value`; raise a ValueError in one sentence unless it is a whole number of at least 1."""
+    return check_whole(name, value, 1)
 
 
 # Of each: what it does, what settings it allows, and whether the prompt counts. For presence and frequency OpenAI
@@ -169,7 +169,7 @@ class Penalty(LogitsProcessor):
     """
 
     def __init__(self, name: str, setting: float, prompt_length: int, count_prompt: bool | None = None) -> None:
-        check_penalty(name, setting)
+        setting = check_penalty(name, setting)
         self.apply, _, counts_by_default = PENALTIES[name]
         self.setting = setting
         counts = counts_by_default if count_prompt is None else count_prompt
@@ -180,8 +180,8 @@ class Penalty(LogitsProcessor):
         return self.apply(scores, input_ids[:, self.first_counted :], self.setting)
 
 
-def check_penalty(name: str, setting: float) -> None:
-    """Raise a ValueError in one sentence unless `PENALTIES` has `name` and allows `setting`."""
+def check_penalty(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `PENALTIES` has `name` and allows it."""
     if name not in PENALTIES:
         raise ValueError(f"penalties must be named one of {list(PENALTIES)}, got {name!r}")
-    PENALTIES[name][1](name, setting)
+    return PENALTIES[name][1](name, setting)

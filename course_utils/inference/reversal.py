@@ -43,8 +43,8 @@ def draw_facts(both_ways: int, one_way: int, seed: int = 0) -> Facts:
     >>> facts.trained.shape, facts.reversed.shape
     (torch.Size([100, 3]), torch.Size([20, 3]))
     """
-    check_whole("both_ways", both_ways, 1)
-    check_whole("one_way", one_way, 1)
+    both_ways = check_whole("both_ways", both_ways, 1)
+    one_way = check_whole("one_way", one_way, 1)
     count = both_ways + one_way
     names = torch.arange(count)
     descriptions = count + torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -48,8 +48,8 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
     >>> matmul_rate(size=64, repeats=3) > 1e6
     True
     """
-    check_whole("size", size, 1)
-    check_whole("repeats", repeats, 1)
+    size = check_whole("size", size, 1)
+    repeats = check_whole("repeats", repeats, 1)
     square, seconds = torch.ones(size, size, dtype=dtype), []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -84,8 +84,8 @@ def step_flops(shape: ModelShape, tokens: int, batch: int = 1) -> float:
     >>> step_flops(PUBLISHED["SmolLM2-135M"], tokens=1) / 1e9
     0.269030016
     """
-    check_whole("tokens", tokens, 1)
-    check_whole("batch", batch, 1)
+    tokens = check_whole("tokens", tokens, 1)
+    batch = check_whole("batch", batch, 1)
     table = shape.vocab_size * shape.hidden_size
     return 2 * batch * (tokens * (shape.parameters - table) + table)
 

@@ -23,11 +23,12 @@ class RunningModel:
         ids: The prompts `(batch, seq)`; for an encoder–decoder what the encoder reads.
         attention_mask: `(batch, seq)`, 0 where `ids` is padding. A causal LM wants its padding on the left.
         use_cache: False reads the whole text again at every step.
+        decoder_start_token_id: Where an encoder–decoder begins to write; None takes the model's own.
 
     Raises:
         TypeError: `ids` is not a tensor.
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
-            another shape; a causal LM's padding is on the right.
+            another shape; a causal LM's padding is on the right; an encoder–decoder has no token to start from.
 
     Lesson: 15 · Capstone: your own generate()
 
@@ -44,6 +45,7 @@ class RunningModel:
         ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         use_cache: bool = True,
+        decoder_start_token_id: int | None = None,
     ) -> None:
         _check_inputs(model, ids, attention_mask)
         self.model, self.mask = model, attention_mask
@@ -52,8 +54,7 @@ class RunningModel:
         if model.config.is_encoder_decoder:
             with torch.inference_mode():
                 self.encoded = model.get_encoder()(ids, attention_mask=attention_mask).last_hidden_state
-            start = model.generation_config.decoder_start_token_id
-            self.start_ids = torch.full((ids.shape[0], 1), start)
+            self.start_ids = torch.full((ids.shape[0], 1), _start_token(model, decoder_start_token_id))
         if use_cache:
             self.cache = self._new_cache()
 
@@ -66,7 +67,7 @@ class RunningModel:
     def padding(self, row: int) -> int:
         """Return how many padding tokens row `row` of `start_ids` begins with."""
         is_padded = self.mask is not None and self.encoded is None
-        return int((self.mask[row] == 0).sum()) if is_padded else 0
+        return int((self.mask[row] != 0).int().argmax()) if is_padded else 0
 
     def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the logits of the next token `(batch, vocab)`, given everything so far `(batch, seq)`."""
@@ -98,6 +99,14 @@ class RunningModel:
         # A row that begins with padding begins to count its positions after it.
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         return {"attention_mask": mask, "position_ids": positions[:, -unread:]}
+
+
+def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
+    own = model.generation_config
+    for token in (chosen, own.decoder_start_token_id, own.bos_token_id):
+        if token is not None:
+            return token
+    raise ValueError("decoder_start_token_id must be given for an encoder–decoder that has none of its own, got None")
 
 
 def _context_length(model: PreTrainedModel) -> int | None:

@@ -14,6 +14,7 @@ import torch
 from course_utils.inference.checks import check_min_p, check_temperature, check_top_k, check_top_p, check_whole
 
 REMOVED = float("-inf")
+ROUNDING = 1e-5  # 0.5 + 0.3 of 32-bit logits is a hair below 0.8: a token needed for that hair only isn't needed
 
 
 def apply_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -30,11 +31,15 @@ def apply_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
     >>> apply_temperature(torch.tensor([2.0, 1.0]), 0)
     tensor([2., -inf])
     """
-    check_temperature(temperature)
-    if temperature > 0:
-        return logits / temperature
-    best = logits.argmax(-1, keepdim=True)
-    return torch.full_like(logits, REMOVED).scatter(-1, best, logits.gather(-1, best))
+    temperature = check_temperature(temperature)
+    if temperature == 0:
+        best = logits.argmax(-1, keepdim=True)
+        return torch.full_like(logits, REMOVED).scatter(-1, best, logits.gather(-1, best))
+    divided = logits / temperature
+    fits = (divided.isfinite() | ~logits.isfinite()).all(-1, keepdim=True)
+    # Near 0 the numbers outgrow their format. Only differences count, so the best logit may as well be 0.
+    best = logits.amax(-1, keepdim=True)
+    return torch.where(fits, divided, torch.where(logits == best, 0, (logits - best) / temperature))
 
 
 def apply_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -49,7 +54,7 @@ def apply_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     >>> apply_top_k(torch.tensor([3.0, 1.0, 2.0]), 2)
     tensor([3., -inf, 2.])
     """
-    check_top_k(top_k)
+    top_k = check_top_k(top_k)
     smallest_kept = logits.topk(min(top_k, logits.shape[-1])).values[..., -1:]
     return logits.masked_fill(logits < smallest_kept, REMOVED)
 
@@ -60,16 +65,18 @@ def apply_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     Raises:
         ValueError: `top_p` is not in (0, 1].
 
-    Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration. Equals `TopPLogitsWarper`.
+    Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration. Equals `TopPLogitsWarper`, except
+    where the rounding of its 32-bit sums decides about a token.
     Lesson: 11 · Sampling
 
     >>> apply_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).softmax(-1)
     tensor([0.6250, 0.3750, 0.0000])
     """
-    check_top_p(top_p)
+    top_p = check_top_p(top_p)
     ascending = logits.sort(-1)
+    shares = ascending.values.softmax(-1, dtype=torch.float32 if logits.is_mps else torch.float64)  # MPS has no float64
     # Summed from the bottom: a token goes when everything up to and including it is not needed.
-    unneeded = ascending.values.softmax(-1).cumsum(-1) <= 1 - top_p
+    unneeded = shares.cumsum(-1) - ROUNDING * shares <= 1 - top_p
     unneeded[..., -1] = False  # the most likely token always stays
     return logits.masked_fill(unneeded.scatter(-1, ascending.indices, unneeded), REMOVED)
 
@@ -86,7 +93,7 @@ def apply_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     >>> apply_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.4).softmax(-1)
     tensor([0.6667, 0.3333, 0.0000])
     """
-    check_min_p(min_p)
+    min_p = check_min_p(min_p)
     probabilities = logits.softmax(-1)
     best = probabilities.amax(-1, keepdim=True)
     # A rounding error must not remove the best token itself when min_p is 1.
@@ -94,19 +101,15 @@ def apply_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
 
 
 FILTERS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
-    "temperature": apply_temperature,
-    "top_k": apply_top_k,
-    "top_p": apply_top_p,
-    "min_p": apply_min_p,
-}
+    "temperature": apply_temperature, "top_k": apply_top_k, "top_p": apply_top_p, "min_p": apply_min_p
+}  # fmt: skip
+CHECKS = {"temperature": check_temperature, "top_k": check_top_k, "top_p": check_top_p, "min_p": check_min_p}
 
 
 def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) -> list[torch.Tensor]:
-    """Apply `filters` one after the other; return the logits before the first and after each, `(vocab,)` all.
+    """Apply `filters` one after the other; return the logits before the first and after each, `(..., vocab)` all.
 
-    Args:
-        logits: `(..., vocab)`.
-        filters: Pairs of a name in `FILTERS` and its setting, in the order of application.
+    A filter is a pair of a name in `FILTERS` and its setting.
 
     Raises:
         ValueError: A name is unknown, or a setting is out of its range.
@@ -137,25 +140,21 @@ def draw(probabilities: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), count=3, seed=0)
     tensor([1, 1, 1])
     """
-    check_whole("count", count, 1)
+    count = check_whole("count", count, 1)
     edges = probabilities.double().cumsum(-1)
     # Each number between 0 and 1 falls into one token's stretch of the line; a longer stretch is hit more.
-    found = torch.searchsorted(edges / edges[-1], uniform_numbers(count, seed))
-    return found.clamp(max=len(edges) - 1)
+    return torch.searchsorted(edges / edges[-1], uniform_numbers(count, seed)).clamp(max=len(edges) - 1)
 
 
 def draw_next(
     logits: torch.Tensor, filters: Sequence[tuple[str, float]] = (), generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Filter logits `(batch, vocab)` and draw one token id a row, `(batch,)`.
+    """Filter logits `(batch, vocab)` and draw one token id for each row, `(batch,)`.
 
-    Args:
-        logits: `(batch, vocab)`.
-        filters: As in `filter_stages`.
-        generator: Where the chance comes from; None: torch's own, which `torch.manual_seed` sets.
+    The chance comes from `generator`; None is torch's own, which `torch.manual_seed` sets.
 
     Raises:
-        ValueError: As `filter_stages`.
+        ValueError: As `filter_stages`; or a row has no token left, or is not all numbers.
 
     Equals a step of `generate(do_sample=True)` under the same generator, with the filters in its order:
     temperature, top-k, top-p, min-p. Temperature 0 is greedy.
@@ -165,6 +164,8 @@ def draw_next(
     tensor([1])
     """
     probabilities = filter_stages(logits, filters)[-1].softmax(-1)
+    if probabilities.isnan().any():
+        raise ValueError("logits must leave at least one token to draw in every row, got none (or nan)")
     return torch.multinomial(probabilities, num_samples=1, generator=generator)[:, 0]
 
 
@@ -192,8 +193,8 @@ def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
     return torch.special.entr(probabilities).sum(-1) / math.log(2)
 
 
-def check_filter(name: str, setting: float) -> None:
-    """Raise a ValueError in one sentence unless `FILTERS` has `name` and it allows `setting`."""
+def check_filter(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `FILTERS` has `name` and it allows it."""
     if name not in FILTERS:
         raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
-    FILTERS[name](torch.zeros(1), setting)  # every filter checks its own setting
+    return CHECKS[name](setting)

@@ -92,8 +92,8 @@ def ask(
     Traceback (most recent call last):
     ValueError: url must begin with http:// or https://, got '127.0.0.1:8000'
     """
-    check_whole("max_tokens", max_tokens, 1)
-    check_number("timeout", timeout, "a number of seconds above 0", lambda value: value > 0)
+    max_tokens = check_whole("max_tokens", max_tokens, 1)
+    timeout = check_number("timeout", timeout, "a number of seconds above 0", lambda value: value > 0)
     request = _request(url, question, model, max_tokens, key)
     texts, seconds, tokens, start = [], [], None, time.perf_counter()
     for event in _read(request, timeout):

@@ -64,8 +64,7 @@ def draw_shots(texts: Mapping[str, Sequence[str]], draws: int, shots: int, seed:
     >>> draw_shots({"food": ["soup", "cake"], "sport": ["goal", "race"]}, draws=2, shots=2)[0].tests
     [('cake', 0), ('goal', 1)]
     """
-    for name, value in (("draws", draws), ("shots", shots)):
-        check_whole(name, value, 1)
+    draws, shots = check_whole("draws", draws, 1), check_whole("shots", shots, 1)
     classes, sizes = len(texts), {len(own) for own in texts.values()}
     part = min(sizes, default=0) // draws
     if len(sizes) != 1 or part * draws not in sizes:

@@ -4,12 +4,15 @@ Lesson: 12 · Repetition, length and stopping
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import torch
 from transformers import PreTrainedTokenizerBase
+
+from course_utils.inference.special_tokens import SearchedText
 
 
 class StopReason(StrEnum):
@@ -36,9 +39,8 @@ def mask_eos(logits: torch.Tensor, eos_ids: Collection[int]) -> torch.Tensor:
     >>> mask_eos(torch.zeros(1, 3), eos_ids=[2])
     tensor([[0., 0., -inf]])
     """
-    logits = logits.clone()
-    logits[:, list(eos_ids)] = -math.inf
-    return logits
+    ends = torch.tensor(list(eos_ids), dtype=torch.long, device=logits.device)
+    return logits.masked_fill(torch.isin(torch.arange(logits.shape[-1], device=logits.device), ends), -math.inf)
 
 
 class StopStringBuffer:
@@ -113,31 +115,33 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop_strings: Sequence[str] = ()) -> None:
-        self.tokenizer = tokenizer
+        self.searched = SearchedText(tokenizer, stop_strings)
         self.buffer = StopStringBuffer(stop_strings)
         self.ids: list[int] = []
         self.decoded = ""
         self.text = ""
+        self._passed = 0  # characters that are through the buffer
+        self._hidden: set[int] = set()  # those of special tokens: searched, but never shown
 
     def push(self, token: int) -> str:
         """Take one token; return the text that may be shown now."""
         self.ids.append(token)
         # A character of several bytes can be split between tokens; until it is whole it decodes to \ufffd.
-        return self._show(self._decode().rstrip("\ufffd"))
+        decoded = self.searched.of(self.ids).rstrip("\ufffd")
+        self._hidden |= set(range(len(decoded) - len(self.searched.spelled.get(token, "")), len(decoded)))
+        return self._show(self._search(decoded))
 
     def finish(self) -> str:
         """Return what was held back: no more tokens will come."""
-        shown = self._show(self._decode())
-        rest = self.buffer.finish()
-        self.text += rest
-        return shown + rest
+        return self._show(self._search(self.searched.of(self.ids)) + self.buffer.finish())
 
-    def _decode(self) -> str:
-        return self.tokenizer.decode(self.ids, skip_special_tokens=True)
-
-    def _show(self, decoded: str) -> str:
+    def _search(self, decoded: str) -> str:
         new, self.decoded = decoded[len(self.decoded) :], max(self.decoded, decoded, key=len)
-        shown = self.buffer.push(new)
+        return self.buffer.push(new)
+
+    def _show(self, passed: str) -> str:
+        start, self._passed = self._passed, self._passed + len(passed)
+        shown = "".join(letter for place, letter in enumerate(passed, start) if place not in self._hidden)
         self.text += shown
         return shown
 
@@ -173,12 +177,16 @@ class StopRules:
         if self.stop_strings and self.tokenizer is None:
             raise ValueError(f"tokenizer must be given with stop_strings, got None with {self.stop_strings!r}")
 
+    @cached_property
+    def _searched(self) -> SearchedText:
+        return SearchedText(self.tokenizer, self.stop_strings)
+
     def reason(self, tokens: Sequence[int]) -> StopReason | None:
         """Tell why a text ends with the last of its new `tokens`; None: it goes on."""
         if tokens[-1] in self.eos_ids:
             return StopReason.EOS
         if self.stop_strings:
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            text = self._searched.of(tokens)
             if any(stop in text for stop in self.stop_strings):
                 return StopReason.STOP_STRING
         return self.reason_at_limit if len(tokens) >= self.max_new_tokens else None
@@ -186,5 +194,6 @@ class StopRules:
 
 def check_stop_strings(stop_strings: Sequence[str]) -> None:
     """Raise a ValueError in one sentence unless `stop_strings` is a list of texts, none of them empty."""
-    if isinstance(stop_strings, str) or not all(isinstance(stop, str) and stop for stop in stop_strings):
+    is_list = isinstance(stop_strings, Iterable) and not isinstance(stop_strings, str)
+    if not is_list or not all(isinstance(stop, str) and stop for stop in stop_strings):
         raise ValueError(f"stop_strings must be a list of str, none of them empty, got {stop_strings!r}")

@@ -128,8 +128,8 @@ def time_generation(
     >>> time_generation(two_tokens, repeats=3).tpot.runs
     3
     """
-    check_whole("repeats", repeats, 1)
-    check_whole("warm_up", warm_up, 0)
+    repeats = check_whole("repeats", repeats, 1)
+    warm_up = check_whole("warm_up", warm_up, 0)
     runs = []
     for _ in range(warm_up + repeats):
         marks: list[float] = []

@@ -136,7 +136,7 @@ def train_tiny_model(
     >>> curve.held_out[30] < 0.5 < curve.held_out[0]
     True
     """
-    check_whole("steps", steps, 1)
+    steps = check_whole("steps", steps, 1)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate)
     warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 20))
     curve = LossCurve([], {0: mean_loss(model, held_out)})

@@ -130,7 +130,7 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     """
     chosen, ids = GenerationSettings(**settings), model.encode(prompt)
     tree = search_beams(model.model, ids, model.tokenizer, to_the_end=to_the_end, **settings)
-    longest = min(chosen.max_new_tokens, model.context_length - ids.shape[1])
+    longest = min(chosen.most_new_tokens(ids.shape[1]), model.context_length - ids.shape[1])
     finished = replay(tree.nodes, longest, chosen).finished
     greedy = generate(model.model, ids, model.tokenizer, **settings | {"num_beams": 1, "num_return_sequences": 1})[0]
     return BeamTrace(

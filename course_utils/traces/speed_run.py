@@ -60,7 +60,10 @@ def record_speed(
     >>> len(trace), trace.batches, bool((trace.ttft > 0).all())
     (2, array([1, 2]), True)
     """
-    _check(model, prompt_lengths, new_tokens, batches, dtypes, repeats)
+    new_tokens, repeats = check_whole("new_tokens", new_tokens, 2), check_whole("repeats", repeats, 1)
+    prompt_lengths = [check_whole("prompt_lengths", length, 1) for length in prompt_lengths]
+    batches = [check_whole("batches", batch, 1) for batch in batches]
+    _check(model, prompt_lengths, new_tokens, batches, dtypes)
     counts = [torch.get_num_threads()] if threads is None else np.atleast_1d(threads).tolist()
     for count in counts:
         check_whole("threads", count, 1)
@@ -148,9 +151,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check(model, prompt_lengths, new_tokens, batches, dtypes, repeats) -> None:
-    check_whole("repeats", repeats, 1)
-    check_whole("new_tokens", new_tokens, 2)
+def _check(model, prompt_lengths, new_tokens, batches, dtypes) -> None:
     for name, values in (("prompt_lengths", prompt_lengths), ("batches", batches), ("dtypes", dtypes)):
         if not len(values):
             raise ValueError(f"{name} must hold at least one, got none")
@@ -158,14 +159,11 @@ def _check(model, prompt_lengths, new_tokens, batches, dtypes, repeats) -> None:
         if dtype not in BYTES:
             raise ValueError(f"dtypes must be of {list(BYTES)}, got {dtype!r}")
     for length in prompt_lengths:
-        check_whole("prompt_lengths", length, 1)
         if length + new_tokens > model.context_length:
             raise ValueError(
                 f"prompt_lengths and new_tokens must be at most {model.context_length:,} tokens together (the context "
                 f"length), got {length:,} + {new_tokens:,}"
             )
-    for batch in batches:
-        check_whole("batches", batch, 1)
     most = max(max(prompt_lengths) * batches[0], prompt_lengths[0] * max(batches))
     if most > MOST_AT_ONCE:
         raise ValueError(f"batch × prompt must be at most {MOST_AT_ONCE:,} tokens, got {most:,}")

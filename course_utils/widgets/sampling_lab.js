@@ -11,9 +11,13 @@ export function rank(logits) {
 
 /** Probabilities of the first `kept` tokens, and the entropy in bits. */
 export function softmax(sorted, kept, temperature) {
+  // The kernel divides 32-bit logits: with other digits, the two would keep other tokens.
+  const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
+  const fits = isFinite(divided(0)) && isFinite(divided(kept - 1));
   const p = new Float64Array(kept);
   let total = 0;
-  for (let i = 0; i < kept; i++) total += p[i] = Math.exp((sorted[i] - sorted[0]) / temperature);
+  for (let i = 0; i < kept; i++)
+    total += p[i] = Math.exp(fits ? divided(i) - divided(0) : (sorted[i] - sorted[0]) / temperature);
   let entropy = 0;
   for (let i = 0; i < kept; i++) {
     p[i] /= total;
@@ -32,7 +36,7 @@ export function keep(name, value, sorted, stage) {
     left = Math.min(value, kept);
     while (left < kept && sorted[left] === sorted[left - 1]) left++;
   } else if (name === "top_p") {
-    for (let mass = 0; left > 1 && (mass += p[left - 1]) <= 1 - value; ) left--;
+    for (let mass = 0; left > 1 && (mass += p[left - 1]) - 1e-5 * p[left - 1] <= 1 - value; ) left--;
   } else {
     while (left > 1 && p[left - 1] < value * p[0]) left--;
   }

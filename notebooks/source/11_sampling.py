@@ -340,8 +340,8 @@ mine = {"temperature": my_temperature, "top_k": my_top_k, "top_p": my_top_p, "mi
 SamplingLab(trace, own=mine, temperature=0.7, top_k=50, top_p=0.9, min_p=0.05)
 
 # %% [markdown]
-# With top-p in some places the lab may find one token of difference. Neither side is wrong. You add the
-# probabilities up from the best token, `transformers` from the worst, and 32-bit numbers round on the way.
+# You add the probabilities up from the best token, the library from the worst, and 32-bit numbers round on the
+# way. Where only this rounding decides about a token, the lab calls neither side wrong.
 #
 # Your own prompt, please. Change the text. A prompt that the model cannot read gets one sentence, as below.
 

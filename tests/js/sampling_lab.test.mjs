@@ -29,6 +29,21 @@ test("the filter that removed a token is named", () => {
   assert.equal(page.removedBy(stages, 3), "top_k");
 });
 
+test("top_p keeps the smallest set also where probabilities add up to it exactly", () => {
+  for (const [shares, value, right] of [
+    [[0.5, 0.3, 0.2], 0.8, 2], [[0.4, 0.3, 0.2, 0.1], 0.9, 3], [[0.3, 0.3, 0.2, 0.1, 0.1], 0.3, 1],
+    [[0.3, 0.2, 0.2, 0.2, 0.1], 0.5, 2], [Array(7).fill(1 / 7), 4 / 7, 4], [Array(12).fill(1 / 12), 5 / 12, 5],
+  ]) {
+    const board = page.rank(Float32Array.from(shares, Math.log));
+    assert.equal(page.stagesOf(board.sorted, { ...plain, top_p: value }).at(-1).kept, right);
+  }
+});
+
+test("a temperature near 0 is greedy, not NaN", () => {
+  for (const temperature of [1e-6, 1e-39, 5e-324])
+    assert.deepEqual([...page.stagesOf(sorted, { ...plain, temperature }).at(-1).p], [1, 0, 0, 0]);
+});
+
 test("the order matters", () => {
   const hot = { temperature: 3, top_p: 0.8 };
   assert.ok(kept(hot).at(-1) > kept({ ...hot, order: ["top_p", "temperature", "top_k", "min_p"] }).at(-1));
