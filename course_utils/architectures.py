@@ -71,6 +71,13 @@ def keeps_keys_and_values(model: PreTrainedModel) -> bool:
     return cache is not None and (not layers or any(hasattr(layer, "get_seq_length") for layer in layers))
 
 
+def keeps_states(model: PreTrainedModel) -> bool:
+    """Tell whether `model` keeps a state in some of its layers, in place of keys and values or beside them."""
+    cache = transformers_cache(model)
+    layers = [] if cache is None or model.config.is_encoder_decoder else cache.layers
+    return cache is None or any(hasattr(layer, "conv_states") for layer in layers)
+
+
 def check_keeps_keys_and_values(model: PreTrainedModel) -> None:
     """Raise a ValueError in one sentence unless `model` has a KV cache."""
     if not keeps_keys_and_values(model):

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from course_utils.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.inference.checks import check_whole
 
 
@@ -78,21 +79,21 @@ def greedy_answers(
 @torch.inference_mode()
 def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the likeliest tokens and their probabilities, both `(prompt, step)`."""
-    shared = _shared_start(rows)
-    cache = DynamicCache(config=model.config)
+    cache = transformers_cache(model)
+    # A state can't leave out the padding that comes in the middle of a text.
+    shared = _shared_start(rows) if cache and not keeps_states(model) else 0
+    ids, mask = _padded_left([row[shared:] for row in rows], rows[0][:shared], model.device)
     if shared:
-        model(torch.tensor([rows[0][:shared]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(rows))
-    unread, mask = _padded_left([row[shared:] for row in rows], shared)
-    tokens, probabilities = [], []
+        model(**generation_inputs(model, ids[:1, :shared], cache))
+        cache.reorder_cache(torch.zeros(len(rows), dtype=torch.long, device=model.device))
+    read, tokens, probabilities = shared, [], []
     for _ in range(steps):
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -unread.shape[1] :]
-        inputs = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True}
-        chances = model(unread, **inputs, logits_to_keep=1).logits[:, -1].float().softmax(-1)
-        best = chances.max(-1)
+        logits = model(**generation_inputs(model, ids, cache, read, mask)).logits[:, -1]
+        best = logits.float().softmax(-1).max(-1)
         tokens.append(best.indices)
         probabilities.append(best.values)
-        unread, mask = best.indices[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
+        read = ids.shape[1] if cache else 0
+        ids, mask = torch.cat([ids, best.indices[:, None]], dim=1), torch.nn.functional.pad(mask, (0, 1), value=1)
     return torch.stack(tokens, 1), torch.stack(probabilities, 1)
 
 
@@ -103,12 +104,14 @@ def _shared_start(rows: list[list[int]]) -> int:
     return next(differ, most)
 
 
-def _padded_left(rows: list[list[int]], before: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids `(row, longest)` with 0 as padding, and a mask that also has the `before` tokens in the cache."""
+def _padded_left(
+    rows: list[list[int]], shared: list[int], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids: what all rows share, 0 as padding, the rows; and their mask, both `(row, shared + longest)`."""
     longest = max(map(len, rows))
-    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
-    own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-    return ids, torch.cat([torch.ones(len(rows), before, dtype=torch.long), own], dim=1)
+    ids = torch.tensor([shared + [0] * (longest - len(row)) + row for row in rows], device=device)
+    mask = [[1] * len(shared) + [0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return ids, torch.tensor(mask, device=device)
 
 
 def _answer(tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], ends: str) -> Answer:

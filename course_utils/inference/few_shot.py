@@ -51,7 +51,7 @@ def label_log_probabilities(
         own = copy_cache(cache, len(rows))
         logits = next_logits(model, torch.tensor([queries[row] for row in rows]), own)
         for column, label in enumerate(labels):
-            scores[rows, column] = _one_label(model, logits, copy_cache(own), label)
+            scores[rows, column] = _one_label(model, logits, copy_cache(own), label).cpu()
     return scores
 
 

@@ -65,7 +65,7 @@ def generation_steps(
     [[' '], ['4']]
     """
     ids = running.start_ids
-    generator = None if settings.seed is None else torch.Generator().manual_seed(settings.seed)
+    generator = None if settings.seed is None else torch.Generator(ids.device).manual_seed(settings.seed)
     while not all(text.reason for text in texts):
         logits = process_logits(running.next_logits(ids), ids, running, rules, settings)
         tokens = draw_next(logits, settings.filters, generator) if settings.do_sample else logits.argmax(-1)

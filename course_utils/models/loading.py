@@ -3,13 +3,17 @@
 import os
 from functools import cache, cached_property
 from threading import Lock
+from typing import Self
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from course_utils.architectures import context_length, generation_inputs, vocabulary_size
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore
+from course_utils.models.token_labels import token_labels
+from course_utils.models.wrapping import check_causal_lm, check_encoder, check_tokenizer, model_name, pad_batch
 
 _loading = Lock()
 
@@ -18,7 +22,7 @@ class LoadedModel:
     """A model with its tokenizer: what every kind of model can be asked.
 
     Args:
-        name: What the model is called in the catalogue.
+        name: What the model is called.
         model: The `transformers` model, in evaluation mode.
         tokenizer: Its tokenizer.
 
@@ -30,17 +34,18 @@ class LoadedModel:
         self.model = model
         self.tokenizer = tokenizer
 
-    @property
-    def context_length(self) -> int:
-        """The most tokens the model was trained to read at once."""
-        return self.model.config.max_position_embeddings
+    @cached_property
+    def context_length(self) -> int | None:
+        """The most tokens the model was made to read at once; None: it knows no limit."""
+        return context_length(self.model)
 
     def encode(self, prompt: str) -> torch.Tensor:
-        """Turn `prompt` into token ids, `(1, seq)`.
+        """Turn `prompt` into token ids on the model's device, `(1, seq)`.
 
         Raises:
             TypeError: `prompt` is not a str.
-            ValueError: `prompt` is empty, or has more tokens than the context length.
+            ValueError: `prompt` is empty, has no token or one that the model doesn't know, or has more tokens than the
+                context length.
 
         >>> load_causal_lm().encode("Hello world")
         tensor([[19556,   905]])
@@ -50,13 +55,20 @@ class LoadedModel:
         if not prompt:
             raise ValueError("prompt must have at least one character, got an empty str")
         # Lengths are checked below, in our words; the tokenizer's own warning would only repeat it.
-        ids = self.tokenizer(prompt, return_tensors="pt", verbose=False).input_ids
-        if ids.shape[1] > self.context_length:
+        ids = torch.tensor([self.tokenizer(prompt, verbose=False).input_ids], dtype=torch.long)
+        if not ids.numel():
+            raise ValueError(f"prompt must have at least one token for {self.name}, got {prompt!r}")
+        if ids.max() >= len(self.labels):
+            raise ValueError(
+                f"prompt must have tokens that {self.name} knows (0 … {len(self.labels) - 1:,}), but its tokenizer "
+                f"makes {ids.max().item():,} of it: they do not belong together"
+            )
+        if self.context_length is not None and ids.shape[1] > self.context_length:
             raise ValueError(
                 f"prompt must have at most {self.context_length:,} tokens (the context length of {self.name}), "
                 f"got {ids.shape[1]:,}"
             )
-        return ids
+        return ids.to(self.model.device)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -65,9 +77,7 @@ class LoadedModel:
         >>> load_causal_lm().labels[7042]
         '␣Paris'
         """
-        texts = self.tokenizer.batch_decode([[token] for token in range(self.model.config.vocab_size)])
-        raw = self.tokenizer.convert_ids_to_tokens(list(range(len(texts))))
-        return [_visible(text, token) for text, token in zip(texts, raw, strict=True)]
+        return token_labels(self.tokenizer, vocabulary_size(self.model))
 
 
 class CausalLM(LoadedModel):
@@ -80,6 +90,32 @@ class CausalLM(LoadedModel):
     torch.Size([49152])
     """
 
+    @classmethod
+    def wrap(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Self:
+        """Take a causal LM of your own, so that everything in the course runs on it: traces, engine, widgets.
+
+        Args:
+            model: Any causal LM of `transformers`, on any device and in any number format; it is put into evaluation
+                mode. Of a vision-language model, the part that reads and writes text is used.
+            tokenizer: Its tokenizer.
+
+        What a model can't do says what it needs, in one sentence: Mamba has no attention to look at.
+
+        Raises:
+            TypeError: `model` or `tokenizer` is something else, such as a name or a pipeline.
+            ValueError: The model is no causal LM, such as an encoder or an encoder–decoder.
+
+        >>> from transformers import LlamaConfig, LlamaForCausalLM
+        >>> tokenizer = load_causal_lm().tokenizer
+        >>> size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        >>> mine = CausalLM.wrap(LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **size)), tokenizer)
+        >>> mine.next_logits("The capital of France is").shape
+        torch.Size([49152])
+        """
+        check_causal_lm(model)
+        check_tokenizer(tokenizer)
+        return cls(model_name(model), model, tokenizer)
+
     @torch.inference_mode()
     def next_logits(self, prompt: str) -> torch.Tensor:
         """Run the model on `prompt`; return the logits of the next token, `(vocab,)`.
@@ -91,7 +127,7 @@ class CausalLM(LoadedModel):
         >>> smollm.labels[smollm.next_logits("The capital of France is").argmax()]
         '␣Paris'
         """
-        return self.model(self.encode(prompt), logits_to_keep=1).logits[0, -1]
+        return self.model(**generation_inputs(self.model, self.encode(prompt))).logits[0, -1].float()
 
 
 class Encoder(LoadedModel):
@@ -105,6 +141,30 @@ class Encoder(LoadedModel):
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
     True
     """
+
+    @classmethod
+    def wrap(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Self:
+        """Take an encoder of your own, so that everything in the course that takes an encoder runs on it.
+
+        Args:
+            model: Any encoder of `transformers`, such as a BERT; of one with a head, the part below the head is taken.
+                It is put into evaluation mode.
+            tokenizer: Its tokenizer.
+
+        Raises:
+            TypeError: `model` or `tokenizer` is something else, such as a name or a pipeline.
+            ValueError: The model is no encoder, such as a causal LM or an encoder–decoder.
+
+        >>> from transformers import BertConfig, BertModel
+        >>> tokenizer = load_encoder().tokenizer
+        >>> size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        >>> mine = Encoder.wrap(BertModel(BertConfig(vocab_size=len(tokenizer), **size)), tokenizer)
+        >>> mine.embed(["a cat", "a bridge"]).shape
+        torch.Size([2, 16])
+        """
+        model = check_encoder(model)
+        check_tokenizer(tokenizer)
+        return cls(model_name(model), model, tokenizer)
 
     @torch.inference_mode()
     def embed(self, texts: list[str]) -> torch.Tensor:
@@ -120,7 +180,9 @@ class Encoder(LoadedModel):
             raise TypeError(f"texts must be a list of str, got {texts!r}")
         if not texts:
             raise ValueError("texts must hold at least one text, got an empty list")
-        batch = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        most = min(self.tokenizer.model_max_length, self.context_length or self.tokenizer.model_max_length)
+        batch = self.tokenizer(texts, truncation=True, max_length=most)
+        batch = pad_batch(self.tokenizer, batch).to(self.model.device)
         hidden = self.model(**batch).last_hidden_state
         mask = batch.attention_mask.unsqueeze(-1)
         return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
@@ -176,21 +238,3 @@ def _load_once(name: str, role: str) -> CausalLM | Encoder:
     kind, auto = (CausalLM, AutoModelForCausalLM) if role == "causal LM" else (Encoder, AutoModel)
     model = auto.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
     return kind(name, model, AutoTokenizer.from_pretrained(folder, local_files_only=True))
-
-
-def _visible(text: str, token: str) -> str:
-    """Make one token's text visible; a token that is no whole character shows its bytes."""
-    if "\ufffd" in text:
-        codes = _byte_values()
-        return "".join(f"<{codes[character]:02X}>" for character in token)
-    for hidden, shown in ((" ", "␣"), ("\n", "⏎"), ("\t", "⇥"), ("\r", "␍")):
-        text = text.replace(hidden, shown)
-    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
-
-
-@cache
-def _byte_values() -> dict[str, int]:
-    """Invert GPT-2's byte alphabet: the printable character that stands for a byte, back to the byte."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
