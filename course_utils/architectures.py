@@ -9,8 +9,8 @@ import torch
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-# "-1" and None stand for no limit; MPT has a name of its own.
-_LENGTHS = ("max_position_embeddings", "max_seq_len")
+# Some architectures have names of their own (MPT, Whisper); -1 and None stand for no limit.
+_LENGTHS = ("max_position_embeddings", "max_seq_len", "max_target_positions")
 
 
 def parameter_names(model: PreTrainedModel) -> set[str]:
@@ -40,6 +40,15 @@ def context_length(model: PreTrainedModel) -> int | None:
     tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
     unused = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
     return found - max(unused, default=0)
+
+
+def key_value_heads(model: PreTrainedModel) -> int | None:
+    """Return how many KV heads a layer of `model` has, as its configuration says; None: it has no attention heads."""
+    config = model.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_attention_heads", None)
+    if getattr(config, "multi_query", False) and not getattr(config, "new_decoder_architecture", False):
+        return 1  # Falcon, StarCoder
+    return getattr(config, "num_key_value_heads", None) or getattr(config, "num_kv_heads", None) or heads
 
 
 def cache_name(model: PreTrainedModel) -> str | None:

@@ -104,9 +104,7 @@ def _shared_start(rows: list[list[int]]) -> int:
     return next(differ, most)
 
 
-def _padded_left(
-    rows: list[list[int]], shared: list[int], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _padded_left(rows: list[list[int]], shared: list[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids: what all rows share, 0 as padding, the rows; and their mask, both `(row, shared + longest)`."""
     longest = max(map(len, rows))
     ids = torch.tensor([shared + [0] * (longest - len(row)) + row for row in rows], device=device)

@@ -55,9 +55,7 @@ def label_log_probabilities(
     return scores
 
 
-def _one_label(
-    model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, tokens: Sequence[int]
-) -> torch.Tensor:
+def _one_label(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, tokens: Sequence[int]) -> torch.Tensor:
     """Log-probability of one label after what is in the cache, `(batch,)`."""
     total = logits.log_softmax(-1)[:, tokens[0]]
     for before, token in itertools.pairwise(tokens):

@@ -66,7 +66,9 @@ def ask(
             raise ValueError(f"{name} must have at least one token, got none")
     own = copy_cache(cache)
     logits = next_logits(model, torch.tensor([question]), own)
-    return Reply(_probability(model, logits, copy_cache(own), answer), _said(model, tokenizer, logits, own, max_new_tokens))
+    return Reply(
+        _probability(model, logits, copy_cache(own), answer), _said(model, tokenizer, logits, own, max_new_tokens)
+    )
 
 
 def _probability(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, answer: Sequence[int]) -> float:

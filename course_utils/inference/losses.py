@@ -119,7 +119,9 @@ def hide_tokens(
         raise ValueError(f"special must have shape {tuple(ids.shape)} like ids, got {tuple(special.shape)}")
 
     def coins(heads: float) -> torch.Tensor:
-        return torch.bernoulli(torch.full(ids.shape, heads, device=ids.device).masked_fill(special, 0), generator=generator).bool()
+        return torch.bernoulli(
+            torch.full(ids.shape, heads, device=ids.device).masked_fill(special, 0), generator=generator
+        ).bool()
 
     chosen = coins(share)
     masked = coins(_TO_MASK) & chosen
