@@ -89,7 +89,7 @@ def _cache_of_one_token(name: str, model: PreTrainedModel) -> tuple[int, int]:
         model(ids, past_key_values=cache, use_cache=True)
         layers = [(layer.keys, layer.values) for layer in cache.layers]
         shapes = {getattr(kept, "shape", None) for layer in layers for kept in layer}
-        if len(shapes) == 1 and None not in shapes:
+        if len(shapes) == 1 and None not in shapes and layers[0][0].shape[2] == 1:
             return layers[0][0].shape[1], layers[0][0].shape[-1]
     raise ValueError(f"model must keep keys and values of one size per token in every layer, got {name}")
 

@@ -181,7 +181,8 @@ class Encoder(LoadedModel):
         if not texts:
             raise ValueError("texts must hold at least one text, got an empty list")
         most = min(self.tokenizer.model_max_length, self.context_length or self.tokenizer.model_max_length)
-        batch = self.tokenizer(texts, truncation=True, max_length=most)
+        # A tokenizer that was told no length says 10³⁰.
+        batch = self.tokenizer(texts, **({"truncation": True, "max_length": most} if most < 2**31 else {}))
         batch = pad_batch(self.tokenizer, batch).to(self.model.device)
         hidden = self.model(**batch).last_hidden_state
         mask = batch.attention_mask.unsqueeze(-1)
