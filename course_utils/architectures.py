@@ -18,11 +18,6 @@ def parameter_names(model: PreTrainedModel) -> set[str]:
     return set(inspect.signature(model.forward).parameters)
 
 
-def is_text_only(model: PreTrainedModel) -> bool:
-    """Tell whether text is all that `model` can read; a vision-language model has a configuration per part."""
-    return model.config.get_text_config(decoder=True) is model.config
-
-
 def vocabulary_size(model: PreTrainedModel) -> int:
     """Return how many tokens `model` has logits for; of an encoder, how many it can read."""
     head, table = model.get_output_embeddings(), model.get_input_embeddings()
@@ -121,8 +116,8 @@ def generation_inputs(
         inputs["attention_mask"] = mask
     if encoded is not None:
         inputs["encoder_outputs"] = BaseModelOutput(encoded)
-    elif "position_ids" in taken and cache_name(model) and (mask is not None or is_text_only(model)):
-        # A row that begins with padding begins to count its positions after it.
+    elif "position_ids" in taken and cache_name(model):
+        # A row that begins with padding begins to count its positions after it; pictures would count in two directions.
         ones = torch.ones_like(ids) if mask is None else mask
-        inputs["position_ids"] = (ones.long().cumsum(-1) - 1).masked_fill(ones == 0, 0)
+        inputs["position_ids"] = model._prepare_position_ids_for_generation(ids, {"attention_mask": ones})
     return model.prepare_inputs_for_generation(ids, is_first_iteration=not read, **inputs)

@@ -92,6 +92,8 @@ class _Making(TorchFunctionMode):
             return OnCard(function(*arguments, **settings | {"device": PROCESSOR}))
         if function is torch.Tensor.new_tensor and isinstance(arguments[0], OnCard):
             return OnCard(arguments[0].held.new_tensor(*arguments[1:], **settings))
+        if function is torch.Tensor.__getitem__ and isinstance(arguments[0], OnCard):
+            return OnCard(function(*tree_map(_on_processor, arguments)))
         return function(*arguments, **settings)
 
 

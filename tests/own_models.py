@@ -46,7 +46,7 @@ MORE = {
         "mamba_headdim": 16,
         "num_mem_blocks": 1,
         "num_key_value_heads": 4,
-    },  # fmt: skip
+    },
     "falcon_h1": {"mamba_d_ssm": 64, "mamba_n_groups": 1, "mamba_chunk_size": 8},
     "nemotron_h": {"layers_block_type": ["mamba", "attention"], "n_groups": 1, "chunk_size": 8, "expand": 2},
     "qwen3_next": {"layer_types": ["linear_attention", "full_attention"]},
@@ -57,7 +57,6 @@ MORE = {
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
 }
-# "vocab_size" and all that, wherever an architecture writes it.
 
 
 def config_of(kind, **more):

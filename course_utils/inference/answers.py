@@ -69,19 +69,20 @@ def greedy_answers(
     rows = [tokenizer(prompt).input_ids for prompt in prompts]
     if not rows or not all(rows):
         raise ValueError(f"prompts must be at least one text with at least one token each, got {prompts}")
-    tokens, probabilities = _greedy(model, rows, max_new_tokens)
+    # A state can't leave out the padding of a shorter prompt: it goes through all the same.
+    batches = [[row] for row in rows] if keeps_states(model) else [rows]
     return [
         _answer(tokenizer, row, chances, ends)
-        for row, chances in zip(tokens.tolist(), probabilities.tolist(), strict=True)
+        for batch in batches
+        for row, chances in zip(*_greedy(model, batch, max_new_tokens), strict=True)
     ]
 
 
 @torch.inference_mode()
-def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the likeliest tokens and their probabilities, both `(prompt, step)`."""
+def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[list[list[int]], list[list[float]]]:
+    """Return the likeliest tokens and their probabilities, a list per prompt."""
     cache = transformers_cache(model)
-    # A state can't leave out the padding that comes in the middle of a text.
-    shared = _shared_start(rows) if cache and not keeps_states(model) else 0
+    shared = _shared_start(rows) if cache and len(rows) > 1 else 0
     ids, mask = _padded_left([row[shared:] for row in rows], rows[0][:shared], model.device)
     if shared:
         model(**generation_inputs(model, ids[:1, :shared], cache))
@@ -94,7 +95,7 @@ def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[
         probabilities.append(best.values)
         read = ids.shape[1] if cache else 0
         ids, mask = torch.cat([ids, best.indices[:, None]], dim=1), torch.nn.functional.pad(mask, (0, 1), value=1)
-    return torch.stack(tokens, 1), torch.stack(probabilities, 1)
+    return torch.stack(tokens, 1).tolist(), torch.stack(probabilities, 1).tolist()
 
 
 def _shared_start(rows: list[list[int]]) -> int:

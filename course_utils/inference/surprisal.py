@@ -8,7 +8,7 @@ import math
 import torch
 from transformers import Cache, PreTrainedModel
 
-from course_utils.architectures import cache_name, keeps_states, transformers_cache
+from course_utils.architectures import generation_inputs, keeps_states, transformers_cache
 
 READ_AT_ONCE = 256  # logits of a long text would fill the memory: 1.6 GB for 8,192 tokens of SmolLM2
 
@@ -65,10 +65,13 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
     if ids.ndim != 2 or ids.shape[0] != 1 or not ids.shape[1]:
         raise ValueError(f"ids must have shape (1, seq) with at least one token, got {tuple(ids.shape)}")
     ids, cache, bits, last = ids.to(model.device), transformers_cache(model), [], None
-    kept = {} if cache is None else {cache_name(model): cache, "use_cache": True}
+    read, length = 0, ids.shape[1]
     # A state reads on by one token at a time only.
-    for piece in ids.split(ids.shape[1] if keeps_states(model) else READ_AT_ONCE, dim=1):
-        logits = model(piece, **kept).logits[0]
+    for piece in ids.split(length if keeps_states(model) else READ_AT_ONCE, dim=1):
+        inputs = generation_inputs(model, ids[:, : read + piece.shape[1]], cache, read)
+        if "logits_to_keep" in inputs:
+            inputs["logits_to_keep"] = 0  # of every position
+        logits, read = model(**inputs).logits[0], read + piece.shape[1]
         before = logits[:-1] if last is None else torch.cat([last[None], logits[:-1]])
         bits.append(surprisal_bits(before, piece[0, -len(before) :] if len(before) else piece[0, :0]))
         last = logits[-1]

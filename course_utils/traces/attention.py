@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import Pipeline, PreTrainedModel
 
-from course_utils.architectures import key_value_heads
+from course_utils.architectures import generation_inputs, key_value_heads
 from course_utils.inference import head_measures
 from course_utils.models import CausalLM, Encoder
 from course_utils.traces.base import Trace
@@ -111,9 +111,10 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
     (30, 9, 3, 3)
     """
     ids = model.encode(text)
-    tokens = tuple(model.labels[token] for token in ids[0])
+    tokens = tuple(model.labels[token] for token in ids[0].tolist())
     with recording(model.model) as kept, torch.inference_mode():
-        attentions = getattr(model.model(ids, output_attentions=True), "attentions", None)
+        inputs = generation_inputs(model.model, ids) if isinstance(model, CausalLM) else {"input_ids": ids}
+        attentions = getattr(model.model(**inputs, output_attentions=True), "attentions", None)
         check_attentions(model.model, attentions, ids.shape[1], ids.shape[1])
         arrays = _arrays(attentions, kept)
     heads = key_value_heads(model.model) or arrays["weights"].shape[1]

@@ -142,7 +142,7 @@ def _needs_keys(model: CausalLM) -> str:
 
 
 def _trace(model, prompt, ids, new, steps, cache, reason) -> CacheTrace:
-    tokens = [model.labels[token] for token in ids[0]]
+    tokens = [model.labels[token] for token in ids[0].tolist()]
     names = ("milliseconds", "milliseconds_without", "cache_tokens", "cache_bytes", "differences", "same_choice")
     keys = cache.keys if isinstance(cache, KeyValueCache) else [layer.keys for layer in cache.layers]
     shapes = {getattr(layer, "shape", None) for layer in keys}

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from course_utils.architectures import generation_inputs
 from course_utils.inference.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
 from course_utils.models import CausalLM, Encoder
 from course_utils.traces.base import Trace
@@ -117,7 +118,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
         hidden = _hidden_states(model, ids)
         texts.append(text)
         words.append(word.strip())
-        tokens.append("".join(model.labels[token] for token in ids[places]))
+        tokens.append("".join(model.labels[token] for token in ids[places].tolist()))
         states.append(hidden[:, places].float().cpu().mean(1))
     return EmbeddingTrace(model.name, tuple(texts), tuple(words), tuple(tokens), torch.stack(states, 1).numpy())
 
@@ -148,7 +149,8 @@ def _places(model: CausalLM | Encoder, text: str, word: str) -> list[int]:
 
 def _hidden_states(model: CausalLM | Encoder, ids: torch.Tensor) -> torch.Tensor:
     """What every layer made of one text, `(layer + 1, seq, hidden)`."""
-    found = getattr(model.model(ids[None], output_hidden_states=True), "hidden_states", None)
+    inputs = generation_inputs(model.model, ids[None]) if isinstance(model, CausalLM) else {"input_ids": ids[None]}
+    found = getattr(model.model(**inputs, output_hidden_states=True), "hidden_states", None)
     shapes = {tuple(layer.shape) for layer in found or ()}
     if len(shapes) != 1 or len(found[0].shape) != 3 or found[0].shape[:2] != (1, len(ids)):
         raise ValueError(

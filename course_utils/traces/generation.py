@@ -107,7 +107,7 @@ def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTra
     return GenerationTrace(
         model=model.name,
         prompt=prompt,
-        prompt_tokens=tuple(model.labels[token] for token in ids[0]),
+        prompt_tokens=tuple(model.labels[token] for token in ids[0].tolist()),
         new_tokens=tuple(model.labels[token] for token in text.ids),
         ids=np.array(text.ids),
         milliseconds=np.array(milliseconds),

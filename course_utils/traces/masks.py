@@ -115,7 +115,7 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
             logits[:, 2] = made[:, :, rows, read]
     alone = torch.stack([model.next_logits(prompt).cpu() for prompt in prompts])
     _check_obeys(model, alone, logits)
-    tokens = tuple(tuple(model.labels[token] for token in row) for row in ids)
+    tokens = tuple(tuple(model.labels[token] for token in row.tolist()) for row in ids)
     return MaskTrace(model.name, tuple(prompts), tokens, window, alone.numpy(), logits.numpy(), tuple(model.labels))
 
 

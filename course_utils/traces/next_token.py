@@ -98,7 +98,7 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     >>> record_next_token(load_causal_lm(), "The capital of France is").prompt_tokens
     ('The', '␣capital', '␣of', '␣France', '␣is')
     """
-    tokens = tuple(model.labels[token] for token in model.encode(prompt)[0])
+    tokens = tuple(model.labels[token] for token in model.encode(prompt)[0].tolist())
     return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).cpu().numpy(), tuple(model.labels))
 
 

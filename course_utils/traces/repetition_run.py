@@ -106,7 +106,7 @@ class RepetitionRun:
         return {
             "model": self.model.name,
             "prompt": self.prompt,
-            "prompt_tokens": tuple(labels[token] for token in self.running.start_ids[0]),
+            "prompt_tokens": tuple(labels[token] for token in self.running.start_ids[0].tolist()),
             "new_tokens": tuple(labels[token] for token in new),
             "ids": new,
             "held_tokens": tuple(labels[token] for token in held_ids),
