@@ -4,7 +4,9 @@ It reports the device "meta", which every build of torch knows, but holds real n
 processor's raises, as on a card, except for single numbers; so does `.numpy()`.
 """
 
+import copy
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -92,16 +94,12 @@ class _Making(TorchFunctionMode):
             return OnCard(function(*arguments, **settings | {"device": PROCESSOR}))
         if function is torch.Tensor.new_tensor and isinstance(arguments[0], OnCard):
             return OnCard(arguments[0].held.new_tensor(*arguments[1:], **settings))
-        if function is torch.Tensor.__getitem__ and isinstance(arguments[0], OnCard):
-            return OnCard(function(*tree_map(_on_processor, arguments)))
         return function(*arguments, **settings)
 
 
 @contextmanager
 def pretended_card(model):
     """Let `model`, a copy of which is used, live on the pretended card; yield the copy."""
-    import copy
-
     there = copy.deepcopy(model).requires_grad_(False)
     for module in there.modules():
         for name, parameter in list(module._parameters.items()):
@@ -110,5 +108,14 @@ def pretended_card(model):
         for name, buffer in list(module._buffers.items()):
             if buffer is not None:
                 module._buffers[name] = OnCard(buffer)
-    with _Making(), _Creating():
+    # A tensor of a class of its own can't be viewed in inference mode.
+    inference_mode = torch.inference_mode
+    with (
+        patch.object(
+            inference_mode, "__enter__", lambda self: vars(self).setdefault("no_grad", torch.no_grad()).__enter__()
+        ),
+        patch.object(inference_mode, "__exit__", lambda self, *error: vars(self)["no_grad"].__exit__(*error)),
+        _Making(),
+        _Creating(),
+    ):
         yield there

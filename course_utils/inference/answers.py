@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.inference.checks import check_whole
+from course_utils.inference.llama import is_llama
 
 
 class Answer(NamedTuple):
@@ -82,7 +83,8 @@ def greedy_answers(
 def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[list[list[int]], list[list[float]]]:
     """Return the likeliest tokens and their probabilities, a list per prompt."""
     cache = transformers_cache(model)
-    shared = _shared_start(rows) if cache and len(rows) > 1 else 0
+    # Padding in the middle of a text is not seen by rotations; sliding windows and others count it.
+    shared = _shared_start(rows) if is_llama(model) and len(rows) > 1 else 0
     ids, mask = _padded_left([row[shared:] for row in rows], rows[0][:shared], model.device)
     if shared:
         model(**generation_inputs(model, ids[:1, :shared], cache))

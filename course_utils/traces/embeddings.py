@@ -118,8 +118,8 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
         hidden = _hidden_states(model, ids)
         texts.append(text)
         words.append(word.strip())
-        tokens.append("".join(model.labels[token] for token in ids[places].tolist()))
-        states.append(hidden[:, places].float().cpu().mean(1))
+        tokens.append("".join(model.labels[token] for token in ids.cpu()[places].tolist()))
+        states.append(hidden.float().cpu()[:, places].mean(1))
     return EmbeddingTrace(model.name, tuple(texts), tuple(words), tuple(tokens), torch.stack(states, 1).numpy())
 
 
