@@ -86,7 +86,7 @@ def check_keeps_keys_and_values(model: PreTrainedModel) -> None:
     """Raise a ValueError in one sentence unless `model` has a KV cache."""
     if not keeps_keys_and_values(model):
         kind = model.config.model_type
-        raise ValueError(f"model must keep keys and values of the tokens it has read, got {kind}, which keeps a state")
+        raise ValueError(f"model must keep keys and values of the tokens it has read, got {kind}, which keeps none")
 
 
 def generation_inputs(

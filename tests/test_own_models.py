@@ -4,6 +4,8 @@ transformers 5.23.0. Two differences are on purpose: `transformers` refuses beam
 again; and with RWKV's own cache it gives a padded batch another answer than without.
 """
 
+import copy
+
 import numpy as np
 import pytest
 import tokenizers
@@ -35,6 +37,7 @@ from course_utils.architectures import keeps_keys_and_values, transformers_cache
 from course_utils.inference.answers import greedy_answers
 from course_utils.inference.generate import generate, search_beams, stream
 from course_utils.inference.haystack import ask
+from course_utils.inference.local_servers import own_server
 from course_utils.inference.memory import kv_cache_bytes, measured_cache_bytes
 from course_utils.inference.model_shapes import NO_LIMIT, ModelShape
 from course_utils.inference.prefill_decode import decode_step, new_cache, prefill
@@ -90,6 +93,22 @@ def test_with_and_without_a_cache_is_the_same(kind):
     assert [token.id for token in stream(model, IDS, tiny_tokenizer(), max_new_tokens=3)] == list(
         generate(model, IDS, max_new_tokens=3)[0].ids
     )
+
+
+@pytest.mark.parametrize("kind", ["gemma3_text", "llama"])
+def test_a_static_cache_gives_the_same_tokens(kind):
+    model = copy.deepcopy(own_model(kind))
+    model.generation_config.cache_implementation = "static"
+    assert ours(model, IDS, max_new_tokens=6) == theirs(model, IDS, max_new_tokens=6)
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_with_either_implementation_of_attention(implementation):
+    model = copy.deepcopy(own_model("qwen2"))
+    model.set_attn_implementation(implementation)
+    mine = CausalLM.wrap(model, own_tokenizer())
+    assert [name for name in RECORD if name != "tokenization" and RECORD[name](mine) is None] == []
+    assert model.config._attn_implementation == implementation
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -218,7 +237,7 @@ def test_a_state_stays_as_large_as_it_is():
 def test_prefill_and_decode_need_keys_and_values():
     for kind in ("mamba", "rwkv", "recurrent_gemma"):
         assert not keeps_keys_and_values(own_model(kind))
-        with pytest.raises(ValueError, match=rf"^model must keep keys and values .* got {kind}, which keeps a state$"):
+        with pytest.raises(ValueError, match=rf"^model must keep keys and values .* got {kind}, which keeps none$"):
             new_cache(own_model(kind))
     for kind in ("jamba", "gpt2", "mistral"):
         logits, cache = prefill(own_model(kind), IDS)
@@ -347,6 +366,14 @@ def test_a_tokenizer_must_be_one(tokenizer, advice):
         CausalLM.wrap(own_model("gpt2"), tokenizer)
 
 
+def test_a_server_needs_a_chat_template():
+    with (
+        pytest.raises(ValueError, match=r"^tokenizer must have a chat template to serve a chat, got none"),
+        own_server(own_model("gpt2"), own_tokenizer()),
+    ):
+        pass
+
+
 def test_it_is_called_as_where_it_came_from(tmp_path):
     own_model("gpt2").save_pretrained(tmp_path / "my-model")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "my-model")
@@ -394,8 +421,6 @@ def test_tokens_of_sentencepiece_are_visible():
 
 
 def test_quantised_linear_layers():
-    import copy
-
     model = torch.ao.quantization.quantize_dynamic(copy.deepcopy(own_model("opt")), {torch.nn.Linear})
     mine = CausalLM.wrap(model, own_tokenizer())
     assert len(mine.labels) == VOCABULARY

@@ -95,7 +95,7 @@ def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[
         best = logits.float().softmax(-1).max(-1)
         tokens.append(best.indices)
         probabilities.append(best.values)
-        read = ids.shape[1] if cache else 0
+        read = 0 if cache is None else ids.shape[1]
         ids, mask = torch.cat([ids, best.indices[:, None]], dim=1), torch.nn.functional.pad(mask, (0, 1), value=1)
     return torch.stack(tokens, 1).tolist(), torch.stack(probabilities, 1).tolist()
 

@@ -58,9 +58,10 @@ class LoadedModel:
         ids = torch.tensor([self.tokenizer(prompt, verbose=False).input_ids], dtype=torch.long)
         if not ids.numel():
             raise ValueError(f"prompt must have at least one token for {self.name}, got {prompt!r}")
-        if ids.max() >= len(self.labels):
+        known = vocabulary_size(self.model)
+        if ids.max() >= known:
             raise ValueError(
-                f"prompt must have tokens that {self.name} knows (0 … {len(self.labels) - 1:,}), but its tokenizer "
+                f"prompt must have tokens that {self.name} knows (0 … {known - 1:,}), but its tokenizer "
                 f"makes {ids.max().item():,} of it: they do not belong together"
             )
         if self.context_length is not None and ids.shape[1] > self.context_length:
