@@ -5,6 +5,8 @@ again; and with RWKV's own cache it gives a padded batch another answer than wit
 """
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +151,7 @@ def outcome(kind, name):
     return None
 
 
-@pytest.mark.parametrize("kind", ATTENTION + STATES)
+@pytest.mark.parametrize("kind", [*ATTENTION, "mamba", "recurrent_gemma", "jamba", "falcon_h1", "lfm2", "rwkv"])
 def test_every_trace_runs_or_says_what_it_needs(kind):
     said = {name: outcome(kind, name) for name in RECORD}
     assert {name for name in NEVER_FAIL if said[name]} == set()
@@ -162,14 +164,17 @@ def test_every_trace_runs_or_says_what_it_needs(kind):
         assert [name for name in said if said[name]] == ["tokenization"]  # one letter a token is no BPE
 
 
+ONE_SIZE = "keep keys and values of one size of all tokens, in every layer, for this picture: got "
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "sentence"),
     [
         ("mamba", "attention", "return its weights of attention, got MambaForCausalLM, which returns none"),
-        ("mamba", "cache", "keep the keys of all tokens in every layer for this picture, got MambaForCausalLM"),
+        ("mamba", "cache", ONE_SIZE + "MambaForCausalLM"),
         ("mamba", "masks", "take a mask of its own for every query and key, got MambaForCausalLM, which uses another"),
         ("jamba", "attention", "have attention in every layer, got JambaForCausalLM, which has it in 1 only"),
-        ("mistral", "cache", "keep the keys of all tokens in every layer for this picture, got MistralForCausalLM"),
+        ("mistral", "cache", ONE_SIZE + "MistralForCausalLM"),
         ("bloom", "masks", "take a mask of its own for every query and key, got BloomForCausalLM, which uses another"),
     ],
 )
@@ -191,6 +196,10 @@ def test_widgets_open_on_a_model_of_your_own():
     assert widgets.beam_tree(mine, "abc", num_beams=2, steps=2).tree["model"] == "Gemma2ForCausalLM"
     assert widgets.embedding_map(mine, ["abc", "abd", "xyz"]).figure()
     assert widgets.repetition_lab(mine, "abc", max_new_tokens=3).describe()
+    for kind in ("bloom", "gpt_oss", "falcon"):
+        explorer = widgets.attention_explorer(CausalLM.wrap(own_model(kind), own_tokenizer()), TEXT)
+        assert explorer.static_bundle()[0]["image/png"]
+        assert ("adds up to 1" in explorer.describe()) == (kind != "gpt_oss")
     assert widgets.cache_stepper(CausalLM.wrap(own_model("bloom"), own_tokenizer()), "abc", 2).describe()
     state = CausalLM.wrap(own_model("mamba"), own_tokenizer())
     assert widgets.SamplingLab(traces.record_next_token(state, "abc"), top_k=2).describe()
@@ -257,6 +266,16 @@ def test_the_experiments_run_on_it():
     assert 0 < reply.probability < 1
 
 
+def test_the_lines_of_the_readme_run(tmp_path):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"## A model of your own.*?```python\n(.*?)```", readme, re.DOTALL)[1]
+    own_model("gpt2").save_pretrained(tmp_path / "gpt2")
+    own_tokenizer().save_pretrained(tmp_path / "gpt2")
+    names = {}
+    exec(code.replace('"gpt2"', repr(str(tmp_path / "gpt2"))).replace("The cat sat on the mat", TEXT), names)
+    assert names["mine"].name == "gpt2"
+
+
 # ---------------------------------------------------------------------------------------- what wrap takes and refuses
 
 
@@ -298,6 +317,8 @@ def test_heads_are_taken_off_an_encoder():
         assert Encoder.wrap(encoder, own_tokenizer()).embed(["abc", "abcde"]).shape == (2, 32)
 
 
+# What torch.compile makes, without the seconds that it takes.
+COMPILED = type("OptimizedModule", (torch.nn.Module,), {"_orig_mod": None})()
 REFUSED = {
     "a name": (CausalLM, lambda: "gpt2", TypeError, r"got str: load it with transformers first, .*'gpt2'\)"),
     "a class": (CausalLM, lambda: LlamaForCausalLM, TypeError, "got the class LlamaForCausalLM: make or load a model"),
@@ -314,7 +335,7 @@ REFUSED = {
         TypeError,
         "got CausalLM: give the model inside it, .model",
     ),
-    "compiled": (CausalLM, lambda: torch.compile(own_model("gpt2")), TypeError, "as it was before torch.compile"),
+    "compiled": (CausalLM, lambda: COMPILED, TypeError, "as it was before torch.compile"),
     "another module": (CausalLM, lambda: torch.nn.Linear(1, 1), TypeError, "got Linear$"),
     "no head": (CausalLM, lambda: GPT2Model(config_of("gpt2")), ValueError, "got GPT2Model, which has no head"),
     "an encoder": (CausalLM, lambda: BertModel(config_of("bert")), ValueError, "use Encoder.wrap for an encoder"),

@@ -24,7 +24,7 @@ class AttentionTrace(Trace):
         kind: "causal", "bidirectional" or "cross".
         query_tokens: The tokens that look, as visible text.
         key_tokens: The tokens that are looked at, as visible text.
-        weights: float32 `(layer, head, query, key)`; every row sums to 1.
+        weights: float32 `(layer, head, query, key)`; every row sums to 1 (in GPT-OSS to less: a part goes to no token).
         key_value_heads: How many KV heads a layer has; query heads share them in order.
         scores: float32, shape as `weights`: QKᵀ/√d before the mask; None where they were not recorded.
         value_lengths: float32 `(layer, key_value_head, key)`: length of each value vector; None as for `scores`.

@@ -98,7 +98,8 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty, or too long to be read again at every step; `max_new_tokens` is below 1; or the
-            model does not keep the keys of all tokens in every layer, as one with a state or a sliding window.
+            model does not keep keys and values of one size of all tokens in every layer, as one with a state or a
+            sliding window.
 
     Lesson: 10 · Prefill and decode
 
@@ -138,14 +139,18 @@ def _timed(running: RunningModel, ids: torch.Tensor) -> tuple[torch.Tensor, floa
 
 
 def _needs_keys(model: CausalLM) -> str:
-    return f"model must keep the keys of all tokens in every layer for this picture, got {model.name}"
+    return (
+        f"model must keep keys and values of one size of all tokens, in every layer, for this picture: got {model.name}"
+    )
 
 
 def _trace(model, prompt, ids, new, steps, cache, reason) -> CacheTrace:
     tokens = [model.labels[token] for token in ids[0].tolist()]
     names = ("milliseconds", "milliseconds_without", "cache_tokens", "cache_bytes", "differences", "same_choice")
-    keys = cache.keys if isinstance(cache, KeyValueCache) else [layer.keys for layer in cache.layers]
-    shapes = {getattr(layer, "shape", None) for layer in keys}
+    own = isinstance(cache, KeyValueCache)
+    keys = cache.keys if own else [layer.keys for layer in cache.layers]
+    values = cache.values if own else [layer.values for layer in cache.layers]
+    shapes = {getattr(kept, "shape", None) for kept in (*keys, *values)}
     if len(shapes) > 1 or keys[0].shape[2] != len(tokens) - 1:  # a sliding window has forgotten some
         raise ValueError(_needs_keys(model))
     return CacheTrace(
