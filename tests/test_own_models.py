@@ -432,6 +432,8 @@ def test_a_tokenizer_of_another_model():
     mine = CausalLM.wrap(own_model("gpt2"), word_tokenizer(words))
     with pytest.raises(ValueError, match=r"its tokenizer makes 99 of it: they do not belong together$"):
         mine.next_logits("w1 w99")
+    with pytest.raises(ValueError, match=r"^texts must have tokens that BertModel knows"):
+        Encoder.wrap(own_encoder("bert"), word_tokenizer(words, pad_token="w0")).embed(["w1", "w99 w3"])
     with pytest.raises(ValueError, match="prompt must have at least one token for GPT2LMHeadModel, got ' '"):
         mine.encode(" ")
 

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from course_utils.architectures import context_length, generation_inputs, vocabulary_size
+from course_utils.architectures import context_length, generation_inputs, parameter_names, vocabulary_size
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore
 from course_utils.models.token_labels import token_labels
-from course_utils.models.wrapping import check_causal_lm, check_encoder, check_tokenizer, model_name, pad_batch
+from course_utils.models.wrapping import check_causal_lm, check_encoder, check_padded, check_tokenizer, model_name
 
 _loading = Lock()
 
@@ -58,18 +58,21 @@ class LoadedModel:
         ids = torch.tensor([self.tokenizer(prompt, verbose=False).input_ids], dtype=torch.long)
         if not ids.numel():
             raise ValueError(f"prompt must have at least one token for {self.name}, got {prompt!r}")
-        known = vocabulary_size(self.model)
-        if ids.max() >= known:
-            raise ValueError(
-                f"prompt must have tokens that {self.name} knows (0 … {known - 1:,}), but its tokenizer "
-                f"makes {ids.max().item():,} of it: they do not belong together"
-            )
+        self._check_known(ids, "prompt")
         if self.context_length is not None and ids.shape[1] > self.context_length:
             raise ValueError(
                 f"prompt must have at most {self.context_length:,} tokens (the context length of {self.name}), "
                 f"got {ids.shape[1]:,}"
             )
         return ids.to(self.model.device)
+
+    def _check_known(self, ids: torch.Tensor, name: str) -> None:
+        known, largest = vocabulary_size(self.model), ids.max().item()
+        if largest >= known:
+            raise ValueError(
+                f"{name} must have tokens that {self.name} knows (0 … {known - 1:,}), but its tokenizer makes "
+                f"{largest:,} of it: they do not belong together"
+            )
 
     @cached_property
     def labels(self) -> list[str]:
@@ -173,7 +176,8 @@ class Encoder(LoadedModel):
 
         Raises:
             TypeError: `texts` is not a list of str.
-            ValueError: `texts` is empty.
+            ValueError: `texts` is empty, or has tokens that the model doesn't know; or the tokenizer has no padding
+                token for texts of different lengths.
 
         Equals `SentenceTransformer.encode` of sentence-transformers for this model.
         """
@@ -183,9 +187,14 @@ class Encoder(LoadedModel):
             raise ValueError("texts must hold at least one text, got an empty list")
         most = min(self.tokenizer.model_max_length, self.context_length or self.tokenizer.model_max_length)
         # A tokenizer that was told no length says 10³⁰.
-        batch = self.tokenizer(texts, **({"truncation": True, "max_length": most} if most < 2**31 else {}))
-        batch = pad_batch(self.tokenizer, batch).to(self.model.device)
-        hidden = self.model(**batch).last_hidden_state
+        limit = {"truncation": True, "max_length": most} if most < 2**31 else {}
+        batch = self.tokenizer(texts, padding=self.tokenizer.pad_token_id is not None, **limit)
+        check_padded(self.tokenizer, batch)
+        batch = batch.convert_to_tensors("pt").to(self.model.device)
+        self._check_known(batch.input_ids, "texts")
+        taken = parameter_names(self.model)  # a DistilBERT has no use for what the tokenizer of a BERT adds
+        inputs = {name: values for name, values in batch.items() if name in taken}
+        hidden = self.model(**inputs).last_hidden_state.float()
         mask = batch.attention_mask.unsqueeze(-1)
         return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
 

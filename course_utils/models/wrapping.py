@@ -69,19 +69,13 @@ def model_name(model: PreTrainedModel) -> str:
     return Path(model.name_or_path or "").name or type(model).__name__
 
 
-def pad_batch(tokenizer: PreTrainedTokenizerBase, batch: BatchEncoding) -> BatchEncoding:
-    """Return `batch` as tensors `(batch, longest)`.
-
-    Raises:
-        ValueError: The texts have different lengths, and the tokenizer has no padding token.
-    """
-    if tokenizer.pad_token_id is None and len(set(map(len, batch["input_ids"]))) > 1:
+def check_padded(tokenizer: PreTrainedTokenizerBase, batch: BatchEncoding) -> None:
+    """Raise a ValueError in one sentence if the texts of `batch` have different lengths: they can't be one tensor."""
+    if len(set(map(len, batch["input_ids"]))) > 1:
         raise ValueError(
-            "tokenizer must have a padding token for texts of different lengths, got none: set tokenizer.pad_token"
+            f"tokenizer must have a padding token for texts of different lengths, got {tokenizer.pad_token}: set "
+            "tokenizer.pad_token"
         )
-    if tokenizer.pad_token_id is None:
-        return batch.convert_to_tensors("pt")
-    return tokenizer.pad(batch, return_tensors="pt")
 
 
 def _check_is_model(model: object, loader: str) -> None:
@@ -124,6 +118,6 @@ def _looks_ahead(model: PreTrainedModel, states: Callable[[object], torch.Tensor
         ) from error
     # In a mixture of experts, another token changes the order of some sums.
     rounding = max(1e-5, torch.finfo(first.dtype).eps)
-    if any("quantized" in type(module).__module__ for module in model.modules()):
+    if hasattr(model, "hf_quantizer") or any("quantized" in type(module).__module__ for module in model.modules()):
         return None
     return bool((first - other).abs().max() > rounding * first.abs().max())
