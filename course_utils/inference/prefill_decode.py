@@ -124,7 +124,7 @@ def cache_length(cache: AnyCache) -> int:
 
     Lesson: 10 · Prefill and decode
 
-    >>> cache_length(DynamicCache())
+    >>> cache_length(KeyValueCache(layers=1))
     0
     """
     return cache.length if isinstance(cache, KeyValueCache) else cache.get_seq_length()
