@@ -9,10 +9,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
 MAY_IMPORT = {
-    "models": {"whole_files"},
-    "inference": set(),
+    "architectures": set(),
+    "models": {"architectures", "whole_files"},
+    "inference": {"architectures"},
     "figures": set(),
-    "traces": {"models", "inference", "whole_files"},
+    "traces": {"architectures", "models", "inference", "whole_files"},
     "widgets": {"inference", "traces", "figures"},
     "answers": {"models"},
     "checks": {"answers", "models", "inference"},

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from course_utils.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.inference.checks import check_whole
+from course_utils.inference.llama import is_llama
 
 
 class Answer(NamedTuple):
@@ -68,32 +70,34 @@ def greedy_answers(
     rows = [tokenizer(prompt).input_ids for prompt in prompts]
     if not rows or not all(rows):
         raise ValueError(f"prompts must be at least one text with at least one token each, got {prompts}")
-    tokens, probabilities = _greedy(model, rows, max_new_tokens)
+    # A state can't leave out the padding of a shorter prompt: it goes through all the same.
+    batches = [[row] for row in rows] if keeps_states(model) else [rows]
     return [
         _answer(tokenizer, row, chances, ends)
-        for row, chances in zip(tokens.tolist(), probabilities.tolist(), strict=True)
+        for batch in batches
+        for row, chances in zip(*_greedy(model, batch, max_new_tokens), strict=True)
     ]
 
 
 @torch.inference_mode()
-def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the likeliest tokens and their probabilities, both `(prompt, step)`."""
-    shared = _shared_start(rows)
-    cache = DynamicCache(config=model.config)
+def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[list[list[int]], list[list[float]]]:
+    """Return the likeliest tokens and their probabilities, a list per prompt."""
+    cache = transformers_cache(model)
+    # Padding in the middle of a text is not seen by rotations; sliding windows and others count it.
+    shared = _shared_start(rows) if is_llama(model) and len(rows) > 1 else 0
+    ids, mask = _padded_left([row[shared:] for row in rows], rows[0][:shared], model.device)
     if shared:
-        model(torch.tensor([rows[0][:shared]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(rows))
-    unread, mask = _padded_left([row[shared:] for row in rows], shared)
-    tokens, probabilities = [], []
+        model(**generation_inputs(model, ids[:1, :shared], cache))
+        cache.reorder_cache(torch.zeros(len(rows), dtype=torch.long, device=model.device))
+    read, tokens, probabilities = shared, [], []
     for _ in range(steps):
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -unread.shape[1] :]
-        inputs = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True}
-        chances = model(unread, **inputs, logits_to_keep=1).logits[:, -1].float().softmax(-1)
-        best = chances.max(-1)
+        logits = model(**generation_inputs(model, ids, cache, read, mask)).logits[:, -1]
+        best = logits.float().softmax(-1).max(-1)
         tokens.append(best.indices)
         probabilities.append(best.values)
-        unread, mask = best.indices[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
-    return torch.stack(tokens, 1), torch.stack(probabilities, 1)
+        read = 0 if cache is None else ids.shape[1]
+        ids, mask = torch.cat([ids, best.indices[:, None]], dim=1), torch.nn.functional.pad(mask, (0, 1), value=1)
+    return torch.stack(tokens, 1).tolist(), torch.stack(probabilities, 1).tolist()
 
 
 def _shared_start(rows: list[list[int]]) -> int:
@@ -103,12 +107,12 @@ def _shared_start(rows: list[list[int]]) -> int:
     return next(differ, most)
 
 
-def _padded_left(rows: list[list[int]], before: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids `(row, longest)` with 0 as padding, and a mask that also has the `before` tokens in the cache."""
+def _padded_left(rows: list[list[int]], shared: list[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids: what all rows share, 0 as padding, the rows; and their mask, both `(row, shared + longest)`."""
     longest = max(map(len, rows))
-    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
-    own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-    return ids, torch.cat([torch.ones(len(rows), before, dtype=torch.long), own], dim=1)
+    ids = torch.tensor([shared + [0] * (longest - len(row)) + row for row in rows], device=device)
+    mask = [[1] * len(shared) + [0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    return ids, torch.tensor(mask, device=device)
 
 
 def _answer(tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], ends: str) -> Answer:

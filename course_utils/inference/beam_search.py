@@ -131,7 +131,7 @@ def beam_search(
     >>> smollm.tokenizer.decode(tree.path(tree.finished[0].node))
     ' Paris.'
     """
-    tree, beams, ids, scores = BeamTree(), [ROOT], running.start_ids, torch.zeros(1)
+    tree, beams, ids, scores = BeamTree(), [ROOT], running.start_ids, torch.zeros(1, device=running.start_ids.device)
     # Enough candidates to fill all beams even if every beam's best continuations end.
     count = max(2, 1 + len(rules.eos_ids)) * settings.num_beams
     for step in range(1, rules.max_new_tokens + 1):
@@ -144,8 +144,8 @@ def beam_search(
         rows, beams = [row for row, _ in kept], [node for _, node in kept]
         # The cache follows: a beam that was kept twice gets its keys and values twice, a dropped one loses them.
         running.select(rows)
-        ids = torch.cat([ids[rows], torch.tensor([[tree.nodes[node].token] for node in beams])], dim=1)
-        scores = torch.tensor([tree.nodes[node].score for node in beams])
+        ids = torch.cat([ids[rows], ids.new_tensor([[tree.nodes[node].token] for node in beams])], dim=1)
+        scores = torch.tensor([tree.nodes[node].score for node in beams], device=ids.device)
     return tree
 
 

@@ -62,7 +62,7 @@ class KeyValueCache:
     def select(self, rows: Sequence[int] | torch.Tensor) -> None:
         """Keep these rows of the batch, in this order; a row may come more than once (beam search needs it)."""
         rows = torch.as_tensor(rows)
-        self._change(lambda tensor: tensor.index_select(0, rows))
+        self._change(lambda tensor: tensor.index_select(0, rows.to(tensor.device)))
 
     def copy(self) -> "KeyValueCache":
         """Return a second cache with the same contents: two texts can continue one prompt."""

@@ -112,7 +112,7 @@ def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, charact
     """
     if not start:
         raise ValueError("start must have at least one character, got none")
-    ids, chance = vocabulary.encode(start), torch.Generator().manual_seed(seed)
+    ids, chance = vocabulary.encode(start).to(model.device), torch.Generator(model.device).manual_seed(seed)
     for _ in range(characters):
         logits = model(ids[None, -model.config.max_position_embeddings :]).logits[0, -1]
         ids = torch.cat([ids, torch.multinomial(logits.softmax(-1), 1, generator=chance)])

@@ -10,20 +10,19 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.inference.cache import KeyValueCache
-from course_utils.inference.prefill_decode import decode_step, new_cache, next_logits
+from course_utils.inference.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
 from course_utils.inference.shots import Draw, shot_text
 
 
 def label_log_probabilities(
-    model: PreTrainedModel, cache: KeyValueCache, queries: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
+    model: PreTrainedModel, cache: AnyCache, queries: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
 ) -> torch.Tensor:
     """Return the log-probability of every label after every query, `(query, label)`: the sum over its tokens.
 
     The prompt before the queries is in `cache`, is not read again, and `cache` stays as it is.
 
     Args:
-        model: A Llama of `transformers`.
+        model: A causal LM of `transformers` with a KV cache.
         cache: The prompt, read by `prefill`; it may be empty.
         queries: Token ids of each text to be labelled, up to the place of the label.
         labels: Token ids of each label.
@@ -49,17 +48,14 @@ def label_log_probabilities(
     scores = torch.empty(len(queries), len(labels))
     for length in sorted({len(query) for query in queries}):  # equal lengths share a batch, so nothing is padded
         rows = [row for row, query in enumerate(queries) if len(query) == length]
-        own = cache.copy()
-        own.select([0] * len(rows))
+        own = copy_cache(cache, len(rows))
         logits = next_logits(model, torch.tensor([queries[row] for row in rows]), own)
         for column, label in enumerate(labels):
-            scores[rows, column] = _one_label(model, logits, own.copy(), label)
+            scores[rows, column] = _one_label(model, logits, copy_cache(own), label).cpu()
     return scores
 
 
-def _one_label(
-    model: PreTrainedModel, logits: torch.Tensor, cache: KeyValueCache, tokens: Sequence[int]
-) -> torch.Tensor:
+def _one_label(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, tokens: Sequence[int]) -> torch.Tensor:
     """Log-probability of one label after what is in the cache, `(batch,)`."""
     total = logits.log_softmax(-1)[:, tokens[0]]
     for before, token in itertools.pairwise(tokens):
@@ -81,7 +77,7 @@ def score_after_shots(
     A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice.
 
     Args:
-        model: A Llama of `transformers`.
+        model: A causal LM of `transformers` with a KV cache.
         tokenizer: Its tokenizer.
         draw: Shots and tests.
         names: What each class is called in the prompt.

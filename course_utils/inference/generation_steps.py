@@ -67,7 +67,7 @@ def generation_steps(
     [[' '], ['4']]
     """
     ids = running.start_ids
-    generator = settings.generator if settings.seed is None else torch.Generator().manual_seed(settings.seed)
+    generator = settings.generator if settings.seed is None else torch.Generator(ids.device).manual_seed(settings.seed)
     while not all(text.reason for text in texts):
         logits = process_logits(running.next_logits(ids), ids, running, rules, settings)
         logits = checked_choice(logits, texts)

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.inference.cache import KeyValueCache
 from course_utils.inference.checks import check_whole
-from course_utils.inference.prefill_decode import decode_step, new_cache, next_logits
+from course_utils.inference.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
 
 
 class Reply(NamedTuple):
@@ -34,7 +33,7 @@ class Reply(NamedTuple):
 def ask(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    cache: KeyValueCache,
+    cache: AnyCache,
     ending: str,
     right: str,
     max_new_tokens: int = 4,
@@ -42,7 +41,7 @@ def ask(
     """Ask after what is in `cache`, which stays as it is.
 
     Args:
-        model: A Llama of `transformers`.
+        model: A causal LM of `transformers` with a KV cache.
         tokenizer: Its tokenizer.
         cache: The text, read.
         ending: What comes after it and asks for the fact.
@@ -65,12 +64,14 @@ def ask(
     for name, tokens in (("ending", question), ("right", answer)):
         if not tokens:
             raise ValueError(f"{name} must have at least one token, got none")
-    own = cache.copy()
+    own = copy_cache(cache)
     logits = next_logits(model, torch.tensor([question]), own)
-    return Reply(_probability(model, logits, own.copy(), answer), _said(model, tokenizer, logits, own, max_new_tokens))
+    return Reply(
+        _probability(model, logits, copy_cache(own), answer), _said(model, tokenizer, logits, own, max_new_tokens)
+    )
 
 
-def _probability(model: PreTrainedModel, logits: torch.Tensor, cache: KeyValueCache, answer: Sequence[int]) -> float:
+def _probability(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, answer: Sequence[int]) -> float:
     total = 1.0
     for place, token in enumerate(answer):
         if place:
@@ -80,7 +81,7 @@ def _probability(model: PreTrainedModel, logits: torch.Tensor, cache: KeyValueCa
 
 
 def _said(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, logits: torch.Tensor, cache: KeyValueCache, most: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, logits: torch.Tensor, cache: AnyCache, most: int
 ) -> str:
     tokens: list[int] = []
     while True:
@@ -102,11 +103,11 @@ def ask_at_lengths(
     endings: Mapping[str, str],
     right: str,
     lengths: Sequence[int],
-) -> tuple[dict[str, list[Reply]], list[KeyValueCache]]:
+) -> tuple[dict[str, list[Reply]], list[AnyCache]]:
     """Read the needle, then the hay; at each length ask in several ways. No token is read twice.
 
     Args:
-        model: A Llama of `transformers`.
+        model: A causal LM of `transformers` with a KV cache.
         tokenizer: Its tokenizer.
         needle: The text that holds the fact; it comes first.
         hay: Other text as token ids, `(1, seq)`.
@@ -143,5 +144,5 @@ def ask_at_lengths(
             read = length
         for name, ending in endings.items():
             replies[name].append(ask(model, tokenizer, cache, ending, right))
-        caches.append(cache.copy())
+        caches.append(copy_cache(cache))
     return replies, caches

@@ -72,12 +72,13 @@ def induction_score(weights: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     if ids.shape != weights.shape[-1:]:
         raise ValueError(f"ids must have shape ({weights.shape[-1]},) like the weights, got {tuple(ids.shape)}")
     # Key k is a target of query q if the token before k is q's token, and k is not later than q.
-    follows = torch.zeros(weights.shape[-2:], dtype=torch.bool)
+    follows = torch.zeros(weights.shape[-2:], dtype=torch.bool, device=weights.device)
+    ids = ids.to(weights.device)
     follows[:, 1:] = ids[:, None] == ids[None, :-1]
     follows = follows.tril()
     asked = follows.any(-1)
     if not asked.any():
-        return torch.zeros(weights.shape[:-2])
+        return weights.new_zeros(weights.shape[:-2])
     return (weights * follows).sum(-1)[..., asked].mean(-1)
 
 
@@ -106,7 +107,7 @@ def attention_distance(weights: torch.Tensor) -> torch.Tensor:
     0.25
     """
     _check_square(weights)
-    positions = torch.arange(weights.shape[-1], dtype=weights.dtype)
+    positions = torch.arange(weights.shape[-1], dtype=weights.dtype, device=weights.device)
     return (weights * (positions[:, None] - positions).abs()).sum(-1).mean(-1)
 
 

@@ -143,11 +143,10 @@ def layer_outputs(
     before = 0 if cache is None else cache.length
     length = before + ids.shape[1]
     layers, config = model.model.layers, model.config
-    rotation = rope_rotation(
-        torch.arange(before, length), layers[0].self_attn.head_dim, config.rope_parameters["rope_theta"]
-    )
+    positions = torch.arange(before, length, device=ids.device)
+    rotation = rope_rotation(positions, layers[0].self_attn.head_dim, config.rope_parameters["rope_theta"])
     # One new token may look at everything: it is the last.
-    mask = causal_mask(ids.shape[1], length) if ids.shape[1] > 1 else None
+    mask = causal_mask(ids.shape[1], length).to(ids.device) if ids.shape[1] > 1 else None
     hidden = model.model.embed_tokens(ids)
     for layer in layers:
         hidden, weights = decoder_layer(hidden, layer, rotation, mask, cache, attend)
@@ -176,11 +175,14 @@ def check_is_llama(model: torch.nn.Module) -> None:
     """Raise a ValueError in one sentence unless `model` is a Llama with plain RoPE that this module can run."""
     if not is_llama(model):
         kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
-        raise ValueError(f"model must be a LlamaForCausalLM with plain RoPE and SiLU, got {kind}")
+        kind = f"{kind} in {model.dtype}" if isinstance(model, LlamaForCausalLM) else kind
+        raise ValueError(f"model must be a LlamaForCausalLM with plain RoPE and SiLU in torch.float32, got {kind}")
 
 
 def is_llama(model: torch.nn.Module) -> bool:
-    """Tell whether this module can run `model`.
+    """Tell whether this module can run `model`: a Llama in float32, on one device.
+
+    In other formats, and with weights that are spread or packed, `transformers` rounds in places of its own.
 
     Lesson: 08 · Attention
 
@@ -192,4 +194,7 @@ def is_llama(model: torch.nn.Module) -> bool:
         isinstance(model, LlamaForCausalLM)
         and model.config.rope_parameters["rope_type"] == "default"
         and model.config.hidden_act == "silu"
+        and model.dtype == torch.float32
+        and len(set(getattr(model, "hf_device_map", {}).values())) < 2
+        and getattr(model, "hf_quantizer", None) is None
     )

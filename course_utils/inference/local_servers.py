@@ -40,6 +40,9 @@ def own_server(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> It
         model: A causal LM of `transformers`.
         tokenizer: Its tokenizer, with a chat template.
 
+    Raises:
+        ValueError: The tokenizer has no chat template.
+
     Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.inference.server_client import ask
@@ -49,6 +52,8 @@ def own_server(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> It
     ...     ask(url, "What is the capital of France?", model="SmolLM2", max_tokens=6).text
     'The capital of France is Paris'
     """
+    if tokenizer.chat_template is None:
+        raise ValueError("tokenizer must have a chat template to serve a chat, got none: set tokenizer.chat_template")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(model, tokenizer))
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, daemon=True)

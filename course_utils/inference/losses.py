@@ -119,12 +119,14 @@ def hide_tokens(
         raise ValueError(f"special must have shape {tuple(ids.shape)} like ids, got {tuple(special.shape)}")
 
     def coins(heads: float) -> torch.Tensor:
-        return torch.bernoulli(torch.full(ids.shape, heads).masked_fill(special, 0), generator=generator).bool()
+        return torch.bernoulli(
+            torch.full(ids.shape, heads, device=ids.device).masked_fill(special, 0), generator=generator
+        ).bool()
 
     chosen = coins(share)
     masked = coins(_TO_MASK) & chosen
     # Of what is left of the chosen ones, so many are random.
     random = coins(_TO_RANDOM / (1 - _TO_MASK)) & chosen & ~masked
-    words = torch.randint(vocabulary, ids.shape, generator=generator)
+    words = torch.randint(vocabulary, ids.shape, generator=generator, device=ids.device)
     shown = torch.where(random, words, ids.masked_fill(masked, mask_token))
     return HiddenTokens(shown, ids.masked_fill(~chosen, IGNORED))

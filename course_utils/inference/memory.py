@@ -127,5 +127,8 @@ def _tensors(cache: Cache) -> Iterator[torch.Tensor]:
         yield from _tensors(cache.cross_attention_cache)
         return
     for layer in cache.layers:
-        if layer.is_initialized:
-            yield from (layer.keys, layer.values)
+        kept = vars(layer)
+        states = [kept.get("keys"), kept.get("values")]
+        for name in ("conv_states", "recurrent_states"):  # of Mamba and its like
+            states += kept.get(name, {}).values()
+        yield from (state for state in states if state is not None)

@@ -6,9 +6,13 @@ Lesson: 14 · Speed and memory in practice
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from transformers import PreTrainedModel
 
+from course_utils.architectures import context_length, keeps_states, transformers_cache, vocabulary_size
 from course_utils.inference.checks import check_whole
+
+NO_LIMIT = 2**53  # the context length of a model that knows none; JavaScript still counts so far
 
 
 @dataclass(frozen=True)
@@ -51,26 +55,43 @@ class ModelShape:
 
     @classmethod
     def of(cls, name: str, model: PreTrainedModel) -> Self:
-        """Read the shape of a causal LM of `transformers`.
+        """Read the shape of a causal LM of `transformers`: from its configuration, and from the cache of one token.
+
+        Raises:
+            ValueError: Its layers don't all keep keys and values of one size for each token, so that no formula with
+                these numbers is right.
 
         >>> from course_utils.models import load_causal_lm
         >>> ModelShape.of("SmolLM2", load_causal_lm().model).key_value_heads
         3
         """
-        config = model.config
-        heads = config.num_attention_heads
+        config = model.config.get_text_config(decoder=True)
+        heads, size = _cache_of_one_token(name, model)
         return cls(
             name,
             model.num_parameters(),
             config.num_hidden_layers,
             config.hidden_size,
+            config.num_attention_heads,
             heads,
-            getattr(config, "num_key_value_heads", None) or heads,
-            getattr(config, "head_dim", None) or config.hidden_size // heads,
-            config.vocab_size,
-            config.max_position_embeddings,
+            size,
+            vocabulary_size(model),
+            context_length(model) or NO_LIMIT,
             "its configuration",
         )
+
+
+@torch.inference_mode()
+def _cache_of_one_token(name: str, model: PreTrainedModel) -> tuple[int, int]:
+    """KV heads of a layer, and the size of one: what was kept says more than any configuration."""
+    cache, ids = transformers_cache(model), torch.zeros(1, 1, dtype=torch.long, device=model.device)
+    if cache is not None and not keeps_states(model):
+        model(ids, past_key_values=cache, use_cache=True)
+        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        shapes = {getattr(kept, "shape", None) for layer in layers for kept in layer}
+        if len(shapes) == 1 and None not in shapes and layers[0][0].shape[2] == 1:
+            return layers[0][0].shape[1], layers[0][0].shape[-1]
+    raise ValueError(f"model must keep keys and values of one size per token in every layer, got {name}")
 
 
 def _read(table: str) -> dict[str, ModelShape]:

@@ -22,7 +22,7 @@ def token_counts(ids: torch.Tensor, vocabulary: int) -> torch.Tensor:
     >>> token_counts(torch.tensor([[2, 0, 2]]), vocabulary=4)
     tensor([[1, 0, 2, 0]])
     """
-    return torch.zeros(ids.shape[0], vocabulary, dtype=torch.long).scatter_add(1, ids, torch.ones_like(ids))
+    return ids.new_zeros(ids.shape[0], vocabulary).scatter_add(1, ids, torch.ones_like(ids))
 
 
 def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:

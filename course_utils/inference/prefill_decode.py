@@ -3,11 +3,17 @@
 Lesson: 10 · Prefill and decode
 """
 
-import inspect
+import copy
 
 import torch
-from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
+from course_utils.architectures import (
+    cache_name,
+    check_keeps_keys_and_values,
+    parameter_names,
+    transformers_cache,
+)
 from course_utils.inference.cache import KeyValueCache, check_crop
 from course_utils.inference.llama import is_llama, llama_next_logits
 
@@ -17,13 +23,19 @@ AnyCache = KeyValueCache | Cache
 def new_cache(model: PreTrainedModel) -> AnyCache:
     """Return an empty cache for `model`: the course's own for a Llama, a `DynamicCache` for any other causal LM.
 
+    Raises:
+        ValueError: `model` keeps no keys and values, as Mamba.
+
     Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> type(new_cache(load_causal_lm().model)).__name__
     'KeyValueCache'
     """
-    return KeyValueCache(model.config.num_hidden_layers) if is_llama(model) else DynamicCache(config=model.config)
+    if is_llama(model):
+        return KeyValueCache(model.config.num_hidden_layers)
+    check_keeps_keys_and_values(model)
+    return transformers_cache(model)
 
 
 def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = None) -> tuple[torch.Tensor, AnyCache]:
@@ -36,7 +48,7 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
             makes this run `transformers`' own forward pass. None: a new cache.
 
     Raises:
-        ValueError: `ids` holds no token that is not in the cache.
+        ValueError: `ids` holds no token that is not in the cache, or `model` keeps no keys and values.
 
     Lesson: 10 · Prefill and decode
 
@@ -93,12 +105,17 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
     torch.Size([1, 49152])
     """
     if isinstance(cache, KeyValueCache):
-        return llama_next_logits(model, ids, cache)
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        return llama_next_logits(model, ids.to(model.device), cache)
+    taken = parameter_names(model)
+    if "logits_to_keep" in taken:
         inputs["logits_to_keep"] = 1  # of a long prompt, only the last position's logits are wanted
+    if "use_cache" in taken:
+        inputs["use_cache"] = cache is not None
+    if cache is not None:
+        inputs[cache_name(model)] = cache
     name = "decoder_input_ids" if model.config.is_encoder_decoder else "input_ids"
     with torch.inference_mode():
-        outputs = model(**{name: ids}, past_key_values=cache, use_cache=cache is not None, **inputs)
+        outputs = model(**{name: ids.to(model.device)}, **inputs)
     return outputs.logits[:, -1].float()
 
 
@@ -107,7 +124,7 @@ def cache_length(cache: AnyCache) -> int:
 
     Lesson: 10 · Prefill and decode
 
-    >>> cache_length(DynamicCache())
+    >>> cache_length(KeyValueCache(layers=1))
     0
     """
     return cache.length if isinstance(cache, KeyValueCache) else cache.get_seq_length()
@@ -117,7 +134,8 @@ def crop_cache(cache: AnyCache, length: int) -> None:
     """Forget every token after the first `length`: the start that two prompts share need not be read twice.
 
     Raises:
-        ValueError: `length` is not a whole number between 0 and the cache's length.
+        ValueError: `length` is not a whole number between 0 and the cache's length; or the cache has forgotten what it
+            would need, as one of a sliding window or of states has.
 
     Lesson: 10 · Prefill and decode
 
@@ -129,5 +147,27 @@ def crop_cache(cache: AnyCache, length: int) -> None:
     """
     if isinstance(cache, KeyValueCache):
         return cache.crop(length)
-    check_crop(length, cache.get_seq_length())
-    return cache.crop(length - cache.get_seq_length())
+    cached = cache.get_seq_length()
+    check_crop(length, cached)
+    try:
+        return cache.crop(length - cached)
+    except RuntimeError as error:
+        raise ValueError(f"cache must still hold every token to be cropped, got {type(cache).__name__}") from error
+
+
+def copy_cache(cache: AnyCache, rows: int | None = None) -> AnyCache:
+    """Return a second cache with the same contents; with `rows`, its first text comes that many times.
+
+    Lesson: 01 · What LLMs can do
+
+    >>> cache = KeyValueCache(layers=1)
+    >>> kept = cache.append(0, torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
+    >>> copy_cache(cache, rows=3).keys[0].shape
+    torch.Size([3, 1, 5, 2])
+    """
+    own = isinstance(cache, KeyValueCache)
+    twin = cache.copy() if own else copy.deepcopy(cache)
+    if rows is not None and cache_length(twin):
+        chosen = torch.zeros(rows, dtype=torch.long)
+        twin.select(chosen) if own else twin.reorder_cache(chosen)
+    return twin

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from course_utils.architectures import generation_inputs
+
 PAIR = ("she", "he")
 
 
@@ -43,15 +45,14 @@ def pronoun_probabilities(
     masked = tokenizer.mask_token is not None
     words = [_one_token(tokenizer, word if masked else f" {word}") for word in pair]
     side = "right" if masked else "left"
-    batch = tokenizer(list(texts), padding=True, padding_side=side, return_tensors="pt")
+    batch = tokenizer(list(texts), padding=True, padding_side=side, return_tensors="pt").to(model.device)
     if masked:
         gaps = batch.input_ids == tokenizer.mask_token_id
         if not (gaps.sum(-1) == 1).all():
             raise ValueError(f"texts must each hold {tokenizer.mask_token} once, got {list(texts)}")
         logits = model(**batch).logits[gaps]
     else:
-        positions = (batch.attention_mask.cumsum(-1) - 1).clamp(min=0)
-        logits = model(**batch, position_ids=positions, logits_to_keep=1).logits[:, -1]
+        logits = model(**generation_inputs(model, batch.input_ids, mask=batch.attention_mask)).logits[:, -1]
     return logits.float().softmax(-1)[:, words]
 
 

@@ -29,7 +29,9 @@ def rope_rotation(positions: torch.Tensor, head_dim: int, base: float) -> tuple[
     """
     if head_dim % 2:
         raise ValueError(f"head_dim must be even, got {head_dim}")
-    turns_per_token = 1 / base ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    turns_per_token = 1 / base ** (
+        torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device) / head_dim
+    )
     angles = positions[:, None] * turns_per_token
     angles = torch.cat([angles, angles], dim=-1)
     return angles.cos(), angles.sin()

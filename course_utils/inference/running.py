@@ -8,11 +8,11 @@ Lesson: 15 · Capstone: your own generate()
 from collections.abc import Sequence
 
 import torch
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import PreTrainedModel
 
+from course_utils.architectures import context_length, generation_inputs, transformers_cache
 from course_utils.inference.cache import KeyValueCache
-from course_utils.inference.prefill_decode import cache_length, new_cache, next_logits
+from course_utils.inference.llama import is_llama, llama_next_logits
 
 
 class RunningModel:
@@ -22,7 +22,8 @@ class RunningModel:
         model: Any causal LM or encoder–decoder of `transformers`.
         ids: The prompts `(batch, seq)`; for an encoder–decoder what the encoder reads.
         attention_mask: `(batch, seq)`, 0 where `ids` is padding. A causal LM wants its padding on the left.
-        use_cache: False reads the whole text again at every step.
+        use_cache: False reads the whole text again at every step. So does a model that takes no cache of
+            `transformers`, such as RWKV.
         decoder_start_token_id: Where an encoder–decoder begins to write; None takes the model's own.
 
     Raises:
@@ -48,21 +49,26 @@ class RunningModel:
         decoder_start_token_id: int | None = None,
     ) -> None:
         _check_inputs(model, ids, attention_mask)
-        self.model, self.mask = model, attention_mask
+        self.model = model
+        self.start_ids = ids = ids.to(model.device)
+        self.mask = None if attention_mask is None else attention_mask.to(model.device)
         self.cache = self.encoded = None
-        self.start_ids = ids
+        self.read = 0  # tokens in the cache; a cache of states (Mamba) can't count them itself
         if model.config.is_encoder_decoder:
             with torch.inference_mode():
-                self.encoded = model.get_encoder()(ids, attention_mask=attention_mask).last_hidden_state
-            self.start_ids = torch.full((ids.shape[0], 1), _start_token(model, decoder_start_token_id))
+                self.encoded = model.get_encoder()(ids, attention_mask=self.mask).last_hidden_state
+            start = _start_token(model, decoder_start_token_id)
+            self.start_ids = torch.full((ids.shape[0], 1), start, device=model.device)
         if use_cache:
-            self.cache = self._new_cache()
+            # The course's own cache has no place for padding.
+            own = self.mask is None and is_llama(model)
+            self.cache = KeyValueCache(model.config.num_hidden_layers) if own else transformers_cache(model)
 
     @property
     def room(self) -> int | None:
         """How many tokens fit between the start and the model's context length; None: the model has no limit."""
-        context_length = _context_length(self.model)
-        return None if context_length is None else context_length - self.start_ids.shape[1]
+        longest = context_length(self.model)
+        return None if longest is None else longest - self.start_ids.shape[1]
 
     def padding(self, row: int) -> int:
         """Return how many padding tokens row `row` of `start_ids` begins with."""
@@ -71,34 +77,28 @@ class RunningModel:
 
     def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the logits of the next token `(batch, vocab)`, given everything so far `(batch, seq)`."""
-        unread = ids if self.cache is None else ids[:, cache_length(self.cache) :]
-        return next_logits(self.model, unread, self.cache, **self._other_inputs(ids, unread.shape[1]))
+        if isinstance(self.cache, KeyValueCache):
+            logits = llama_next_logits(self.model, ids[:, self.read :], self.cache)
+        else:
+            mask = self.mask
+            if mask is not None and self.encoded is None:
+                mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)
+            inputs = generation_inputs(self.model, ids, self.cache, self.read, mask, self.encoded)
+            with torch.inference_mode():
+                logits = self.model(**inputs).logits[:, -1].float()
+        if self.cache is not None:
+            self.read = ids.shape[1]
+        return logits
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows of the batch, in this order; a row may come more than once."""
-        rows = torch.tensor(rows)
+        rows = torch.tensor(rows, device=self.model.device)
         if isinstance(self.cache, KeyValueCache):
             self.cache.select(rows)
         elif self.cache is not None:
             self.cache.reorder_cache(rows)
         self.mask = None if self.mask is None else self.mask[rows]
         self.encoded = None if self.encoded is None else self.encoded[rows]
-
-    def _new_cache(self):
-        if self.encoded is not None:
-            return EncoderDecoderCache(DynamicCache(), DynamicCache())
-        # The course's own cache has no place for padding.
-        return new_cache(self.model) if self.mask is None else DynamicCache(config=self.model.config)
-
-    def _other_inputs(self, ids: torch.Tensor, unread: int) -> dict:
-        if self.encoded is not None:
-            return {"encoder_outputs": BaseModelOutput(self.encoded), "attention_mask": self.mask}
-        if self.mask is None:
-            return {}
-        mask = torch.nn.functional.pad(self.mask, (0, ids.shape[1] - self.mask.shape[1]), value=1)
-        # A row that begins with padding begins to count its positions after it.
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        return {"attention_mask": mask, "position_ids": positions[:, -unread:]}
 
 
 def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
@@ -109,9 +109,6 @@ def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
     raise ValueError("decoder_start_token_id must be given for an encoder–decoder that has none of its own, got None")
 
 
-def _context_length(model: PreTrainedModel) -> int | None:
-    return getattr(model.config, "max_position_embeddings", None)
-
 
 def _check_inputs(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
     if not isinstance(ids, torch.Tensor):
@@ -120,7 +117,7 @@ def _check_inputs(model: PreTrainedModel, ids: torch.Tensor, attention_mask: tor
         raise ValueError(f"ids must have shape (batch, seq) with at least one token, got {tuple(ids.shape)}")
     # A causal LM writes behind its prompt, an encoder–decoder beside it.
     needed = ids.shape[1] + (0 if model.config.is_encoder_decoder else 1)
-    longest = _context_length(model)
+    longest = context_length(model)
     if longest is not None and needed > longest:
         raise ValueError(f"ids must fit into the context length of {longest} tokens, got {ids.shape[1]}")
     if attention_mask is None:

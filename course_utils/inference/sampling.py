@@ -141,7 +141,7 @@ def draw(probabilities: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     tensor([1, 1, 1])
     """
     count = check_whole("count", count, 1)
-    edges = probabilities.double().cumsum(-1)
+    edges = probabilities.cpu().double().cumsum(-1)
     # Each number between 0 and 1 falls into one token's stretch of the line; a longer stretch is hit more.
     return torch.searchsorted(edges / edges[-1], uniform_numbers(count, seed)).clamp(max=len(edges) - 1)
 

@@ -3,8 +3,12 @@
 Lesson: 09 · Context length and prompting
 """
 
+import math
+
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, PreTrainedModel
+
+from course_utils.architectures import generation_inputs, keeps_states, transformers_cache
 
 READ_AT_ONCE = 256  # logits of a long text would fill the memory: 1.6 GB for 8,192 tokens of SmolLM2
 
@@ -30,21 +34,21 @@ def surprisal_bits(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     if logits.shape[:-1] != ids.shape:
         raise ValueError(f"ids must have shape {tuple(logits.shape[:-1])} like the logits, got {tuple(ids.shape)}")
     log_probabilities = logits.float().log_softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
-    return -log_probabilities / torch.log(torch.tensor(2.0))
+    return -log_probabilities / math.log(2)
 
 
 @torch.inference_mode()
-def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
+def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
     """Read a text piece by piece; return the surprisal of its tokens, the next logits and the KV cache.
 
     The first token has no surprisal: nothing predicts it.
 
     Args:
-        model: A causal LM of `transformers`.
+        model: A causal LM of `transformers`. One that takes no cache of `transformers` reads the text at once.
         ids: One text, `(1, seq)`.
 
     Returns:
-        Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens.
+        Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens if there is one.
 
     Raises:
         ValueError: `ids` is not one text of at least one token.
@@ -60,9 +64,14 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
     """
     if ids.ndim != 2 or ids.shape[0] != 1 or not ids.shape[1]:
         raise ValueError(f"ids must have shape (1, seq) with at least one token, got {tuple(ids.shape)}")
-    cache, bits, last = DynamicCache(config=model.config), [], None
-    for piece in ids.split(READ_AT_ONCE, dim=1):
-        logits = model(piece, past_key_values=cache, use_cache=True).logits[0]
+    ids, cache, bits, last = ids.to(model.device), transformers_cache(model), [], None
+    read, length = 0, ids.shape[1]
+    # A state reads on by one token at a time only.
+    for piece in ids.split(length if keeps_states(model) else READ_AT_ONCE, dim=1):
+        inputs = generation_inputs(model, ids[:, : read + piece.shape[1]], cache, read)
+        if "logits_to_keep" in inputs:
+            inputs["logits_to_keep"] = 0  # of every position
+        logits, read = model(**inputs).logits[0], read + piece.shape[1]
         before = logits[:-1] if last is None else torch.cat([last[None], logits[:-1]])
         bits.append(surprisal_bits(before, piece[0, -len(before) :] if len(before) else piece[0, :0]))
         last = logits[-1]

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from transformers import Pipeline, PreTrainedModel
 
+from course_utils.architectures import generation_inputs, key_value_heads
 from course_utils.inference import head_measures
 from course_utils.models import CausalLM, Encoder
 from course_utils.traces.base import Trace
-from course_utils.traces.eager import eager_attention, recording
+from course_utils.traces.eager import check_attentions, eager_attention, recording
 
 __all__ = ["AttentionTrace", "eager_attention", "record_attention", "record_cross_attention", "record_translation"]
 
@@ -23,7 +24,7 @@ class AttentionTrace(Trace):
         kind: "causal", "bidirectional" or "cross".
         query_tokens: The tokens that look, as visible text.
         key_tokens: The tokens that are looked at, as visible text.
-        weights: float32 `(layer, head, query, key)`; every row sums to 1.
+        weights: float32 `(layer, head, query, key)`; every row sums to 1 (in GPT-OSS to less: a part goes to no token).
         key_value_heads: How many KV heads a layer has; query heads share them in order.
         scores: float32, shape as `weights`: QKᵀ/√d before the mask; None where they were not recorded.
         value_lengths: float32 `(layer, key_value_head, key)`: length of each value vector; None as for `scores`.
@@ -83,11 +84,16 @@ class AttentionTrace(Trace):
 
 def _arrays(attentions: tuple[torch.Tensor, ...], kept: dict[int, tuple[torch.Tensor, ...]]) -> dict[str, np.ndarray]:
     """Stack the weights of all layers, and with them the scores and value lengths if these were kept."""
-    arrays = {"weights": torch.cat(attentions).float().numpy()}
+    arrays = {"weights": _joined(attentions)}
     if all(id(weights) in kept for weights in attentions):
         _, scores, lengths = zip(*(kept[id(weights)] for weights in attentions), strict=True)
-        arrays |= {"scores": torch.cat(scores).float().numpy(), "value_lengths": torch.cat(lengths).float().numpy()}
+        if len({each.shape for each in lengths}) == 1:  # else the layers have different numbers of KV heads
+            arrays |= {"scores": _joined(scores), "value_lengths": _joined(lengths)}
     return arrays
+
+
+def _joined(layers: tuple[torch.Tensor, ...]) -> np.ndarray:
+    return torch.cat([layer.float().cpu() for layer in layers]).numpy()
 
 
 def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
@@ -95,7 +101,8 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
 
     Raises:
         TypeError: `text` is not a str.
-        ValueError: `text` is empty, or longer than the context length.
+        ValueError: `text` is empty, or longer than the context length; or the model has no attention in some layer, as
+            Mamba.
 
     Lesson: 08 · Attention
 
@@ -104,11 +111,14 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
     (30, 9, 3, 3)
     """
     ids = model.encode(text)
-    tokens = tuple(model.labels[token] for token in ids[0])
+    tokens = tuple(model.labels[token] for token in ids[0].tolist())
     with recording(model.model) as kept, torch.inference_mode():
-        arrays = _arrays(model.model(ids, output_attentions=True).attentions, kept)
-    config = model.model.config
-    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+        inputs = generation_inputs(model.model, ids) if isinstance(model, CausalLM) else {"input_ids": ids}
+        attentions = getattr(model.model(**inputs, output_attentions=True), "attentions", None)
+        check_attentions(model.model, attentions, ids.shape[1], ids.shape[1])
+        arrays = _arrays(attentions, kept)
+    heads = key_value_heads(model.model) or arrays["weights"].shape[1]
+    heads = arrays["value_lengths"].shape[1] if "value_lengths" in arrays else heads
     kind = "causal" if isinstance(model, CausalLM) else "bidirectional"
     return AttentionTrace(model.name, kind, tokens, tokens, key_value_heads=heads, **arrays)
 
@@ -135,7 +145,8 @@ def record_cross_attention(
         target_tokens: The target as visible text.
 
     Raises:
-        ValueError: The tokens do not fit the ids, or there is more than one text.
+        ValueError: The tokens do not fit the ids, there is more than one text, or the model returns no weights of its
+            cross-attention.
 
     Lesson: 08 · Attention
 
@@ -148,9 +159,11 @@ def record_cross_attention(
     """
     if len(source_ids) != 1:
         raise ValueError(f"source_ids must hold one text, got {len(source_ids)}")
+    source_ids, target_ids = source_ids.to(model.device), target_ids.to(model.device)
     with recording(model) as kept, torch.inference_mode():
         outputs = model(source_ids, decoder_input_ids=target_ids, output_attentions=True)
-    arrays = _arrays(outputs.cross_attentions, kept)
+        check_attentions(model, outputs.cross_attentions, target_ids.shape[1], source_ids.shape[1])
+        arrays = _arrays(outputs.cross_attentions, kept)
     heads = arrays["weights"].shape[1]
     return AttentionTrace(name, "cross", target_tokens, source_tokens, key_value_heads=heads, **arrays)
 

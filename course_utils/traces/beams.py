@@ -1,5 +1,6 @@
 """A beam search: every token that was considered, and what became of it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from course_utils.inference.beam_replay import Replay, replay
 from course_utils.inference.beam_search import KEPT, ROOT, BeamNode, BeamTree
 from course_utils.inference.generate import generate, search_beams
+from course_utils.inference.running import RunningModel
 from course_utils.inference.settings import GenerationSettings
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
@@ -130,7 +132,7 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     """
     chosen, ids = GenerationSettings(**settings), model.encode(prompt)
     tree = search_beams(model.model, ids, model.tokenizer, to_the_end=to_the_end, **settings)
-    longest = min(chosen.most_new_tokens(ids.shape[1]), model.context_length - ids.shape[1])
+    longest = min(chosen.most_new_tokens(ids.shape[1]), (model.context_length or math.inf) - ids.shape[1])
     finished = replay(tree.nodes, longest, chosen).finished
     greedy = generate(model.model, ids, model.tokenizer, **settings | {"num_beams": 1, "num_return_sequences": 1})[0]
     return BeamTrace(
@@ -159,7 +161,9 @@ def _columns(tree: BeamTree, labels: list[str]) -> dict:
 @torch.inference_mode()
 def _running_sums(model: CausalLM, prompt: torch.Tensor, tokens: tuple[int, ...]) -> np.ndarray:
     """Sum the log-probabilities of `tokens` after the prompt, up to each of them."""
-    text = torch.cat([prompt, torch.tensor([tokens])], dim=1)
-    logits = model.model(text, logits_to_keep=len(tokens) + 1).logits[0, :-1]
-    chosen = logits.log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
-    return chosen.double().cumsum(0).numpy()
+    chosen, running = [], RunningModel(model.model, prompt)
+    text = running.start_ids
+    for token in tokens:
+        chosen.append(running.next_logits(text)[0].log_softmax(-1)[token].item())
+        text = torch.cat([text, text.new_tensor([[token]])], dim=1)
+    return np.cumsum(chosen)

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from transformers import Pipeline
 
-from course_utils.traces.masks import KINDS, MaskTrace, check_batch, every_mask
+from course_utils.traces.masked_runs import KINDS, check_batch, every_mask
+from course_utils.traces.masks import MaskTrace
 
 
 def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTrace:
@@ -36,13 +37,17 @@ def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTr
     blanks = torch.tensor([_blank(row, tokenizer.mask_token_id, tokenizer.mask_token) for row in ids])
     rows, logits = torch.arange(len(ids)), torch.empty(len(KINDS), 2, 2, len(ids), model.config.vocab_size)
     shifts = torch.tensor([max(map(len, ids)) - len(row) for row in ids]), torch.zeros(len(ids), dtype=torch.long)
+
+    def run(batch: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return model.bert(batch, attention_mask=mask).last_hidden_state
+
     with torch.inference_mode():
-        for side, hidden in every_mask(model.bert, ids, tokenizer.pad_token_id, window):
-            logits[:, side] = model.cls(hidden[:, :, rows, blanks + shifts[side]])
-        alone = torch.stack([model(row[None]).logits[0, blank] for row, blank in zip(ids, blanks, strict=True)])
+        for side, hidden in every_mask(model, run, ids, tokenizer.pad_token_id, window):
+            logits[:, side] = model.cls(hidden[:, :, rows, blanks + shifts[side]].to(model.device)).cpu()
+        alone = [model(row[None].to(model.device)).logits[0, blank] for row, blank in zip(ids, blanks, strict=True)]
     labels = tuple(tokenizer.convert_ids_to_tokens(range(model.config.vocab_size)))
     tokens = tuple(tuple(labels[token] for token in row) for row in ids)
-    numbers = alone.numpy().astype(np.float32), logits.numpy()
+    numbers = torch.stack(alone).cpu().numpy().astype(np.float32), logits.numpy()
     return MaskTrace("fill-mask", tuple(prompts), tokens, window, *numbers, labels, tuple(blanks.tolist()))
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from course_utils.architectures import keeps_states
 from course_utils.inference.cache import KeyValueCache
 from course_utils.inference.generation_steps import GrowingText, stop_rules
 from course_utils.inference.memory import measured_cache_bytes
-from course_utils.inference.prefill_decode import AnyCache, cache_length, next_logits
 from course_utils.inference.progress import report
 from course_utils.inference.running import RunningModel
 from course_utils.inference.settings import GenerationSettings
@@ -98,7 +98,9 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
 
     Raises:
         TypeError: `prompt` is not a str.
-        ValueError: `prompt` is empty, or too long to be read again at every step; `max_new_tokens` is below 1.
+        ValueError: `prompt` is empty, or too long to be read again at every step; `max_new_tokens` is below 1; or the
+            model does not keep keys and values of one size of all tokens in every layer, as one with a state or a
+            sliding window.
 
     Lesson: 10 · Prefill and decode
 
@@ -114,40 +116,52 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
             f"prompt and max_new_tokens must be at most {MOST_TOKENS} tokens together, because without a cache "
             f"every step reads them all, got {ids.shape[1]:,} + {max_new_tokens:,}"
         )
-    running = RunningModel(model.model, ids)
+    if keeps_states(model.model):
+        raise ValueError(_needs_keys(model))
+    running, without = RunningModel(model.model, ids), RunningModel(model.model, ids, use_cache=False)
     text = GrowingText(stop_rules(running, settings, model.tokenizer))
-    next_logits(model.model, ids, cache=None)  # the first run of all is slow, and is not counted
+    without.next_logits(ids)  # the first run of all is slow, and is not counted
     steps = []
     while text.reason is None:
         report("token", len(steps) + 1, max_new_tokens)
-        unread = ids[:, cache_length(running.cache) :]
-        cached, milliseconds = _timed(model, unread, running.cache)
-        plain, milliseconds_without = _timed(model, ids, None)
+        cached, milliseconds = _timed(running, ids)
+        plain, milliseconds_without = _timed(without, ids)
         difference, same = (cached - plain).abs().max().item(), bool(cached.argmax() == plain.argmax())
-        size = cache_length(running.cache), measured_cache_bytes(running.cache)
+        size = running.read, measured_cache_bytes(running.cache)
         steps.append((milliseconds, milliseconds_without, *size, difference, same))
         text.add(cached.argmax().item())
-        ids = torch.cat([ids, cached.argmax(-1, keepdim=True)], dim=1)
+        ids = torch.cat([ids, cached.argmax(-1, keepdim=True).to(ids.device)], dim=1)
     return _trace(model, prompt, ids, len(text.ids), steps, running.cache, str(text.reason))
 
 
-def _timed(model: CausalLM, ids: torch.Tensor, cache: AnyCache | None) -> tuple[torch.Tensor, float]:
+def _timed(running: RunningModel, ids: torch.Tensor) -> tuple[torch.Tensor, float]:
     start = time.perf_counter()
-    logits = next_logits(model.model, ids, cache)
+    logits = running.next_logits(ids).cpu()  # a graphics card is done only when its numbers are here
     return logits, (time.perf_counter() - start) * 1000
 
 
+def _needs_keys(model: CausalLM) -> str:
+    return (
+        f"model must keep keys and values of one size of all tokens, in every layer, for this picture: got {model.name}"
+    )
+
+
 def _trace(model, prompt, ids, new, steps, cache, reason) -> CacheTrace:
-    tokens = [model.labels[token] for token in ids[0]]
+    tokens = [model.labels[token] for token in ids[0].tolist()]
     names = ("milliseconds", "milliseconds_without", "cache_tokens", "cache_bytes", "differences", "same_choice")
-    keys = cache.keys if isinstance(cache, KeyValueCache) else [layer.keys for layer in cache.layers]
+    own = isinstance(cache, KeyValueCache)
+    keys = cache.keys if own else [layer.keys for layer in cache.layers]
+    values = cache.values if own else [layer.values for layer in cache.layers]
+    shapes = {getattr(kept, "shape", None) for kept in (*keys, *values)}
+    if len(shapes) > 1 or keys[0].shape[2] != len(tokens) - 1:  # a sliding window has forgotten some
+        raise ValueError(_needs_keys(model))
     return CacheTrace(
         model=model.name,
         prompt=prompt,
         prompt_tokens=tuple(tokens[:-new]),
         new_tokens=tuple(tokens[-new:]),
         **{name: np.array(values) for name, values in zip(names, zip(*steps, strict=True), strict=True)},
-        key_lengths=torch.cat([layer.float().norm(dim=-1) for layer in keys]).numpy(),
+        key_lengths=torch.cat([layer.float().norm(dim=-1).cpu() for layer in keys]).numpy(),
         head_dim=keys[0].shape[-1],
         reason=reason,
     )

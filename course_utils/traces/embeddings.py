@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from course_utils.architectures import generation_inputs
 from course_utils.inference.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
 from course_utils.models import CausalLM, Encoder
 from course_utils.traces.base import Trace
@@ -97,7 +98,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
     Raises:
         TypeError: An item is no text and no pair of texts.
         ValueError: There is no item or more than 200, or a text is empty or too long, or it does not hold
-            its word.
+            its word; or the tokenizer is not a fast one.
 
     Lesson: 05 · From text to vectors; 08 · Attention
 
@@ -114,11 +115,11 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
     for item in items:
         text, word = _pair(item)
         ids, places = model.encode(text)[0], _places(model, text, word)
-        hidden = torch.stack(model.model(ids[None], output_hidden_states=True).hidden_states)[:, 0]
+        hidden = _hidden_states(model, ids)
         texts.append(text)
         words.append(word.strip())
-        tokens.append("".join(model.labels[token] for token in ids[places]))
-        states.append(hidden[:, places].float().mean(1))
+        tokens.append("".join(model.labels[token] for token in ids.cpu()[places].tolist()))
+        states.append(hidden.float().cpu()[:, places].mean(1))
     return EmbeddingTrace(model.name, tuple(texts), tuple(words), tuple(tokens), torch.stack(states, 1).numpy())
 
 
@@ -133,7 +134,26 @@ def _pair(item: Item) -> tuple[str, str]:
 
 def _places(model: CausalLM | Encoder, text: str, word: str) -> list[int]:
     """The tokens of `word` at its last place in `text`; of a causal LM only the last of them."""
+    if not model.tokenizer.is_fast:
+        raise ValueError(
+            "tokenizer must be a fast one, which says where each token is in the text, got "
+            f"{type(model.tokenizer).__name__}"
+        )
     begin = text.rindex(word)
     offsets = model.tokenizer(text, return_offsets_mapping=True, verbose=False)["offset_mapping"]
     places = [i for i, (first, end) in enumerate(offsets) if first < begin + len(word) and end > begin]
+    if not places:
+        raise ValueError(f"text must have a token for its word {word!r} in {model.name}, got {text!r}")
     return places[-1:] if isinstance(model, CausalLM) else places
+
+
+def _hidden_states(model: CausalLM | Encoder, ids: torch.Tensor) -> torch.Tensor:
+    """What every layer made of one text, `(layer + 1, seq, hidden)`."""
+    inputs = generation_inputs(model.model, ids[None]) if isinstance(model, CausalLM) else {"input_ids": ids[None]}
+    found = getattr(model.model(**inputs, output_hidden_states=True), "hidden_states", None)
+    shapes = {tuple(layer.shape) for layer in found or ()}
+    if len(shapes) != 1 or len(found[0].shape) != 3 or found[0].shape[:2] != (1, len(ids)):
+        raise ValueError(
+            f"model must return a vector per token from every layer, got {model.name} with {shapes or None}"
+        )
+    return torch.cat(found)

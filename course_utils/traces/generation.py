@@ -8,7 +8,6 @@ import torch
 
 from course_utils.inference.generation_steps import GrowingText, generation_steps, stop_rules
 from course_utils.inference.memory import measured_cache_bytes
-from course_utils.inference.prefill_decode import cache_length
 from course_utils.inference.running import RunningModel
 from course_utils.inference.settings import GenerationSettings
 from course_utils.models import CausalLM
@@ -27,7 +26,7 @@ class GenerationTrace(Trace):
         ids: Their ids, int64 `(step,)`.
         milliseconds: Time of the model in each step, float64 `(step,)`.
         cache_tokens: Tokens in the cache after each step, int64 `(step,)`; 0 without a cache.
-        cache_bytes: Bytes of the cache after each step, int64 `(step,)`.
+        cache_bytes: Bytes of the cache after each step, int64 `(step,)`; a state (of Mamba) stays as it is.
         logits: What the model said in each step, before penalties and filters, float32 `(step, vocab)`.
         use_cache: Whether there was a cache.
         reason: Why the text ended.
@@ -69,9 +68,10 @@ class _RecordingModel(RunningModel):
     def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
         start = time.perf_counter()
         logits = super().next_logits(ids)
+        said = logits[0].cpu().numpy()  # a graphics card is done only when its numbers are here
         milliseconds = (time.perf_counter() - start) * 1000
-        tokens, size = (0, 0) if self.cache is None else (cache_length(self.cache), measured_cache_bytes(self.cache))
-        self.steps.append((milliseconds, tokens, size, logits[0].numpy()))
+        size = 0 if self.cache is None else measured_cache_bytes(self.cache)
+        self.steps.append((milliseconds, self.read, size, said))
         return logits
 
 
@@ -107,7 +107,7 @@ def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTra
     return GenerationTrace(
         model=model.name,
         prompt=prompt,
-        prompt_tokens=tuple(model.labels[token] for token in ids[0]),
+        prompt_tokens=tuple(model.labels[token] for token in ids[0].tolist()),
         new_tokens=tuple(model.labels[token] for token in text.ids),
         ids=np.array(text.ids),
         milliseconds=np.array(milliseconds),

@@ -7,15 +7,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.inference.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
-from course_utils.inference.progress import report
+from course_utils.architectures import parameter_names
+from course_utils.inference.checks import check_whole
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
-
-KINDS = ("causal", "none", "window", "window + first token")
-PADDINGS = ("left", "right", "right, read at the last token")
-MOST_PROMPTS, MOST_TOKENS = 4, 200
-_TOKENS_AT_ONCE = 1000  # about a second of a laptop
+from course_utils.traces.masked_runs import KINDS, PADDINGS, Run, batch_mask, check_batch, every_mask, padded_mask
 
 
 @dataclass(frozen=True)
@@ -78,45 +74,10 @@ class MaskTrace(Trace):
 
     def mask(self, kind: str, padding: str, masked: bool) -> np.ndarray:
         """Return who may look at whom in every prompt of the batch, bool `(prompt, query, key)`."""
-        attention_mask = _attention_mask([len(tokens) for tokens in self.tokens], padding)
+        attention_mask = padded_mask([len(tokens) for tokens in self.tokens], padding)
         return batch_mask(kind, attention_mask if masked else torch.ones_like(attention_mask), self.window)[
             :, 0
         ].numpy()
-
-
-def batch_mask(kind: str, attention_mask: torch.Tensor, window: int) -> torch.Tensor:
-    """Combine a kind of mask with a tokenizer's `attention_mask` `(batch, seq)`: bool `(batch, 1, query, key)`.
-
-    A padding token on the left has nothing before it that it may look at. It looks at itself, because the softmax
-    over nothing is not a number; nobody looks at it.
-
-    Args:
-        kind: One of `KINDS`; "none" lets every token look at every other one.
-        attention_mask: 1 for a token, 0 for padding.
-        window: For the sliding windows.
-
-    Raises:
-        ValueError: The kind is unknown.
-
-    Lesson: 09 · Context length and prompting
-
-    >>> batch_mask("causal", torch.tensor([[0, 1, 1]]), window=2)[0, 0].int()
-    tensor([[1, 0, 0],
-            [0, 1, 0],
-            [0, 1, 1]], dtype=torch.int32)
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {list(KINDS)}, got {kind!r}")
-    length = attention_mask.shape[1]
-    square = bidirectional_mask(length, length) if kind == "none" else causal_mask(length, length)
-    if kind.startswith("window"):
-        square = sliding_window_mask(length, length, window)
-    mask = square & padding_mask(attention_mask)
-    if kind == KINDS[3]:
-        first = attention_mask.argmax(-1)[:, None, None, None] == torch.arange(length)
-        mask = mask | first & causal_mask(length, length) & padding_mask(attention_mask)
-    nothing = ~mask.any(-1, keepdim=True)
-    return mask | nothing & torch.eye(length, dtype=torch.bool)
 
 
 def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTrace:
@@ -130,7 +91,7 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
     Raises:
         TypeError: A prompt is not a str.
         ValueError: There are not 2 to 4 prompts; one is empty or has over 200 tokens; `window` is not a whole
-            number of at least 1.
+            number of at least 1; the tokenizer has no padding token, or the model doesn't take such masks.
 
     Lesson: 09 · Context length and prompting
 
@@ -140,60 +101,54 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
     """
     ids = [model.encode(prompt)[0] for prompt in prompts]
     check_batch(ids)
-    last_tokens = torch.tensor([len(row) - 1 for row in ids])
-    logits = torch.empty(len(KINDS), len(PADDINGS), 2, len(ids), model.model.config.vocab_size)
-    for side, hidden in every_mask(model.model.model, ids, model.tokenizer.pad_token_id, window):
-        # Only what is read becomes logits: that takes half the time.
-        logits[:, side] = model.model.lm_head(hidden[..., -1, :])
+    check_whole("window", window, 1)
+    padding_token = model.tokenizer.pad_token_id
+    if padding_token is None:
+        raise ValueError("tokenizer must have a padding token to fill up the short prompts, got none")
+    last_tokens = [len(row) - 1 for row in ids]
+    # Only what is read becomes logits: that takes half the time.
+    columns = sorted({*last_tokens, max(last_tokens)})
+    read, rows = [columns.index(column) for column in last_tokens], range(len(ids))
+    logits = torch.empty(len(KINDS), len(PADDINGS), 2, len(ids), len(model.labels))
+    runs = every_mask(model.model, _logits_at(model.model, columns), ids, padding_token, window)
+    for side, made in _obeying(model, runs):
+        logits[:, side] = made[..., -1, :]
         if side:
-            logits[:, 2] = model.model.lm_head(hidden[:, :, torch.arange(len(ids)), last_tokens])
-    alone = torch.stack([model.next_logits(prompt) for prompt in prompts])
-    tokens = tuple(tuple(model.labels[token] for token in row) for row in ids)
+            logits[:, 2] = made[:, :, rows, read]
+    alone = torch.stack([model.next_logits(prompt).cpu() for prompt in prompts])
+    _check_obeys(model, alone, logits, any_can_look=max(last_tokens) > 0)
+    tokens = tuple(tuple(model.labels[token] for token in row.tolist()) for row in ids)
     return MaskTrace(model.name, tuple(prompts), tokens, window, alone.numpy(), logits.numpy(), tuple(model.labels))
 
 
-@torch.inference_mode()
-def every_mask(
-    model: PreTrainedModel, ids: list[torch.Tensor], padding_token: int, window: int
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Run a batch under every mask, padded left (0) and right (1); yield the side and the last layer's hidden states.
+def _logits_at(model: PreTrainedModel, columns: list[int]) -> Run:
+    """Make a function that returns the logits at some columns of a batch, `(batch, column, vocab)`."""
+    kept = torch.tensor(columns, device=model.device)
 
-    The states are `(kind, off or on, prompt, seq, hidden)`.
-    Lesson: 09 · Context length and prompting
+    def run(batch: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if "logits_to_keep" in parameter_names(model):
+            return model(batch, attention_mask=mask, logits_to_keep=kept).logits
+        return model(batch, attention_mask=mask).logits[:, kept]
 
-    >>> from course_utils.models import load_encoder
-    >>> model = load_encoder().model
-    >>> side, hidden = next(every_mask(model, [torch.tensor([101, 102]), torch.tensor([101, 7592, 102])], 0, window=4))
-    >>> side, hidden.shape
-    (0, torch.Size([4, 2, 2, 3, 384]))
-    """
-    for side in (0, 1):
-        real = _attention_mask([len(row) for row in ids], PADDINGS[side])
-        batch = torch.full(real.shape, padding_token)
-        batch[real.bool()] = torch.cat(ids)
-        # All eight masks of a small batch run at once; a large one tells in between how far it is.
-        both = torch.ones_like(real), real
-        masks = [batch_mask(kind, padding, window) for kind in KINDS for padding in both]
-        size = max(1, _TOKENS_AT_ONCE // batch.numel())
-        starts, hidden = range(0, len(masks), size), []
-        for round_, start in enumerate(starts, start=1):
-            report("part", side * len(starts) + round_, 2 * len(starts))
-            some = masks[start : start + size]
-            hidden.append(model(batch.repeat(len(some), 1), attention_mask=torch.cat(some)).last_hidden_state)
-        yield side, torch.cat(hidden).unflatten(0, (len(KINDS), 2, len(ids)))
+    return run
 
 
-def check_batch(ids: list[torch.Tensor]) -> None:
-    """Raise a ValueError in one sentence unless there are 2 to 4 prompts of at most 200 tokens."""
-    if not 2 <= len(ids) <= MOST_PROMPTS:
-        raise ValueError(f"prompts must be 2 to {MOST_PROMPTS} texts, got {len(ids)}")
-    for row in ids:
-        if len(row) > MOST_TOKENS:
-            raise ValueError(f"prompts must have at most {MOST_TOKENS} tokens here, got {len(row)}")
+def _obeying(model: CausalLM, runs: Iterator[tuple[int, torch.Tensor]]) -> Iterator[tuple[int, torch.Tensor]]:
+    try:
+        yield from runs
+    except Exception as error:  # whatever an architecture does with a mask that it doesn't know
+        raise ValueError(_needs_masks(model)) from error
 
 
-def _attention_mask(lengths: list[int], padding: str) -> torch.Tensor:
-    """1 for a token, 0 for padding: `(batch, longest)`."""
-    columns = torch.arange(max(lengths))
-    counts = torch.tensor(lengths)[:, None]
-    return (columns >= max(lengths) - counts if padding == "left" else columns < counts).long()
+def _check_obeys(model: CausalLM, alone: torch.Tensor, logits: torch.Tensor, any_can_look: bool) -> None:
+    """Raise a ValueError unless `model` did what the masks said: an architecture may put its own over them."""
+    right = logits[0, 2, 1]  # causal, padded right, padding masked, read at the last token
+    rounding = 1e-3 if model.model.dtype == torch.float32 else 5e-2
+    # A single token can't look ahead, so nothing can be told from texts of one.
+    ignored = logits[0].equal(logits[1]) and any_can_look
+    if (right - alone).abs().max() > rounding * alone.abs().max() or ignored:
+        raise ValueError(_needs_masks(model))
+
+
+def _needs_masks(model: CausalLM) -> str:
+    return f"model must take a mask of its own for every query and key, got {model.name}, which uses another"

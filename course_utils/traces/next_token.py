@@ -98,8 +98,8 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     >>> record_next_token(load_causal_lm(), "The capital of France is").prompt_tokens
     ('The', '␣capital', '␣of', '␣France', '␣is')
     """
-    tokens = tuple(model.labels[token] for token in model.encode(prompt)[0])
-    return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).numpy(), tuple(model.labels))
+    tokens = tuple(model.labels[token] for token in model.encode(prompt)[0].tolist())
+    return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).cpu().numpy(), tuple(model.labels))
 
 
 def record_surprisals(model: CausalLM, prompt: str | Sequence[int]) -> NextTokenTrace:
@@ -125,18 +125,19 @@ def record_surprisals(model: CausalLM, prompt: str | Sequence[int]) -> NextToken
     text = prompt if isinstance(prompt, str) else model.tokenizer.decode(ids)
     tokens = tuple(model.labels[token] for token in ids)
     return NextTokenTrace(
-        model.name, text, tokens, logits.numpy(), tuple(model.labels), tuple(ids), bits.float().numpy()
+        model.name, text, tokens, logits.float().cpu().numpy(), tuple(model.labels), tuple(ids), bits.cpu().numpy()
     )
 
 
 def _checked_ids(model: CausalLM, ids: Sequence[int]) -> list[int]:
     if not isinstance(ids, Sequence) or not all(type(token) is int for token in ids):
         raise TypeError(f"prompt must be a str or a sequence of token ids, got {type(ids).__name__}: {ids!r}")
-    vocabulary = model.model.config.vocab_size
+    vocabulary = len(model.labels)
     if not all(0 <= token < vocabulary for token in ids):
         raise ValueError(f"prompt must have token ids in 0 … {vocabulary - 1}, got {list(ids)}")
-    if not 0 < len(ids) <= model.context_length:
-        raise ValueError(f"prompt must have 1 to {model.context_length:,} tokens, got {len(ids):,}")
+    if not ids or (model.context_length is not None and len(ids) > model.context_length):
+        most = "any number of" if model.context_length is None else f"{model.context_length:,}"
+        raise ValueError(f"prompt must have 1 to {most} tokens, got {len(ids):,}")
     return list(ids)
 
 

@@ -57,9 +57,10 @@ class RepetitionRun:
         after = self._processed(before, ids)
         token = after.argmax(-1, keepdim=True)
         tokens = ids[0].unique()
-        self.held.append((tokens, before[0, tokens], after[0, tokens]))
+        self.held.append((tokens.cpu(), before[0, tokens].cpu(), after[0, tokens].cpu()))
         said, now = before[0].softmax(-1), after[0].softmax(-1)
-        self.chances.append((said[token[0, 0]], said[self.eos_ids].sum(), now[self.eos_ids].sum()))
+        chances = said[token[0, 0]], said[self.eos_ids].sum(), now[self.eos_ids].sum()
+        self.chances.append([chance.item() for chance in chances])
         self.text.add(token.item())
         shown = self.text.text
         self.texts.append((shown, self.rules.tokenizer.decode(self.text.ids, skip_special_tokens=True)[len(shown) :]))
@@ -95,7 +96,7 @@ class RepetitionRun:
 
     def fields(self) -> dict:
         """Return what a `RepetitionTrace` holds, besides the settings."""
-        held_ids = self.all_ids.unique()
+        held_ids = self.all_ids.unique().cpu()
         tables = np.full((2, len(self.held), len(held_ids)), np.nan, np.float32)
         for step, (tokens, before, after) in enumerate(self.held):
             tables[:, step, torch.isin(held_ids, tokens).numpy()] = torch.stack([before, after]).numpy()
@@ -105,7 +106,7 @@ class RepetitionRun:
         return {
             "model": self.model.name,
             "prompt": self.prompt,
-            "prompt_tokens": tuple(labels[token] for token in self.running.start_ids[0]),
+            "prompt_tokens": tuple(labels[token] for token in self.running.start_ids[0].tolist()),
             "new_tokens": tuple(labels[token] for token in new),
             "ids": new,
             "held_tokens": tuple(labels[token] for token in held_ids),

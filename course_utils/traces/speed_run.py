@@ -12,7 +12,7 @@ from functools import reduce
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from course_utils.inference.checks import check_whole
 from course_utils.inference.model_shapes import ModelShape
@@ -51,7 +51,8 @@ def record_speed(
         repeats: How many runs of every point are counted.
 
     Raises:
-        ValueError: A setting is out of its range, or a prompt does not fit into the context length.
+        ValueError: A setting is out of its range, or a prompt does not fit into the context length; or the model isn't
+            on the processor, or has another kind of cache than `ModelShape` describes.
 
     Lesson: 14 · Speed and memory in practice
 
@@ -64,6 +65,9 @@ def record_speed(
     prompt_lengths = [check_whole("prompt_lengths", length, 1) for length in prompt_lengths]
     batches = [check_whole("batches", batch, 1) for batch in batches]
     _check(model, prompt_lengths, new_tokens, batches, dtypes)
+    if model.model.device.type != "cpu":
+        raise ValueError(f"model must be on the processor, whose rates it is compared with, got {model.model.device}")
+    shape = ModelShape.of(model.name, model.model)
     counts = [torch.get_num_threads()] if threads is None else np.atleast_1d(threads).tolist()
     for count in counts:
         check_whole("threads", count, 1)
@@ -75,7 +79,7 @@ def record_speed(
         weights = in_format(model.model, dtype)
         for count, (length, batch) in itertools.product(counts, sizes):
             with _threads(count):
-                traces.append(_point(model, weights, dtype, length, batch, new_tokens, repeats, traces))
+                traces.append(_point(model, shape, weights, dtype, length, batch, new_tokens, repeats, traces))
     return reduce(SpeedTrace.joined, traces)
 
 
@@ -94,12 +98,11 @@ def measure_generation(
     >>> measure_generation(smollm, smollm.model, length=4, batch=2, new_tokens=3, repeats=1).batch
     2
     """
-    ids = model.encode(TEXT * (length // 16 + 1))[:, :length].repeat(batch, 1)
+    text = model.tokenizer(TEXT, add_special_tokens=False).input_ids
+    ids = torch.tensor([(text * (length // len(text) + 1))[:length]]).repeat(batch, 1)
 
     def run(mark: Mark) -> None:
-        # The course's own forward pass is written for float32.
-        cache = None if weights.dtype == torch.float32 else DynamicCache(config=weights.config)
-        logits, cache = prefill(weights, ids, cache)
+        logits, cache = prefill(weights, ids)
         mark()
         for _ in range(new_tokens - 1):
             logits = decode_step(weights, logits.argmax(-1), cache)
@@ -120,7 +123,7 @@ def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     return model if model.dtype == FORMATS[dtype] else copy.deepcopy(model).to(FORMATS[dtype])
 
 
-def _point(model, weights, dtype, length, batch, new_tokens, repeats, before) -> SpeedTrace:
+def _point(model, shape, weights, dtype, length, batch, new_tokens, repeats, before) -> SpeedTrace:
     """Measure one point; the machine's rates are those of an earlier point with the same threads and format."""
     count = torch.get_num_threads()
     known = [trace for trace in before if trace.dtypes == (dtype,) and trace.threads[0] == count]
@@ -130,7 +133,7 @@ def _point(model, weights, dtype, length, batch, new_tokens, repeats, before) ->
     whole = {"prompt_tokens": length, "new_tokens": new_tokens, "batches": batch, "threads": count}
     return SpeedTrace(
         model=model.name,
-        shape=astuple(ModelShape.of(model.name, model.model)),
+        shape=astuple(shape),
         machine=tuple(this_machine()),
         dtypes=(dtype,),
         **{name: np.array([value]) for name, value in whole.items()},
@@ -159,7 +162,7 @@ def _check(model, prompt_lengths, new_tokens, batches, dtypes) -> None:
         if dtype not in BYTES:
             raise ValueError(f"dtypes must be of {list(BYTES)}, got {dtype!r}")
     for length in prompt_lengths:
-        if length + new_tokens > model.context_length:
+        if model.context_length is not None and length + new_tokens > model.context_length:
             raise ValueError(
                 f"prompt_lengths and new_tokens must be at most {model.context_length:,} tokens together (the context "
                 f"length), got {length:,} + {new_tokens:,}"

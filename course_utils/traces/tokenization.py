@@ -35,8 +35,9 @@ class TokenizationTrace(Trace):
         steps: Of each step: what it made, of what, and where that stands: the number of the merge, or how many
             candidates were looked up.
         tokens: How many tokens the whole text has; the pieces are those of the first 200.
-        context_length: The most tokens the model reads at once.
-        cache_bytes_per_token: What one token takes in the KV cache; 0 for a model that keeps none.
+        context_length: The most tokens the model reads at once; 0: it knows no limit.
+        cache_bytes_per_token: What one token takes in the KV cache; 0 for an encoder, which keeps none, and −1 where it
+            isn't the same for every token, as with a sliding window or a state.
 
     Raises:
         ValueError: A piece has no label.
@@ -96,7 +97,6 @@ def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = Fa
     if not tokens:
         raise ValueError(f"text must have at least one token for {model.name}, got {text!r}")
     made = TokenPieces(rules, words, model.labels)
-    is_causal = isinstance(model, CausalLM)
     return TokenizationTrace(
         model.name,
         "byte pairs" if isinstance(rules, BytePairs) else "word pieces",
@@ -107,9 +107,17 @@ def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = Fa
         tuple(made.labels),
         tuple(made.steps),
         tokens,
-        model.context_length,
-        int(kv_cache_bytes(ModelShape.of(model.name, model.model), 1)) if is_causal else 0,
+        model.context_length or 0,
+        _cache_bytes_per_token(model) if isinstance(model, CausalLM) else 0,
     )
+
+
+def _cache_bytes_per_token(model: CausalLM) -> int:
+    try:
+        shape = ModelShape.of(model.name, model.model)
+    except ValueError:
+        return -1
+    return int(kv_cache_bytes(shape, 1, bytes_per_number=model.model.dtype.itemsize))
 
 
 def _check_text(text: str) -> None:
@@ -121,6 +129,8 @@ def _check_text(text: str) -> None:
 
 @cache
 def _rules(tokenizer: PreTrainedTokenizerBase) -> Rules:
+    if not tokenizer.is_fast:
+        raise ValueError("tokenizer must be a fast one, whose rules can be read, got " + type(tokenizer).__name__)
     kind = type(tokenizer.backend_tokenizer.model).__name__
     return WordPieces.of(tokenizer) if kind == "WordPiece" else BytePairs.of(tokenizer)
 

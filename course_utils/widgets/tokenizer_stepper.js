@@ -39,8 +39,10 @@ export const counted = (number, unit) => `${thousands(number)} ${unit}${number =
 export function readout(pane, tokens) {
   const share = (100 * tokens) / pane.context;
   const fits = tokens > pane.context ? ": too long for this model" : "";
-  const cache = pane.bytes ? `${thousands(tokens * pane.bytes)} bytes of KV cache` : "an encoder keeps no KV cache";
-  return `${counted(tokens, "token")} · ${share.toFixed(2)} % of the context length of ${thousands(pane.context)}${fits} · ${cache}`;
+  const length = pane.context ? `${share.toFixed(2)} % of the context length of ${thousands(pane.context)}${fits}` : "no limit to the context length";
+  const cache = pane.bytes > 0 ? `${thousands(tokens * pane.bytes)} bytes of KV cache`
+    : pane.bytes ? "no KV cache that grows by the same with every token" : "an encoder keeps no KV cache";
+  return `${counted(tokens, "token")} · ${length} · ${cache}`;
 }
 
 /** The bytes of a piece, as hexadecimal numbers. */

@@ -147,8 +147,12 @@ def readout(trace: TokenizationTrace) -> str:
     """
     fits = ": too long for this model" if trace.tokens > trace.context_length else ""
     size = trace.tokens * trace.cache_bytes_per_token
-    cache = f"{size:,} bytes of KV cache" if trace.cache_bytes_per_token else "an encoder keeps no KV cache"
-    share = f"{100 * trace.tokens / trace.context_length:.2f} % of the context length of {trace.context_length:,}{fits}"
+    cache = "no KV cache that grows by the same with every token" if size < 0 else f"{size:,} bytes of KV cache"
+    cache = cache if size else "an encoder keeps no KV cache"
+    share = "no limit to the context length"
+    if trace.context_length:
+        part = 100 * trace.tokens / trace.context_length
+        share = f"{part:.2f} % of the context length of {trace.context_length:,}{fits}"
     return f"{_counted(trace.tokens, 'token')} · {share} · {cache}"
 
 

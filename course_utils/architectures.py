@@ -1,0 +1,123 @@
+"""What `transformers` models differ in: where a size is written down, and what their forward pass takes.
+
+Everything that runs a model asks here, so that a model of your own needs no name in a list.
+"""
+
+import inspect
+
+import torch
+from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+# Some architectures have names of their own (MPT, Whisper); -1 and None stand for no limit.
+_LENGTHS = ("max_position_embeddings", "max_seq_len", "max_target_positions")
+
+
+def parameter_names(model: PreTrainedModel) -> set[str]:
+    """Return the names of what the forward pass of `model` takes."""
+    return set(inspect.signature(model.forward).parameters)
+
+
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """Return how many tokens `model` has logits for; of an encoder, how many it can read."""
+    head, table = model.get_output_embeddings(), model.get_input_embeddings()
+    sizes = getattr(head, "out_features", None), getattr(table, "num_embeddings", None)
+    return next((size for size in sizes if size), model.config.get_text_config(decoder=True).vocab_size)
+
+
+def context_length(model: PreTrainedModel) -> int | None:
+    """Return the most tokens that `model` was made to read at once; None: its configuration knows no limit."""
+    config = model.config.get_text_config(decoder=True)
+    found = next((length for name in _LENGTHS if (length := getattr(config, name, None))), None)
+    if found is None or found < 1:
+        return None
+    # RoBERTa and its family begin to count behind the padding token: a table of 514 rows is for 512 tokens.
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    unused = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
+    return found - max(unused, default=0)
+
+
+def key_value_heads(model: PreTrainedModel) -> int | None:
+    """Return how many KV heads a layer of `model` has, as its configuration says; None: it has no attention heads."""
+    config = model.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_attention_heads", None)
+    if getattr(config, "multi_query", False) and not getattr(config, "new_decoder_architecture", False):
+        return 1  # Falcon, StarCoder
+    return getattr(config, "num_key_value_heads", None) or getattr(config, "num_kv_heads", None) or heads
+
+
+def cache_name(model: PreTrainedModel) -> str | None:
+    """Return what the forward pass of `model` calls its cache; None: it can't take one of `transformers`' own kind.
+
+    Mamba keeps a state in place of keys and values, in the same kind of object, under another name. RWKV, xLSTM and a
+    few old models keep theirs in objects that can't be reordered, and RecurrentGemma inside its layers.
+    """
+    taken = parameter_names(model)
+    inside = any(hasattr(module, "recurrent_states") for module in model.modules())
+    if inside or not model._supports_default_dynamic_cache():
+        return None
+    return next((name for name in ("past_key_values", "cache_params") if name in taken), None)
+
+
+def transformers_cache(model: PreTrainedModel) -> Cache | None:
+    """Return an empty cache of `transformers` for `model`; None where it takes none: it reads the whole text again."""
+    if cache_name(model) is None:
+        return None
+    if model.config.is_encoder_decoder:
+        return EncoderDecoderCache(DynamicCache(), DynamicCache())
+    return DynamicCache(config=model.config)
+
+
+def keeps_keys_and_values(model: PreTrainedModel) -> bool:
+    """Tell whether `model` has a KV cache, in some of its layers at least."""
+    cache = transformers_cache(model)
+    layers = [] if cache is None or model.config.is_encoder_decoder else cache.layers
+    return cache is not None and (not layers or any(hasattr(layer, "get_seq_length") for layer in layers))
+
+
+def keeps_states(model: PreTrainedModel) -> bool:
+    """Tell whether `model` keeps a state in some of its layers, in place of keys and values or beside them."""
+    cache = transformers_cache(model)
+    layers = [] if cache is None or model.config.is_encoder_decoder else cache.layers
+    return cache is None or any(hasattr(layer, "conv_states") for layer in layers)
+
+
+def check_keeps_keys_and_values(model: PreTrainedModel) -> None:
+    """Raise a ValueError in one sentence unless `model` has a KV cache."""
+    if not keeps_keys_and_values(model):
+        kind = model.config.model_type
+        raise ValueError(f"model must keep keys and values of the tokens it has read, got {kind}, which keeps none")
+
+
+def generation_inputs(
+    model: PreTrainedModel,
+    ids: torch.Tensor,
+    cache: Cache | None = None,
+    read: int = 0,
+    mask: torch.Tensor | None = None,
+    encoded: torch.Tensor | None = None,
+) -> dict:
+    """Return what the forward pass of `model` takes for one step of generation, as its own `generate` prepares it.
+
+    Args:
+        model: A causal LM or an encoder–decoder of `transformers`.
+        ids: The whole text so far, `(batch, seq)`.
+        cache: What was read before, from `transformers_cache`; None: nothing is kept.
+        read: How many tokens that is.
+        mask: `(batch, seq)`, 0 for padding; of an encoder–decoder, for what the encoder reads.
+        encoded: What the encoder of an encoder–decoder made, `(batch, source, hidden)`.
+    """
+    taken, inputs = parameter_names(model), {"use_cache": cache is not None}
+    if cache is not None:
+        inputs |= {cache_name(model): cache, "next_sequence_length": ids.shape[1] - read}
+    if "logits_to_keep" in taken:
+        inputs["logits_to_keep"] = 1  # of a long prompt, only the last position's logits are wanted
+    if mask is not None and (encoded is not None or "attention_mask" in taken):
+        inputs["attention_mask"] = mask
+    if encoded is not None:
+        inputs["encoder_outputs"] = BaseModelOutput(encoded)
+    elif "position_ids" in taken and cache_name(model):
+        # A row that begins with padding begins to count its positions after it; pictures would count in two directions.
+        ones = torch.ones_like(ids) if mask is None else mask
+        inputs["position_ids"] = model._prepare_position_ids_for_generation(ids, {"attention_mask": ones})
+    return model.prepare_inputs_for_generation(ids, is_first_iteration=not read, **inputs)
