@@ -3,6 +3,8 @@
 Lesson: 09 · Context length and prompting
 """
 
+from collections.abc import Callable
+
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
@@ -34,7 +36,9 @@ def surprisal_bits(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
+def read_text(
+    model: PreTrainedModel, ids: torch.Tensor, progress: Callable[[int, int], object] | None = None
+) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
     """Read a text piece by piece; return the surprisal of its tokens, the next logits and the KV cache.
 
     The first token has no surprisal: nothing predicts it.
@@ -42,6 +46,7 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
     Args:
         model: A causal LM of `transformers`.
         ids: One text, `(1, seq)`.
+        progress: Called after each piece but the last with how many tokens are read, and how many there are.
 
     Returns:
         Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens.
@@ -60,10 +65,13 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
     """
     if ids.ndim != 2 or ids.shape[0] != 1 or not ids.shape[1]:
         raise ValueError(f"ids must have shape (1, seq) with at least one token, got {tuple(ids.shape)}")
-    cache, bits, last = DynamicCache(config=model.config), [], None
+    cache, bits, last, done = DynamicCache(config=model.config), [], None, 0
     for piece in ids.split(READ_AT_ONCE, dim=1):
         logits = model(piece, past_key_values=cache, use_cache=True).logits[0]
         before = logits[:-1] if last is None else torch.cat([last[None], logits[:-1]])
         bits.append(surprisal_bits(before, piece[0, -len(before) :] if len(before) else piece[0, :0]))
         last = logits[-1]
+        done += piece.shape[1]
+        if progress and done < ids.shape[1]:
+            progress(done, ids.shape[1])
     return torch.cat(bits), last, cache

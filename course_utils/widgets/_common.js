@@ -50,6 +50,52 @@ export function quoted(token) {
   return `“\u2068${token}\u2069”`;
 }
 
+/**
+ * The box of a text that was run. What is typed in it stays until it is run. Meanwhile, and after a problem, `results`
+ * are marked as older, and `note` says what they belong to. Call what it returns after every answer.
+ */
+export function keptText(box, note, results) {
+  let shown, held = box.value;
+  const said = element("span"), undo = element("button", { type: "button", class: "undo" }, "Undo typing");
+  const clean = (text) => text.replace(/\r\n?|\n/g, box.matches("textarea") ? "\n" : "");
+  undo.addEventListener("click", () => {
+    box.value = held;
+    mark();
+    box.focus();
+  });
+  note.append(said, undo);
+  function mark(problem) {
+    const typed = box.value !== held, older = Boolean(problem || typed);
+    results.classList.toggle("older", older);
+    note.hidden = !older;
+    undo.hidden = !typed;
+    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}. ${problem || !typed ? "" : "Press Enter to run what you have typed. "}`;
+  }
+  box.addEventListener("input", () => mark());
+  return (text, problem) => {
+    if (text !== shown) {
+      const own = box.value !== held && box.value !== clean(text);
+      shown = text;
+      held = clean(text);
+      if (!own) box.value = held;
+    }
+    mark(problem);
+  };
+}
+
+/** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
+export function greyed(...controls) {
+  for (const control of controls) control.disabled = true;
+  return element("span", { class: "recorded" }, "This is a recorded run. Your own text needs the model: try it in your own copy of the course.");
+}
+
+/** Draw; when what had the focus is gone after it, the widget has it, so that shortcuts still reach JupyterLab. */
+export function keepFocus(root, draw) {
+  const inside = root.contains(document.activeElement);
+  draw();
+  if (inside && !root.contains(document.activeElement)) root.focus();
+}
+
 /** Whether JupyterLab must not see a key: plain keys belong to the widget, shortcuts such as Ctrl+S to JupyterLab. */
 export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isArea) {
   if (key === "Enter") return isArea ? !(ctrlKey || altKey || metaKey) : !(shiftKey || ctrlKey || altKey || metaKey);
