@@ -69,7 +69,7 @@ export function keptText(box, note, results) {
     results.classList.toggle("older", older);
     note.hidden = !older;
     undo.hidden = !typed;
-    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}. ${problem || !typed ? "" : "Press Enter to run what you have typed. "}`;
+    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}${problem || !typed ? "" : ": press Enter to run what you have typed"} `;
   }
   box.addEventListener("input", () => mark());
   return (text, problem) => {

@@ -27,9 +27,9 @@ export function summary(names, layers, layer, share, pinned, ranked) {
     (near ? `Nearest to ${quoted(names[pinned])}: ${near}.` : "There is no other word.");
 }
 
-/** Where the name of each dot [x, y, letters] is written, the most important first: at the first place that is free. */
-export function placeNames(dots, width) {
-  const taken = [], free = ([left, top, right, bottom]) => left >= 0 && right <= width &&
+/** Where the name of each dot [x, y, letters] is written, the most important first: at the first free place; `taken` isn't. */
+export function placeNames(dots, width, taken = []) {
+  const free = ([left, top, right, bottom]) => left >= 0 && right <= width &&
     taken.every(([l, t, r, b]) => right < l || left > r || bottom < t || top > b);
   return dots.map(([x, y, letters]) => {
     const wide = 7 * letters;
@@ -66,7 +66,7 @@ export function picture({ points, names, texts = names, layers, layer, pinned, n
   for (const word of near) parts.push(`<path d="M${fixed(here)}L${fixed(place(layer, word))}" class="link"/>`);
   const first = [pinned, ...near], all = words <= MOST_LABELS ? [...Array(words).keys()] : [];
   const named = [...first, ...all.filter((word) => !first.includes(word))];
-  const written = placeNames(named.map((word) => [...place(layer, word), names[word].length + 4 * near.includes(word)]), width);
+  const written = placeNames(named.map((word) => [...place(layer, word), [...names[word]].length + 4 * near.includes(word)]), width, [[width - 40, high / 2 - 14, width, high / 2]]);
   for (let word = 0; word < words; word++) {
     const [x, y] = place(layer, word), rank = near.indexOf(word), name = escapeText(names[word]);
     const mark = word === pinned ? `<path d="M${x} ${y - 8}l8 8l-8 8l-8 -8z" class="pin"/>`
@@ -181,7 +181,7 @@ function render({ model, el }) {
     if (!kernel.waiting) pin.value = pinned; // arrow keys may be ahead of the kernel
     [layer.value, compare.value, neighbours.value, path.checked] = [at, compared, model.get("neighbours"), model.get("path")];
     heading.textContent = `${model.get("source")}: ${names.length} words · ${quoted(names[pinned])} in ${quoted(texts[pinned])}`;
-    const width = Math.max(320, Math.min(root.clientWidth - 16, 760));
+    const width = Math.max(280, Math.min(root.clientWidth - 16, 760));
     const near = ranked.slice(0, model.get("neighbours")).map(([other]) => other);
     map.innerHTML = picture({ points, names, texts, layers, layer: at, pinned, near, path: model.get("path"), reach, width });
     const words = summary(names, layers, at, explained[at], pinned, ranked);
@@ -193,7 +193,7 @@ function render({ model, el }) {
     list.replaceChildren(element("caption", {}, `cosine with ${quoted(names[pinned])}`),
       ...listed.map(([other, cosine]) => rowOf([names[other], bar(cosine), cut(texts[other], 44)], "td")),
       ...(left ? [rowOf(["", "", `… ${left} more`], "td")] : []));
-    curve.innerHTML = curvePicture({ cosines, names, layers, layer: at, pinned, compared, width: 330 });
+    curve.innerHTML = curvePicture({ cosines, names, layers, layer: at, pinned, compared, width: Math.min(330, width) });
     const ends = [0, at, layers - 1].map((where) => `${twoDecimals(cosines[where * names.length + compared])} at layer ${where}`);
     curve.setAttribute("aria-label", `Cosine of ${quoted(names[pinned])} and ${quoted(names[compared])} through the layers: ${ends.join(", ")}.`);
     if (details.open) {

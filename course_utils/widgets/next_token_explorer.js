@@ -108,7 +108,7 @@ function render({ model, el }) {
       go();
     });
     if (!live) greyed(box, button);
-    const note = element("div"), results = element("div", {}, stream, notice, said, bars);
+    const note = element("div"), results = element("div", { class: "results" }, stream, notice, said, bars);
     const all = element("section", {}, element("div", { class: "ask" }, box, button), wrong, note, results);
     return { box, wrong, stream, notice, said, bars, show: keptText(box, note, results), all };
   });

@@ -42,14 +42,13 @@ function barOf(number, range) {
 
 function tableOf([title, shape, columns, rows], logits) {
   const bars = barColumns(columns);
-  const head = element("tr", {}, ...columns.map((name, i) =>
-    element("th", { scope: "col" }, bars.includes(i) && name === "score" ? `${name}, bar from 0 to 1` : name)));
+  const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
   const body = rows.map((row) => element("tr", {}, ...row.map((cell, i) => {
     const made = element("td", { class: typeof cell === "number" ? "number" : "" }, cellText(cell));
     if (bars.includes(i) && typeof cell === "number") made.append(barOf(cell, columns[i] === "score" ? [0, 1] : logits));
     return made;
   })));
-  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}`);
+  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}${columns.includes("score") ? " · bars from 0 to 1" : ""}`);
   return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
@@ -93,7 +92,7 @@ function render({ model, el }) {
     show(model.get("text"), problem);
     if (!kernel.waiting) {
       status.className = problem ? "status problem" : "status";
-      status.textContent = problem || `${model.get("task")}: ${quoted(cut(model.get("text"), 80))}`;
+      status.textContent = problem || `${model.get("task")}: ${quoted(cut(model.get("text"), 100))}`;
     }
     root.setAttribute("data-drawn", ++drawnTimes);
   }

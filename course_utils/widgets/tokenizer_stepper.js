@@ -201,7 +201,7 @@ function render({ model, el }) {
     show(text, problem);
     if (!kernel.waiting) {
       status.className = problem ? "status problem" : "status";
-      status.textContent = problem || quoted(cut(text, 80));
+      status.textContent = problem || quoted(cut(text, 100));
     }
     if (details.open) fillTable();
     root.setAttribute("data-drawn", ++drawnTimes);
