@@ -108,7 +108,7 @@ if (typeof window !== "undefined" && !window.courseKeys) {
   window.courseKeys = true;
   window.addEventListener("keydown", (event) => {
     const at = event.target;
-    if (!at.matches?.(".course-widget :is(input, button, select, textarea, summary)")) return;
+    if (!at.matches?.(".course-widget :is(input, button, select, textarea, summary, [tabindex])")) return;
     const isArea = at.matches("textarea"), ours = isOurs(event, isArea || at.matches("input[type=text]"), isArea);
     // JupyterLab asks whether the attribute is there, not what it says.
     if (ours) at.setAttribute("data-lm-suppress-shortcuts", "true");
