@@ -1,10 +1,6 @@
 """The base classes of the widgets: what a reader without a kernel sees, and how the kernel answers the page."""
 
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from typing import ClassVar
 
@@ -136,8 +132,7 @@ class AskingWidget(CourseWidget):
 
     def _problem_with(self, wanted: list) -> str:
         try:
-            with interruptible():
-                self.answer(*wanted)
+            self.answer(*wanted)
         except KeyboardInterrupt:
             return STOPPED
         except Exception as error:  # noqa: BLE001 - of any kind: the page waits for an answer
@@ -153,27 +148,6 @@ class AskingWidget(CourseWidget):
     def _refuse(self, sync_data: dict, error: Exception) -> None:
         self.problem = self._sentence(error)
         self.answered = max(self.answered, sync_data.get("asked", [0])[0])
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let JupyterLab's *Interrupt* stop what runs inside: ipykernel handles some messages from the page without it.
-
-    Lesson: none (this is how widgets are made).
-
-    >>> with interruptible():
-    ...     print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
-    False
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other thread may change this
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def in_one_sentence(error: Exception) -> str:
