@@ -89,7 +89,8 @@ class TokenizerStepper(AskingWidget):
 
     def describe(self) -> str:
         """Say in words which tokens are there now, what the last step did, and what they cost."""
-        lines = [f"Tokenizer stepper: {quoted(cut(self.text, 100))}" + (", with special tokens" if self.special else "")]
+        special = ", with special tokens" if self.special else ""
+        lines = [f"Tokenizer stepper: {quoted(cut(self.text, 100))}{special}"]
         for trace, step in zip(self.shown, self.step, strict=True):
             seen = trace.seen_at(step)
             tokens = [_named(trace, piece) for piece in seen[:MOST_SAID]]

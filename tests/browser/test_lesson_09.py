@@ -130,11 +130,12 @@ def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):
 
 
 def test_arrow_keys_walk_through_tokens_and_bars(page, explorer):
+    beside = "compare: put the prompt with"
     for row, keys, name in [
         (explorer.locator(".stream").last, "ArrowRight ArrowDown ArrowRight ArrowLeft", "“\u2068⏎\u2069”, 3.9 bits"),
         (explorer.locator(".stream").last, "End", "“\u2068:\u2069”, 0.0 bits"),
-        (explorer.locator(".bars").first, "ArrowDown ArrowDown Home ArrowRight", "compare: put the prompt with “\u2068␣Oslo\u2069” "),
-        (explorer.locator(".bars").first, "End", "compare: put the prompt with “\u2068␣H\u2069” "),
+        (explorer.locator(".bars").first, "ArrowDown ArrowDown Home ArrowRight", f"{beside} “\u2068␣Oslo\u2069” "),
+        (explorer.locator(".bars").first, "End", f"{beside} “\u2068␣H\u2069” "),
     ]:
         row.locator("button").first.focus()
         for key in keys.split():
