@@ -160,6 +160,37 @@ def test_a_real_prompt_that_is_too_long_or_strange():
     assert explorer.traces[0].prompt_ids[-1] == tail
 
 
+def test_a_long_prompt_says_how_far_it_is():
+    said = []
+    explorer = next_token_explorer(partial(record_surprisals, load_causal_lm()), "Hi")
+    explorer.tell = said.append
+    explorer.asked = [1, 0, "text", "word " * 600]
+    assert explorer.problem == ""
+    assert [words.split(", ")[0] for words in said] == ["256 of 601 tokens", "512 of 601 tokens"]
+    assert all(words.endswith(" s more") for words in said)
+
+
+def test_an_interrupt_leaves_the_former_prompt_and_the_next_one_works(live):
+    before, run = live.describe(), live._run
+
+    def interrupted(prompt):
+        raise KeyboardInterrupt
+
+    live._run = interrupted
+    for action, value in (("text", "other"), ("append", 1), ("branch", 1), ("cut", 1), ("second", "x")):
+        press(live, 0, action, value)
+        assert live.problem == "Stopped. What you see below is from before."
+        assert live.describe() == before
+    live._run = run
+    assert press(live, 0, "text", "xy") == ["xy"]
+    assert live.problem == ""
+
+
+def test_tokens_in_words_are_quoted_and_those_from_right_to_left_are_isolated():
+    side = NextTokenTrace("toy", "a", ("a",), np.array([1, 0], np.float32), (".", "שלום"))
+    assert "next: “.” 73.1 %, “\u2068שלום\u2069” 26.9 %" in NextTokenExplorer([side]).describe()
+
+
 def test_a_long_prompt_is_cut_on_the_page_and_says_so():
     side = NextTokenExplorer([random_prompt(300)]).sides[0]
     assert (len(side["tokens"]), len(side["bits"]), side["hidden"]) == (200, 200, 100)
