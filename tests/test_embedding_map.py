@@ -18,10 +18,10 @@ from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
 Embedding map: 3 words of toy at layer 1 of 2; the map shows 100 % of their differences
-pinned: bank 1 in “river bank”
-  shore  0.80  “the shore”
-  bank 2  0.00  “money bank”
-bank 1 and bank 2 through the layers: 1.00 at 0, 0.00 at 1, -1.00 at 2"""
+pinned: “bank 1” in “river bank”
+  “shore”  0.80  in “the shore”
+  “bank 2”  0.00  in “money bank”
+“bank 1” and “bank 2” through the layers: 1.00 at 0, 0.00 at 1, -1.00 at 2"""
 
 
 def toy():
@@ -115,25 +115,26 @@ def test_two_meanings_of_bank_move_apart():
 def test_it_adds_a_text_and_survives_a_wrong_one():
     smollm = load_causal_lm()
     drift = embedding_map(smollm, [("the river bank", "bank"), ("the savings bank", "bank")], layer=3)
-    drift.asked = [1, "the bank of clouds", "bank"]
+    drift.asked = [1, "add", "the bank of clouds", "bank"]
     assert (drift.words, drift.problem, drift.answered) == (["bank 1", "bank 2", "bank 3"], "", 1)
     before = drift.describe()
     for press, (text, word, sentence) in enumerate(
         [
-            ("", "", "text must hold its word '', got ''"),
-            ("no such word", "bank", "text must hold its word 'bank', got 'no such word'"),
+            ("", "", "text must have at least one character, got an empty text"),
+            ("  ", "", "text must have at least one character, got spaces"),
+            ("no such word", "bank", "word must be a part of the text 'no such word', got 'bank'"),
             (
                 "word " * 9_000,
                 "word",
-                "prompt must have at most 8,192 tokens (the context length of SmolLM2-135M-Instruct), got 9,001",
+                "the text must have at most 8,192 tokens (the context length of SmolLM2-135M-Instruct), got 9,001",
             ),
         ],
         start=2,
     ):
-        drift.asked = [press, text, word]
+        drift.asked = [press, "add", text, word]
         assert (drift.problem, drift.answered) == (sentence, press)
     assert drift.describe() == before
-    drift.asked = [9, "你好 🙂", ""]
+    drift.asked = [9, "add", "你好 🙂", ""]
     assert (drift.problem, drift.words[-1]) == ("", "你好 🙂")
 
 
@@ -203,7 +204,7 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words():
     data, metadata = drift._repr_mimebundle_()
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
     assert data["text/plain"] == GOLDEN
-    assert metadata["image/png"]["alt"].startswith("A map of 3 words that shows 100 % of their differences: bank 1 at")
+    assert metadata["image/png"]["alt"].startswith("A map of 3 words that shows 100 % of their differences: “bank 1”")
 
 
 def test_budgets_at_the_most_words(record):

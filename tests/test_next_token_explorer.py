@@ -19,14 +19,14 @@ from tests.budgets import MOST_ESM_BYTES
 GOLDEN = """\
 Next-token explorer (toy, 4 tokens)
 1: “once upon”
-   surprisal in bits: once ␣upon 3.5
-   next: w 64.4 %, x 23.7 %; the other 2 tokens share 11.9 %; entropy 1.37 bits
+   surprisal in bits: “once”, “␣upon” 3.5
+   next: “w” 64.4 %, “x” 23.7 %; the other 2 tokens share 11.9 %; entropy 1.37 bits
 2: “twice”
-   surprisal in bits: twice
-   next: z 64.4 %, y 23.7 %; the other 2 tokens share 11.9 %; entropy 1.37 bits
+   surprisal in bits: “twice”
+   next: “z” 64.4 %, “y” 23.7 %; the other 2 tokens share 11.9 %; entropy 1.37 bits
 from 1 to 2, 76.2 % of the probability moved
-   gained: z 3.2 → 64.4 %, y 8.7 → 23.7 %
-   lost: w 64.4 → 3.2 %, x 23.7 → 8.7 %"""
+   gained: “z” 3.2 → 64.4 %, “y” 8.7 → 23.7 %
+   lost: “w” 64.4 → 3.2 %, “x” 23.7 → 8.7 %"""
 
 
 def toy(prompt, tokens, logits, surprisals):
@@ -55,8 +55,8 @@ def test_describe_is_golden():
     data, metadata = explorer._repr_mimebundle_()
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
     assert metadata["image/png"]["alt"] == (
-        "Next-token explorer. After “once␣upon”: w 64.4 %, entropy 1.37 bits; most surprising token of the prompt: "
-        "␣upon, 3.5 bits. After “twice”: z 64.4 %, entropy 1.37 bits. "
+        "Next-token explorer. After “once␣upon”: “w” 64.4 %, entropy 1.37 bits; most surprising token of the prompt: "
+        "“␣upon”, 3.5 bits. After “twice”: “z” 64.4 %, entropy 1.37 bits. "
         "76 % of the probability moved from the first to the second."
     )
 
@@ -133,20 +133,20 @@ def test_append_branch_cut_second_close(live):
     assert live.changes == {}
     assert press(live, 1, "second", "abc") == ["[0, 1, 3, 2, 1]", "abc"]
     assert press(live, 0, "text", "xy") == ["xy", "abc"]
-    assert live.problem == [0, ""]
+    assert live.problem == ""
 
 
 def test_what_cannot_be_read_is_a_sentence_beside_its_prompt(live):
     assert press(live, 0, "text", "") == ["once upon"]
-    assert live.problem == [0, "prompt must have at least one character, got an empty text"]
+    assert live.problem == "prompt must have at least one character, got an empty text"
     press(live, 0, "jump", 1)
-    assert live.problem[1].startswith("action must be one of text, append,")
+    assert live.problem.startswith("action must be one of text, append,")
     press(live, 0, "text", "ok")
-    assert live.problem == [0, ""]
+    assert live.problem == ""
     unrecorded = NextTokenTrace("toy", "a", ("a",), np.zeros(4, np.float32), tuple("wxyz"))
     explorer = NextTokenExplorer([unrecorded], lambda prompt: _made(prompt))
     explorer.asked = [1, 0, "append", 2]
-    assert explorer.problem[1] == "prompt_ids must be recorded to go on from a prompt: use record_surprisals"
+    assert explorer.problem == "prompt_ids must be recorded to continue a prompt: use record_surprisals"
 
 
 def test_a_real_prompt_that_is_too_long_or_strange():
@@ -154,10 +154,41 @@ def test_a_real_prompt_that_is_too_long_or_strange():
     explorer = next_token_explorer(partial(record_surprisals, smollm), "🙂 你好 $x$ <b>")
     assert explorer._repr_mimebundle_()[1]["image/png"]["alt"].count("<") == 0
     explorer.asked = [1, 0, "text", "word " * 9000]
-    assert explorer.problem[1].startswith("prompt must have at most 8,192 tokens")
+    assert explorer.problem.startswith("prompt must have at most 8,192 tokens")
     tail = explorer.sides[0]["best"][0][0]
     explorer.asked = [2, 0, "append", tail]
     assert explorer.traces[0].prompt_ids[-1] == tail
+
+
+def test_a_long_prompt_says_how_far_it_is():
+    said = []
+    explorer = next_token_explorer(partial(record_surprisals, load_causal_lm()), "Hi")
+    explorer.tell = said.append
+    explorer.asked = [1, 0, "text", "word " * 600]
+    assert explorer.problem == ""
+    assert [words.split(", ")[0] for words in said] == ["256 of 601 tokens", "512 of 601 tokens"]
+    assert all(words.endswith(" s more") for words in said)
+
+
+def test_an_interrupt_leaves_the_former_prompt_and_the_next_one_works(live):
+    before, run = live.describe(), live._run
+
+    def interrupted(prompt):
+        raise KeyboardInterrupt
+
+    live._run = interrupted
+    for action, value in (("text", "other"), ("append", 1), ("branch", 1), ("cut", 1), ("second", "x")):
+        press(live, 0, action, value)
+        assert live.problem == "Stopped. What you see below is from before."
+        assert live.describe() == before
+    live._run = run
+    assert press(live, 0, "text", "xy") == ["xy"]
+    assert live.problem == ""
+
+
+def test_tokens_in_words_are_quoted_and_those_from_right_to_left_are_isolated():
+    side = NextTokenTrace("toy", "a", ("a",), np.array([1, 0], np.float32), (".", "שלום"))
+    assert "next: “.” 73.1 %, “\u2068שלום\u2069” 26.9 %" in NextTokenExplorer([side]).describe()
 
 
 def test_a_long_prompt_is_cut_on_the_page_and_says_so():

@@ -162,8 +162,8 @@ def test_xray_says_and_draws_every_step():
     assert data["text/plain"] == XRAY
     assert len(data["image/png"]) <= 40_000
     assert metadata["image/png"]["alt"] == (
-        "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3): [CLS] 101; good 2204; "
-        "[SEP] 102. forward makes logits of shape (1, 2): NEGATIVE -1.5; POSITIVE 1.5. "
+        "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3): “[CLS]” 101; “good” "
+        "2204; “[SEP]” 102. forward makes logits of shape (1, 2): NEGATIVE -1.5; POSITIVE 1.5. "
         "postprocess makes the answer of shape (1,): POSITIVE 0.9526."
     )
     assert len(PipelineXray._esm.encode()) <= MOST_ESM_BYTES
@@ -172,14 +172,14 @@ def test_xray_says_and_draws_every_step():
 def test_xray_runs_another_text_and_survives_a_wrong_one():
     def run(text):
         if not text:
-            raise ValueError("texts must be texts that are not empty, got ''")
+            raise ValueError("text must have at least one word, got ''")
         return toy_pipeline(text)
 
     xray = PipelineXray(toy_pipeline(), run)
     xray.asked = [1, "better"]
     assert (xray.text, xray.problem, xray.answered) == ("better", "", 1)
     xray.asked = [2, ""]
-    assert (xray.text, xray.problem, xray.answered) == ("better", "texts must be texts that are not empty, got ''", 2)
+    assert (xray.text, xray.problem, xray.answered) == ("better", "text must have at least one word, got ''", 2)
     xray.asked = [3, "better"]
     assert (xray.problem, xray.answered) == ("", 3)
 

@@ -178,3 +178,30 @@ def test_the_xray_opens_every_task(task, text, settings, answer):
 def test_no_task_is_left_without_an_xray():
     same = {"text-classification": "sentiment-analysis", "token-classification": "ner"}
     assert {same.get(task, task) for task in pipeline_tasks()} == {task for task, *_ in XRAYED}
+
+
+@pytest.mark.parametrize("text", ["The cat sat on the mat.", "The cat sat on the <mask>.", "The [mask] sat."])
+def test_a_missing_gap_is_a_sentence_on_the_page(text):
+    xray = pipeline_xray(load_pipeline("fill-mask"), "The cat sat on the [MASK].")
+    before = xray.describe()
+    xray.asked = [1, text]
+    assert xray.problem.startswith(("texts must have a gap called [MASK], got", "texts must call the gap [MASK], as"))
+    assert xray.problem.endswith(repr(text))
+    assert xray.describe() == before
+    xray.asked = [2, "The [MASK] sat on the [MASK]."]
+    assert (xray.problem, xray.answered) == ("", 2)
+    assert [table[0] for table in xray.trace.forward] == [f"logits at [MASK] number {n}, the best 10" for n in (1, 2)]
+
+
+def test_a_question_and_its_context_can_be_changed_on_the_page():
+    given = {"question": "Who sat?", "context": "The cat sat on the mat."}
+    xray = pipeline_xray(load_pipeline("question-answering"), given)
+    xray.asked = [1, "Who ran? · The dog ran."]
+    assert (xray.problem, xray.text) == ("", "Who ran? · The dog ran.")
+    xray.asked = [2, "Who ran?"]
+    assert xray.problem == "text must have question and context with “·” between them, got 'Who ran?'"
+
+
+def test_a_table_that_is_cut_says_so():
+    trace = record_pipeline(load_pipeline("sentiment-analysis"), "good " * 60)
+    assert trace.preprocess[0][0] == "what the model reads, the first 40 of 62 tokens"

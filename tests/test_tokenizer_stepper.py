@@ -26,7 +26,7 @@ TEXTS = [
 GOLDEN = """\
 Tokenizer stepper: “Hi tokens”
 SmolLM2-135M-Instruct: byte pairs
-  Step 3 of 7: ␣t + o → ␣to (merge 37 of the training)
+  Step 3 of 7: “␣t” + “o” → “␣to” (merge 37 of the training)
   H 56 | i 89 | ␣to 288 | k 91 | en 264 | s 99
   2 tokens · 0.02 % of the context length of 8,192 · 92,160 bytes of KV cache
 all-MiniLM-L6-v2: word pieces
@@ -131,10 +131,10 @@ def test_switching_the_special_tokens_does_not_call_a_model(models):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("step", [8, 0], "step must hold one number a tokenizer, in 0 … 7, 0 … 3, got [8, 0]"),
-        ("step", [-1, 0], "step must hold one number a tokenizer, in 0 … 7, 0 … 3, got [-1, 0]"),
-        ("step", [1], "step must hold one number a tokenizer, in 0 … 7, 0 … 3, got [1]"),
-        ("word", [0, 2], "word must hold one number a tokenizer, in 0 … 1, 0 … 1, got [0, 2]"),
+        ("step", [8, 0], "step must hold one number per tokenizer, in 0 … 7, 0 … 3, got [8, 0]"),
+        ("step", [-1, 0], "step must hold one number per tokenizer, in 0 … 7, 0 … 3, got [-1, 0]"),
+        ("step", [1], "step must hold one number per tokenizer, in 0 … 7, 0 … 3, got [1]"),
+        ("word", [0, 2], "word must hold one number per tokenizer, in 0 … 1, 0 … 1, got [0, 2]"),
     ],
 )
 def test_a_bad_setting_is_one_sentence_and_the_widget_lives(models, name, value, sentence):
@@ -217,6 +217,6 @@ def test_page_and_python_agree(node, tmp_path, models, text):
     for pair, views in zip(stepper.traces, json.loads(run.stdout), strict=True):
         for trace, view in zip(pair, views, strict=True):
             assert view["cost"] == readout(trace)
-            assert view["steps"] == [
-                [step_said(trace, step), trace.seen_at(step)] for step in range(len(trace.steps) + 1)
-            ]
+            # The page isolates every token from what is around it; Python only those written from right to left.
+            said = [[words.replace("\u2068", "").replace("\u2069", ""), pieces] for words, pieces in view["steps"]]
+            assert said == [[step_said(trace, step), trace.seen_at(step)] for step in range(len(trace.steps) + 1)]

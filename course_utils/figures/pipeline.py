@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
 _ROWS, _COLUMNS, _WIDTH = 12, 3, 13
 
@@ -40,26 +40,22 @@ def pipeline_steps(steps: Sequence[tuple[str, Sequence]], text: str) -> CourseFi
             for column, cell in enumerate(row[:_COLUMNS]):
                 weight = "bold" if line == 0 else "normal"
                 place = 0.03 + column * 0.97 / min(_COLUMNS, len(columns))
-                axes.text(place, 1.9 + line, drawable(_short(cell)), fontsize=8, family="monospace", weight=weight)
+                shown_cell = drawable(cut(str(cell), _WIDTH))
+                axes.text(place, 1.9 + line, shown_cell, fontsize=8, family="monospace", weight=weight)
         if len(rows) > _ROWS:
             axes.text(0.03, 1.9 + len(shown), f"… {len(rows) - _ROWS} more rows", fontsize=8, color=PALETTE["grey"])
     figure.alt = _alt(steps, text)
     return figure
 
 
-def _short(cell: object) -> str:
-    text = str(cell)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-
-
 def _alt(steps: Sequence[tuple[str, Sequence]], text: str) -> str:
-    sentences = [f"A pipeline in {len(steps)} step{'s' if len(steps) > 1 else ''} on “{_clip(text)}”."]
+    sentences = [f"A pipeline in {len(steps)} step{'s' if len(steps) > 1 else ''} on {quoted(cut(text, 60))}."]
     for name, tables in steps:
-        title, shape, _, rows = tables[0]
-        first = "; ".join(" ".join(map(str, row[:2])) for row in rows[:4])
+        title, shape, columns, rows = tables[0]
+        first = "; ".join(" ".join(map(_said, row[:2], columns)) for row in rows[:4])
         sentences.append(f"{name} makes {title} of shape {shape}: {first}.")
     return " ".join(sentences)
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+def _said(cell: object, column: str) -> str:
+    return quoted(spoken(cell)) if column == "token" and isinstance(cell, str) else str(cell)

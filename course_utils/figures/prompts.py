@@ -24,7 +24,7 @@ def prompt_bars(
     Lesson: 09 · Context length and prompting
 
     >>> prompt_bars([("bare", np.array([0.7, 0.2, 0.1]))], ["the", "Oslo", "a"], right=1, top=1).alt
-    'The likeliest next tokens after 1 prompt. bare: the 70.0 %; the right one, Oslo, 20.0 %.'
+    'The likeliest next tokens after 1 prompt. bare: “the” 70.0 %; the right one, “Oslo”, 20.0 %.'
     """
     figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)), layout="constrained")
     said = []
@@ -38,14 +38,14 @@ def prompt_bars(
         if right in shown:
             bars[shown.index(right)].set(facecolor=PALETTE["orange"], edgecolor="black", hatch="//")
         axes.bar_label(bars, [f"{value:.1%}" for value in values[shown]], padding=2, fontsize=8)
-        ticks = [("✓ " if token == right else "") + drawable(labels[token][:14]) for token in shown]
+        ticks = [("✓ " if token == right else "") + drawable(cut(labels[token], 14)) for token in shown]
         axes.set_yticks(range(len(shown)), ticks, fontsize=8)
         axes.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], ylim=(top + 0.5, -0.5))
         axes.set_title(drawable(name), fontsize=9)
         axes.tick_params(axis="x", labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-        first = f"{spoken(labels[best[0]])} {values[best[0]] * 100:.1f} %"
-        answer = f"; the right one, {spoken(labels[right])}, {values[right] * 100:.1f} %"
+        first = f"{quoted(spoken(labels[best[0]]))} {values[best[0]] * 100:.1f} %"
+        answer = f"; the right one, {quoted(spoken(labels[right]))}, {values[right] * 100:.1f} %"
         said.append(f"{spoken(name)}: {first}{answer if best[0] != right else ', the right one'}")
     count = f"{len(prompts)} prompt{'s' if len(prompts) > 1 else ''}"
     figure.alt = f"The likeliest next tokens after {count}. {'. '.join(said)}."
@@ -62,9 +62,9 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
 
     Lesson: 09 · Context length and prompting
 
-    >>> side = {"tokens": ["a", "b"], "bits": [None, 2.0], "best": [[0, "x", 0.5], [1, "y", 0.25]], "entropy": 1.75}
-    >>> explored_prompts([side], 1, None).alt
-    'Next-token explorer. After “ab”: x 50.0 %, entropy 1.75 bits; most surprising token of the prompt: b, 2.0 bits.'
+    >>> side = {"tokens": ["a", "b"], "bits": [None, 2.0], "best": [[0, "x", 0.5], [1, "y", 0.3]], "entropy": 2}
+    >>> print(explored_prompts([side], 1, None).alt)
+    Next-token explorer. After “ab”: “x” 50.0 %, entropy 2.00 bits; most surprising token of the prompt: “b”, 2.0 bits.
     """
     bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
     figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars), layout="constrained")
@@ -73,13 +73,13 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
         tokens, bits = side["tokens"][-14:], side["bits"][-14:]
         above, below = grid[:, column]
         above.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
-        names = [drawable(token[:10]) for token in tokens]
+        names = [drawable(cut(token, 10)) for token in tokens]
         above.set_xticks(range(len(tokens)), names, rotation=50, ha="right", fontsize=7)
         above.set_ylabel("surprisal (bits)", fontsize=7)
         best = side["best"][:bars]
         drawn = below.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
         below.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
-        below.set_yticks(range(len(best)), [drawable(label[:16]) for _, label, _ in best], fontsize=8)
+        below.set_yticks(range(len(best)), [drawable(cut(label, 16)) for _, label, _ in best], fontsize=8)
         below.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
         below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
         for axes in (above, below):
@@ -94,12 +94,12 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
 def _explored(side: dict) -> str:
     text = "".join(spoken(token) for token in side["tokens"][-14:])
     _, label, p = side["best"][0]
-    said = f"After “{text}”: {spoken(label)} {p * 100:.1f} %, entropy {side['entropy']:.2f} bits"
+    said = f"After {quoted(text)}: {quoted(spoken(label))} {p * 100:.1f} %, entropy {side['entropy']:.2f} bits"
     known = [(value, token) for value, token in zip(side["bits"], side["tokens"], strict=True) if value is not None]
     if not known:
         return f"{said}."
     value, token = max(known)
-    return f"{said}; most surprising token of the prompt: {spoken(token)}, {value:.1f} bits."
+    return f"{said}; most surprising token of the prompt: {quoted(spoken(token))}, {value:.1f} bits."
 
 
 def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:

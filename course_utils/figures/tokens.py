@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
 _WIDTH, _LETTER, _LINE = 9.0, 0.078, 0.5  # inches
 _MOST_CHIPS = 40
@@ -26,7 +26,7 @@ def token_chips(rows: Sequence[tuple[str, Sequence[Chip]]]) -> CourseFigure:
     Lesson: 05 · From text to vectors
 
     >>> token_chips([("SmolLM2", [("Hello", "19556", False), ("␣world", "905", False)])])
-    Tokens as chips. SmolLM2, 2 tokens: Hello, ␣world.
+    Tokens as chips. SmolLM2, 2 tokens: “Hello”, “␣world”.
     """
     if not rows or not all(chips for _, chips in rows):
         raise ValueError("rows must hold chips for every title, got none")
@@ -73,7 +73,7 @@ def _chip(axes, left: float, top: float, width: float, chip: Chip) -> None:
 
 def _row_alt(row: tuple[str, Sequence[Chip]]) -> str:
     title, chips = row
-    names = ", ".join(spoken(label) for label, *_ in chips[:12]) + (" …" if len(chips) > 12 else "")
+    names = ", ".join(quoted(spoken(label)) for label, *_ in chips[:12]) + (" …" if len(chips) > 12 else "")
     specials = sum(special for *_, special in chips)
     return f"{title}, {_count(len(chips))}" + (f", {specials} of them special" if specials else "") + f": {names}."
 
@@ -95,7 +95,7 @@ def merge_tree(pieces: Sequence[tuple[int, int, int, str]], title: str = "") -> 
     Lesson: 05 · From text to vectors
 
     >>> merge_tree([(0, 1, 0, "a"), (1, 2, 0, "n"), (0, 2, 1, "an")])
-    A tree of 1 merge. Step 1: a and n become an.
+    A tree of 1 merge. Step 1: “a” and “n” become “an”.
     """
     if not pieces:
         raise ValueError("pieces must hold at least one piece, got none")
@@ -118,8 +118,12 @@ def merge_tree(pieces: Sequence[tuple[int, int, int, str]], title: str = "") -> 
         text = drawable(label) + (f"\nstep {step}" if children else "")
         axes.text((first + end) / 2, level[piece], text, fontsize=8, ha="center", va="center", bbox=box)
     merges = sorted((piece for piece, children in places.items() if children), key=lambda piece: piece[2])
+
+    def said_of(label: str) -> str:
+        return quoted(spoken(label))
+
     said = "; ".join(
-        f"step {step}: " + " and ".join(spoken(child[3]) for child in places[piece]) + f" become {spoken(label)}"
+        f"step {step}: {' and '.join(said_of(child[3]) for child in places[piece])} become {said_of(label)}"
         for piece in merges
         for _, _, step, label in [piece]
     )

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
 _MARKS = "osD^vPX*"
 _COLOURS = ("blue", "vermilion", "green", "purple", "orange", "black", "sky", "grey")
@@ -46,7 +46,7 @@ def word_map(
     Lesson: 05 · From text to vectors; 08 · Attention
 
     >>> word_map(np.array([[0.0, 1.0], [0.5, 0.0]]), ["cat", "dog"], 0.41)
-    A map of 2 words that shows 41 % of their differences: cat at (0.00, 1.00), dog at (0.50, 0.00).
+    A map of 2 words that shows 41 % of their differences: “cat” at (0.00, 1.00), “dog” at (0.50, 0.00).
     """
     if points.shape != (len(labels), 2):
         raise ValueError(f"points must have shape ({len(labels)}, 2) like labels, got {points.shape}")
@@ -70,7 +70,7 @@ def word_map(
     written = range(len(labels)) if named is None else named
     _write_names(axes, points, {word: drawable(labels[word]) for word in written}, [] if path is None else path)
     said = ", ".join(
-        f"{spoken(label)} at ({x:.2f}, {y:.2f})" for label, (x, y) in zip(labels[:12], points[:12], strict=True)
+        f"{quoted(spoken(label))} at ({x:.2f}, {y:.2f})" for label, (x, y) in zip(labels[:12], points[:12], strict=True)
     )
     more = f", and {len(labels) - 12} more" if len(labels) > 12 else ""
     figure.alt = f"A map of {len(labels)} words that shows {explained * 100:.0f} % of their differences: {said}{more}."

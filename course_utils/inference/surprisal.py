@@ -4,6 +4,7 @@ Lesson: 09 · Context length and prompting
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from transformers import Cache, PreTrainedModel
@@ -38,7 +39,9 @@ def surprisal_bits(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
+def read_text(
+    model: PreTrainedModel, ids: torch.Tensor, progress: Callable[[int, int], object] | None = None
+) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
     """Read a text piece by piece; return the surprisal of its tokens, the next logits and the KV cache.
 
     The first token has no surprisal: nothing predicts it.
@@ -46,6 +49,7 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
     Args:
         model: A causal LM of `transformers`. One that takes no cache of `transformers` reads the text at once.
         ids: One text, `(1, seq)`.
+        progress: Called after each piece but the last with how many tokens are read, and how many there are.
 
     Returns:
         Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens if there is one.
@@ -75,4 +79,6 @@ def read_text(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.Tensor, 
         before = logits[:-1] if last is None else torch.cat([last[None], logits[:-1]])
         bits.append(surprisal_bits(before, piece[0, -len(before) :] if len(before) else piece[0, :0]))
         last = logits[-1]
+        if progress and read < length:
+            progress(read, length)
     return torch.cat(bits), last, cache

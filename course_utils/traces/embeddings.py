@@ -96,9 +96,9 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
             comes more than once, its last place counts.
 
     Raises:
-        TypeError: An item is no text and no pair of texts.
-        ValueError: There is no item or more than 200, or a text is empty or too long, or it does not hold
-            its word; or the tokenizer is not a fast one.
+        TypeError: An item is neither a text nor a pair of texts.
+        ValueError: There is no item or more than 200, or a text is empty or too long, or a word isn't in its text;
+            or the tokenizer is not a fast one.
 
     Lesson: 05 · From text to vectors; 08 · Attention
 
@@ -127,8 +127,10 @@ def _pair(item: Item) -> tuple[str, str]:
     text, word = (item, item) if isinstance(item, str) else tuple(item)
     if not isinstance(text, str) or not isinstance(word, str):
         raise TypeError(f"items must be texts or pairs of a text and a word, got {item!r}")
+    if not text.strip():
+        raise ValueError(f"text must have at least one character, got {'spaces' if text else 'an empty text'}")
     if not word.strip() or word not in text:
-        raise ValueError(f"text must hold its word {word!r}, got {text!r}")
+        raise ValueError(f"word must be a part of the text {text!r}, got {word!r}")
     return text, word
 
 

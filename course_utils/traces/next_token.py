@@ -1,6 +1,6 @@
 """What a model said about the next token of one prompt, and what the filters of sampling make of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,12 +102,15 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).cpu().numpy(), tuple(model.labels))
 
 
-def record_surprisals(model: CausalLM, prompt: str | Sequence[int]) -> NextTokenTrace:
+def record_surprisals(
+    model: CausalLM, prompt: str | Sequence[int], progress: Callable[[int, int], object] | None = None
+) -> NextTokenTrace:
     """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
 
     Args:
         model: The model.
         prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
+        progress: As `read_text` takes it.
 
     Raises:
         TypeError: `prompt` is neither a str nor a sequence of whole numbers.
@@ -121,7 +124,7 @@ def record_surprisals(model: CausalLM, prompt: str | Sequence[int]) -> NextToken
     ('␣Paris', 0.4)
     """
     ids = model.encode(prompt)[0].tolist() if isinstance(prompt, str) else _checked_ids(model, prompt)
-    bits, logits, _ = read_text(model.model, torch.tensor([ids]))
+    bits, logits, _ = read_text(model.model, torch.tensor([ids]), progress)
     text = prompt if isinstance(prompt, str) else model.tokenizer.decode(ids)
     tokens = tuple(model.labels[token] for token in ids)
     return NextTokenTrace(

@@ -110,10 +110,15 @@ def _tokens(pipe: Pipeline, inputs: dict) -> Iterator[Table]:
         if isinstance(value, torch.Tensor) and value.shape == inputs["input_ids"].shape
     }
     # A decoder's tokens hold their spaces as marks; decoding each one shows it as text.
-    texts = pipe.tokenizer.convert_ids_to_tokens(ids)
-    texts = [text.replace("Ġ", "␣").replace("Ċ", "⏎") for text in texts]
+    texts = [text.replace("Ġ", "␣").replace("Ċ", "⏎") for text in pipe.tokenizer.convert_ids_to_tokens(ids)]
     rows = tuple(zip(texts, *tensors.values(), strict=True))
-    yield "what the model reads", tuple(inputs["input_ids"].shape), ("token", *tensors), rows[:MOST_ROWS]
+    yield _capped("what the model reads", tuple(inputs["input_ids"].shape), ("token", *tensors), rows)
+
+
+def _capped(name: str, shape: tuple[int, ...], columns: tuple[str, ...], rows: tuple) -> Table:
+    """Keep the first rows of a long table, and say so in its name."""
+    more = f", the first {MOST_ROWS} of {len(rows)} tokens" if len(rows) > MOST_ROWS else ""
+    return name + more, shape, columns, rows[:MOST_ROWS]
 
 
 def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
@@ -128,12 +133,12 @@ def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
             rows = tuple(zip(labels, _rounded(value[0]), strict=True))
             yield name, shape, ("label", "logit"), rows
         elif shape == (1, len(tokens)):
-            yield name, shape, ("token", "logit"), tuple(zip(tokens, _rounded(value[0]), strict=True))[:MOST_ROWS]
+            yield _capped(name, shape, ("token", "logit"), tuple(zip(tokens, _rounded(value[0]), strict=True)))
         elif shape == (1, len(tokens), len(labels)):
             rows = [(token, *_rounded(numbers)) for token, numbers in zip(tokens, value[0], strict=True)]
-            yield name, shape, ("token", *labels), tuple(rows[:MOST_ROWS])
+            yield _capped(name, shape, ("token", *labels), tuple(rows))
         elif shape == (1, len(tokens), pipe.model.config.vocab_size) and pipe.tokenizer.mask_token in tokens:
-            yield _at_the_mask(pipe, inputs, name, value)
+            yield from _at_the_masks(pipe, inputs, name, value)
         elif name == "last_hidden_state":
             yield _vectors(name, tokens, value)
     for name in ("generated_sequence", "output_ids"):
@@ -144,20 +149,22 @@ def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
             yield "what the model wrote", tuple(outputs[name].shape), ("token", "id"), rows[-MOST_ROWS:]
 
 
-def _at_the_mask(pipe: Pipeline, inputs: dict, name: str, logits: torch.Tensor) -> Table:
-    """The best tokens at the masked place, of all the vocabulary."""
-    place = (inputs["input_ids"][0] == pipe.tokenizer.mask_token_id).nonzero()[0, 0]
-    best = logits[0, place].topk(10)
-    tokens = pipe.tokenizer.convert_ids_to_tokens(best.indices.tolist())
-    rows = tuple(zip(tokens, _rounded(best.values), strict=True))
-    return f"{name} at [MASK], the best 10", tuple(logits.shape), ("token", "logit"), rows
+def _at_the_masks(pipe: Pipeline, inputs: dict, name: str, logits: torch.Tensor) -> Iterator[Table]:
+    """The best tokens at each masked place, of all the vocabulary."""
+    places = (inputs["input_ids"][0] == pipe.tokenizer.mask_token_id).nonzero()[:, 0].tolist()
+    for number, place in enumerate(places, start=1):
+        best = logits[0, place].topk(10)
+        tokens = pipe.tokenizer.convert_ids_to_tokens(best.indices.tolist())
+        rows = tuple(zip(tokens, _rounded(best.values), strict=True))
+        which = f" number {number}" if len(places) > 1 else ""
+        yield f"{name} at [MASK]{which}, the best 10", tuple(logits.shape), ("token", "logit"), rows
 
 
 def _vectors(name: str, tokens: list[str], vectors: torch.Tensor | list) -> Table:
     """One row per token: the first numbers of its vector."""
     vectors = torch.as_tensor(vectors)
     rows = tuple((token, *_rounded(vector[:6])) for token, vector in zip(tokens, vectors[0], strict=True))
-    return f"{name}, the first 6 numbers of each", tuple(vectors.shape), ("token", *"123456"), rows[:MOST_ROWS]
+    return _capped(f"{name}, the first 6 numbers of each", tuple(vectors.shape), ("token", *"123456"), rows)
 
 
 def _probabilities(pipe: Pipeline, outputs: list[dict]) -> Iterator[Table]:

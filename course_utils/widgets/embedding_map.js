@@ -20,16 +20,16 @@ export const twoDecimals = (number) => (Math.abs(number) < 0.005 ? "0.00" : numb
 
 /** What is seen, in a sentence. */
 export function summary(names, layers, layer, share, pinned, ranked) {
-  const near = ranked.slice(0, 3).map(([word, cosine]) => `${names[word]} ${twoDecimals(cosine)}`).join(", ");
+  const near = ranked.slice(0, 3).map(([word, cosine]) => `${quoted(names[word])} ${twoDecimals(cosine)}`).join(", ");
   const place = layer === 0 ? ", the embedding" : layer === layers - 1 ? ", the last" : "";
-  const shown = share ? `the map shows ${Math.round(share * 100)} % of the differences` : "the words do not differ here";
+  const shown = share ? `the map shows ${Math.round(share * 100)} % of the differences` : "the words don't differ here";
   return `Layer ${layer} of ${layers - 1}${place}: ${shown}. ` +
-    (near ? `Nearest to ${names[pinned]}: ${near}.` : "There is no other word.");
+    (near ? `Nearest to ${quoted(names[pinned])}: ${near}.` : "There is no other word.");
 }
 
-/** Where the name of each dot [x, y, letters] is written, the most important first: at the first place that is free. */
-export function placeNames(dots, width) {
-  const taken = [], free = ([left, top, right, bottom]) => left >= 0 && right <= width &&
+/** Where the name of each dot [x, y, letters] is written, the most important first: at the first free place; `taken` isn't. */
+export function placeNames(dots, width, taken = []) {
+  const free = ([left, top, right, bottom]) => left >= 0 && right <= width &&
     taken.every(([l, t, r, b]) => right < l || left > r || bottom < t || top > b);
   return dots.map(([x, y, letters]) => {
     const wide = 7 * letters;
@@ -44,7 +44,7 @@ export function placeNames(dots, width) {
 }
 
 /** The map as SVG source. */
-export function picture({ points, names, layers, layer, pinned, near, path, reach, width }) {
+export function picture({ points, names, texts = names, layers, layer, pinned, near, path, reach, width }) {
   const words = names.length, high = 400, side = Math.min(width, high) / 2, parts = [];
   const place = (at, word) => {
     const [x, y] = pointOf(points, words, at, word);
@@ -59,18 +59,19 @@ export function picture({ points, names, layers, layer, pinned, near, path, reac
     if (layer < layers - 1) parts.push(`<path d="${line(layer, layers - 1)}" class="path later"/>`);
     if (layer > 0) parts.push(`<path d="${line(0, layer)}" class="path"/>`);
     const [x, y] = place(0, pinned);
-    parts.push(`<path d="M${x - 4} ${y - 4}l8 8m0 -8l-8 8" class="path"/>`);
+    parts.push(`<path d="M${x - 4} ${y - 4}l8 8m0 -8l-8 8" class="path"/>`,
+      `<text x="${x.toFixed(1)}" y="${(y + 16).toFixed(1)}" text-anchor="middle" class="small">layer 0</text>`);
   }
   const here = place(layer, pinned);
   for (const word of near) parts.push(`<path d="M${fixed(here)}L${fixed(place(layer, word))}" class="link"/>`);
   const first = [pinned, ...near], all = words <= MOST_LABELS ? [...Array(words).keys()] : [];
   const named = [...first, ...all.filter((word) => !first.includes(word))];
-  const written = placeNames(named.map((word) => [...place(layer, word), names[word].length + 4 * near.includes(word)]), width);
+  const written = placeNames(named.map((word) => [...place(layer, word), [...names[word]].length + 4 * near.includes(word)]), width, [[width - 40, high / 2 - 14, width, high / 2]]);
   for (let word = 0; word < words; word++) {
     const [x, y] = place(layer, word), rank = near.indexOf(word), name = escapeText(names[word]);
     const mark = word === pinned ? `<path d="M${x} ${y - 8}l8 8l-8 8l-8 -8z" class="pin"/>`
       : `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${rank < 0 ? 4 : 6}" class="${rank < 0 ? "dot" : "dot near"}"/>`;
-    parts.push(`<g data-word="${word}"><title>${name}</title>${mark}`);
+    parts.push(`<g data-word="${word}"><title>${escapeText(texts[word])}</title>${mark}`);
     const at = written[named.indexOf(word)];
     if (at) {
       const bold = word === pinned ? ' class="bold"' : "", where = `x="${at.x.toFixed(1)}" y="${at.y.toFixed(1)}" text-anchor="${at.anchor}"`;
@@ -111,24 +112,25 @@ function render({ model, el }) {
     model.save_changes();
   };
   const named = (label, control) => element("label", { class: "named" }, `${label} `, control);
+  // The cosines with another word come from the kernel.
+  const pinWord = (number) => pin.disabled || kernel.ask("pin", number);
   const slider = (name, label, max) => {
     const range = element("input", { type: "range", min: 0, max, step: 1, "data-trait": name, "aria-label": label });
     range.addEventListener("input", () => set(name, +range.value));
     return range;
   };
-  const chooser = (name) => {
-    const select = element("select", { "data-trait": name });
-    select.addEventListener("change", () => set(name, +select.value));
-    return select;
-  };
   const layer = slider("layer", "layer", 0), neighbours = slider("neighbours", "neighbours", 10);
-  const pin = chooser("pinned"), compare = chooser("compared");
+  const pin = element("select", { "data-trait": "pinned" }), compare = element("select", { "data-trait": "compared" });
+  pin.addEventListener("change", () => pinWord(+pin.value));
+  compare.addEventListener("change", () => set("compared", +compare.value));
   const path = element("input", { type: "checkbox" });
   path.addEventListener("change", () => set("path", path.checked));
+  const live = model.get("can_run"), intro = element("p", { class: "intro" },
+    "Words that the model treats alike are near each other. Move the layer slider, and watch where a word goes.");
   const map = element("div", { class: "map", role: "img" }), curve = element("div", { class: "curve", role: "img" });
   map.addEventListener("click", (event) => {
     const found = event.target.closest("[data-word]");
-    if (found) set("pinned", +found.dataset.word);
+    if (found) pinWord(+found.dataset.word);
   });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const wrong = element("div", { class: "problem", role: "alert" });
@@ -139,16 +141,18 @@ function render({ model, el }) {
   const add = element("button", { type: "button" }, "Add");
   function run() {
     wrong.textContent = "";
-    status.textContent = "Running …";
-    set("asked", [model.get("asked")[0] + 1, text.value, word.value]);
+    kernel.ask("add", text.value, word.value);
   }
   add.addEventListener("click", run);
-  for (const box of [text, word]) box.addEventListener("keydown", (event) => event.key === "Enter" && run());
-  const root = element("div", { class: "course-widget embedding-map" }, heading,
+  for (const box of [text, word]) onEnter(box, run);
+  const root = element("div", { class: "course-widget embedding-map" }, intro, heading,
     element("div", { class: "row" }, named("layer", layer), named("pinned", pin), named("compared", compare)),
     element("div", { class: "row" }, named("neighbours", neighbours), named("path of the pinned word", path)),
-    model.get("can_run") ? element("div", { class: "row ask" }, text, word, add, wrong) : null,
-    status, map, element("div", { class: "below" }, list, curve), details);
+    element("div", { class: "row ask" }, text, word, add, live ? null : greyed(text, word, add), wrong), status, map, element("div", { class: "below" }, list, curve), details);
+
+  const kernel = asking(model, root, status, later);
+  pin.disabled = !live && !model.widget_manager?.kernel;
+  if (pin.disabled) pin.title = "Another word needs the kernel.";
 
   function read() {
     const names = model.get("words");
@@ -174,23 +178,24 @@ function render({ model, el }) {
     const [at, pinned, compared] = ["layer", "_of", "compared"].map((name) => model.get(name));
     cosines = floatsOf(model.get("_cosines"));
     const layers = explained.length, ranked = ranking(cosines, names.length, at, pinned);
-    [layer.value, pin.value, compare.value, neighbours.value, path.checked] = [at, pinned, compared, model.get("neighbours"), model.get("path")];
-    heading.textContent = `${model.get("source")}: ${names.length} words · ${names[pinned]} in “${texts[pinned]}”`;
-    const width = Math.max(320, Math.min(root.clientWidth - 16, 760));
+    if (!kernel.waiting) pin.value = pinned; // arrow keys may be ahead of the kernel
+    [layer.value, compare.value, neighbours.value, path.checked] = [at, compared, model.get("neighbours"), model.get("path")];
+    heading.textContent = `${model.get("source")}: ${names.length} words · ${quoted(names[pinned])} in ${quoted(texts[pinned])}`;
+    const width = Math.max(280, Math.min(root.clientWidth - 16, 760));
     const near = ranked.slice(0, model.get("neighbours")).map(([other]) => other);
-    map.innerHTML = picture({ points, names, layers, layer: at, pinned, near, path: model.get("path"), reach, width });
+    map.innerHTML = picture({ points, names, texts, layers, layer: at, pinned, near, path: model.get("path"), reach, width });
     const words = summary(names, layers, at, explained[at], pinned, ranked);
     map.setAttribute("aria-label", `Embedding map. ${words}`);
-    const hidden = names.length > MOST_LABELS ? ` Only the pinned word and its neighbours are named: ${names.length} names do not fit.` : "";
-    status.textContent = words + hidden;
-    wrong.textContent = model.get("problem");
+    const hidden = names.length > MOST_LABELS ? ` Only the pinned word and its neighbours are named: ${names.length} names don't fit.` : "";
+    if (!kernel.waiting) status.textContent = words + hidden;
+    if (!kernel.waiting) wrong.textContent = model.get("problem");
     const listed = ranked.slice(0, MOST_LISTED), left = ranked.length - listed.length;
-    list.replaceChildren(element("caption", {}, `cosine with ${names[pinned]}`),
-      ...listed.map(([other, cosine]) => rowOf([names[other], bar(cosine), texts[other].slice(0, 44)], "td")),
+    list.replaceChildren(element("caption", {}, `cosine with ${quoted(names[pinned])}`),
+      ...listed.map(([other, cosine]) => rowOf([names[other], bar(cosine), cut(texts[other], 44)], "td")),
       ...(left ? [rowOf(["", "", `… ${left} more`], "td")] : []));
-    curve.innerHTML = curvePicture({ cosines, names, layers, layer: at, pinned, compared, width: 330 });
+    curve.innerHTML = curvePicture({ cosines, names, layers, layer: at, pinned, compared, width: Math.min(330, width) });
     const ends = [0, at, layers - 1].map((where) => `${twoDecimals(cosines[where * names.length + compared])} at layer ${where}`);
-    curve.setAttribute("aria-label", `Cosine of ${names[pinned]} and ${names[compared]} through the layers: ${ends.join(", ")}.`);
+    curve.setAttribute("aria-label", `Cosine of ${quoted(names[pinned])} and ${quoted(names[compared])} through the layers: ${ends.join(", ")}.`);
     if (details.open) {
       const rows = names.map((name, i) => [name, ...Array.from(pointOf(points, names.length, at, i), twoDecimals), twoDecimals(cosines[at * names.length + i]), texts[i]]);
       table.replaceChildren(rowOf(["word", "axis 1", "axis 2", `cosine with ${names[pinned]}`, "text"], "th"), ...rows.map((row) => rowOf(row, "td")));
@@ -201,16 +206,17 @@ function render({ model, el }) {
   el.append(root);
   /** One drawing for several traits that change together. */
   function later() {
-    if (!waiting) queueMicrotask(() => ((waiting = false), paint()));
+    if (!waiting) queueMicrotask(() => ((waiting = false), keepFocus(root, paint)));
     waiting = true;
   }
-  const watched = "change:layer change:compared change:neighbours change:path change:_cosines change:answered";
+  const watched = "change:layer change:compared change:neighbours change:path change:_cosines change:_points change:problem";
   model.on(watched, later);
   paint();
   const observer = new ResizeObserver(() => root.clientWidth !== widthDrawn && paint());
   observer.observe(el);
   return () => {
     model.off(watched, later);
+    kernel.leave();
     observer.disconnect();
   };
 }

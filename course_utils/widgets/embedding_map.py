@@ -1,20 +1,21 @@
 """The embedding map: words in their texts on a map, layer by layer."""
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.vectors import word_map
 from course_utils.traces.embeddings import EmbeddingTrace, Item, record_embeddings
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_NEIGHBOURS = 10
 MOST_NAMED = 60  # on the map
 
 
-class EmbeddingMap(CourseWidget):
+class EmbeddingMap(AskingWidget):
     """Move through the layers of a model and watch where words go.
 
     The two axes of the map are the same at every layer, so a point that moves has moved. The mean of all words is in
@@ -36,10 +37,12 @@ class EmbeddingMap(CourseWidget):
     >>> trace = EmbeddingTrace("toy", ("river bank", "money bank"), ("bank", "bank"), ("bank", "bank"), states)
     >>> print(EmbeddingMap(trace))
     Embedding map: 2 words of toy at layer 1 of 1; the map shows 100 % of their differences
-    pinned: bank 1 in “river bank”
-      bank 2  0.00  “money bank”
-    bank 1 and bank 2 through the layers: 1.00 at 0, 0.00 at 1
+    pinned: “bank 1” in “river bank”
+      “bank 2”  0.00  in “money bank”
+    “bank 1” and “bank 2” through the layers: 1.00 at 0, 0.00 at 1
     """
+
+    called: ClassVar[dict[str, str]] = {"prompt": "the text"}
 
     _esm = page_module("embedding_map")
     _css = page_style("embedding_map")
@@ -57,10 +60,6 @@ class EmbeddingMap(CourseWidget):
     _points = traitlets.Bytes().tag(sync=True)  # float32 (layer, word, 2)
     _cosines = traitlets.Bytes().tag(sync=True)  # float32 (layer, word), with the word `_of`
     _of = traitlets.Int(0).tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, "", ""]).tag(sync=True)  # number of the press, the text, the word in it
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self, trace: EmbeddingTrace, run: Callable[[Item], EmbeddingTrace] | None = None, **settings: object
@@ -71,7 +70,6 @@ class EmbeddingMap(CourseWidget):
         self.layer, self.compared = len(trace.states) - 1, len(trace.words) - 1
         for name, value in settings.items():
             setattr(self, name, value)
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("layer", "pinned", "compared", "neighbours")
     def _check(self, proposal: dict) -> int:
@@ -88,23 +86,26 @@ class EmbeddingMap(CourseWidget):
             self._cosines, self._of = self.trace.cosines(self.pinned).astype("<f4").tobytes(), self.pinned
 
     def _show(self, trace: EmbeddingTrace) -> None:
-        self.trace = trace
-        self._map, explained = trace.map()
-        with self.hold_sync():
+        (points, explained), cosines = trace.map(), trace.cosines(self.pinned)
+        with self.hold_sync():  # one message, so that the page draws once
+            self.trace, self._map = trace, points
             self.source, self.words, self.texts = trace.model, list(trace.labels), list(trace.texts)
             self.explained = [round(share, 4) for share in explained]
-            self._points = self._map.astype("<f4").tobytes()
-            self._send_cosines({})
+            self._points = points.astype("<f4").tobytes()
+            self._cosines, self._of = cosines.astype("<f4").tobytes(), self.pinned
 
-    def _answer(self, change: dict) -> None:
-        press, text, word = change["new"]
-        with self.hold_sync():  # one message, so that the page draws once
-            self.problem = ""
-            try:
-                self._show(self.trace.joined(self._run((text, word or text))))
-            except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
-                self.problem = str(error)
-            self.answered = press
+    def answer(self, action: str, *wanted: object) -> None:
+        """Do what the page asks for.
+
+        Args:
+            action: "pin" pins another word; "add" adds a text.
+            wanted: The number of the word; or the text, and the word in it (empty for the whole text).
+        """
+        if action == "pin":
+            (self.pinned,) = wanted
+            return
+        text, word = wanted
+        self._show(self.trace.joined(self._run((text, word or text))))
 
     def ranking(self) -> list[tuple[int, float]]:
         """Return every other word with its cosine to the pinned one at this layer, the most alike first."""
@@ -115,14 +116,14 @@ class EmbeddingMap(CourseWidget):
     def describe(self) -> str:
         """Say in words who is near the pinned word, and how two words moved apart through the layers."""
         last, share = len(self.trace.states) - 1, self.explained[self.layer]
-        pinned, compared = self.words[self.pinned], self.words[self.compared]
-        shown = f"the map shows {100 * share:.0f} % of their differences" if share else "they do not differ here"
+        pinned, compared = quoted(self.words[self.pinned]), quoted(self.words[self.compared])
+        shown = f"the map shows {100 * share:.0f} % of their differences" if share else "they don't differ here"
         lines = [
             f"Embedding map: {len(self.words)} words of {self.source} at layer {self.layer} of {last}; {shown}",
-            f"pinned: {pinned} in “{self.texts[self.pinned]}”",
+            f"pinned: {pinned} in {quoted(self.texts[self.pinned])}",
         ]
         for word, cosine in self.ranking()[:MOST_NEIGHBOURS]:
-            lines.append(f"  {self.words[word]}  {_two_decimals(cosine)}  “{self.texts[word]}”")
+            lines.append(f"  {quoted(self.words[word])}  {_two_decimals(cosine)}  in {quoted(self.texts[word])}")
         curve = self.trace.cosines(self.pinned)[:, self.compared]
         there = sorted({0, last // 2, last})
         said = ", ".join(f"{_two_decimals(curve[layer])} at {layer}" for layer in there)

@@ -20,19 +20,19 @@ export function height(bits) {
 
 /** A token of the prompt for people who listen. */
 export function chipName(token, bits) {
-  return bits === null ? `${token}, nothing predicted it` : `${token}, ${bits.toFixed(1)} bits`;
+  return `${quoted(token)}, ${bits === null ? "nothing predicted it" : `${bits.toFixed(1)} bits`}`;
 }
 
 /** One prompt in a sentence. */
 export function summary(side, bars) {
   const [, label, p] = side.best[0], others = side.vocabulary - Math.min(bars, side.best.length);
   const rest = others ? ` ${thousands(others)} tokens without a bar share ${percent(tail(side.best, bars))};` : "";
-  return `Most likely next: ${label}, ${percent(p)};${rest} entropy ${side.entropy.toFixed(2)} bits.`;
+  return `Most likely next: ${quoted(label)}, ${percent(p)};${rest} entropy ${side.entropy.toFixed(2)} bits.`;
 }
 
 /** The shift in a sentence. */
 export function shiftSummary(changes) {
-  const most = (rows) => (rows.length ? `${rows[0][0]} (${percent(rows[0][1])} → ${percent(rows[0][2])})` : "no token");
+  const most = (rows) => (rows.length ? `${quoted(rows[0][0])} (${percent(rows[0][1])} → ${percent(rows[0][2])})` : "no token");
   return `${percent(changes.moved)} of the probability moved from the first prompt to the second. ` +
     `${most(changes.gained)} gained most, ${most(changes.lost)} lost most.`;
 }
@@ -46,6 +46,7 @@ export function moveTo(key, at, count) {
 
 /** Put `parts` into `place`: one stop for Tab, arrow keys inside; 200 tokens are not 200 stops. */
 function fill(place, parts) {
+  if (parts.length === place.childElementCount && parts.every((part, i) => part === place.children[i])) return;
   place.replaceChildren(...parts);
   place.querySelectorAll("button").forEach((button, i) => (button.tabIndex = i ? -1 : 0));
 }
@@ -61,36 +62,33 @@ function walk(event) {
 }
 
 function render({ model, el }) {
-  let drawnTimes = 0, running = false, focusAfter = null;
+  let drawnTimes = 0, focusAfter = null, waiting = false;
   const live = model.get("can_run");
-
-  function ask(side, action, value) {
-    if (running) return;
-    running = true;
-    root.classList.add("running");
-    status.className = "status";
-    status.textContent = "Running …";
-    model.set("asked", [model.get("asked")[0] + 1, side, action, value]);
-    model.save_changes();
-  }
 
   const range = element("input", { type: "range", min: 1, max: 30, step: 1, "aria-label": "number of bars" });
   const count = element("output");
   const second = element("button", { type: "button" });
   const status = element("div", { class: "status", "aria-live": "polite" });
+  const intro = element("p", { class: "intro" }, "What comes next? Click a bar to add its token to the prompt; click a token to see " +
+    "what else could have been there. The number under a token is its surprisal in bits: how unexpected it was.");
   const places = element("div", { class: "places" });
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), live ? second : null, status);
-  const root = element("div", { class: "course-widget explorer" }, controls, places, shift, details);
+  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), second, live ? null : greyed(second), status);
+  const root = element("div", { class: "course-widget explorer" }, intro, controls, places, shift, details);
+  const kernel = asking(model, root, status, later);
+  const ask = (side, action, value, focus) => {
+    focusAfter = focus;
+    made[side].wrong.textContent = "";
+    kernel.ask(side, action, value);
+  };
   range.addEventListener("input", () => {
     model.set("bars", +range.value);
     model.save_changes();
   });
   second.addEventListener("click", () => {
     const sides = model.get("sides");
-    focusAfter = () => second;
     if (sides.length === 2) ask(0, "close", "");
     else ask(1, "second", sides[0].prompt);
   });
@@ -103,15 +101,16 @@ function render({ model, el }) {
     const notice = element("div", { class: "notice" });
     const said = element("div", { class: "said", "aria-live": "polite" });
     const bars = element("div", { class: "bars", role: "group", onkeydown: walk });
-    const go = () => ((focusAfter = () => box), ask(number, "text", box.value));
+    const go = () => ask(number, "text", box.value);
     button.addEventListener("click", go);
-    box.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey) return;
-      event.preventDefault();
+    onEnter(box, (event) => {
+      event.preventDefault(); // with Shift it begins a new line
       go();
     });
-    const parts = live ? [element("div", { class: "ask" }, box, button), wrong] : [];
-    return { box, wrong, stream, notice, said, bars, shown: null, all: element("section", {}, ...parts, stream, notice, said, bars) };
+    if (!live) greyed(box, button);
+    const note = element("div"), results = element("div", { class: "results" }, stream, notice, said, bars);
+    const all = element("section", {}, element("div", { class: "ask" }, box, button), wrong, note, results);
+    return { box, wrong, stream, notice, said, bars, show: keptText(box, note, results), all };
   });
 
   function chip(token, bits, number, position) {
@@ -121,50 +120,47 @@ function render({ model, el }) {
     if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
     const name = `${chipName(token, bits)}: what else could stand here?`;
     return element("button", { type: "button", class: "chip", style, title: name, "aria-label": name,
-      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "cut", position)) }, ...inside);
+      onclick: () => ask(number, "cut", position, firstBar(1)) }, ...inside);
   }
 
-  function bar([id, label, p], rank, most, number) {
+  const firstBar = (number) => () => made[number].bars.querySelector("button");
+
+  function bar([id, label, p], rank, number) {
     const drawn = element("span", { class: "track", "aria-hidden": "true" },
-      element("span", { class: "bar", style: `width:${(100 * p) / most}%` }), element("span", { class: "value" }, percent(p)));
-    const name = element("span", { class: "label" }, `${rank + 1}. ${label}`);
+      element("span", { class: "bar", style: `width:${100 * p}%` }), element("span", { class: "value" }, percent(p)));
+    const name = element("span", { class: "label" }, `${rank + 1}. `, element("bdi", {}, label));
     if (!live) return element("div", { class: "line" }, name, drawn);
-    const append = element("button", { type: "button", class: "line", "aria-label": `append ${label}, ${percent(p)}`,
-      onclick: () => ((focusAfter = () => made[number].bars.querySelector("button")), ask(number, "append", id)) }, name, drawn);
+    const append = element("button", { type: "button", class: "line", "aria-label": `append ${quoted(label)}, ${percent(p)}`,
+      onclick: () => ask(number, "append", id, firstBar(number)) }, name, drawn);
     const branch = element("button", { type: "button", class: "branch", title: "put the longer prompt beside this one",
-      "aria-label": `branch: put the prompt with ${label} beside this one`,
-      onclick: () => ((focusAfter = () => made[1].bars.querySelector("button")), ask(number, "branch", id)) }, "beside");
+      "aria-label": `compare: put the prompt with ${quoted(label)} beside this one`,
+      onclick: () => ask(number, "branch", id, firstBar(1)) }, "compare");
     return element("div", { class: "pair" }, append, branch);
   }
 
   function paintSide(side, number) {
-    const part = made[number], bars = model.get("bars");
-    if (part.shown !== side) {
-      part.shown = side;
-      part.box.value = side.prompt;
+    const part = made[number], bars = model.get("bars"), key = part.side === side ? part.key : JSON.stringify(side);
+    part.side = side;
+    if (part.key !== key) {
+      part.key = key;
       part.box.rows = Math.max(2, Math.min(8, side.prompt.split("\n").length));
       part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1} with their surprisal in bits; arrow keys move`);
       fill(part.stream, side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
+      requestAnimationFrame(() => (part.stream.scrollTop = part.stream.scrollHeight)); // the newest tokens
       part.notice.textContent = side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "";
-      part.most = null;
+      part.lines = side.best.map((row, rank) => bar(row, rank, number));
     }
     part.said.textContent = summary(side, bars);
     part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
-    const most = Math.max(...model.get("sides").map(({ best }) => best[0][2])), left = tail(side.best, bars);
-    if (part.most !== most) {
-      part.most = most;
-      part.lines = side.best.map((row, rank) => bar(row, rank, most, number));
-    }
-    const lines = part.lines.slice(0, bars);
-    const others = side.vocabulary - lines.length;
+    const left = tail(side.best, bars), lines = part.lines.slice(0, bars), others = side.vocabulary - lines.length;
     if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
-      element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${Math.min(100, (100 * left) / most)}%` }), element("span", { class: "value" }, percent(left)))));
+      element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${100 * left}%` }), element("span", { class: "value" }, percent(left)))));
     fill(part.bars, lines);
   }
 
   function paintShift(changes) {
     const list = (name, mark, rows) => element("div", {}, element("b", {}, name), element("ul", {}, ...rows.map(([label, a, b]) =>
-      element("li", {}, element("span", { class: "label" }, `${mark} ${label}`), ` ${percent(a)} → ${percent(b)}`))));
+      element("li", {}, element("span", { class: "label" }, `${mark} `, element("bdi", {}, label)), ` ${percent(a)} → ${percent(b)}`))));
     shift.replaceChildren(...(changes.gained ? [element("p", {}, shiftSummary(changes)),
       element("div", { class: "lists" }, list("gained", "▲", changes.gained), list("lost", "▽", changes.lost))] : []));
   }
@@ -177,36 +173,44 @@ function render({ model, el }) {
   }
 
   function paint() {
-    const sides = model.get("sides"), [wrongSide, sentence] = model.get("problem");
+    const sides = model.get("sides"), problem = model.get("problem"), [, wrongSide = 0] = model.get("asked");
     range.value = model.get("bars");
     count.textContent = model.get("bars");
-    second.textContent = sides.length === 2 ? "Remove the second prompt" : "Add a second prompt";
+    second.textContent = sides.length === 2 ? "Remove the second prompt" : "Compare with a second prompt";
     if (places.children.length !== sides.length) places.replaceChildren(...sides.map((_, i) => made[i].all));
     sides.forEach(paintSide);
-    made.forEach((part, i) => (part.wrong.textContent = i === wrongSide ? sentence : ""));
+    made.forEach((part, i) => {
+      const wrong = !kernel.waiting && i === Math.min(wrongSide, sides.length - 1) ? problem : "";
+      part.wrong.textContent = wrong;
+      if (sides[i]) part.show(sides[i].prompt, wrong);
+    });
     paintShift(model.get("changes"));
     if (details.open) fillTable(sides);
-    if (!running) status.textContent = "";
+    if (!kernel.waiting) status.textContent = "";
     root.setAttribute("data-drawn", ++drawnTimes);
   }
 
-  function answered() {
-    running = false;
-    root.classList.remove("running");
-    paint();
-    // What was pressed is drawn anew: the keyboard goes on where it was.
-    focusAfter?.()?.focus();
-    focusAfter = null;
+  /** One drawing for all that changes together. What was pressed is drawn again: the keyboard stays where it was. */
+  function later() {
+    if (!waiting) queueMicrotask(() => {
+      waiting = false;
+      const focused = root.contains(document.activeElement);
+      keepFocus(root, paint);
+      if (kernel.waiting) return;
+      if (focused && !model.get("problem")) focusAfter?.()?.focus();
+      focusAfter = null;
+    });
+    waiting = true;
   }
 
   details.addEventListener("toggle", paint);
   el.append(root);
-  model.on("change:bars", paint);
-  model.on("change:answered", answered);
+  const watched = "change:bars change:sides change:problem";
+  model.on(watched, later);
   paint();
   return () => {
-    model.off("change:bars", paint);
-    model.off("change:answered", answered);
+    model.off(watched, later);
+    kernel.leave();
   };
 }
 

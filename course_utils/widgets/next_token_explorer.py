@@ -1,15 +1,18 @@
 """The next-token explorer: what comes next after one or two prompts, and what the model did not expect in them."""
 
+import inspect
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prompts import explored_prompts
 from course_utils.inference.checks import check_number
 from course_utils.traces import NextTokenTrace
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_BARS = 30
 MOST_CHIPS = 200  # tokens of a prompt that the page shows
@@ -18,7 +21,7 @@ CHANGES = 8  # tokens that gained, and tokens that lost
 Run = Callable[[str | Sequence[int]], NextTokenTrace]
 
 
-class NextTokenExplorer(CourseWidget):
+class NextTokenExplorer(AskingWidget):
     """Read one or two prompts: the surprisal of every token, and the distribution of the next one.
 
     With two prompts it also shows the shift: which tokens gained from the first to the second, and which lost.
@@ -27,7 +30,8 @@ class NextTokenExplorer(CourseWidget):
 
     Args:
         traces: One or two recorded runs; `record_surprisals` makes them.
-        run: Records a prompt, a text or token ids; without it, nothing can be typed or clicked.
+        run: Records a prompt, a text or token ids; without it, nothing can be typed or clicked. If it takes `progress`,
+            it is given a function for it, and the page says how far it is.
         bars: How many tokens get a bar, 1 to 30.
 
     Raises:
@@ -40,7 +44,7 @@ class NextTokenExplorer(CourseWidget):
     Next-token explorer (toy, 3 tokens)
     1: “a”
        surprisal in bits: not recorded
-       next: x 66.5 %, y 24.5 %; the other 1 tokens share 9.0 %; entropy 1.20 bits
+       next: “x” 66.5 %, “y” 24.5 %; the other 1 tokens share 9.0 %; entropy 1.20 bits
     """
 
     _esm = page_module("next_token_explorer")
@@ -49,17 +53,11 @@ class NextTokenExplorer(CourseWidget):
     sides = traitlets.List().tag(sync=True)  # one dict a prompt
     changes = traitlets.Dict().tag(sync=True)  # empty for one prompt
     bars = traitlets.Int(10).tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    # Number of the press; which prompt; "text", "append", "branch", "cut", "second" or "close"; and what it needs.
-    asked = traitlets.List([0, 0, "", ""]).tag(sync=True)
-    problem = traitlets.List([0, ""]).tag(sync=True)  # beside which prompt, and the sentence
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, traces: Sequence[NextTokenTrace], run: Run | None = None, bars: int = 10) -> None:
         super().__init__(can_run=run is not None, bars=bars)
         self._run = run
         self._show(list(traces))
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("bars")
     def _check_bars(self, proposal: dict) -> int:
@@ -71,33 +69,44 @@ class NextTokenExplorer(CourseWidget):
             raise ValueError(f"traces must be one or two, got {len(traces)}")
         if len({len(trace.labels) for trace in traces}) > 1:
             raise ValueError("traces must have the same vocabulary, got two")
-        self.traces = traces
-        changes = _changes(*traces) if len(traces) == 2 else {}
+        sides, changes = [_side(trace) for trace in traces], _changes(*traces) if len(traces) == 2 else {}
         with self.hold_sync():
-            self.sides, self.changes = [_side(trace) for trace in traces], changes
+            self.traces, self.sides, self.changes = traces, sides, changes
 
-    def _answer(self, change: dict) -> None:
-        press, side, action, value = change["new"]
-        self.problem = [0, ""]
-        try:
-            self._show(self._after(side, action, value))
-        except (ValueError, TypeError) as error:
-            self.problem = [side, str(error)]
-        self.answered = press
+    def answer(self, side: int, action: str, value: object) -> None:
+        """Run another prompt.
+
+        Args:
+            side: The prompt that was changed: 0 or 1.
+            action: "text" replaces it, "append" adds a token, "branch" puts the prompt with one more token beside it,
+                "cut" its beginning; "second" adds a second prompt, and "close" removes it.
+            value: The text, the token's id, or how many tokens of the prompt are kept.
+        """
+        self._show(self._after(side, action, value))
+
+    def _read(self, prompt: str | list[int]) -> NextTokenTrace:
+        run = self._run
+        if "progress" in inspect.signature(run).parameters:
+            run = partial(run, progress=partial(self._tell_tokens, time.monotonic()))
+        return run(prompt)
+
+    def _tell_tokens(self, start: float, done: int, tokens: int) -> None:
+        left = (time.monotonic() - start) * (tokens - done) / done
+        self.tell(f"{done:,} of {tokens:,} tokens, about {left:.0f} s more")
 
     def _after(self, side: int, action: str, value: object) -> list[NextTokenTrace]:
         """Return the traces after a press."""
         if action == "close":
             return self.traces[:1]
         if action == "second":
-            return [self.traces[0], self._run(value)]
+            return [self.traces[0], self._read(value)]
         trace = self.traces[side]
         ids = list(trace.prompt_ids)
         if action not in ("text", "append", "branch", "cut"):
             raise ValueError(f"action must be one of text, append, branch, cut, second and close, got {action!r}")
         if action != "text" and not ids:
-            raise ValueError("prompt_ids must be recorded to go on from a prompt: use record_surprisals")
-        made = self._run(value if action == "text" else ids[:value] if action == "cut" else [*ids, value])
+            raise ValueError("prompt_ids must be recorded to continue a prompt: use record_surprisals")
+        made = self._read(value if action == "text" else ids[:value] if action == "cut" else [*ids, value])
         if action in ("branch", "cut"):
             return [trace, made]
         return [made if place == side else kept for place, kept in enumerate(self.traces)]
@@ -107,10 +116,10 @@ class NextTokenExplorer(CourseWidget):
         first = self.traces[0]
         lines = [f"Next-token explorer ({first.model}, {len(first.labels):,} tokens)"]
         for number, (trace, side) in enumerate(zip(self.traces, self.sides, strict=True), start=1):
-            lines.append(f"{number}: “{trace.prompt}”")
+            lines.append(f"{number}: {quoted(trace.prompt)}")
             lines.append(f"   surprisal in bits: {_bits_in_words(side)}")
             best = side["best"][: self.bars]
-            named = ", ".join(f"{label} {p * 100:.1f} %" for _, label, p in best)
+            named = ", ".join(f"{quoted(label)} {p * 100:.1f} %" for _, label, p in best)
             others = side["vocabulary"] - len(best)
             tail = max(1 - sum(p for _, _, p in best), 0)
             rest = f"; the other {others:,} tokens share {tail * 100:.1f} %" if others else ""
@@ -118,8 +127,8 @@ class NextTokenExplorer(CourseWidget):
         if self.changes:
             lines.append(f"from 1 to 2, {self.changes['moved'] * 100:.1f} % of the probability moved")
             for name in ("gained", "lost"):
-                rows = [f"{label} {a * 100:.1f} → {b * 100:.1f} %" for label, a, b in self.changes[name][:4]]
-                lines.append(f"   {name}: {', '.join(rows)}")
+                rows = [f"{quoted(label)} {a * 100:.1f} → {b * 100:.1f} %" for label, a, b in self.changes[name][:4]]
+                lines.append(f"   {name}: {', '.join(rows) or 'no token'}")
         return "\n".join(lines)
 
     def figure(self) -> CourseFigure:
@@ -198,6 +207,6 @@ def _bits_in_words(side: dict) -> str:
     if not side["measured"]:
         return "not recorded"
     pairs = list(zip(side["tokens"], side["bits"], strict=True))
-    said = " ".join(token if value is None else f"{token} {value:.1f}" for token, value in pairs[:24])
+    said = ", ".join(quoted(token) + ("" if value is None else f" {value:.1f}") for token, value in pairs[:24])
     more = len(pairs) + side["hidden"] - 24
     return said + (f" … {more} more tokens" if more > 0 else "")

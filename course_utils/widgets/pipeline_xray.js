@@ -10,10 +10,16 @@ export function cellText(cell) {
   return typeof cell === "number" ? String(cell).replace(/^-/, "−") : cell;
 }
 
-/** The share of the longest bar that a number gets, 0 to 1; for a column of numbers. */
-export function barShares(numbers) {
-  const most = Math.max(...numbers.map(Math.abs), 1e-9);
-  return numbers.map((number) => Math.abs(number) / most);
+/** Where the bars of one step's logits begin and end: 0 is always inside, so that a negative one points the other way. */
+export function logitRange(tables) {
+  const numbers = tables.flatMap(([, , columns, rows]) => columns.flatMap((name, i) => (name === "logit" ? rows.map((row) => row[i]) : [])));
+  return [Math.min(0, ...numbers), Math.max(0, ...numbers)];
+}
+
+/** A bar from 0 to `number` on a scale from `low` to `high`: left end and width in percent. */
+export function barSpan(number, [low, high]) {
+  const share = (value) => (100 * (value - low)) / (high - low || 1);
+  return [share(Math.min(0, number)), share(Math.max(0, number)) - share(Math.min(0, number))];
 }
 
 /** The columns whose numbers are drawn as bars: logits and scores, not ids. */
@@ -27,26 +33,29 @@ const SAID = {
   postprocess: "The numbers become an answer that people can read.",
 };
 
-function tableOf([title, shape, columns, rows]) {
+function barOf(number, range) {
+  const [left, width] = barSpan(number, range);
+  return element("span", { class: "bar-place", "aria-hidden": "true" },
+    element("span", { class: `bar${number < 0 ? " negative" : ""}`, style: `left:${left}%;width:${width}%` }),
+    element("span", { class: "zero", style: `left:${barSpan(0, range)[0]}%` }));
+}
+
+function tableOf([title, shape, columns, rows], logits) {
   const bars = barColumns(columns);
-  const shares = Object.fromEntries(bars.map((i) => [i, barShares(rows.map((row) => row[i]))]));
   const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
-  const body = rows.map((row, r) => element("tr", {}, ...row.map((cell, i) => {
+  const body = rows.map((row) => element("tr", {}, ...row.map((cell, i) => {
     const made = element("td", { class: typeof cell === "number" ? "number" : "" }, cellText(cell));
-    if (shares[i]) {
-      const bar = element("span", { class: `bar${cell < 0 ? " negative" : ""}`, style: `width:${100 * shares[i][r]}%` });
-      made.append(element("span", { class: "bar-place", "aria-hidden": "true" }, bar));
-    }
+    if (bars.includes(i) && typeof cell === "number") made.append(barOf(cell, columns[i] === "score" ? [0, 1] : logits));
     return made;
   })));
-  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}`);
+  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}${columns.includes("score") ? " · bars from 0 to 1" : ""}`);
   return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
 function render({ model, el }) {
   const group = `xray-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
   let drawnTimes = 0;
-  const box = element("input", { type: "text", "aria-label": "text for the pipeline", value: model.get("text") });
+  const box = element("input", { type: "text", "aria-label": "text for the pipeline" });
   const button = element("button", { type: "button" }, "Run");
   const status = element("div", { class: "status", "aria-live": "polite" });
   const radios = [0, 1, 2].map((step) => element("input", { type: "radio", name: group, id: `${group}-${step}`, value: step }));
@@ -55,9 +64,12 @@ function render({ model, el }) {
     ...radios.flatMap((radio, i) => [i ? element("span", { class: "arrow", "aria-hidden": "true" }, "→") : null,
       element("span", { class: "step" }, radio, labels[i])]));
   const tables = element("div", { class: "tables", tabindex: "0", role: "region", "aria-label": "values of this step" });
-  const ask = element("div", { class: "ask" }, box, button);
-  const root = element("div", { class: "course-widget xray" }, model.get("can_run") ? ask : null, tabs, tables, status);
+  const intro = element("p", { class: "intro" }, "A pipeline is three steps. Look at what each one makes of the text, then try a text of your own.");
+  const ask = element("div", { class: "ask" }, box, button, model.get("can_run") ? null : greyed(box, button));
+  const note = element("div"), results = element("div", {}, tabs, tables);
+  const root = element("div", { class: "course-widget xray" }, intro, ask, status, note, results);
 
+  const show = keptText(box, note, results);
   const kernel = asking(model, root, status, paint);
   const run = () => kernel.ask(box.value);
   button.addEventListener("click", run);
@@ -75,10 +87,12 @@ function render({ model, el }) {
       radios[i].checked = i === step;
       labels[i].parentElement.classList.toggle("current", i === step);
     });
-    tables.replaceChildren(element("p", {}, SAID[steps[step].name]), ...steps[step].tables.map(tableOf));
+    const made = steps[step].tables, range = logitRange(made);
+    tables.replaceChildren(element("p", {}, SAID[steps[step].name]), ...made.map((table) => tableOf(table, range)));
+    show(model.get("text"), problem);
     if (!kernel.waiting) {
       status.className = problem ? "status problem" : "status";
-      status.textContent = problem || `${model.get("task")}: ${quoted(model.get("text"))}`;
+      status.textContent = problem || `${model.get("task")}: ${quoted(cut(model.get("text"), 100))}`;
     }
     root.setAttribute("data-drawn", ++drawnTimes);
   }

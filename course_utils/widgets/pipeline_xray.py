@@ -1,6 +1,7 @@
 """The pipeline x-ray: the three steps of a pipeline, with every value that passes between them."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import traitlets
 from transformers import Pipeline
@@ -27,6 +28,8 @@ class PipelineXray(AskingWidget):
     0
     """
 
+    called: ClassVar[dict[str, str]] = {"texts": "the text"}
+
     _esm = page_module("pipeline_xray")
     _css = page_style("pipeline_xray")
 
@@ -47,9 +50,8 @@ class PipelineXray(AskingWidget):
         return proposal["value"]
 
     def _show(self, trace: PipelineTrace) -> None:
-        self.trace = trace
-        self.task, self.text = trace.task, trace.text
-        self.steps = [{"name": name, "tables": [list(table) for table in tables]} for name, tables in trace.steps]
+        steps = [{"name": name, "tables": [list(table) for table in tables]} for name, tables in trace.steps]
+        self.trace, self.task, self.text, self.steps = trace, trace.task, trace.text, steps
 
     def answer(self, text: str) -> None:
         """Run the pipeline on another text."""
@@ -72,13 +74,17 @@ class PipelineXray(AskingWidget):
         return pipeline_steps(self.trace.steps, self.trace.text)
 
 
-def pipeline_xray(pipe: Pipeline, text: str, **settings: object) -> PipelineXray:
+def pipeline_xray(pipe: Pipeline, text: str | dict, **settings: object) -> PipelineXray:
     """Open a pipeline on a text; the text can then be changed on the page.
 
     Args:
         pipe: A pipeline for text.
-        text: What it is called with.
+        text: What it is called with: a text, or for question answering a dict with `question` and `context`, which
+            are written with " · " between them on the page.
         settings: What else it is called with, such as `candidate_labels`.
+
+    Raises:
+        ValueError: As `record_pipeline`.
 
     Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
@@ -88,6 +94,18 @@ def pipeline_xray(pipe: Pipeline, text: str, **settings: object) -> PipelineXray
     """
 
     def run(other: str) -> PipelineTrace:
-        return record_pipeline(pipe, other, **settings)
+        if not other.strip():
+            raise ValueError(f"text must have at least one word, got {other!r}")
+        if pipe.task == "fill-mask" and pipe.tokenizer.mask_token not in other:
+            raise ValueError(f"text must have a gap, which this model calls {pipe.tokenizer.mask_token}, got {other!r}")
+        given = other if isinstance(text, str) else _parted(other, list(text))
+        return record_pipeline(pipe, given, **settings)
 
-    return PipelineXray(run(text), run)
+    return PipelineXray(record_pipeline(pipe, text, **settings), run)
+
+
+def _parted(text: str, names: list[str]) -> dict[str, str]:
+    parts = [part.strip() for part in text.split("·", len(names) - 1)]
+    if len(parts) != len(names) or not all(parts):
+        raise ValueError(f"text must have {' and '.join(names)} with “·” between them, got {text!r}")
+    return dict(zip(names, parts, strict=True))

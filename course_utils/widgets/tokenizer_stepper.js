@@ -27,9 +27,9 @@ export function stepSaid(pane, view, step) {
   const unit = pane.kind === "byte pairs" ? "byte" : "character";
   if (!step) return `${start}${counted(view.atoms.length, unit)}, nothing joined yet`;
   const [made, parts, number] = view.steps[step - 1];
-  if (unit === "byte") return `${start}${parts[0]} + ${parts[1]} → ${made} (merge ${thousands(number)} of the training)`;
-  if (made === "[UNK]") return `${start}${parts[0]} cannot be made of known pieces: ${made}`;
-  return `${start}${parts[0]} begins with ${made} (${counted(number, "candidate")} looked up)`;
+  if (unit === "byte") return `${start}${quoted(parts[0])} + ${quoted(parts[1])} → ${quoted(made)} (merge ${thousands(number)} of the training)`;
+  if (made === "[UNK]") return `${start}${quoted(parts[0])} can't be built from known pieces: ${made}`;
+  return `${start}${quoted(parts[0])} begins with ${quoted(made)} (${counted(number, "candidate")} looked up)`;
 }
 
 /** 1 token, 2 tokens */
@@ -86,7 +86,7 @@ export function treePicture(view, word, step) {
 /** The tree in words, for people who listen. */
 export function treeSaid(view, word) {
   const joins = treeOf(view, word).filter(({ children }) => children.length).sort((a, b) => view.pieces[a.piece][2] - view.pieces[b.piece][2]);
-  const said = joins.map(({ piece, children }) => `step ${view.pieces[piece][2]}: ${children.map((c) => view.labels[c]).join(" + ")} → ${view.labels[piece]}`);
+  const said = joins.map(({ piece, children }) => `step ${view.pieces[piece][2]}: ${children.map((c) => quoted(view.labels[c])).join(" + ")} → ${quoted(view.labels[piece])}`);
   return said.join("; ") || "one piece, nothing to join";
 }
 
@@ -97,30 +97,29 @@ function chip(view, piece, step, special) {
 }
 
 function render({ model, el }) {
-  let drawnTimes = 0;
+  let drawnTimes = 0, waiting = false;
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     model.save_changes();
   };
-  const box = element("input", { type: "text", "aria-label": "text to tokenize", value: model.get("text") });
+  const box = element("input", { type: "text", "aria-label": "text to tokenize" });
   const button = element("button", { type: "button" }, "Tokenize");
   const status = element("div", { class: "status", "aria-live": "polite" });
   const special = element("input", { type: "checkbox" });
   const table = element("div", { class: "tables" });
   const details = element("details", {}, element("summary", {}, "Show as table"), table);
   const sections = element("div");
-  const root = element("div", { class: "course-widget stepper" },
-    model.get("can_run") ? element("div", { class: "ask" }, box, button) : null,
-    element("label", { class: "switch" }, special, " with the special tokens of the model (chat template)"),
-    status, sections, details);
+  const intro = element("p", { class: "intro" }, "How a text becomes tokens. Move a step slider to watch the pieces join, then try a text of your own.");
+  const note = element("div"), results = element("div", {}, sections, details);
+  const root = element("div", { class: "course-widget stepper" }, intro,
+    element("div", { class: "ask" }, box, button, model.get("can_run") ? null : greyed(box, button)), status, note,
+    element("label", { class: "switch" }, special, " with the special tokens of the model (chat template)"), results);
 
-  function run() {
-    status.className = "status";
-    status.textContent = "Tokenizing …";
-    set({ asked: [model.get("asked")[0] + 1, box.value] });
-  }
+  const show = keptText(box, note, results);
+  const kernel = asking(model, root, status, later, "Tokenizing …");
+  const run = () => kernel.ask(box.value);
   button.addEventListener("click", run);
-  box.addEventListener("keydown", (event) => event.key === "Enter" && run());
+  onEnter(box, run);
   special.addEventListener("change", () => {
     const views = model.get("panes").map((pane) => pane.views[+special.checked]);
     set({ special: special.checked, step: views.map((view) => view.steps.length), word: views.map((view) => view.start) });
@@ -199,25 +198,30 @@ function render({ model, el }) {
 
   function paint() {
     special.checked = model.get("special");
-    paints.forEach((show) => show());
-    const problem = model.get("problem");
-    status.className = problem ? "status problem" : "status";
-    status.textContent = problem || `“${model.get("text").slice(0, 80)}”`;
+    paints.forEach((draw) => draw());
+    const problem = model.get("problem"), text = model.get("text");
+    show(text, problem);
+    if (!kernel.waiting) {
+      status.className = problem ? "status problem" : "status";
+      status.textContent = problem || quoted(cut(text, 100));
+    }
     if (details.open) fillTable();
     root.setAttribute("data-drawn", ++drawnTimes);
   }
   details.addEventListener("toggle", paint);
   el.append(root);
-  const watched = "change:step change:word change:special change:answered";
+  const watched = "change:step change:word change:special change:panes change:problem";
   model.on(watched, later);
-  let waiting = false;
   /** One drawing for several traits that change together. */
   function later() {
-    if (!waiting) queueMicrotask(() => ((waiting = false), paint()));
+    if (!waiting) queueMicrotask(() => ((waiting = false), keepFocus(root, paint)));
     waiting = true;
   }
   paint();
-  return () => model.off(watched, later);
+  return () => {
+    model.off(watched, later);
+    kernel.leave();
+  };
 }
 
 export default { render };

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, cut, quoted
 from course_utils.figures.tokens import token_chips
 from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_SAID = 40  # tokens, in words
 
@@ -15,7 +15,7 @@ MOST_SAID = 40  # tokens, in words
 Traces = Sequence[tuple[TokenizationTrace, TokenizationTrace]]
 
 
-class TokenizerStepper(CourseWidget):
+class TokenizerStepper(AskingWidget):
     """Step through the merges of one tokenizer, and through the longest matches of another.
 
     Args:
@@ -33,7 +33,7 @@ class TokenizerStepper(CourseWidget):
     >>> print(tokenizer_stepper([load_causal_lm()], "The cat", step=[2]))
     Tokenizer stepper: “The cat”
     SmolLM2-135M-Instruct: byte pairs
-      Step 2 of 5: a + t → at (merge 10 of the training)
+      Step 2 of 5: “a” + “t” → “at” (merge 10 of the training)
       T 68 | he 255 | ␣ 216 | c 83 | at 261
       2 tokens · 0.02 % of the context length of 8,192 · 92,160 bytes of KV cache
     """
@@ -46,10 +46,6 @@ class TokenizerStepper(CourseWidget):
     step = traitlets.List(traitlets.Int()).tag(sync=True)
     word = traitlets.List(traitlets.Int()).tag(sync=True)
     panes = traitlets.List().tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, ""]).tag(sync=True)  # number of the press, and the text: the same text again is news
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, traces: Traces, run: Callable[[str], Traces] | None = None, **settings: object) -> None:
         if not traces:
@@ -59,7 +55,6 @@ class TokenizerStepper(CourseWidget):
         self._run = run
         self._show(traces)
         self.observe(self._begin, "special")
-        self.observe(self._answer, "asked")
         for name, value in settings.items():
             setattr(self, name, value)
 
@@ -74,7 +69,7 @@ class TokenizerStepper(CourseWidget):
         most = [len(trace.steps) if name == "step" else len(trace.words) - 1 for trace in self.shown]
         allowed = ", ".join(f"0 … {end}" for end in most)
         if len(value) != len(most) or not all(0 <= v <= end for v, end in zip(value, most, strict=True)):
-            raise ValueError(f"{name} must hold one number a tokenizer, in {allowed}, got {value}")
+            raise ValueError(f"{name} must hold one number per tokenizer, in {allowed}, got {value}")
         return value
 
     def _begin(self, change: dict | None = None) -> None:
@@ -83,25 +78,19 @@ class TokenizerStepper(CourseWidget):
         self.word = [_longest_word(trace) for trace in self.shown]
 
     def _show(self, traces: Traces) -> None:
-        self.traces = traces
-        with self.hold_sync():
-            self.text = traces[0][0].text
-            self.panes = [_pane(pair) for pair in traces]
+        panes = [_pane(pair) for pair in traces]
+        with self.hold_sync():  # one message, so that the page draws once
+            self.traces, self.text, self.panes = traces, traces[0][0].text, panes
             self._begin()
 
-    def _answer(self, change: dict) -> None:
-        press, text = change["new"]
-        with self.hold_sync():  # one message, so that the page draws once
-            self.problem = ""
-            try:
-                self._show(self._run(text))
-            except (ValueError, TypeError) as error:  # what is wrong with the text, beside the text
-                self.problem = str(error)
-            self.answered = press
+    def answer(self, text: str) -> None:
+        """Tokenize another text."""
+        self._show(self._run(text))
 
     def describe(self) -> str:
         """Say in words which tokens are there now, what the last step did, and what they cost."""
-        lines = [f"Tokenizer stepper: “{_clip(self.text)}”" + (", with special tokens" if self.special else "")]
+        special = ", with special tokens" if self.special else ""
+        lines = [f"Tokenizer stepper: {quoted(cut(self.text, 100))}{special}"]
         for trace, step in zip(self.shown, self.step, strict=True):
             seen = trace.seen_at(step)
             tokens = [_named(trace, piece) for piece in seen[:MOST_SAID]]
@@ -134,10 +123,10 @@ def step_said(trace: TokenizationTrace, step: int) -> str:
         return f"{start}{_counted(len(trace.atoms), unit)}, nothing joined yet"
     made, parts, number = trace.steps[step - 1]
     if unit == "byte":
-        return f"{start}{parts[0]} + {parts[1]} → {made} (merge {number:,} of the training)"
+        return f"{start}{quoted(parts[0])} + {quoted(parts[1])} → {quoted(made)} (merge {number:,} of the training)"
     if made == "[UNK]":
-        return f"{start}{parts[0]} cannot be made of known pieces: {made}"
-    return f"{start}{parts[0]} begins with {made} ({_counted(number, 'candidate')} looked up)"
+        return f"{start}{quoted(parts[0])} can't be built from known pieces: {made}"
+    return f"{start}{quoted(parts[0])} begins with {quoted(made)} ({_counted(number, 'candidate')} looked up)"
 
 
 def readout(trace: TokenizationTrace) -> str:
@@ -210,7 +199,3 @@ def _named(trace: TokenizationTrace, piece: int) -> str:
 
 def _counted(number: int, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= 80 else text[:79] + "…"

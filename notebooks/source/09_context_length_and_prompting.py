@@ -400,7 +400,7 @@ smollm.labels[distribution(prompts["list"].replace("{}", "Australia")).argmax()]
 # the second.
 #
 # 1. Look at the tokens of the second prompt: why is `Tokyo` so cheap?
-# 2. Press a bar to append its token, or **beside** to put the longer prompt beside the shorter one.
+# 2. Press a bar to append its token, or **compare** to put the longer prompt beside the shorter one.
 # 3. Press a token in a prompt: what else could have stood there?
 # 4. Replace a prompt by one of your own. Press Enter.
 

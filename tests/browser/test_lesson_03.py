@@ -37,6 +37,19 @@ def test_steps_by_keyboard(page, artifacts):
     page.screenshot(path=artifacts / "lesson-03-postprocess.png")
 
 
+def test_a_negative_logit_points_the_other_way_and_probabilities_go_from_0_to_1(page):
+    xray = page.locator(".xray")
+    for step in (1, 2):
+        xray.locator("input[type=radio]").nth(step).check()
+        for cell in xray.locator("td.number:has(.bar)").all():
+            number = float(cell.text_content().replace("−", "-"))
+            place, bar, zero = (cell.locator(part).bounding_box() for part in (".bar-place", ".bar", ".zero"))
+            if step == 1:
+                assert (bar["x"] + bar["width"] / 2 < zero["x"]) == (number < 0)
+            else:
+                assert bar["width"] == pytest.approx(number * place["width"], abs=2.5)
+
+
 def test_steps_are_drawn_at_once(page, record):
     times = key_to_paint(page, ".xray", ["ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight"] * 6, 50)
     record("PipelineXray", {"key_to_paint_ms": times})
@@ -53,10 +66,14 @@ def test_a_text_of_ones_own_and_a_wrong_one(page):
     box.fill(" ")
     xray.get_by_role("button", name="Run").click()
     page.wait_for_selector(".xray .status.problem")
-    assert xray.locator(".status").text_content().startswith("texts must be texts that are not empty")
+    assert xray.locator(".status").text_content() == "text must have at least one word, got ' '"
+    assert "Below is still “\u2068A waste of time.\u2069”" in xray.text_content()
+    assert xray.locator(".older .tables").count() == 1
     box.fill("word " * 600)
     xray.get_by_role("button", name="Run").click()
     page.wait_for_function("() => document.querySelector('.xray .status').textContent.includes('at most 512 tokens')")
+    xray.get_by_role("button", name="Undo typing").click()
+    assert box.input_value() == "A waste of time."
 
 
 def test_tab_reaches_every_control(page):

@@ -32,5 +32,18 @@ def test_radio_buttons_belong_to_their_widget(page):
     assert page.locator(".xray input[type=radio]:checked").count() == 2
 
 
+def test_a_missing_gap_is_a_sentence_and_the_next_text_works(page):
+    xray = page.locator(".xray").last
+    box, status = xray.locator("input[type=text]"), xray.locator(".status")
+    for text in ("The cat sat on the mat.", "The cat sat on the <mask>.", "The cat sat on the [mask]."):
+        box.fill(text)
+        xray.get_by_role("button", name="Run").click()
+        expect(status).to_have_text(f"text must have a gap, which this model calls [MASK], got '{text}'")
+    box.fill("The dog sat on the [MASK].")
+    box.press("Enter")
+    expect(status).to_have_text("fill-mask: “\u2068The dog sat on the [MASK].\u2069”")
+    expect(xray.locator(".older")).to_have_count(0)
+
+
 def test_nobody_was_asked_outside(outside_requests):
     assert outside_requests == []

@@ -36,6 +36,7 @@ def tokenize(page, text):
     box.fill(text)
     box.press("Enter")
     page.wait_for_function(f"() => +document.querySelector('.stepper').dataset.drawn > {drawn}")
+    page.wait_for_selector(".stepper:not(.running)")
 
 
 def test_every_cell_ran_without_an_error(page):
@@ -102,6 +103,22 @@ def test_a_text_of_ones_own_and_wrong_ones(page, artifacts):
     tokenize(page, "<b>bold</b> 你好 👩‍👩‍👧")
     assert page.locator(".stepper b b").count() == 0
     shoot(page, artifacts, ".stepper", "stepper-own-text")
+    for letters, shown in ((79, "a" * 79 + "🦜🦜"), (98, "a" * 98 + "🦜🦜"), (99, "a" * 99 + "…")):
+        tokenize(page, "a" * letters + "🦜🦜")
+        assert page.locator(".stepper .status").text_content() == f"“\u2068{shown}\u2069”"
+
+
+def test_the_enter_that_ends_a_word_of_an_input_method_runs_nothing(page):
+    tokenize(page, "Hi")
+    box, status = page.locator(".stepper .ask input"), page.locator(".stepper .status")
+    box.fill("にほん")
+    for composing in ({"isComposing": True}, {"keyCode": 229}):
+        box.dispatch_event("keydown", {"key": "Enter", **composing})
+    page.wait_for_timeout(500)
+    assert status.text_content() == "“\u2068Hi\u2069”"
+    assert box.input_value() == "にほん"
+    box.press("Enter")
+    page.wait_for_function("() => document.querySelector('.stepper .status').textContent.includes('にほん')")
 
 
 @pytest.mark.parametrize("size", TEXTS)
@@ -145,7 +162,7 @@ def test_layers_by_keyboard(page, artifacts, record):
     page.wait_for_function(
         "() => document.querySelector('.embedding-map .status').textContent.startsWith('Layer 0 of 30, the embedding')"
     )
-    assert "the words do not differ here" in status.text_content()
+    assert "the words don't differ here" in status.text_content()
     assert page.locator(".embedding-map table tr td:nth-child(2)").first.text_content().strip() == "1.00"
     page.keyboard.press("End")
 
@@ -156,9 +173,12 @@ def test_pinning_asks_the_kernel_but_not_the_model(page, lab_server, record):
     times = key_to_paint(page, ".embedding-map", keys, lab_server=lab_server)
     record("EmbeddingMap", {"pin_through_the_kernel_ms": times})
     within(times, KERNEL_BUDGET_MILLISECONDS)
-    assert "bank 6 in “She opened an account" in page.locator(".embedding-map .heading").text_content()
+    heading = page.locator(".embedding-map .heading").text_content()
+    assert "“\u2068bank 6\u2069” in “\u2068She opened an account" in heading
     page.locator(".embedding-map [data-word='0'] circle").click()
-    page.wait_for_function("() => document.querySelector('.embedding-map .heading').textContent.includes('bank 1 in')")
+    page.wait_for_function(
+        "() => document.querySelector('.embedding-map .heading').textContent.includes('bank 1\u2069” in')"
+    )
     page.locator(".embedding-map input[data-trait=neighbours]").focus()
     page.keyboard.press("End")
     page.wait_for_function("() => document.querySelectorAll('.embedding-map .link').length === 5")
@@ -176,18 +196,37 @@ def add(page, text, word):
     boxes.nth(1).fill(word)
     boxes.nth(1).press("Enter")
     page.wait_for_function(f"() => +document.querySelector('.embedding-map').dataset.drawn > {drawn}")
+    page.wait_for_selector(".embedding-map:not(.running)")
 
 
 def test_a_sentence_of_ones_own_and_a_wrong_one(page, artifacts):
     add(page, "We sat on the grass of the bank", "bank")
     assert page.locator(".embedding-map [data-word]").count() == 7
     add(page, "There is no such thing here", "bank")
-    page.wait_for_function("() => document.querySelector('.embedding-map .problem').textContent")
-    said = page.locator(".embedding-map .problem").text_content()
-    assert said == "text must hold its word 'bank', got 'There is no such thing here'"
+    page.wait_for_function("() => document.querySelector('.embedding-map .ask .problem').textContent")
+    said = page.locator(".embedding-map .ask .problem").text_content()
+    assert said == "word must be a part of the text 'There is no such thing here', got 'bank'"
     add(page, "你好 🙂", "")
     assert page.locator(".embedding-map [data-word]").count() == 8
     shoot(page, artifacts, ".embedding-map", "map-own-text")
+
+
+def test_a_slider_does_not_hide_that_the_map_is_running(page):
+    boxes, status = page.locator(".embedding-map .ask input"), page.locator(".embedding-map .status")
+    boxes.nth(0).fill("the bank " * 1_500)
+    boxes.nth(1).fill("bank")
+    boxes.nth(1).press("Enter")
+    layer = page.locator(".embedding-map input[data-trait=layer]")
+    layer.focus()
+    drawn = int(page.locator(".embedding-map").get_attribute("data-drawn"))
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"() => +document.querySelector('.embedding-map').dataset.drawn > {drawn}")
+    assert status.text_content() == "Running …"
+    page.locator(".embedding-map .stop").click()
+    page.wait_for_selector(".embedding-map:not(.running)")
+    assert page.locator(".embedding-map .ask .problem").text_content() == "Stopped. What you see below is from before."
+    assert page.locator(".embedding-map [data-word]").count() == 8
+    assert status.text_content().startswith("Layer ")
 
 
 def focused(page, presses):
@@ -235,7 +274,7 @@ def test_maps_of_many_words_are_fast(page, record, size):
     record("EmbeddingMap", {f"key_to_paint_ms_{size}_words": times})
     within(times, BUDGET_MILLISECONDS)
     if size == 200:
-        assert "200 names do not fit" in page.locator(".embedding-map .status").text_content()
+        assert "200 names don't fit" in page.locator(".embedding-map .status").text_content()
 
 
 def test_dark_and_narrow(page, artifacts):

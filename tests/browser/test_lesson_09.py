@@ -130,11 +130,12 @@ def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):
 
 
 def test_arrow_keys_walk_through_tokens_and_bars(page, explorer):
+    beside = "compare: put the prompt with"
     for row, keys, name in [
-        (explorer.locator(".stream").last, "ArrowRight ArrowDown ArrowRight ArrowLeft", "⏎, 3.9 bits"),
-        (explorer.locator(".stream").last, "End", ":, 0.0 bits"),
-        (explorer.locator(".bars").first, "ArrowDown ArrowDown Home ArrowRight", "branch: put the prompt with ␣Oslo "),
-        (explorer.locator(".bars").first, "End", "branch: put the prompt with ␣H "),
+        (explorer.locator(".stream").last, "ArrowRight ArrowDown ArrowRight ArrowLeft", "“\u2068⏎\u2069”, 3.9 bits"),
+        (explorer.locator(".stream").last, "End", "“\u2068:\u2069”, 0.0 bits"),
+        (explorer.locator(".bars").first, "ArrowDown ArrowDown Home ArrowRight", f"{beside} “\u2068␣Oslo\u2069” "),
+        (explorer.locator(".bars").first, "End", f"{beside} “\u2068␣H\u2069” "),
     ]:
         row.locator("button").first.focus()
         for key in keys.split():
@@ -147,7 +148,7 @@ def test_append_branch_cut_and_a_second_prompt(page, explorer, record):
     shown = press_enter(page, explorer)
     first = prompts_of(explorer)[0]
     assert first == "The capital of Norway is Oslo"
-    assert page.evaluate(FOCUSED).startswith("append "), "the keyboard goes on where it was"
+    assert page.evaluate(FOCUSED).startswith("append "), "the keyboard stays where it was"
     page.keyboard.press("ArrowRight")
     press_enter(page, explorer)
     assert prompts_of(explorer)[0] == first
@@ -163,6 +164,52 @@ def test_append_branch_cut_and_a_second_prompt(page, explorer, record):
     assert prompts_of(explorer) == [first, first]
     assert explorer.locator(".shift p").text_content().startswith("0.0 % of the probability moved")
     record("NextTokenExplorer", {"running_ms": shown})
+
+
+def test_what_is_typed_but_not_run_is_kept(page, explorer):
+    run_with(page, explorer, "prompt 1", "The capital of Norway is")
+    box_of(explorer, "prompt 1").fill("typed 🦜 not run")
+    for action in ("button.line", "button.branch"):
+        explorer.locator(f".bars {action}").first.focus()
+        press_enter(page, explorer)
+        assert prompts_of(explorer)[0] == "typed 🦜 not run"
+        assert "press Enter to run what you have typed" in explorer.locator("section").first.text_content()
+    assert explorer.locator(".older").count() == 1
+    explorer.get_by_role("button", name="Undo typing").first.click()
+    assert prompts_of(explorer)[0] == "The capital of Norway is Oslo"
+    assert explorer.locator(".older").count() == 0
+
+
+def test_a_long_run_says_how_far_it_is_and_can_be_stopped(page, explorer):
+    run_with(page, explorer, "prompt 1", "Once upon a time")
+    for stop in ("button", "menu"):
+        box = box_of(explorer, "prompt 1")
+        box.fill("word " * 4_000)
+        box.press("Enter")
+        page.wait_for_function(
+            "() => /of 4,001 tokens, about \\d+ s more/.test(document.querySelector('#capitals .status').textContent)"
+        )
+        if stop == "button":
+            explorer.locator(".stop").click()
+        else:
+            choose_from_menu(page, "Kernel", "Interrupt Kernel")
+        page.wait_for_selector("#capitals:not(.running)")
+        assert explorer.locator(".problem[role=alert]").nth(1).text_content().startswith("Stopped.")
+        assert "Once" in explorer.locator(".stream").first.text_content()
+        assert page.evaluate("() => document.activeElement.closest('#capitals, .jp-NotebookPanel') !== null")
+        run_with(page, explorer, "prompt 1", "Once upon a time")
+
+
+def test_both_prompts_share_one_scale(page, explorer):
+    """Also the bar of all others: as long as its share, so that two bars of different prompts can be compared."""
+    run_with(page, explorer, "prompt 1", "The")
+    shares = explorer.locator(".track").evaluate_all(
+        "all => all.map(track => [parseFloat(track.querySelector('.value').textContent),"
+        " track.querySelector('.bar').getBoundingClientRect().width, track.clientWidth - 56])"
+    )
+    clear = [(share, width / room) for share, width, room in shares if share >= 5]
+    assert len(clear) >= 3
+    assert all(length == pytest.approx(share / 100, abs=0.02) for share, length in clear)
 
 
 def test_appending_goes_through_the_model(page, lab_server, explorer, record):

@@ -28,8 +28,8 @@ test("numbers have a real minus sign and no minus zero", () => {
 
 test("the summary says layer, share and neighbours", () => {
   const said = page.summary(names, 2, 1, 0.456, 0, page.ranking(cosines, 3, 1, 0));
-  assert.equal(said, "Layer 1 of 1, the last: the map shows 46 % of the differences. Nearest to bank 1: <b> 0.75, bank 2 0.25.");
-  assert.ok(page.summary(names, 2, 0, 0, 0, []).startsWith("Layer 0 of 1, the embedding: the words do not differ here."));
+  assert.equal(said, "Layer 1 of 1, the last: the map shows 46 % of the differences. Nearest to “\u2068bank 1\u2069”: “\u2068<b>\u2069” 0.75, “\u2068bank 2\u2069” 0.25.");
+  assert.ok(page.summary(names, 2, 0, 0, 0, []).startsWith("Layer 0 of 1, the embedding: the words don't differ here."));
   assert.ok(page.summary(["a"], 1, 0, 0, 0, []).endsWith("There is no other word."));
 });
 

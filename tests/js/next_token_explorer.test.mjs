@@ -16,16 +16,16 @@ test("the tail is what the bars leave", () => {
 
 test("surprisal as height: nothing for the first token, full at 12 bits", () => {
   assert.deepEqual([null, 0, 6, 12, 40].map(page.height), [0, 0, 0.5, 1, 1]);
-  assert.equal(page.chipName("The", null), "The, nothing predicted it");
-  assert.equal(page.chipName("␣sea", 3.14159), "␣sea, 3.1 bits");
+  assert.equal(page.chipName("The", null), "“\u2068The\u2069”, nothing predicted it");
+  assert.equal(page.chipName("␣sea", 3.14159), "“\u2068␣sea\u2069”, 3.1 bits");
 });
 
 test("sentences", () => {
   const side = { best, vocabulary: 49152, entropy: 1.5 };
-  assert.equal(page.summary(side, 2), "Most likely next: ␣Paris, 75.0 %; 49,150 tokens without a bar share 12.5 %; entropy 1.50 bits.");
-  assert.equal(page.summary({ best: best.slice(0, 1), vocabulary: 1, entropy: 0 }, 9), "Most likely next: ␣Paris, 75.0 %; entropy 0.00 bits.");
+  assert.equal(page.summary(side, 2), "Most likely next: “\u2068␣Paris\u2069”, 75.0 %; 49,150 tokens without a bar share 12.5 %; entropy 1.50 bits.");
+  assert.equal(page.summary({ best: best.slice(0, 1), vocabulary: 1, entropy: 0 }, 9), "Most likely next: “\u2068␣Paris\u2069”, 75.0 %; entropy 0.00 bits.");
   const changes = { moved: 0.5, gained: [["a", 0.1, 0.6]], lost: [] };
-  assert.equal(page.shiftSummary(changes), "50.0 % of the probability moved from the first prompt to the second. a (10.0 % → 60.0 %) gained most, no token lost most.");
+  assert.equal(page.shiftSummary(changes), "50.0 % of the probability moved from the first prompt to the second. “\u2068a\u2069” (10.0 % → 60.0 %) gained most, no token lost most.");
 });
 
 test("arrow keys stay inside", () => {

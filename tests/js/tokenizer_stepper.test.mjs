@@ -23,11 +23,11 @@ test("the pieces of every step, word by word", () => {
 
 test("steps are said in words", () => {
   assert.equal(page.stepSaid(pane, view, 0), "Step 0 of 2: 4 bytes, nothing joined yet");
-  assert.equal(page.stepSaid(pane, view, 2), "Step 2 of 2: ␣ + an → ␣an (merge 1,234 of the training)");
+  assert.equal(page.stepSaid(pane, view, 2), "Step 2 of 2: “\u2068␣\u2069” + “\u2068an\u2069” → “\u2068␣an\u2069” (merge 1,234 of the training)");
   const pieces = { atoms: ["61"], steps: [["a", ["a"], 1], ["[UNK]", ["你"], 1]] };
   assert.equal(page.stepSaid({ kind: "word pieces" }, pieces, 0), "Step 0 of 2: 1 character, nothing joined yet");
-  assert.equal(page.stepSaid({ kind: "word pieces" }, pieces, 1), "Step 1 of 2: a begins with a (1 candidate looked up)");
-  assert.equal(page.stepSaid({ kind: "word pieces" }, pieces, 2), "Step 2 of 2: 你 cannot be made of known pieces: [UNK]");
+  assert.equal(page.stepSaid({ kind: "word pieces" }, pieces, 1), "Step 1 of 2: “\u2068a\u2069” begins with “\u2068a\u2069” (1 candidate looked up)");
+  assert.equal(page.stepSaid({ kind: "word pieces" }, pieces, 2), "Step 2 of 2: “\u2068你\u2069” can't be built from known pieces: [UNK]");
 });
 
 test("the readout: share of the context, bytes of cache", () => {
@@ -44,7 +44,7 @@ test("the tree has children on lower levels, and says what was joined", () => {
   const tree = page.treeOf(view, 1);
   assert.deepEqual(tree.map(({ piece, level }) => [piece, level]), [[1, 0], [2, 0], [3, 0], [4, 1], [5, 2]]);
   assert.deepEqual(tree.at(-1).children, [1, 4]);
-  assert.equal(page.treeSaid(view, 1), "step 1: a + n → an; step 2: ␣ + an → ␣an");
+  assert.equal(page.treeSaid(view, 1), "step 1: “\u2068a\u2069” + “\u2068n\u2069” → “\u2068an\u2069”; step 2: “\u2068␣\u2069” + “\u2068an\u2069” → “\u2068␣an\u2069”");
   assert.equal(page.treeSaid(view, 0), "one piece, nothing to join");
 });
 
