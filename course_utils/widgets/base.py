@@ -114,7 +114,17 @@ class AskingWidget(CourseWidget):
 
     def __init__(self, **state: object) -> None:
         super().__init__(**state)
+        self._answer_in_main_thread()
         self.observe(self._reply, "asked")
+
+    def _answer_in_main_thread(self) -> None:
+        """Have the kernel take this widget's messages one after the other with the cells.
+
+        JupyterLab asks for another thread ("comms over subshells"). There, an interrupt never arrives, and the model
+        would run at the same time as a cell.
+        """
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = lambda data, default: None
 
     def answer(self, *wanted: object) -> None:
         """Do what the page asks for."""
