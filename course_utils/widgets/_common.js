@@ -50,6 +50,19 @@ export function quoted(token) {
   return `“\u2068${token}\u2069”`;
 }
 
+/** "1,000", "1 000" -> 1000; "−0.5" -> -0.5; what is no number stays as it was typed, for the sentence that says so. */
+export function readNumber(typed) {
+  const text = typed.trim().replace("−", "-");
+  const grouped = /^[+-]?[1-9]\d{0,2}([, \u00a0\u2009\u202f]\d{3})+(\.\d*)?$/.test(text); // "1,00" and "0,500" are not
+  const plain = grouped ? text.replace(/[^\d.+-]/g, "") : text;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : typed.trim();
+}
+
+/** What is wrong with what `readNumber` returned for the box `label`, or "". */
+export function notANumber(label, value) {
+  return typeof value === "number" ? "" : `${label} must be a number, got ${value ? quoted(value) : "nothing"}`;
+}
+
 /** Whether JupyterLab must not see a key: plain keys belong to the widget, shortcuts such as Ctrl+S to JupyterLab. */
 export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isArea) {
   if (key === "Enter") return isArea ? !(ctrlKey || altKey || metaKey) : !(shiftKey || ctrlKey || altKey || metaKey);

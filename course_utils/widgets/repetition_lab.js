@@ -17,12 +17,6 @@ export function writeStops(stops) {
   return stops.map((stop) => stop.replaceAll("\n", "\\n")).join("|");
 }
 
-/** "0.5" -> 0.5; what is no number stays as it was typed: Python says what is wrong with it. */
-export function readNumber(typed) {
-  const text = typed.trim().replace("−", "-");
-  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
-}
-
 /** Which tokens are part of a run of `size` tokens that came before. */
 export function repeated(ids, size) {
   const seen = new Set(), marks = ids.map(() => false);
