@@ -1,9 +1,11 @@
 """What every picture of the course shares: a palette, alt text, a small PNG."""
 
 import io
+import unicodedata
 from functools import cache
 
 import matplotlib
+import regex
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from PIL import Image
@@ -98,3 +100,31 @@ def spoken(token: str) -> str:
     'eos'
     """
     return token.removeprefix("<").removesuffix(">").replace("<", "less-than") or "an empty token"
+
+
+def cut(text: str, most: int) -> str:
+    """Return the first `most` characters as a reader counts them: no emoji and no accent is cut in half.
+
+    The pages cut at the same places, with `cut` in `_common.js`.
+
+    Lesson: every lesson.
+
+    >>> cut("Paris", 5), cut("Paris", 4), cut("🦜👩‍👩‍👧🦜", 2)
+    ('Paris', 'Par…', '🦜…')
+    """
+    characters = regex.findall(r"\X", text)
+    return "".join(characters[: most - 1]) + "…" if len(characters) > most else text
+
+
+def quoted(token: str) -> str:
+    """Put a token into quotation marks for a sentence; Arabic or Hebrew can't reorder the words around it.
+
+    Lesson: every lesson.
+
+    >>> quoted(".")
+    '“.”'
+    >>> quoted("שלום")
+    '“\\u2068שלום\\u2069”'
+    """
+    right_to_left = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in token)
+    return f"“\u2068{token}\u2069”" if right_to_left else f"“{token}”"
