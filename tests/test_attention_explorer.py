@@ -176,7 +176,7 @@ def test_order_is_by_measure_and_entropy_begins_with_the_narrow():
 def test_a_text_of_ones_own_and_a_wrong_one():
     def run(text):
         if not text:
-            raise ValueError("text must have at least one character, got an empty str")
+            raise ValueError("text must have at least one character, got an empty text")
         return made_trace(1, 2, 1, len(text), len(text))
 
     explorer = AttentionExplorer(made_trace(), run, layer=1, head=3, order="induction", stage="values")
@@ -185,7 +185,7 @@ def test_a_text_of_ones_own_and_a_wrong_one():
     assert (explorer.about["version"], len(explorer.about["keys"])) == (2, 5)
     assert explorer._packet["version"] == 2
     explorer.asked = [2, ""]
-    assert (explorer.problem, explorer.answered) == ("text must have at least one character, got an empty str", 2)
+    assert (explorer.problem, explorer.answered) == ("text must have at least one character, got an empty text", 2)
     assert len(explorer.about["keys"]) == 5
     explorer.asked = [3, "h"]
     assert (explorer.problem, explorer.token, explorer.order) == ("", 0, "place")
@@ -197,7 +197,7 @@ def test_a_text_that_is_too_long_is_one_sentence():
     smollm = load_causal_lm()
     with pytest.raises(ValueError, match=r"^text must have at most 200 tokens, got 3,001$"):
         attention_explorer(smollm, "word" + " word" * 3000)
-    with pytest.raises(ValueError, match=r"^prompt must have at least one character, got an empty str$"):
+    with pytest.raises(ValueError, match=r"^prompt must have at least one character, got an empty text$"):
         attention_explorer(smollm, "")
     assert attention_explorer(smollm, "🙂 你好").describe().startswith("Attention explorer: SmolLM2")
 

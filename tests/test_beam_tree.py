@@ -146,7 +146,7 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
     def run(prompt, beams, steps):
         calls.append((prompt, beams, steps))
         if not prompt:
-            raise ValueError("prompt must have at least one character, got an empty str")
+            raise ValueError("prompt must have at least one character, got an empty text")
         return replace(toy, prompt=prompt)
 
     widget = BeamTreeWidget(toy, run)
@@ -155,7 +155,7 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
     widget.asked = [1, "stop", 2, 3]
     assert (widget.tree["prompt"], widget.step, widget.problem, widget.answered) == ("stop", 3, "", 1)
     widget.asked = [2, "", 2, 3]
-    assert widget.problem == "prompt must have at least one character, got an empty str"
+    assert widget.problem == "prompt must have at least one character, got an empty text"
     assert (widget.tree["prompt"], widget.answered) == ("stop", 2)
     widget.asked = [3, "go", 2, 3]
     assert (widget.tree["prompt"], widget.problem) == ("go", "")
@@ -164,7 +164,7 @@ def test_the_page_searches_again_and_survives_what_is_wrong(toy):
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        (["", 2, 2], "prompt must have at least one character, got an empty str"),
+        (["", 2, 2], "prompt must have at least one character, got an empty text"),
         (["go", 11, 2], "num_beams must be a whole number from 1 to 10, got 11"),
         (["go", None, 2], "num_beams must be a whole number from 1 to 10, got None"),
         (["go", 2, 2.5], "steps must be a whole number from 1 to 12, got 2.5"),

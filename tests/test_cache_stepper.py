@@ -168,7 +168,7 @@ def test_more_than_fits_is_cut_with_a_notice():
 def test_another_prompt_is_run_and_a_wrong_one_leaves_the_old():
     def run(prompt, new_tokens):
         if not prompt:
-            raise ValueError("prompt must have at least one character, got an empty str")
+            raise ValueError("prompt must have at least one character, got an empty text")
         return toy_trace(prompt=2, new=new_tokens)
 
     stepper = CacheStepper(toy_trace(), run)
@@ -176,14 +176,14 @@ def test_another_prompt_is_run_and_a_wrong_one_leaves_the_old():
     assert (stepper.problem, stepper.answered, stepper.step) == ("", 1, 1)
     assert stepper.recorded["promptTokens"] == ["p0", "p1"]
     stepper.asked = [2, "", 2]
-    assert stepper.problem == "prompt must have at least one character, got an empty str"
+    assert stepper.problem == "prompt must have at least one character, got an empty text"
     assert (stepper.answered, stepper.recorded["promptTokens"]) == (2, ["p0", "p1"])
 
 
 @pytest.mark.parametrize(
     ("prompt", "new_tokens", "sentence"),
     [
-        ("", 5, "prompt must have at least one character, got an empty str"),
+        ("", 5, "prompt must have at least one character, got an empty text"),
         ("Hi", 0, "max_new_tokens must be a whole number of at least 1, got 0"),
         ("Hi", "ten", "max_new_tokens must be a whole number of at least 1, got 'ten'"),
         (

@@ -77,7 +77,7 @@ def test_embedding_is_the_masked_mean(smollm):
 @pytest.mark.parametrize(
     ("prompt", "error", "sentence"),
     [
-        ("", ValueError, "prompt must have at least one character, got an empty str"),
+        ("", ValueError, "prompt must have at least one character, got an empty text"),
         (7, TypeError, "prompt must be a str, got int: 7"),
         (None, TypeError, "prompt must be a str, got NoneType: None"),
         (

@@ -75,7 +75,7 @@ def test_ids_are_run_as_they_are(smollm):
 @pytest.mark.parametrize(
     ("prompt", "error", "sentence"),
     [
-        ("", ValueError, "prompt must have at least one character, got an empty str"),
+        ("", ValueError, "prompt must have at least one character, got an empty text"),
         ([], ValueError, "prompt must have 1 to 8,192 tokens, got 0"),
         ([-1], ValueError, "prompt must have token ids in 0 … 49151, got [-1]"),
         (["a"], TypeError, "prompt must be a str or a sequence of token ids, got list: ['a']"),
@@ -156,7 +156,7 @@ def test_masks_do_what_they_say(lengths, kind, padding, masked, window):
     ("make", "sentence"),
     [
         (lambda lm: record_masks(lm, ["a"]), "prompts must be 2 to 4 texts, got 1"),
-        (lambda lm: record_masks(lm, ["a", ""]), "prompt must have at least one character, got an empty str"),
+        (lambda lm: record_masks(lm, ["a", ""]), "prompt must have at least one character, got an empty text"),
         (lambda lm: record_masks(lm, ["a", "b " * 300]), "prompts must have at most 200 tokens here, got 301"),
         (lambda lm: record_masks(lm, ["a", "b"], 0), "window must be a whole number of at least 1, got 0"),
         (

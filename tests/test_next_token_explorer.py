@@ -109,7 +109,7 @@ def live():
 
 def _made(prompt):
     if not prompt:
-        raise ValueError("prompt must have at least one character, got an empty str")
+        raise ValueError("prompt must have at least one character, got an empty text")
     tokens = tuple(map(str, prompt))
     trace = toy(str(prompt), tokens, [0, 0, 0, 0], [1.0] * (len(tokens) - 1))
     ids = tuple(prompt) if isinstance(prompt, list) else trace.prompt_ids
@@ -138,7 +138,7 @@ def test_append_branch_cut_second_close(live):
 
 def test_what_cannot_be_read_is_a_sentence_beside_its_prompt(live):
     assert press(live, 0, "text", "") == ["once upon"]
-    assert live.problem == [0, "prompt must have at least one character, got an empty str"]
+    assert live.problem == [0, "prompt must have at least one character, got an empty text"]
     press(live, 0, "jump", 1)
     assert live.problem[1].startswith("action must be one of text, append,")
     press(live, 0, "text", "ok")

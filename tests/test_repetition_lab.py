@@ -210,7 +210,7 @@ def test_packed_numbers():
         ({"max_new_tokens": ""}, "max_new_tokens must be a whole number of at least 1, got ''"),
         ({"min_new_tokens": 9}, "min_new_tokens must be at most max_new_tokens (3), got 9"),
         ({"stop_strings": [""]}, "stop_strings must be a list of str, none of them empty, got ['']"),
-        ({"prompt": ""}, "prompt must have at least one character, got an empty str"),
+        ({"prompt": ""}, "prompt must have at least one character, got an empty text"),
     ],
 )
 def test_bad_settings_are_one_sentence_and_the_lab_lives(smollm, change, sentence):

@@ -48,7 +48,7 @@ class LoadedModel:
         if not isinstance(prompt, str):
             raise TypeError(f"prompt must be a str, got {type(prompt).__name__}: {prompt!r}")
         if not prompt:
-            raise ValueError("prompt must have at least one character, got an empty str")
+            raise ValueError("prompt must have at least one character, got an empty text")
         # Lengths are checked below, in our words; the tokenizer's own warning would only repeat it.
         ids = self.tokenizer(prompt, return_tensors="pt", verbose=False).input_ids
         if ids.shape[1] > self.context_length:

@@ -250,7 +250,7 @@ def test_a_text_of_ones_own(page, text):
 
 
 WRONG = [
-    ("first", "", "prompt must have at least one character, got an empty str"),
+    ("first", "", "prompt must have at least one character, got an empty text"),
     ("first", "word " * 3000, "text must have at most 200 tokens, got 3,001"),
     ("cross", "", "text must be a text that is not empty, got ''"),
     ("cross", "word " * 3000, "texts must have at most 64 tokens, got 3002"),

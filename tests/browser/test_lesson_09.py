@@ -185,7 +185,7 @@ def test_a_prompt_of_ones_own(page, explorer, prompt):
 def test_nothing_and_a_very_long_prompt(page, explorer):
     run_with(page, explorer, "prompt 2", "Hello there")
     for text, sentence, notice in [
-        ("", "prompt must have at least one character, got an empty str", ""),
+        ("", "prompt must have at least one character, got an empty text", ""),
         ("word " * 9_000, "prompt must have at most 8,192 tokens (the context length of SmolLM2-135M-Instruct)", ""),
         ("word " * 3_000, "", "The first 2,801 tokens are read, and not shown."),
         ("The capital of Norway is", "", ""),

@@ -131,7 +131,7 @@ def test_a_prompt_of_ones_own(page, stepper, prompt):
 @pytest.mark.parametrize(
     ("prompt", "new_tokens", "sentence"),
     [
-        ("", "3", "prompt must have at least one character, got an empty str"),
+        ("", "3", "prompt must have at least one character, got an empty text"),
         ("Hi", "0", "max_new_tokens must be a whole number of at least 1, got 0"),
         ("Hi", "many", "max_new_tokens must be a whole number of at least 1, got 'many'"),
         ("word " * 3000, "3", "prompt and max_new_tokens must be at most 400 tokens together"),

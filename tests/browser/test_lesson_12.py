@@ -145,7 +145,7 @@ def test_texts_of_ones_own_and_wrong_ones(page):
     run_and_wait(page, lab, "prompt", "你好 🦜")
     assert lab.locator(".status").text_content().startswith("Step 20 of 20")
     for name, text, sentence in [
-        ("prompt", "", "prompt must have at least one character, got an empty str"),
+        ("prompt", "", "prompt must have at least one character, got an empty text"),
         ("presence_penalty", "3", "presence_penalty must be in [-2, 2], got 3"),
         ("repetition_penalty", "a lot", "repetition_penalty must be a finite number above 0, got 'a lot'"),
         ("max_new_tokens", "999", "max_new_tokens must be at most 200 in this lab, got 999"),

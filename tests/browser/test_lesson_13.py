@@ -160,7 +160,7 @@ def test_a_prompt_of_ones_own_and_wrong_ones(page):
     assert tree.locator("[role=img]").get_attribute("aria-label").startswith("Tree of 3 beams up to step 8")
     box.fill("")
     tree.get_by_role("button", name="Search again").click()
-    wait_for_text(page, ".beam-tree .status.problem", "prompt must have at least one character, got an empty str")
+    wait_for_text(page, ".beam-tree .status.problem", "prompt must have at least one character, got an empty text")
     box.fill("word " * 3000)
     tree.get_by_role("button", name="Search again").click()
     wait_for_text(page, ".beam-tree .status.problem", "prompt must have at most 512 tokens for this picture, got 3,001")
