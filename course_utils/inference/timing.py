@@ -107,7 +107,11 @@ class GenerationTiming:
 
 
 def time_generation(
-    run: Callable[[Mark], None], repeats: int = 5, warm_up: int = 1, batch: int = 1
+    run: Callable[[Mark], None],
+    repeats: int = 5,
+    warm_up: int = 1,
+    batch: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> GenerationTiming:
     """Run a generation several times and note when each token comes.
 
@@ -116,6 +120,7 @@ def time_generation(
         repeats: How many runs are counted.
         warm_up: How many runs come before them and are not.
         batch: How many texts `run` grows at once.
+        progress: Called before each run, while the clock stands still, with its number from 1 and how many there are.
 
     Raises:
         ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
@@ -131,7 +136,9 @@ def time_generation(
     check_whole("repeats", repeats, 1)
     check_whole("warm_up", warm_up, 0)
     runs = []
-    for _ in range(warm_up + repeats):
+    for number in range(warm_up + repeats):
+        if progress is not None:
+            progress(number + 1, warm_up + repeats)
         marks: list[float] = []
         start = time.perf_counter()
         run(lambda marks=marks, start=start: marks.append(time.perf_counter() - start))

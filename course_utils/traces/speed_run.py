@@ -5,7 +5,7 @@ Lesson: 14 · Speed and memory in practice
 
 import copy
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import reduce
@@ -25,6 +25,7 @@ from course_utils.traces.speed import BYTES, SpeedTrace
 MOST_AT_ONCE = 8_192  # tokens of all prompts: more would fill a small machine's memory
 TEXT = "The river ran past the old mill, and the children of the village came to watch the wheel turn. "
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Progress = Callable[[int, int], None]
 
 
 def record_speed(
@@ -35,6 +36,7 @@ def record_speed(
     threads: int | Sequence[int] | None = None,
     dtypes: Sequence[str] = ("fp32",),
     repeats: int = 3,
+    progress: Progress | None = None,
 ) -> SpeedTrace:
     """Time generation: every prompt length with the first batch size, and every batch size with the first length.
 
@@ -49,6 +51,8 @@ def record_speed(
         threads: Threads of torch, one number or several; None: as it is set now. Afterwards it is set as before.
         dtypes: Number formats of weights and cache: "fp32" and "bf16".
         repeats: How many runs of every point are counted.
+        progress: Called before each run with its number, from 1, and how many there are; the runs that aren't counted
+            are among them.
 
     Raises:
         ValueError: A setting is out of its range, or a prompt does not fit into the context length.
@@ -67,19 +71,32 @@ def record_speed(
     sizes = dict.fromkeys(
         [*((length, batches[0]) for length in prompt_lengths), *((prompt_lengths[0], batch) for batch in batches)]
     )
-    traces = []
+    traces, points = [], len(dtypes) * len(counts) * len(sizes)
+
+    def tell(run: int, runs: int) -> None:
+        if progress is not None:
+            progress(len(traces) * runs + run, points * runs)
+
     for dtype in dtypes:
         weights = in_format(model.model, dtype)
         for count, (length, batch) in itertools.product(counts, sizes):
             with _threads(count):
-                traces.append(_point(model, weights, dtype, length, batch, new_tokens, repeats, traces))
+                traces.append(_point(model, weights, dtype, length, batch, new_tokens, repeats, traces, tell))
     return reduce(SpeedTrace.joined, traces)
 
 
 def measure_generation(
-    model: CausalLM, weights: PreTrainedModel, length: int, batch: int, new_tokens: int, repeats: int
+    model: CausalLM,
+    weights: PreTrainedModel,
+    length: int,
+    batch: int,
+    new_tokens: int,
+    repeats: int,
+    progress: Progress | None = None,
 ) -> GenerationTiming:
     """Time prefill of `batch` prompts of exactly `length` tokens and greedy decode steps, with the weights given.
+
+    `progress` is as for `time_generation`.
 
     Raises:
         ValueError: `repeats` is not a whole number of at least 1.
@@ -102,7 +119,7 @@ def measure_generation(
             logits = decode_step(weights, logits.argmax(-1), cache)
             mark()
 
-    return time_generation(run, repeats, warm_up=1, batch=batch)
+    return time_generation(run, repeats, warm_up=1, batch=batch, progress=progress)
 
 
 def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
@@ -117,12 +134,12 @@ def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     return model if model.dtype == FORMATS[dtype] else copy.deepcopy(model).to(FORMATS[dtype])
 
 
-def _point(model, weights, dtype, length, batch, new_tokens, repeats, before) -> SpeedTrace:
+def _point(model, weights, dtype, length, batch, new_tokens, repeats, before, progress) -> SpeedTrace:
     """Measure one point; the machine's rates are those of an earlier point with the same threads and format."""
     count = torch.get_num_threads()
     known = [trace for trace in before if trace.dtypes == (dtype,) and trace.threads[0] == count]
     rates = (known[0].flops[0], known[0].bandwidths[0]) if known else measured_rates(FORMATS[dtype])
-    timing = measure_generation(model, weights, length, batch, new_tokens, repeats)
+    timing = measure_generation(model, weights, length, batch, new_tokens, repeats, progress)
     seconds = np.array(timing.seconds)
     whole = {"prompt_tokens": length, "new_tokens": new_tokens, "batches": batch, "threads": count}
     return SpeedTrace(
