@@ -30,7 +30,7 @@ GOLDEN = """\
 Repetition lab: frequency_penalty 0.5 after “a” (toy)
 3 tokens: “ b b”
 in a run of 1 tokens that came before: 2 tokens
-changed most, in the last step: b −1.00; a as it was
+changed most, in the last step: “b” −1.00; “a” as it was
 Stopped: max_new_tokens is reached (3 tokens); the model had not finished."""
 
 

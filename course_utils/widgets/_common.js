@@ -133,8 +133,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   function ask(...wanted) {
-    if (kernel && manager.kernel?.id !== kernel.id) lose();
-    if (gone) return void (note.textContent = GONE);
+    if (gone || (kernel && manager.kernel?.id !== kernel.id)) return lose();
     if (waiting) return void (queued = wanted);
     wait();
     model.set("asked", [++press, ...wanted]);

@@ -65,12 +65,12 @@ export function fit(total, bytes) {
 /** The limits that can be drawn: not far past the longest bar. */
 export const near = (limits, longest) => limits.filter(([, bytes]) => bytes <= 1.6 * longest).sort((a, b) => a[1] - b[1]);
 
-/** What is written above the lines, and where: lines closer than 8 % of the axis share a label, "8, 16 GB cards". */
-export function limitLabels(limits, end) {
+/** What is written above the lines, and where: lines closer than `gap` bytes share a label, "8, 16 GB cards". */
+export function limitLabels(limits, gap) {
   const groups = [];
   for (const [name, bytes] of limits) {
     const last = groups.at(-1), number = name.split(" ")[0];
-    if (last && bytes - last.to < 0.08 * end) last.numbers.push(number), (last.to = bytes);
+    if (last && bytes - last.to < gap) last.numbers.push(number), (last.to = bytes);
     else groups.push({ numbers: [number], from: bytes, to: bytes });
   }
   return groups.map(({ numbers, from, to }) => [`${numbers.join(", ")} GB card${numbers.length > 1 ? "s" : ""}`, (from + to) / 2]);
@@ -100,13 +100,13 @@ export function tick(end) {
 
 /** The stacked bars with the limits as SVG source. */
 export function picture(bars, limits, width, id) {
-  const left = 96, right = 28, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
-  const drawn = near(limits, longest), end = 1.12 * Math.max(longest, ...drawn.map((limit) => limit[1]));
+  const left = 96, right = 64, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
+  const drawn = near(limits, longest), end = 1.02 * Math.max(longest, ...drawn.map((limit) => limit[1]));
   const x = (bytes) => left + (bytes / end) * (width - left - right), floor = top + bars.length * row, out = [];
   const text = (at, y, what, extra = "") => out.push(`<text x="${at.toFixed(1)}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   const shape = { 1: '<path d="M0 6L6 0" class="ink"/>', 2: '<circle cx="3" cy="3" r="1.1" class="dot"/>', 3: '<path d="M0 0L6 6M0 6L6 0" class="ink"/>' };
   out.push("<defs>", ...Object.keys(shape).map((i) => `<pattern id="${id}-${i}" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" class="part${i}"/>${shape[i]}</pattern>`), "</defs>");
-  for (let at = 0, step = tick(end); at <= end; at += step) {
+  for (let at = 0, step = tick(end) * (width < 480 ? 2 : 1); at <= end; at += step) {
     out.push(`<path d="M${x(at).toFixed(1)} ${top}V${floor}" class="grid"/>`);
     text(x(at), floor + 14, at ? sizeText(at).replace(/\.0+ /, " ").replace(/(\.\d)0 /, "$1 ") : "0", 'text-anchor="middle"');
   }
@@ -123,7 +123,7 @@ export function picture(bars, limits, width, id) {
     out.push(`<path d="M${x(bytes).toFixed(1)} ${top - 8}V${floor}" class="limit${own ? " own" : ""}"/>`);
     if (own) text(x(bytes), top - 25, name, 'text-anchor="middle" class="halo"');
   });
-  for (const [name, bytes] of limitLabels(drawn.filter((limit) => !limit[2]), end)) text(x(bytes), top - 12, name, 'text-anchor="middle" class="halo"');
+  for (const [name, bytes] of limitLabels(drawn.filter((limit) => !limit[2]), (end * 90) / (width - left - right))) text(x(bytes), top - 12, name, 'text-anchor="middle" class="halo"');
   bars.forEach(([, bar], i) => text(x(sum(bar)) + 5, top + i * row + 23, sizeText(sum(bar)), 'class="head halo"'));
   return `<svg viewBox="0 0 ${width} ${floor + 20}" width="${width}">${out.join("")}</svg>`;
 }
@@ -212,7 +212,7 @@ function render({ model, el }) {
   function paint() {
     refresh.forEach((show) => show());
     const [shape, chosen] = now(), name = model.get("model"), bars = rows(shape, chosen, formats), bar = bars[0][1], total = sum(bar);
-    canvas.innerHTML = picture(bars, limits, Math.max(560, Math.min(root.clientWidth - 16, 1000)), id);
+    canvas.innerHTML = picture(bars, limits, Math.max(300, Math.min(root.clientWidth - 16, 1000)), id);
     alarm.textContent = warning(name, shape, chosen.context);
     status.textContent = `${name}: ${sizeText(total)} in all; ${devices.map(([device, bytes]) => `${device}: ${fit(total, bytes)}`).at(-1)}.`;
     const written = formulas(shape, chosen, formats);

@@ -208,7 +208,7 @@ function render({ model, el }) {
   }
 
   function draw() {
-    drawing = picture(data, rows, ids, first, Math.max(560, Math.min(root.clientWidth - 16, 1000)));
+    drawing = picture(data, rows, ids, first, Math.max(400, Math.min(root.clientWidth - 16, 1000)));
     stage.innerHTML = drawing.source;
     const left = get("held") - rows.length;
     notice.textContent = `${first + 1}–${Math.min(first + PAGE, rows.length)} of ${rows.length} tokens, most changed first${left > 0 ? `; ${left} left out` : ""}`;

@@ -110,7 +110,7 @@ const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : 
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length;
+  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
   const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
   let most = 1e-12; // one scale: the columns are compared
@@ -118,20 +118,21 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
   const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   for (let r = first; r < end; r++) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
-    text(left - 8, y, `${r + 1}. ${cut(labels[r], 14)}`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
+    text(left - 8, y, `${r + 1}. \u2068${cut(labels[r], 14)}\u2069`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
+  ["tokens kept", "entropy"].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
-    text(x, 44, `${thousands(stage.kept)} kept`, 'class="small"');
-    text(x, 58, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
+    text(x, 44, thousands(stage.kept), small);
+    text(x, 58, `${stage.entropy.toFixed(2)} bits`, small);
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
         const long = (p / most) * room;
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
-        text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits(p) + mark(stage, r), 'class="small"');
+        text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits(p) + mark(stage, r), small);
       } else if (stages[s - 1].p[r] !== undefined) {
         parts.push(`<path d="M${x} ${y + 11}H${x + column - 10}" class="strike"/>`);
         text(x + 12, y + 15, `✗ ${stage.name}${mark(stage, r)}`, 'class="killer"');
@@ -176,23 +177,23 @@ async function render({ model, el }) {
     if (own || name === "seed") kernel.ask(); // the kernel has the functions, and the numbers of a seed
   };
 
-  /** A box for an exact value, and a place for what is wrong with it. */
+  /** A box, and a place for what is wrong with it. */
   function typed(name) {
     const wrong = element("span", { class: "problem", role: "alert" });
-    const box = element("input", { type: "text", inputmode: "decimal", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
+    const box = element("input", { type: "text", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
     let shown; // a repaint must not wipe what is being typed
     refresh.push(() => {
       if (shown === (shown = model.get(name))) return;
-      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(6);
+      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(9);
       wrong.textContent = "";
     });
     whenTyped(box, () => {
-      const isOff = name in OFF && /^\s*(off)?\s*$/i.test(box.value), value = isOff ? OFF[name] : readNumber(box.value), said = problem(name, value);
+      const read = readNumber(box.value), value = name in OFF && /^(off)?$/i.test(read) ? OFF[name] : read, said = problem(name, value);
       wrong.textContent = said && `${said}. It is still ${shown === OFF[name] ? "off" : shown}.`;
       if (said) return;
       shown = undefined; // 1,000 becomes 1000
-      set(name, value);
-      changed();
+      if (value === model.get(name)) changed(); // leaving the box after Enter
+      else set(name, value);
     });
     return [box, wrong];
   }
@@ -245,7 +246,7 @@ async function render({ model, el }) {
 
   function changed() {
     refresh.forEach((show) => show());
-    // With functions of the learner's own, the kernel runs the filters and answers with what is to be seen.
+    // With functions of the learner's own, the kernel answers with what is to be seen.
     if (!own || (!kernel.waiting && answer !== model.get("_answer"))) paint();
   }
 
@@ -264,7 +265,7 @@ async function render({ model, el }) {
     const counts = answer ? new Map(answer.counts)
       : draws ? drawCounts(ids, stages.at(-1), bytesOf(uniforms, Float64Array), draws) : new Map();
     said.replaceChildren(...(answer?.said ?? []).map((line) => element("div", { class: /^[≠✗]/.test(line) && "problem" }, line)));
-    const width = Math.max(640, Math.min(root.clientWidth - 16, 1000));
+    const width = Math.max(620, Math.min(root.clientWidth - 16, 1000));
     canvas.innerHTML = picture(stages, labels, first, ROWS, width, counts, draws);
     const words = summary(stages, labels);
     canvas.setAttribute("aria-label", `Sampling lab. ${words}`);
@@ -290,7 +291,7 @@ async function render({ model, el }) {
   const root = element("div", { class: "course-widget sampling-lab" },
     element("p", {}, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
     element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons,
-    canRun ? null : element("p", {}, own ? "Your functions can't run on this page: it has no kernel." : "A new seed needs a kernel, which this page doesn't have."),
+    canRun ? null : element("p", {}, "What is grey needs a kernel."),
     said, canvas, status, details);
   const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");
   details.addEventListener("toggle", paint);

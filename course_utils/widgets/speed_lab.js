@@ -102,7 +102,7 @@ export function tick(end) {
 
 /** The curves as SVG source; x in powers of two. */
 export function picture(lines, set, width) {
-  const { unit, title, x: xName } = CURVES[set.curve], left = 64, top = 34, high = 250, right = 16, floor = top + high, out = [];
+  const { unit, title, x: xName } = CURVES[set.curve], left = 64, top = 34, high = 250, right = 20, floor = top + high, out = [];
   const points = lines.flatMap((line) => line.points), at = set[xName];
   const xs = [...new Set([...points.map((point) => point.x), at])].sort((a, b) => a - b);
   const low = Math.log2(xs[0]) - 0.3, span = Math.log2(xs.at(-1)) + 0.3 - low;
@@ -212,7 +212,7 @@ function render({ model, el }) {
     refresh.forEach((show) => show());
     const wanted = now(), lines = series(machines(), wanted), said = totals(machines(), wanted);
     const { prompt, batch } = wanted;
-    canvas.innerHTML = picture(lines, wanted, Math.max(560, Math.min(root.clientWidth - 16, 1000)));
+    canvas.innerHTML = picture(lines, wanted, Math.max(300, Math.min(root.clientWidth - 16, 1000)));
     canvas.setAttribute("aria-label", summary(lines, wanted));
     button.setAttribute("aria-disabled", kernel.waiting);
     cost.textContent = button.disabled ? "Nothing can be measured here: no model is running." : estimate(machines(), wanted);
