@@ -89,6 +89,7 @@ if (typeof window !== "undefined" && !window.courseKeys) {
 const GONE = "The kernel that made this is gone: run this cell again.";
 const BUSY = "No answer yet: the kernel is busy. If you have restarted it, run this cell again.";
 const NOTHING = "The kernel has stopped without an answer: try again.";
+const PATIENCE = 1500; // milliseconds without a sign of life
 
 /**
  * The page asks, the kernel answers (AskingWidget in base.py): one for every widget that runs something.
@@ -97,7 +98,7 @@ const NOTHING = "The kernel has stopped without an answer: try again.";
  */
 export function asking(model, root, status, answered, words = "Running …") {
   const manager = model.widget_manager, kernel = manager?.kernel;
-  let press = model.get("asked")[0], waiting = false, gone = false, begun, queued, timers = [];
+  let press = model.get("asked")[0], waiting = false, gone = false, begun, start, queued, timers = [];
   const note = element("div", { class: "problem kernel", role: "alert" });
   const seconds = element("span", { class: "seconds", "aria-hidden": "true" });
   const stop = element("button", { type: "button", class: "stop", onclick: () => kernel.interrupt() }, "Stop");
@@ -107,25 +108,33 @@ export function asking(model, root, status, answered, words = "Running …") {
   function wait() {
     waiting = true;
     begun = false;
+    start = Date.now();
     note.textContent = "";
     status.className = "status";
     status.textContent = words;
     root.classList.add("running");
-    const start = Date.now();
-    timers = [
-      setTimeout(() => begun || (kernel?.status === "idle" ? lose() : (note.textContent = BUSY)), 1500),
-      setTimeout(() => note.before(seconds, ...(kernel?.interrupt ? [stop] : [])), 400),
-      setInterval(() => (seconds.textContent = `${Math.round((Date.now() - start) / 1000)} s`), 1000),
-    ];
+    timers = [setTimeout(doubt, PATIENCE), setInterval(tick, 500)];
+  }
+
+  // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  function doubt() {
+    if (begun) return;
+    if (manager && "kernel" in manager && (!kernel || kernel.status === "idle")) end(GONE);
+    else note.textContent = BUSY;
+  }
+
+  function tick() {
+    seconds.textContent = `${Math.round((Date.now() - start) / 1000)} s`;
+    if (!seconds.isConnected) note.before(seconds);
+    if (begun && kernel?.interrupt && !stop.isConnected) note.before(stop); // before that, it would stop another cell
   }
 
   function end(said = "") {
+    const focused = document.activeElement === stop;
     waiting = false;
     timers.forEach(clearInterval); // clears timeouts, too
     note.textContent = said;
     root.classList.remove("running");
-    const focused = document.activeElement === stop;
-    seconds.textContent = "";
     seconds.remove();
     stop.remove();
     if (focused) root.focus();
@@ -146,7 +155,8 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   function hear({ begun: which, progress }) {
-    if (which === press) {
+    if (which === press && !gone) {
+      if (!waiting) wait(); // later than we waited for it
       begun = true;
       note.textContent = "";
     }
@@ -154,7 +164,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   function finish() {
-    if (!waiting || model.get("answered") < press) return;
+    if (model.get("answered") < press || gone) return;
     const next = queued;
     queued = undefined;
     end();

@@ -1,0 +1,284 @@
+"""Every widget in one notebook: shortcuts, the focus, input methods, an interrupt, and a kernel that goes away."""
+
+import json
+import os
+import signal
+import time
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PATIENCE, choose_from_menu, open_and_run, scratch_notebook
+
+pytestmark = pytest.mark.browser
+
+SETUP = """
+import time
+from functools import partial
+from course_utils.learning import predict, quiz_question
+from course_utils.models import load_causal_lm, load_encoder
+from course_utils.models.pipelines import load_pipeline
+from course_utils.traces import *
+from course_utils.widgets import *
+smollm, minilm, prompt = load_causal_lm(), load_encoder(), "The capital of France is"
+"""
+# The class of a widget on the page, and the cell that opens it.
+WIDGETS = {
+    "explorer": "next_token_explorer(partial(record_surprisals, smollm), prompt, bars=5)",
+    "stepper": "tokenizer_stepper([smollm], 'Tokenization')",
+    "embedding-map": "embedding_map(minilm, ['a cat', 'a kitten', 'a bridge'])",
+    "xray": "pipeline_xray(load_pipeline('sentiment-analysis'), 'Good!')",
+    "mask-lab": "mask_lab(partial(record_masks, smollm), ['Hello', 'Hi there'], padding='right')",
+    "attention-explorer": "attention_explorer(minilm, 'the river bank')",
+    "cache-stepper": "cache_stepper(smollm, prompt, max_new_tokens=3)",
+    "sampling-lab": "SamplingLab(record_next_token(smollm, prompt), own={'top_k': lambda logits, k: logits})",
+    "repetition-lab": "repetition_lab(smollm, prompt, max_new_tokens=4)",
+    "beam-tree": "beam_tree(smollm, prompt, num_beams=2, steps=2)",
+    "speed-lab": "speed_lab(smollm, prompt=16, new_tokens=2)",
+    "memory-calculator": "MemoryCalculator()",
+    "question": "predict('every-widget', 'Which?', ['this', 'that'])",
+}
+# Widgets whose page can go on without a kernel: nothing in them waits for it.
+ALONE = {"memory-calculator"}
+# What runs something, and is quick.
+RUNS = {
+    "explorer": "Run",
+    "stepper": "Tokenize",
+    "xray": "Run",
+    "mask-lab": "Run",
+    "attention-explorer": "Run",
+    "cache-stepper": "Run",
+    "sampling-lab": "Draw 1000",
+    "repetition-lab": "Run",
+    "beam-tree": "Search again",
+    "speed-lab": "Measure here",
+}
+SLOW = """
+from course_utils.widgets import PipelineXray
+def slow(text):
+    end = time.monotonic() + (600 if text == "slow" else 0)
+    while time.monotonic() < end:
+        time.sleep(0.05)
+    return record_pipeline(load_pipeline("sentiment-analysis"), text)
+PipelineXray(slow("first"), slow)
+"""
+# Which keys JupyterLab took: it hears them on the document first, and then keeps them from everybody else.
+TAKEN = """
+() => {
+  window.taken = [];
+  document.addEventListener("keydown", (event) => window.taken.push([event.key, event.defaultPrevented]), true);
+}
+"""
+CONTROLS = "input, textarea, select, button, summary"
+
+
+@pytest.fixture(scope="module")
+def page(browser, lab_server, outside_requests):
+    scratch_notebook(lab_server, "every_widget", SETUP, *WIDGETS.values(), SLOW)
+    drawn = f"document.querySelectorAll('.course-widget[data-drawn]').length === {len(WIDGETS) + 1}"
+    page = open_and_run(browser, lab_server, outside_requests, "every_widget", drawn)
+    page.evaluate(TAKEN)
+    return page
+
+
+def root_of(page, name):
+    return page.locator(f".course-widget.{name}").first
+
+
+def settle(page, root):
+    """Wait until the widget has its answer."""
+    expect(root).not_to_have_class("running", timeout=PATIENCE * 1000)
+    page.wait_for_function("(root) => !root.classList.contains('running')", arg=root.element_handle())
+
+
+def enabled(root):
+    """One visible control of each kind and class, which is enough of those that are alike."""
+    return root.evaluate(
+        """(root, controls) => {
+          const seen = new Set(), found = [];
+          [...root.querySelectorAll(controls)].forEach((control, place) => {
+            const kind = [control.tagName, control.type, control.className].join();
+            if (control.disabled || !control.getClientRects().length || seen.has(kind)) return;
+            seen.add(kind);
+            found.push(place);
+          });
+          return found;
+        }""",
+        CONTROLS,
+    )
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_ctrl_s_saves_from_every_control(page, name):
+    root = root_of(page, name)
+    places = enabled(root)
+    assert places
+    for place in places:
+        control = root.locator(CONTROLS).nth(place)
+        control.focus()
+        page.keyboard.press("Control+s")
+        assert page.evaluate("() => window.taken.at(-1)") == ["s", True], control.evaluate("(c) => c.outerHTML")
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_plain_keys_stay_with_the_widget(page, name):
+    root = root_of(page, name)
+    for place in enabled(root):
+        control = root.locator(CONTROLS).nth(place)
+        control.focus()
+        for key in ("ArrowRight", "ArrowLeft", "m"):  # m makes a cell of text, when JupyterLab gets it
+            page.keyboard.press(key)
+            taken = page.evaluate("() => window.taken.at(-1)")
+            assert taken[1] is False, (key, control.evaluate("(c) => c.outerHTML"))
+        settle(page, root)
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_the_focus_stays_when_a_control_was_used(page, name):
+    root = root_of(page, name)
+    for place in enabled(root):
+        control = root.locator(CONTROLS).nth(place)
+        if control.evaluate("(c) => !c.matches('button, summary') || c.disabled || /Measure/.test(c.textContent)"):
+            continue
+        control.focus()
+        page.keyboard.press("Space")
+        page.wait_for_timeout(100)
+        settle(page, root)
+        page.wait_for_timeout(100)
+        assert page.evaluate("() => document.activeElement.closest('.course-widget') !== null"), (name, place)
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_shift_enter_runs_the_cell_after_a_control_was_used(page, name):
+    root = root_of(page, name)
+    cell = page.locator(".jp-CodeCell", has=root)
+    before = cell.locator(".jp-InputPrompt").first.text_content()
+    root.locator("button:enabled, summary, input:enabled").first.focus()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(
+        "([cell, before]) => /\\d/.test(cell.querySelector('.jp-InputPrompt').textContent)"
+        " && cell.querySelector('.jp-InputPrompt').textContent !== before",
+        arg=[cell.element_handle(), before],
+    )
+    root_of(page, name).locator(CONTROLS).first.wait_for(state="attached")
+    page.wait_for_selector(f".course-widget.{name}[data-drawn]")
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name not in ("sampling-lab", "speed-lab")])
+def test_the_enter_that_ends_a_word_runs_nothing(page, name):
+    root = root_of(page, name)
+    box = root.locator("input[type=text], input:not([type]), textarea").first
+    box.focus()
+    asked = root.evaluate(
+        """async (root) => {
+          const seen = [], watch = new MutationObserver(() => seen.push(root.className));
+          watch.observe(root, { attributes: true, attributeFilter: ["class"] });
+          const box = root.querySelector("input[type=text], input:not([type]), textarea");
+          const composing = { isComposing: true }, old = { keyCode: 229 };
+          for (const how of [composing, old])
+            box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...how }));
+          await new Promise((done) => setTimeout(done, 300));
+          watch.disconnect();
+          return seen;
+        }"""
+    )
+    assert asked == []
+
+
+def test_an_endless_run_can_be_stopped_on_the_page_and_from_the_menu(page):
+    root = page.locator(".course-widget.xray").last
+    box, status, note = root.locator("input[type=text]"), root.locator(".status"), root.locator(".problem.kernel")
+    for stop in ("button", "menu"):
+        box.fill("slow")
+        box.press("Enter")
+        expect(status).to_contain_text("Running")
+        expect(root.locator(".seconds")).to_contain_text("s")
+        if stop == "button":
+            root.locator(".stop").click()
+        else:
+            choose_from_menu(page, "Kernel", "Interrupt Kernel")
+        expect(status).to_have_text("Stopped. What you see below is from before.")
+        expect(status).to_have_class("status problem")
+        expect(note).to_have_text("")
+        box.fill("first")
+        box.press("Enter")
+        expect(status).to_contain_text("“\u2068first\u2069”")
+
+
+def test_a_busy_kernel_is_said_and_the_answer_still_comes(page):
+    root = page.locator(".course-widget.xray").last
+    box, note = root.locator("input[type=text]"), root.locator(".problem.kernel")
+    cell = page.locator(".jp-CodeCell").last
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.type("time.sleep(6)")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='busy']", state="attached")
+    box.fill("later")
+    box.press("Enter")
+    expect(note).to_have_text("No answer yet: the kernel is busy. If you have restarted it, run this cell again.")
+    expect(root.locator(".status")).to_contain_text("later\u2069”")
+    expect(note).to_have_text("")
+
+
+def kernel_of(lab_server):
+    with urllib.request.urlopen(f"{lab_server['address']}/api/kernels") as answer:
+        (kernel,) = json.load(answer)
+    return kernel["id"]
+
+
+def notes(page):
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.course-widget')].map((root) => "
+        "[root.className, root.querySelector('.kernel')?.textContent, root.querySelector('.status')?.textContent])"
+    )
+
+
+def test_a_restarted_kernel_is_said_by_every_widget(page):
+    """Last but one, because all widgets are dead after it."""
+    choose_from_menu(page, "Kernel", "Restart Kernel…")
+    page.click(".jp-Dialog button:has-text('Restart')")
+    gone = "The kernel that made this is gone: run this cell again."
+    start = time.monotonic()
+    waiting = len(WIDGETS) + 1 - len(ALONE)
+    page.wait_for_function(
+        "([gone, count]) => [...document.querySelectorAll('.course-widget .kernel')]"
+        ".filter((note) => note.textContent === gone).length === count",
+        arg=[gone, waiting],
+    )
+    print(f"said after {time.monotonic() - start:.1f} s")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+    for name, label in RUNS.items():
+        root = root_of(page, name)
+        root.locator(f"button:has-text('{label}')").first.click()
+        page.wait_for_timeout(200)
+        assert "running" not in root.get_attribute("class")
+        assert "Running" not in (root.locator(".status").first.text_content() or "")
+        assert root.locator(".kernel").text_content() == gone, notes(page)
+
+
+def test_a_killed_kernel_is_said_within_two_seconds(page, lab_server):
+    """A kernel that the system kills (no memory left) says nothing itself; who asks then gets an answer all the same."""
+    cells = page.locator(".jp-CodeCell")
+    for number in (0, 1):
+        cells.nth(number).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+    root = root_of(page, "explorer")
+    expect(root.locator(".kernel")).to_have_text("")
+    kernel = next(
+        process for process in lab_server["process"].children(recursive=True) if "ipykernel" in " ".join(process.cmdline())
+    )
+    os.kill(kernel.pid, signal.SIGKILL)
+    root.locator("button:has-text('Run')").first.click()
+    start = time.monotonic()
+    page.wait_for_function(
+        "(root) => /is gone|restarted/.test(root.querySelector('.kernel').textContent)", arg=root.element_handle()
+    )
+    print(f"said after {time.monotonic() - start:.1f} s")
+
+
+def test_nobody_was_asked_outside(outside_requests):
+    assert outside_requests == []
