@@ -30,8 +30,9 @@ class SamplingLab(AskingWidget):
     even the kernel: the page has all logits.
 
     With functions of the learner's own, the kernel runs them at every move, and the page shows what they return. If
-    that's stopped, the settings go back to what the page shows. A line above the picture says at which token each differs from the library's filter, and ≠ marks these tokens. A
-    function that fails is named in such a line, and its column shows the library's filter.
+    one is stopped, the settings go back to what the page shows. A line above the picture says at which token each
+    differs from the library's filter, and ≠ marks these tokens. A function that fails is named in such a line, and its
+    column shows the library's filter.
 
     Args:
         trace: The recorded run; `record_next_token` makes one.

@@ -205,9 +205,7 @@ def speed_lab(
     if isinstance(source, SpeedTrace):
         return SpeedLab(source, recorded, **settings)
 
-    def measure(
-        prompt: int, new_tokens: int, batch: int, threads: int, dtype: str, progress: Progress
-    ) -> SpeedTrace:
+    def measure(prompt: int, new_tokens: int, batch: int, threads: int, dtype: str, progress: Progress) -> SpeedTrace:
         return record_speed(source, [prompt], new_tokens, [batch], threads, [dtype], REPEATS, progress)
 
     return SpeedLab(here, recorded, measure, **settings)

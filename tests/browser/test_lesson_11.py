@@ -90,7 +90,7 @@ def test_every_cell_ran_without_an_error(page):
 
 def test_the_wrong_function_is_found_out(page, artifacts):
     assert said(page, "#wrong") == [
-        "≠ your top_p removes ␣futuristic (rank 546); the reference keeps it. "
+        "≠ your top_p removes “␣futuristic” (rank 546); the reference keeps it. "
         "They differ at 1 token: yours keeps 545, the reference 546."
     ]
     page.locator("#wrong").get_by_role("button", name="Where it cuts").press("Enter")
