@@ -25,8 +25,8 @@ def loop_rounds(probabilities: np.ndarray, labels: Sequence[str], start: int, pe
     Lesson: 12 · Repetition, length and stopping
 
     >>> loop_rounds(np.array([0.1, 0.2, 0.4, 0.6, 0.8]), list("xabab"), start=1, period=2)
-    Probability of each chosen token over 5 steps. From step 2 on, 2 tokens repeat in 2 rounds: “a b”. Mean probability \
-of a token in round 1: 0.30, in round 2: 0.70.
+    Probability of each chosen token over 5 steps. From step 2 on, 2 tokens repeat in 2 rounds: “a b”. Mean \
+probability of a token in round 1: 0.30, in round 2: 0.70.
     """
     rounds = (len(probabilities) - start) // max(period, 1)
     if period < 1 or rounds < 1:
@@ -163,7 +163,8 @@ def _alt(changes, finite, labels, chances, why) -> str:
     bans = f" A token is banned {_count(banned, 'time')}." * bool(banned)
     end = chances[1].argmax()
     return (
-        f"Logit changes of {_count(changes.shape[1], 'token')} over {_count(len(changes), 'step')}. {said}{bans} End of text: probability "
+        f"Logit changes of {_count(changes.shape[1], 'token')} over {_count(len(changes), 'step')}. {said}{bans} "
+        "End of text: probability "
         f"{chances[1][end]:.2f} at most, in step {end + 1}. {why.replace('<', 'less-than')}"
     )
 
