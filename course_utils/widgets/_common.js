@@ -8,8 +8,6 @@ export function element(tag, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value != null) made.setAttribute(name, value);
   }
-  // JupyterLab 4 takes arrow keys from inputs inside widgets unless the focused element itself says no.
-  if (/^(input|button|select|textarea|summary)$/.test(tag)) made.setAttribute("data-lm-suppress-shortcuts", "true");
   made.append(...children.filter((child) => child != null));
   return made;
 }
@@ -75,14 +73,15 @@ export function isOurs({ key, shiftKey, ctrlKey, altKey, metaKey }, isText, isAr
   return !(ctrlKey || metaKey) || letter.length > 1 || (isText && "acvxyz".includes(letter));
 }
 
-// On the window, so before JupyterLab asks the focused element. Once on a page, for all widgets.
+// JupyterLab 4 takes arrow keys from inputs inside widgets unless the focused element has this attribute. Set on the
+// window, so before JupyterLab looks; once on a page, for all widgets.
 if (typeof window !== "undefined" && !window.courseKeys) {
   window.courseKeys = true;
   window.addEventListener("keydown", (event) => {
     const at = event.target;
-    if (!at.matches?.(".course-widget [data-lm-suppress-shortcuts]")) return;
-    const isArea = at.matches("textarea"), ours = isOurs(event, isArea || at.matches("input[type=text]"), isArea);
-    at.setAttribute("data-lm-suppress-shortcuts", String(ours));
+    if (!at.matches?.(".course-widget *")) return;
+    const isArea = at.matches("textarea"), isText = isArea || at.matches("input:not([type]), input[type=text], input[type=number]");
+    at.toggleAttribute("data-lm-suppress-shortcuts", isOurs(event, isText, isArea));
   }, true);
 }
 
