@@ -202,7 +202,10 @@ def test_arrays_that_do_not_fit_are_refused(recorded, kind, wrong, sentence):
             lambda model: traces.record_generation(model, PROMPT, num_beams=2),
             "num_beams and num_return_sequences must be 1 to record a generation, got more",
         ),
-        (lambda model: traces.record_attention(model, ""), "prompt must have at least one character, got an empty text"),
+        (
+            lambda model: traces.record_attention(model, ""),
+            "prompt must have at least one character, got an empty text",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(call, sentence):

@@ -23,6 +23,7 @@ from course_utils.inference.checks import check_whole
 from course_utils.inference.measurements import Spread, spread
 
 Mark = Callable[[], None]
+Progress = Callable[[int, int], None]
 
 
 class Machine(NamedTuple):
@@ -107,11 +108,7 @@ class GenerationTiming:
 
 
 def time_generation(
-    run: Callable[[Mark], None],
-    repeats: int = 5,
-    warm_up: int = 1,
-    batch: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    run: Callable[[Mark], None], repeats: int = 5, warm_up: int = 1, batch: int = 1, progress: Progress | None = None
 ) -> GenerationTiming:
     """Run a generation several times and note when each token comes.
 
@@ -120,7 +117,7 @@ def time_generation(
         repeats: How many runs are counted.
         warm_up: How many runs come before them and are not.
         batch: How many texts `run` grows at once.
-        progress: Called before each run, while the clock stands still, with its number from 1 and how many there are.
+        progress: Called before each run, outside the measured time, with its number from 1 and how many there are.
 
     Raises:
         ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.

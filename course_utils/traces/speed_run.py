@@ -5,7 +5,7 @@ Lesson: 14 · Speed and memory in practice
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import reduce
@@ -18,14 +18,13 @@ from course_utils.inference.checks import check_whole
 from course_utils.inference.model_shapes import ModelShape
 from course_utils.inference.prefill_decode import decode_step, prefill
 from course_utils.inference.roofline import measured_rates
-from course_utils.inference.timing import GenerationTiming, Mark, this_machine, time_generation
+from course_utils.inference.timing import GenerationTiming, Mark, Progress, this_machine, time_generation
 from course_utils.models import CausalLM
 from course_utils.traces.speed import BYTES, SpeedTrace
 
 MOST_AT_ONCE = 8_192  # tokens of all prompts: more would fill a small machine's memory
 TEXT = "The river ran past the old mill, and the children of the village came to watch the wheel turn. "
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-Progress = Callable[[int, int], None]
 
 
 def record_speed(

@@ -12,8 +12,9 @@ from course_utils.figures.base import CourseFigure
 from course_utils.figures.speed_curves import speed_curves
 from course_utils.inference.checks import check_whole
 from course_utils.inference.memory_budget import check_format
+from course_utils.inference.timing import Progress
 from course_utils.traces.speed import BYTES, SpeedTrace, recorded_speed
-from course_utils.traces.speed_run import Progress, record_speed
+from course_utils.traces.speed_run import record_speed
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 Measure = Callable[[int, int, int, int, str, Progress], SpeedTrace]
