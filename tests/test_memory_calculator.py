@@ -227,7 +227,28 @@ def test_a_bad_setting_keeps_the_last_good_state():
     assert (calculator.context, calculator.key_value_heads, calculator.dtype) == (2048, None, "fp32")
 
 
-def test_limits_that_are_far_away_are_not_drawn():
+def test_limits_that_are_far_away_are_not_drawn_and_no_other_is_left_out():
     bars = {"now": {"weights": 5e9}}
     assert "Limits drawn: 8 GB." in memory_bars(bars, {"8 GB": 8e9, "80 GB": 80e9}).alt
     assert "Limits drawn: none" in memory_bars(bars, {"80 GB": 80e9}).alt
+    calculator = MemoryCalculator(model="Llama 3.1 8B", dtype="bf16", context=8192, batch=16)
+    assert calculator.figure().alt.endswith("Limits drawn: 8 GB card, 16 GB card, 24 GB card, 80 GB card.")
+
+
+def test_lines_that_are_close_share_a_label():
+    limits = {"8 GB card": 8e9, "16 GB card": 16e9, "24 GB card": 24e9, "80 GB card": 80e9}
+    above = [text.get_text() for text in memory_bars({"now": {"weights": 300e9}}, limits).axes[0].texts]
+    assert above == ["300", "8, 16, 24 GB card", "80 GB card"]
+    named = {"one": 1e9, "another machine": 1.01e9}
+    assert [text.get_text() for text in memory_bars({"now": {"a": 1e9}}, named).axes[0].texts][1:] == [
+        "one, another machine"
+    ]
+
+
+def test_the_largest_sum_that_can_be_set_has_a_unit():
+    calculator = MemoryCalculator(model="Llama 3.1 405B", context=2**24, batch=2**24)
+    assert "in all" in calculator.describe()
+    assert memory_budget.size_text(calculator.total).endswith(" YB")
+    assert [memory_budget.size_text(10.0**power) for power in (12, 15, 18, 21, 24)] == [
+        "1.00 TB", "1.00 PB", "1.00 EB", "1.00 ZB", "1.00 YB",
+    ]  # fmt: skip

@@ -41,12 +41,12 @@ def test_the_first_token_by_rank_is_named():
     """Not the first of the vocabulary: that is c, of rank 3."""
     removes = said("top_k", lambda logits, top_k: logits.masked_fill(logits < 3, REMOVED), 3)
     assert removes == (
-        "≠ your top_k removes b (rank 2); the reference keeps it. "
+        "≠ your top_k removes “b” (rank 2); the reference keeps it. "
         "They differ at 2 tokens: yours keeps 1, the reference 3."
     )
     keeps = said("top_k", lambda logits, top_k: logits, 3)
     assert keeps == (
-        "≠ your top_k keeps d (rank 4); the reference removes it. "
+        "≠ your top_k keeps “d” (rank 4); the reference removes it. "
         "They differ at 1 token: yours keeps 4, the reference 3."
     )
 
@@ -135,10 +135,12 @@ def test_one_token_less_of_equal_ones_is_found():
 
 def test_the_usual_wrong_ways_are_found():
     times = said("temperature", lambda logits, temperature: logits * temperature, 2.0)
-    assert times.startswith("≠ your temperature gives a (rank 1) a probability of 0.865; the reference gives it 0.455.")
-    assert said("temperature", lambda logits, t: -logits / t, 2.0).startswith("≠ your temperature gives a (rank 1)")
+    assert times.startswith(
+        "≠ your temperature gives “a” (rank 1) a probability of 0.865; the reference gives it 0.455."
+    )
+    assert said("temperature", lambda logits, t: -logits / t, 2.0).startswith("≠ your temperature gives “a” (rank 1)")
     zero = said("top_k", lambda logits, top_k: logits.masked_fill(logits < 2, 0.0), 2)
-    assert zero.startswith("≠ your top_k keeps c (rank 3); the reference removes it. They differ at 2 tokens")
+    assert zero.startswith("≠ your top_k keeps “c” (rank 3); the reference removes it. They differ at 2 tokens")
 
 
 def test_other_logits_of_the_same_distribution_are_equal():
@@ -150,7 +152,7 @@ def test_other_logits_of_the_same_distribution_are_equal():
 def test_a_token_that_an_earlier_filter_removed_stays_removed():
     logits = torch.tensor([1.0, REMOVED, 2.0, 0.0])
     revived = said("temperature", lambda x, t: x.masked_fill(x.isinf(), -9.0), 1.0, logits)
-    assert revived.startswith("≠ your temperature keeps a (rank 1); the reference removes it.")
+    assert revived.startswith("≠ your temperature keeps “a” (rank 1); the reference removes it.")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ temperature 2          8 kept  entropy 2.32 bits
 top_k 4                4 kept  entropy 1.80 bits
 top_p 0.9              4 kept  entropy 1.80 bits
 min_p 0.5              2 kept  entropy 0.96 bits
-most likely now: a 0.622, b 0.378
-10 draws with seed 3: a 7, b 3"""
+most likely now: “a” 0.622, “b” 0.378
+10 draws with seed 3: “a” 7, “b” 3"""
 
 SETTINGS = {"temperature": 2, "top_k": 4, "top_p": 0.9, "min_p": 0.5, "seed": 3, "draws": 10}
 

@@ -17,7 +17,7 @@ from course_utils.inference.penalties import Penalty
 from course_utils.models import load_causal_lm
 from course_utils.traces import RepetitionTrace, record_repetition
 from course_utils.widgets import RepetitionLab, repetition_lab
-from course_utils.widgets.base import page_module
+from course_utils.widgets.base import STOPPED, page_module
 from course_utils.widgets.repetition_lab import MOST_ROWS, packed, ranked
 from tests.budgets import MOST_ESM_BYTES
 
@@ -30,7 +30,7 @@ GOLDEN = """\
 Repetition lab: frequency_penalty 0.5 after “a” (toy)
 3 tokens: “ b b”
 in a run of 1 tokens that came before: 2 tokens
-changed most, in the last step: b −1.00; a as it was
+changed most, in the last step: “b” −1.00; “a” as it was
 Stopped: max_new_tokens is reached (3 tokens); the model had not finished."""
 
 
@@ -242,6 +242,60 @@ def test_bad_traits_are_one_sentence(name, value, sentence):
     assert str(caught.value) == sentence
 
 
+def test_every_step_is_told_before_it_runs(smollm):
+    told = []
+    trace = record_repetition(smollm, EATING, max_new_tokens=3, progress=lambda *which: told.append(which))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert len(trace.ids) == 3
+
+
+def test_a_run_that_is_stopped_changes_nothing():
+    def run(prompt, progress, **settings):
+        for step in range(1, 4):
+            progress(step, 3)
+        return toy(prompt=prompt)
+
+    lab, said = RepetitionLab(toy(), run), []
+
+    def send(content, buffers=None):
+        said.append(content.get("progress"))
+        if "stop" in said and content.get("progress") == "token 2 of at most 3":
+            raise KeyboardInterrupt
+
+    lab.send = send
+    lab.asked = [1, "b", lab.settings]
+    assert said == [None, "reading the prompt", "token 2 of at most 3", "token 3 of at most 3"]
+    before = lab.describe()
+    said.append("stop")
+    lab.asked = [2, "c", lab.settings]
+    assert (lab.problem, lab.answered, lab.describe(), lab.prompt) == (STOPPED, 2, before, "b")
+    said.clear()
+    lab.asked = [3, "c", lab.settings]
+    assert (lab.problem, lab.answered, lab.prompt) == ("", 3, "c")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no memory\nat 0"), KeyError("weights"), OSError("gone"), MemoryError()]
+)
+def test_whatever_the_model_raises_is_one_sentence(error):
+    def run(prompt, progress, **settings):
+        raise error
+
+    lab = RepetitionLab(toy(), run)
+    lab.asked = [1, "b", lab.settings]
+    assert lab.answered == 1
+    assert lab.problem.startswith(type(error).__name__)
+    assert "\n" not in lab.problem
+
+
+def test_the_page_asks_for_short_prompts_and_python_for_any(smollm):
+    lab = repetition_lab(smollm, EATING, max_new_tokens=1)
+    lab.asked = [1, "word " * 1100, lab.settings]
+    assert lab.problem == "prompt must have at most 1,024 tokens in this lab, got 1,101"
+    lab.asked = [2, "word " * 9000, lab.settings]
+    assert lab.problem.startswith("prompt must have at most 8,192 tokens (the context length")
+
+
 def test_reading_never_runs_the_model():
     def run(prompt, **settings):
         raise AssertionError("the model was called")
@@ -331,7 +385,7 @@ def test_page_and_python_agree(node, tmp_path):
 class TestPictures:
     def test_rounds(self):
         figure = figures.loop_rounds(np.array([0.1, 0.2, 0.4, 0.6, 0.8]), ["<x>", "a", "b", "a", "b"], 1, 2)
-        assert "2 tokens repeat in 2 rounds: a b. Mean probability of a token in round 1: 0.30" in figure.alt
+        assert "2 tokens repeat in 2 rounds: “a b”. Mean probability of a token in round 1: 0.30" in figure.alt
         with pytest.raises(ValueError, match=r"period must be in 1 … 4 to have a round, got 5"):
             figures.loop_rounds(np.ones(5), list("abcde"), 1, 5)
 
@@ -341,13 +395,13 @@ class TestPictures:
 
     def test_end(self):
         figure = figures.end_of_text(np.array([0.5, 0.2]), np.array([0.0, 0.2]), ["<|im_end|>", "$"])
-        assert figure.alt.endswith("0.50 at most, in step 1, where |im_end| was chosen. Masked in 1 step.")
+        assert figure.alt.endswith("0.50 at most, in step 1, where “|im_end|” was chosen. Masked in 1 step.")
         with pytest.raises(ValueError, match="same number of steps, at most 60, got 61, 61 and 61"):
             figures.end_of_text(np.ones(61), np.ones(61), ["a"] * 61)
 
     def test_steps_say_bans_and_rewards(self):
         changes = np.array([[0, 0.5], [-np.inf, 0.5]], np.float32)
         figure = figures.repetition_steps(changes, ["<", "你"], changes > 0, np.ones((3, 2)), "Stopped: <eos>.")
-        assert "A token is banned 1 times." in figure.alt
+        assert "A token is banned 1 time." in figure.alt
         assert "<" not in figure.alt
         assert len(png_bytes(figure)) < 40_000

@@ -9,6 +9,7 @@ import torch
 from course_utils.inference import sampling
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets import SamplingLab
+from course_utils.widgets.base import STOPPED
 from course_utils.widgets.sampling_rows import ROWS
 
 GOLDEN = """\
@@ -18,9 +19,9 @@ temperature 2                   8 kept  entropy 2.32 bits
 top_k 4                         4 kept  entropy 1.80 bits
 top_p 0.8 (yours)               2 kept  entropy 0.96 bits
 min_p off                       2 kept  entropy 0.96 bits
-≠ your top_p removes c (rank 3); the reference keeps it. They differ at 1 token: yours keeps 2, the reference 3.
+≠ your top_p removes “c” (rank 3); the reference keeps it. They differ at 1 token: yours keeps 2, the reference 3.
 – your min_p is off.
-most likely now: a 0.622, b 0.378"""
+most likely now: “a” 0.622, “b” 0.378"""
 
 
 def first_try(logits, top_p):
@@ -89,8 +90,8 @@ def test_a_function_may_change_the_ranking(toy_trace):
     assert last["best"] == 7
     assert last["p"]["7"] == pytest.approx(0.632, abs=1e-3)
     assert lab._answer["stages"][1]["differs"] == list(range(8))
-    assert lab.said()[0].startswith("≠ your temperature gives a (rank 1) a probability of 0.000577")
-    assert "most likely now: h 0.632" in lab.describe()
+    assert lab.said()[0].startswith("≠ your temperature gives “a” (rank 1) a probability of 0.000577")
+    assert "most likely now: “h” 0.632" in lab.describe()
 
 
 def test_the_best_token_is_sent_although_its_row_is_not_on_the_page(random_trace):
@@ -100,22 +101,59 @@ def test_the_best_token_is_sent_although_its_row_is_not_on_the_page(random_trace
     assert set(last["p"]) == {*map(str, range(ROWS)), "49151"}
 
 
-def test_every_question_of_the_page_gets_a_new_answer(toy_trace):
-    """Also where nothing changes: the page says "running" until then."""
-    lab = toy_lab(toy_trace)
-    number = lab._answer["number"]
-    for name, value in [
-        ("top_p", 0.81),
-        ("_first", 2),
-        ("draws", 1),
-        ("seed", 4),
-        ("order", list(reversed(lab.order))),
-    ]:
-        setattr(lab, name, value)
-        number += 1
-        assert lab._answer["number"] == number, name
+def test_the_page_sets_and_asks(toy_trace):
+    """As the page does it: a setting, then a press. The functions run when it asks, and every press is answered."""
+    calls = []
+
+    def counted(logits, top_p):
+        calls.append(top_p)
+        return first_try(logits, top_p)
+
+    lab = SamplingLab(toy_trace, own={"top_p": counted}, top_p=0.8)
+    for press, (name, value) in enumerate(
+        [("top_p", 0.5), ("_first", 2), ("draws", 1), ("seed", 4), ("order", list(reversed(lab.order)))], start=1
+    ):
+        before = len(calls)
+        lab.set_state({name: value})
+        assert len(calls) == before
+        lab.set_state({"asked": [press]})
+        assert (lab.problem, lab.answered) == ("", press)
     assert lab._answer["first"] == 2
     assert lab._answer["stages"][0]["p"].keys() == {"0", "2", "3", "4", "5", "6", "7"}
+    assert calls == [0.8, 0.5, 0.5], "once for a setting, and once for another order"
+
+
+def test_a_stopped_function_leaves_the_settings_as_they_were(toy_trace):
+    def stopped_below_a_half(logits, top_p):
+        if top_p < 0.5:
+            raise KeyboardInterrupt
+        return first_try(logits, top_p)
+
+    lab = SamplingLab(toy_trace, own={"top_p": stopped_below_a_half}, top_p=0.8, temperature=2)
+    before, words = lab._answer, lab.describe()
+    lab.set_state({"top_p": 0.3, "temperature": 1.0})
+    lab.set_state({"asked": [1]})
+    assert (lab.problem, lab.answered) == (STOPPED, 1)
+    assert (lab.top_p, lab.temperature, lab._answer, lab.describe()) == (0.8, 2, before, words)
+    lab.set_state({"top_p": 0.6})
+    lab.set_state({"asked": [2]})
+    assert (lab.problem, lab.answered, lab._answer["stages"][3]["value"]) == ("", 2, 0.6)
+
+
+def test_a_plain_lab_answers_for_a_seed(toy_trace):
+    lab = SamplingLab(toy_trace)
+    before = lab._uniforms
+    lab.set_state({"seed": 7})
+    lab.set_state({"asked": [1]})
+    assert (lab.problem, lab.answered) == ("", 1)
+    assert lab._uniforms != before
+
+
+def test_python_changes_what_the_page_shows(toy_trace):
+    lab = toy_lab(toy_trace)
+    lab.top_p = 0.5
+    assert lab._answer["stages"][3]["value"] == 0.5
+    assert lab.answered == 0
 
 
 def test_the_function_runs_once_for_a_setting(toy_trace):
@@ -177,7 +215,7 @@ def test_odd_tokens_and_one_token():
     """Emoji, Chinese, markup, and a vocabulary of one."""
     odd = NextTokenTrace("odd", "🙂", ("🙂",), np.array([1, 0, 2], np.float32), ("🙂", "你好", "<b>&$x$"))
     lab = SamplingLab(odd, own={"top_k": lambda logits, top_k: logits}, top_k=1)
-    assert "≠ your top_k keeps 🙂 (rank 2)" in lab.describe()
+    assert "≠ your top_k keeps “🙂” (rank 2)" in lab.describe()
     assert lab._repr_mimebundle_()[1]["image/png"]["alt"]
     one = NextTokenTrace("one", "a", ("a",), np.zeros(1, np.float32), ("b",))
     assert SamplingLab(one, own={"top_p": first_try}, top_p=0.5).said()[0].startswith("✗ your top_p removes every")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from dataclasses import astuple, replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from course_utils.inference.timing import Machine, this_machine
 from course_utils.models import CausalLM, load_causal_lm
 from course_utils.traces import SpeedTrace, record_speed, recorded_speed
 from course_utils.traces.speed import predicted_speed
+from course_utils.traces.speed_run import MOST_AT_ONCE
 from course_utils.widgets import SpeedLab, speed_lab
-from course_utils.widgets.base import page_module
+from course_utils.widgets.base import STOPPED, page_module
+from course_utils.widgets.speed_lab import REPEATS
 from tests.budgets import MOST_ESM_BYTES
 from tests.tiny_models import tiny_model
 
@@ -232,14 +235,53 @@ def test_the_button_measures_here_and_keeps_what_it_measured(tiny):
     assert "here: " in SpeedLab(lab.here, lab.recorded, batch=2, threads=1).describe()
 
 
+def test_every_run_is_told_before_it_begins(tiny):
+    told = []
+    record_speed(
+        tiny, [4], new_tokens=2, batches=[1, 2], threads=1, repeats=2, progress=lambda *which: told.append(which)
+    )
+    assert told == [(run, 6) for run in range(1, 7)], "of each of the two points, one to warm up, and two"
+    lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
+    lab.send = lambda content, buffers=None: told.append(content)
+    told.clear()
+    lab.asked = [1, 4, 3, 2, 1, "fp32"]
+    assert [said["progress"] for said in told if "progress" in said] == [
+        "2 × 4 prompt tokens + 3 new: getting ready",
+        *(f"2 × 4 prompt tokens + 3 new: run {run} of 4" for run in (1, 2, 3, 4)),
+    ]
+
+
+def test_a_measurement_that_is_stopped_changes_nothing(tiny):
+    lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
+    lab.asked = [1, 4, 3, 1, 1, "fp32"]
+    before, here, threads = lab.machines, lab.here, torch.get_num_threads()
+
+    def stop(content, buffers=None):
+        if "run 3" in content.get("progress", ""):
+            raise KeyboardInterrupt
+
+    lab.send = stop
+    lab.asked = [2, 8, 3, 1, 2, "fp32"]
+    assert (lab.problem, lab.answered) == (STOPPED, 2)
+    assert (lab.machines, lab.here, torch.get_num_threads()) == (before, here, threads)
+    lab.send = lambda content, buffers=None: None
+    lab.asked = [3, 8, 3, 1, 1, "fp32"]
+    assert (lab.problem, len(lab.here)) == ("", 2)
+
+
+def test_the_page_estimates_with_the_numbers_of_python():
+    page = (files("course_utils.widgets") / "speed_lab.js").read_text(encoding="utf-8")
+    assert f"RUNS = {1 + REPEATS}, MOST_AT_ONCE = {MOST_AT_ONCE};" in page
+
+
 def test_what_cannot_be_measured_is_one_sentence_and_the_widget_lives_on(tiny):
     lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
     lab.asked = [1, 100, 3, 1, 1, "fp32"]
     assert lab.problem == (
-        "prompt_lengths and new_tokens must be at most 64 tokens together (the context length), got 100 + 3"
+        "prompt tokens and new tokens must be at most 64 tokens together (the context length), got 100 + 3"
     )
     lab.asked = [2, 4, 3, 1, 1, "fp64"]
-    assert lab.problem == "dtypes must be of ['fp32', 'bf16'], got 'fp64'"
+    assert lab.problem == "format must be of ['fp32', 'bf16'], got 'fp64'"
     lab.asked = [3, 4, 3, 1, 1, "fp32"]
     assert (lab.problem, lab.answered, len(lab.here)) == ("", 3, 1)
 
@@ -251,12 +293,12 @@ def no_memory(*_):
 def test_no_memory_left_is_one_line(toy):
     lab = SpeedLab(recorded=toy, measure=no_memory)
     lab.asked = [1, 4, 3, 2, 1, "fp32"]
-    assert lab.problem == "[enforce fail] not enough memory: you tried to allocate 9 bytes."
+    assert lab.problem == "RuntimeError: [enforce fail] not enough memory: you tried to allocate 9 bytes."
 
 
 def test_a_trace_can_stand_in_for_the_model(toy):
     lab = speed_lab(toy)
-    assert (lab.can_measure, lab.here, lab.recorded.model) == (False, toy, "SmolLM2-135M-Instruct")
+    assert (lab.can_run, lab.here, lab.recorded.model) == (False, toy, "SmolLM2-135M-Instruct")
     assert [machine["name"] for machine in lab.machines] == ["recorded", "here"]
 
 

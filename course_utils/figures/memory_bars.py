@@ -11,7 +11,7 @@ _LOOKS = (("blue", ""), ("orange", "///"), ("sky", "..."), ("green", "xxx"))
 def memory_bars(
     rows: Mapping[str, Mapping[str, float]], limits: Mapping[str, float], unit: float = 1e9, title: str = ""
 ) -> CourseFigure:
-    """Draw a stacked bar a row, and a dashed line at every limit that is neither far to the right nor too near another.
+    """Draw one stacked bar per row, and a dashed line at every limit that isn't far to the right.
 
     Args:
         rows: For every bar's name, the bytes of its parts; all rows have the same parts.
@@ -42,13 +42,15 @@ def memory_bars(
             axes.barh(place, row[part] / unit, left=left / unit, height=0.62, label=None if place else part, **look)
             left += row[part]
         axes.annotate(f"{left / unit:,.3g}", (left / unit, place), (4, 0), textcoords="offset points", va="center")
-    for name, size in near.items():
+    for size in near.values():
         axes.axvline(size / unit, color="black", linestyle="--", linewidth=1.2)
+    end = 1.1 * max([longest, *near.values()])
+    for name, size in _labels(near, end):
         place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
         axes.annotate(drawable(name), (size / unit, 1.0), fontsize=8, **place)
     axes.set_yticks(range(len(rows)), [drawable(name) for name in rows])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.1 * max([longest, *near.values()]) / unit)
+    axes.set_xlim(0, end / unit)
     word = {1e9: "GB", 1e6: "MB", 1e3: "kB"}.get(unit, f"{unit:g} bytes")
     axes.set_xlabel(word)
     axes.spines[["top", "right"]].set_visible(False)
@@ -60,13 +62,24 @@ def memory_bars(
 
 
 def _near(limits, longest) -> dict[str, float]:
-    """The limits that can be drawn: not past the end, and 8 % of the axis apart; of two, the larger one stays."""
-    kept: dict[str, float] = {}
-    end = max([longest, *(size for size in limits.values() if size <= 1.6 * longest)])
-    for name, size in sorted(limits.items(), key=lambda limit: -limit[1]):
-        if size <= end and all(other - size >= 0.08 * end for other in kept.values()):
-            kept[name] = size
-    return dict(reversed(kept.items()))
+    """The limits that can be drawn: not far past the longest bar."""
+    return {name: size for name, size in sorted(limits.items(), key=lambda limit: limit[1]) if size <= 1.6 * longest}
+
+
+def _labels(near, end) -> list[tuple[str, float]]:
+    """What is written above the lines, and where. Lines closer than 8 % of the axis share a label: "8, 16 GB"."""
+    groups: list[list[tuple[str, float]]] = []
+    for name, size in near.items():
+        if groups and size - groups[-1][-1][1] < 0.08 * end:
+            groups[-1].append((name, size))
+        else:
+            groups.append([(name, size)])
+    return [(_together([name for name, _ in group]), (group[0][1] + group[-1][1]) / 2) for group in groups]
+
+
+def _together(names) -> str:
+    numbers, words = zip(*(name.partition(" ")[::2] for name in names), strict=True)
+    return f"{', '.join(numbers)} {words[0]}" if len(set(words)) == 1 else ", ".join(names)
 
 
 def _alt(rows, near, unit, word) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
 # Of every line: colour, style of the line, mark.
 STYLES = [("blue", "-", "o"), ("vermilion", "--", "s"), ("green", "-.", "^"), ("purple", ":", "D")]
@@ -25,8 +25,8 @@ def loop_rounds(probabilities: np.ndarray, labels: Sequence[str], start: int, pe
     Lesson: 12 · Repetition, length and stopping
 
     >>> loop_rounds(np.array([0.1, 0.2, 0.4, 0.6, 0.8]), list("xabab"), start=1, period=2)
-    Probability of each chosen token over 5 steps. From step 2 on, 2 tokens repeat in 2 rounds: a b. Mean probability \
-of a token in round 1: 0.30, in round 2: 0.70.
+    Probability of each chosen token over 5 steps. From step 2 on, 2 tokens repeat in 2 rounds: “a b”. Mean \
+probability of a token in round 1: 0.30, in round 2: 0.70.
     """
     rounds = (len(probabilities) - start) // max(period, 1)
     if period < 1 or rounds < 1:
@@ -47,7 +47,7 @@ of a token in round 1: 0.30, in round 2: 0.70.
     axes.legend(loc="lower right", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"in round {number}: {mean:.2f}" for number, mean in enumerate(means, start=1))
-    loop = " ".join(spoken(label) for label in labels[start : start + period])
+    loop = quoted(" ".join(spoken(label) for label in labels[start : start + period]))
     figure.alt = (
         f"Probability of each chosen token over {len(probabilities)} steps. From step {start + 1} on, {period} tokens "
         f"repeat in {rounds} rounds: {loop}. Mean probability of a token {said}."
@@ -69,7 +69,7 @@ def logit_changes(changes: Mapping[str, np.ndarray], token: str, written: np.nda
     Lesson: 12 · Repetition, length and stopping
 
     >>> logit_changes({"presence 1": np.array([0, -1, -1])}, "␣I", np.array([True, False, False]))
-    Change of the logit of ␣I over 3 steps; it is written 1 times, first in step 1. presence 1: 0.00 at the start, \
+    Change of the logit of “␣I” over 3 steps; it is written 1 times, first in step 1. presence 1: 0.00 at the start, \
 -1.00 at the end, -1.00 at its lowest.
     """
     if len(changes) > len(STYLES) or {len(values) for values in changes.values()} - {len(written)}:
@@ -92,7 +92,7 @@ def logit_changes(changes: Mapping[str, np.ndarray], token: str, written: np.nda
     )
     first = f", first in step {written.argmax() + 1}" if written.any() else ""
     figure.alt = (
-        f"Change of the logit of {spoken(token)} over {len(written)} steps; it is written {written.sum()} times"
+        f"Change of the logit of {quoted(spoken(token))} over {len(written)} steps; it is written {written.sum()} times"
         f"{first}. {lines}"
     )
     return figure
@@ -114,7 +114,7 @@ def repetition_steps(
 
     >>> zero = np.zeros((1, 1), np.float32)
     >>> repetition_steps(zero, ["a"], zero > 0, np.ones((3, 1)), "Stopped: eos.")
-    Logit changes of 1 tokens over 1 steps. No logit is changed. End of text: probability 1.00 at most, in step 1. \
+    Logit changes of 1 token over 1 step. No logit is changed. End of text: probability 1.00 at most, in step 1. \
 Stopped: eos.
     """
     steps = np.arange(1, len(changes) + 1)
@@ -132,7 +132,7 @@ Stopped: eos.
         top.plot(steps[banned], np.full(banned.sum(), row), "x", color="black", markersize=5)
         seen = steps[written[:, row]]
         top.plot(seen, np.full(len(seen), row - 0.42), "o", color="black", markersize=3)
-    top.set_yticks(range(rows), [drawable(label) for label in labels], fontsize=8)
+    top.set_yticks(range(rows), [drawable(cut(label, 14)) for label in labels], fontsize=8)
     top.set_ylim(rows - 0.4, -0.6)
     top.set_title(
         f"bars: logit lowered, the longest by {-finite.min():.2f}   ● chosen   × banned (−∞)" if finite.min() < 0
@@ -150,16 +150,21 @@ Stopped: eos.
     return figure
 
 
+def _count(number, what) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _alt(changes, finite, labels, chances, why) -> str:
     step, row = np.unravel_index(finite.argmin(), finite.shape)
     banned = int(np.isneginf(changes).sum())
-    said = f"The largest is {finite[step, row]:.2f}, for {spoken(labels[row])} in step {step + 1}."
+    said = f"The largest is {finite[step, row]:.2f}, for {quoted(spoken(labels[row]))} in step {step + 1}."
     if not finite.min() < 0:
         said = "No logit is changed." if not finite.any() and not banned else ""
-    bans = f" A token is banned {banned} times." * bool(banned)
+    bans = f" A token is banned {_count(banned, 'time')}." * bool(banned)
     end = chances[1].argmax()
     return (
-        f"Logit changes of {changes.shape[1]} tokens over {len(changes)} steps. {said}{bans} End of text: probability "
+        f"Logit changes of {_count(changes.shape[1], 'token')} over {_count(len(changes), 'step')}. {said}{bans} "
+        "End of text: probability "
         f"{chances[1][end]:.2f} at most, in step {end + 1}. {why.replace('<', 'less-than')}"
     )
 
@@ -178,7 +183,7 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
     Lesson: 12 · Repetition, length and stopping
 
     >>> end_of_text(np.array([0.1, 0.8]), np.array([0.1, 0.0]), ["a", "b"])
-    Probability of the end of the text over 2 steps: 0.80 at most, in step 2, where b was chosen. Masked in 1 step.
+    Probability of the end of the text over 2 steps: 0.80 at most, in step 2, where “b” was chosen. Masked in 1 step.
     """
     if not len(before) == len(after) == len(labels) <= 60:
         raise ValueError(
@@ -193,13 +198,13 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
     crosses = {"color": PALETTE["vermilion"], "markeredgewidth": 2, "label": "masked: cannot end"}
     if masked.any():
         axes.plot(steps[masked], before[masked] + 0.04, "x", **crosses)
-    axes.set_xticks(steps, [drawable(label[:12]) for label in labels], rotation=60, ha="right", fontsize=7)
+    axes.set_xticks(steps, [drawable(cut(label, 12)) for label in labels], rotation=60, ha="right", fontsize=7)
     axes.set(ylim=(0, 1.05), ylabel="probability of the end", xlabel="chosen token")
     axes.legend(fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     most, count = int(before.argmax()), int(masked.sum())
     figure.alt = (
         f"Probability of the end of the text over {len(before)} steps: {before[most]:.2f} at most, in step {most + 1}, "
-        f"where {spoken(labels[most])} was chosen. Masked in {count} step{'s' * (count != 1)}."
+        f"where {quoted(spoken(labels[most]))} was chosen. Masked in {count} step{'s' * (count != 1)}."
     )
     return figure

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from course_utils.figures.base import PALETTE, CourseFigure, drawable
+from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted
 
 
 def sampling_stages(
@@ -25,7 +25,7 @@ def sampling_stages(
 
     >>> start, kept = np.array([0.6, 0.3, 0.1]), np.array([2 / 3, 1 / 3, 0])
     >>> sampling_stages([("start", start), ("top_p 0.9", kept)], ["a", "b", "c"])
-    Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: a 66.7 %, b 33.3 %.
+    Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: “a” 66.7 %, “b” 33.3 %.
     """
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
     figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)), layout="constrained")
@@ -37,7 +37,7 @@ def sampling_stages(
         _column(axes, stages, column, rows, width)
     seen = shares.nonzero()[0]
     columns[-1].plot(shares[seen], seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
-    columns[0].set_yticks(range(len(rows)), [drawable(labels[token]) for token in rows])
+    columns[0].set_yticks(range(len(rows)), [drawable(cut(labels[token], 14)) for token in rows])
     columns[0].invert_yaxis()
     figure.alt = _alt(stages, labels, drawn)
     return figure
@@ -48,7 +48,7 @@ def _column(axes, stages, column, rows, width) -> None:
     axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
     for row, token in enumerate(rows):
         if probabilities[token] > 0:
-            axes.text(probabilities[token] + width * 0.02, row, f"{probabilities[token]:.3f}", va="center", fontsize=8)
+            axes.text(probabilities[token] + width * 0.02, row, _share(probabilities[token]), va="center", fontsize=8)
         elif column and stages[column - 1][1][token] > 0:
             axes.axhline(row, color=PALETTE["vermilion"], linewidth=1)
             filter_name = name.split()[0]
@@ -63,6 +63,10 @@ def _column(axes, stages, column, rows, width) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _share(probability: float) -> str:
+    return f"{probability:.3f}" if probability >= 0.0005 else f"{max(probability, 1e-6):.6f}".rstrip("0")
+
+
 def _alt(stages, labels, drawn) -> str:
     kept = ", ".join(
         f"{name} keeps {np.count_nonzero(probabilities):,}" + (" tokens" if number == 0 else "")
@@ -70,7 +74,7 @@ def _alt(stages, labels, drawn) -> str:
     )
     last = stages[-1][1]
     best = [token for token in np.argsort(-last, kind="stable")[:3] if last[token] > 0]
-    ranking = ", ".join(f"{labels[token]} {last[token] * 100:.1f} %" for token in best)
+    ranking = ", ".join(f"{quoted(labels[token])} {last[token] * 100:.1f} %" for token in best)
     steps = f"{len(stages) - 1} step" + "s" * (len(stages) != 2)
     draws = f" Diamonds: shares of {drawn.sum():,} draws." if drawn is not None and drawn.sum() else ""
     return f"Sampling in {steps}: {kept}. Most likely at the end: {ranking}.{draws}"

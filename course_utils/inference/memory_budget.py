@@ -20,6 +20,7 @@ from course_utils.inference.model_shapes import ModelShape
 WEIGHT_FORMATS = ("fp32", "bf16", "int8", "int4")
 CACHE_FORMATS = ("fp32", "bf16", "int8")  # what common engines can keep a cache in
 PARTS = ("weights", "KV cache", "attention scores", "hidden states and logits")
+UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 MEASURED = {"weights", "cache", "tokens", "batch"}
 
 
@@ -120,11 +121,11 @@ def size_text(size: float) -> str:
     ('538 MB', '46.1 kB', '7 B')
     """
     unit = 0
-    while size >= 999.5 and unit < 4:
+    while size >= 999.5 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
     digits = 0 if size >= 99.95 or not unit else 1 if size >= 9.995 else 2
     # Rounded by hand: the page must cut in the same way, and languages do not agree on halves.
-    return f"{math.floor(size * 10**digits + 0.5) / 10**digits:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[unit]}"
+    return f"{math.floor(size * 10**digits + 0.5) / 10**digits:.{digits}f} {UNITS[unit]}"
 
 
 def checked_against(shape: ModelShape, weights: str, cache: str, measured: Mapping[str, int]) -> str:

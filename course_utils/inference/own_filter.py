@@ -55,7 +55,7 @@ class FilterComparison:
         if not len(self.differing):
             return f"✓ your {self.name} equals the reference at all {len(labels):,} tokens ({kept:,} kept)."
         token = min(self.differing.tolist(), key=lambda token: ranks[token])
-        named = f"{labels[token]} (rank {ranks[token]:,})"
+        named = f"“{labels[token]}” (rank {ranks[token]:,})"
         many = f"{len(self.differing):,} token" + "s" * (len(self.differing) > 1)
         counted = f"They differ at {many}: yours keeps {kept:,}, the reference {wanted:,}."
         return f"≠ your {self.name} {self._first_difference(token, named)}. {counted}"

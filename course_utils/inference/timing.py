@@ -23,6 +23,7 @@ from course_utils.inference.checks import check_whole
 from course_utils.inference.measurements import Spread, spread
 
 Mark = Callable[[], None]
+Progress = Callable[[int, int], None]
 
 
 class Machine(NamedTuple):
@@ -107,7 +108,7 @@ class GenerationTiming:
 
 
 def time_generation(
-    run: Callable[[Mark], None], repeats: int = 5, warm_up: int = 1, batch: int = 1
+    run: Callable[[Mark], None], repeats: int = 5, warm_up: int = 1, batch: int = 1, progress: Progress | None = None
 ) -> GenerationTiming:
     """Run a generation several times and note when each token comes.
 
@@ -116,6 +117,7 @@ def time_generation(
         repeats: How many runs are counted.
         warm_up: How many runs come before them and are not.
         batch: How many texts `run` grows at once.
+        progress: Called before each run, outside the measured time, with its number from 1 and how many there are.
 
     Raises:
         ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
@@ -131,7 +133,9 @@ def time_generation(
     repeats = check_whole("repeats", repeats, 1)
     warm_up = check_whole("warm_up", warm_up, 0)
     runs = []
-    for _ in range(warm_up + repeats):
+    for number in range(warm_up + repeats):
+        if progress is not None:
+            progress(number + 1, warm_up + repeats)
         marks: list[float] = []
         start = time.perf_counter()
         run(lambda marks=marks, start=start: marks.append(time.perf_counter() - start))

@@ -1,6 +1,6 @@
 """A greedy generation under penalties and stops: what each step changed, held back, and why it ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +99,7 @@ def record_repetition(
     stop_at_eos: bool = True,
     stop_strings: Sequence[str] = (),
     own: Mapping[str, PenaltyFunction] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> RepetitionTrace:
     """Generate greedily after `prompt` and record what penalties and stops did at every step.
 
@@ -114,6 +115,7 @@ def record_repetition(
         stop_at_eos: Whether the end-of-sequence token ends the text.
         stop_strings: Texts that end it.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
+        progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.
 
     Raises:
         TypeError: `prompt` is not a str.
@@ -136,6 +138,6 @@ def record_repetition(
         eos_ids=None if stop_at_eos else [],
         stop_strings=stop_strings,
     )
-    run = RepetitionRun(model, prompt, chosen, own or {})
+    run = RepetitionRun(model, prompt, chosen, own or {}, progress)
     settings = tuple((name, tuple(given[name]) if name == "stop_strings" else given[name]) for name in names)
     return RepetitionTrace(settings=settings, **run.fields())

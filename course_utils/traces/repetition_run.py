@@ -23,6 +23,7 @@ class RepetitionRun:
         prompt: What it reads.
         settings: Of the generation.
         own: The learner's functions `(logits, ids, setting)`, by the name of the penalty that they replace.
+        progress: Called before every step with its number, from 1, and the most that there can be.
 
     Raises:
         TypeError: `prompt` is not a str.
@@ -37,7 +38,12 @@ class RepetitionRun:
     """
 
     def __init__(
-        self, model: CausalLM, prompt: str, settings: GenerationSettings, own: Mapping[str, PenaltyFunction]
+        self,
+        model: CausalLM,
+        prompt: str,
+        settings: GenerationSettings,
+        own: Mapping[str, PenaltyFunction],
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.model, self.prompt, self.settings, self.own = model, prompt, settings, own
         self.running = RunningModel(model.model, model.encode(prompt))
@@ -49,6 +55,8 @@ class RepetitionRun:
         self.held, self.chances, self.texts = [], [], []
         ids = self.running.start_ids
         while not self.text.reason:
+            if progress is not None:
+                progress(len(self.text.ids) + 1, self.rules.max_new_tokens)
             ids = torch.cat([ids, self._step(ids)], dim=1)
         self.all_ids = ids[0]
 

@@ -18,7 +18,7 @@ from course_utils.inference.checks import check_whole
 from course_utils.inference.model_shapes import ModelShape
 from course_utils.inference.prefill_decode import decode_step, prefill
 from course_utils.inference.roofline import measured_rates
-from course_utils.inference.timing import GenerationTiming, Mark, this_machine, time_generation
+from course_utils.inference.timing import GenerationTiming, Mark, Progress, this_machine, time_generation
 from course_utils.models import CausalLM
 from course_utils.traces.speed import BYTES, SpeedTrace
 
@@ -35,6 +35,7 @@ def record_speed(
     threads: int | Sequence[int] | None = None,
     dtypes: Sequence[str] = ("fp32",),
     repeats: int = 3,
+    progress: Progress | None = None,
 ) -> SpeedTrace:
     """Time generation: every prompt length with the first batch size, and every batch size with the first length.
 
@@ -49,6 +50,8 @@ def record_speed(
         threads: Threads of torch, one number or several; None: as it is set now. Afterwards it is set as before.
         dtypes: Number formats of weights and cache: "fp32" and "bf16".
         repeats: How many runs of every point are counted.
+        progress: Called before each run with its number, from 1, and how many there are; the runs that aren't counted
+            are among them.
 
     Raises:
         ValueError: A setting is out of its range, or a prompt does not fit into the context length; or the model isn't
@@ -74,19 +77,32 @@ def record_speed(
     sizes = dict.fromkeys(
         [*((length, batches[0]) for length in prompt_lengths), *((prompt_lengths[0], batch) for batch in batches)]
     )
-    traces = []
+    traces, points = [], len(dtypes) * len(counts) * len(sizes)
+
+    def tell(run: int, runs: int) -> None:
+        if progress is not None:
+            progress(len(traces) * runs + run, points * runs)
+
     for dtype in dtypes:
         weights = in_format(model.model, dtype)
         for count, (length, batch) in itertools.product(counts, sizes):
             with _threads(count):
-                traces.append(_point(model, shape, weights, dtype, length, batch, new_tokens, repeats, traces))
+                traces.append(_point(model, shape, weights, dtype, length, batch, new_tokens, repeats, traces, tell))
     return reduce(SpeedTrace.joined, traces)
 
 
 def measure_generation(
-    model: CausalLM, weights: PreTrainedModel, length: int, batch: int, new_tokens: int, repeats: int
+    model: CausalLM,
+    weights: PreTrainedModel,
+    length: int,
+    batch: int,
+    new_tokens: int,
+    repeats: int,
+    progress: Progress | None = None,
 ) -> GenerationTiming:
     """Time prefill of `batch` prompts of exactly `length` tokens and greedy decode steps, with the weights given.
+
+    `progress` is as for `time_generation`.
 
     Raises:
         ValueError: `repeats` is not a whole number of at least 1.
@@ -108,7 +124,7 @@ def measure_generation(
             logits = decode_step(weights, logits.argmax(-1), cache)
             mark()
 
-    return time_generation(run, repeats, warm_up=1, batch=batch)
+    return time_generation(run, repeats, warm_up=1, batch=batch, progress=progress)
 
 
 def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
@@ -123,12 +139,12 @@ def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     return model if model.dtype == FORMATS[dtype] else copy.deepcopy(model).to(FORMATS[dtype])
 
 
-def _point(model, shape, weights, dtype, length, batch, new_tokens, repeats, before) -> SpeedTrace:
+def _point(model, shape, weights, dtype, length, batch, new_tokens, repeats, before, progress) -> SpeedTrace:
     """Measure one point; the machine's rates are those of an earlier point with the same threads and format."""
     count = torch.get_num_threads()
     known = [trace for trace in before if trace.dtypes == (dtype,) and trace.threads[0] == count]
     rates = (known[0].flops[0], known[0].bandwidths[0]) if known else measured_rates(FORMATS[dtype])
-    timing = measure_generation(model, weights, length, batch, new_tokens, repeats)
+    timing = measure_generation(model, weights, length, batch, new_tokens, repeats, progress)
     seconds = np.array(timing.seconds)
     whole = {"prompt_tokens": length, "new_tokens": new_tokens, "batches": batch, "threads": count}
     return SpeedTrace(

@@ -37,9 +37,14 @@ export function whenTyped(input, commit) {
   onEnter(input, commit);
 }
 
-/** The first `most` characters, as a reader counts them: no emoji and no accent is cut in half. */
+/** The characters of a text as a reader counts them: an emoji or a letter with its accent is one. */
+export function characters(text) {
+  return typeof Intl.Segmenter === "function" ? [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment) : [...text];
+}
+
+/** The first `most` characters: no emoji and no accent is cut in half. */
 export function cut(text, most) {
-  const parts = typeof Intl.Segmenter === "function" ? [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment) : [...text];
+  const parts = characters(text);
   return parts.length > most ? parts.slice(0, most - 1).join("") + "…" : text;
 }
 
@@ -191,8 +196,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   function ask(...wanted) {
-    if (kernel && manager.kernel?.id !== kernel.id) lose();
-    if (gone) return void (note.textContent = GONE);
+    if (gone || (kernel && manager.kernel?.id !== kernel.id)) return lose();
     if (waiting) return void (queued = wanted);
     wait();
     model.set("asked", [++press, ...wanted]);

@@ -20,12 +20,14 @@ export const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
 const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
 
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+
 /** "538 MB", "46.1 kB", "7 B": three digits, in units of 1,000. */
 export function sizeText(bytes) {
   let unit = 0;
-  for (; bytes >= 999.5 && unit < 4; unit++) bytes /= 1000;
+  for (; bytes >= 999.5 && unit < UNITS.length - 1; unit++) bytes /= 1000;
   const digits = bytes >= 99.95 || !unit ? 0 : bytes >= 9.995 ? 1 : 2;
-  return `${(Math.floor(bytes * 10 ** digits + 0.5) / 10 ** digits).toFixed(digits)} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+  return `${(Math.floor(bytes * 10 ** digits + 0.5) / 10 ** digits).toFixed(digits)} ${UNITS[unit]}`;
 }
 
 /** The KV heads to compare with: one a query head, and where it is so already, one for all. */
@@ -60,16 +62,23 @@ export function fit(total, bytes) {
   return `${share <= 100 ? "fits" : "too small"}, ${thousands(share)} %`;
 }
 
-/** The limits that can be drawn: not past the end, 8 % of the axis apart; this machine's stays, then the larger. */
-export function near(limits, longest) {
-  const kept = [], end = Math.max(longest, ...limits.map((l) => l[1]).filter((bytes) => bytes <= 1.6 * longest));
-  for (const limit of [...limits].sort((a, b) => !!b[2] - !!a[2] || b[1] - a[1]))
-    if (limit[1] <= end && kept.every((other) => Math.abs(other[1] - limit[1]) >= 0.08 * end)) kept.push(limit);
-  return kept.sort((a, b) => a[1] - b[1]);
+/** The limits that can be drawn: not far past the longest bar. */
+export const near = (limits, longest) => limits.filter(([, bytes]) => bytes <= 1.6 * longest).sort((a, b) => a[1] - b[1]);
+
+/** What is written above the lines, and where: lines closer than `gap` bytes share a label, "8, 16 GB cards". */
+export function limitLabels(limits, gap) {
+  const groups = [];
+  for (const [name, bytes] of limits) {
+    const last = groups.at(-1), number = name.split(" ")[0];
+    if (last && bytes - last.to < gap) last.numbers.push(number), (last.to = bytes);
+    else groups.push({ numbers: [number], from: bytes, to: bytes });
+  }
+  return groups.map(({ numbers, from, to }) => [`${numbers.join(", ")} GB card${numbers.length > 1 ? "s" : ""}`, (from + to) / 2]);
 }
 
-/** What is wrong with a number, in Python's words, or "". */
+/** What is wrong with a number, or "". */
 export function problem(name, value) {
+  if (notANumber(name, value)) return notANumber(name, value);
   if (!(Number.isInteger(value) && value >= 1)) return `${name} must be a whole number of at least 1, got ${value}`;
   return value > 2 ** 24 ? `${name} must be at most 16,777,216, got ${thousands(value)}` : "";
 }
@@ -91,13 +100,13 @@ export function tick(end) {
 
 /** The stacked bars with the limits as SVG source. */
 export function picture(bars, limits, width, id) {
-  const left = 96, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
-  const drawn = near(limits, longest), end = 1.12 * Math.max(longest, ...drawn.map((limit) => limit[1]));
-  const x = (bytes) => left + (bytes / end) * (width - left - 10), floor = top + bars.length * row, out = [];
+  const left = 96, right = 64, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
+  const drawn = near(limits, longest), end = 1.02 * Math.max(longest, ...drawn.map((limit) => limit[1]));
+  const x = (bytes) => left + (bytes / end) * (width - left - right), floor = top + bars.length * row, out = [];
   const text = (at, y, what, extra = "") => out.push(`<text x="${at.toFixed(1)}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   const shape = { 1: '<path d="M0 6L6 0" class="ink"/>', 2: '<circle cx="3" cy="3" r="1.1" class="dot"/>', 3: '<path d="M0 0L6 6M0 6L6 0" class="ink"/>' };
   out.push("<defs>", ...Object.keys(shape).map((i) => `<pattern id="${id}-${i}" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" class="part${i}"/>${shape[i]}</pattern>`), "</defs>");
-  for (let at = 0, step = tick(end); at <= end; at += step) {
+  for (let at = 0, step = tick(end) * (width < 480 ? 2 : 1); at <= end; at += step) {
     out.push(`<path d="M${x(at).toFixed(1)} ${top}V${floor}" class="grid"/>`);
     text(x(at), floor + 14, at ? sizeText(at).replace(/\.0+ /, " ").replace(/(\.\d)0 /, "$1 ") : "0", 'text-anchor="middle"');
   }
@@ -112,8 +121,9 @@ export function picture(bars, limits, width, id) {
   });
   drawn.forEach(([name, bytes, own]) => {
     out.push(`<path d="M${x(bytes).toFixed(1)} ${top - 8}V${floor}" class="limit${own ? " own" : ""}"/>`);
-    text(x(bytes), own ? top - 25 : top - 12, own ? name : name.split(",")[0], 'text-anchor="middle" class="halo"');
+    if (own) text(x(bytes), top - 25, name, 'text-anchor="middle" class="halo"');
   });
+  for (const [name, bytes] of limitLabels(drawn.filter((limit) => !limit[2]), (end * 90) / (width - left - right))) text(x(bytes), top - 12, name, 'text-anchor="middle" class="halo"');
   bars.forEach(([, bar], i) => text(x(sum(bar)) + 5, top + i * row + 23, sizeText(sum(bar)), 'class="head halo"'));
   return `<svg viewBox="0 0 ${width} ${floor + 20}" width="${width}">${out.join("")}</svg>`;
 }
@@ -144,9 +154,12 @@ function render({ model, el }) {
     let shown; // a repaint must not wipe what is being typed
     range.addEventListener("input", () => set(name, steps[+range.value]));
     whenTyped(box, () => {
-      const text = box.value.replaceAll(",", "").trim(), value = /^-?[\d.]+$/.test(text) ? +text : text || "nothing";
-      wrong.textContent = problem(name, value);
-      if (!wrong.textContent) set(name, value);
+      const value = readNumber(box.value), said = problem(name, value);
+      wrong.textContent = said && `${said}. It is still ${thousands(model.get(name))}.`;
+      if (said) return;
+      shown = undefined; // 2048 is written as 2,048
+      set(name, value);
+      paint();
     });
     refresh.push(() => {
       const value = model.get(name), at = steps.findIndex((step) => step >= value);
@@ -180,6 +193,7 @@ function render({ model, el }) {
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const formatNames = Object.keys(formats);
   const root = element("div", { class: "course-widget memory-calculator" },
+    element("p", {}, "What fills the memory of a running model, and which machine can hold it? Choose a model, then move the context."),
     element("div", { class: "controls" }, choice("model", "model", Object.keys(shapes)), field("KV heads", heads),
       choice("dtype", "weights in", formatNames), choice("cache_dtype", "KV cache in", formatNames.filter((name) => name !== "int4")),
       number("context", "context", ladder(128, 2 ** 20)), number("batch", "batch", ladder(1, 512)),
@@ -198,7 +212,7 @@ function render({ model, el }) {
   function paint() {
     refresh.forEach((show) => show());
     const [shape, chosen] = now(), name = model.get("model"), bars = rows(shape, chosen, formats), bar = bars[0][1], total = sum(bar);
-    canvas.innerHTML = picture(bars, limits, Math.max(560, Math.min(root.clientWidth - 16, 1000)), id);
+    canvas.innerHTML = picture(bars, limits, Math.max(300, Math.min(root.clientWidth - 16, 1000)), id);
     alarm.textContent = warning(name, shape, chosen.context);
     status.textContent = `${name}: ${sizeText(total)} in all; ${devices.map(([device, bytes]) => `${device}: ${fit(total, bytes)}`).at(-1)}.`;
     const written = formulas(shape, chosen, formats);

@@ -219,7 +219,7 @@ class MemoryCalculator(CourseWidget):
         rows = self.rows()
         longest = max(sum(row.values()) for row in rows.values())
         unit = 1e9 if longest >= 1e9 else 1e6
-        limits = {f"{device.gibibytes} GB": device.bytes for device in DEVICES}
+        limits = {f"{device.gibibytes} GB card": device.bytes for device in DEVICES}
         return memory_bars(rows, limits, unit, self.describe().splitlines()[0].partition(": ")[2])
 
 

@@ -7,15 +7,18 @@ const HINTS = {
   max_new_tokens: "up to 200", stop_strings: "\\n: new line, |: or",
 };
 
-/** "\\n|User:" -> ["\n", "User:"]: what is typed, as stop strings. */
+/** "\\n|User:" -> ["\n", "User:"]: what is typed, as stop strings; "\\|" is a bar. */
 export function readStops(typed) {
-  return typed.split("|").map((stop) => stop.replaceAll("\\n", "\n")).filter((stop) => stop);
+  return typed.split(/(?<!\\)\|/).map((stop) => stop.replaceAll("\\n", "\n").replaceAll("\\|", "|")).filter((stop) => stop);
 }
 
 /** The other way round. */
 export function writeStops(stops) {
-  return stops.map((stop) => stop.replaceAll("\n", "\\n")).join("|");
+  return stops.map((stop) => stop.replaceAll("\n", "\\n").replaceAll("|", "\\|")).join("|");
 }
+
+/** 0.0012 -> "0.0012", and never "1e-9". */
+export const chance = (p) => (p === 0 || p >= 1e-6 ? String(+p.toPrecision(2)) : "< 0.000001");
 
 /** Which tokens are part of a run of `size` tokens that came before. */
 export function repeated(ids, size) {
@@ -59,9 +62,9 @@ export function depth(probability, height) {
   return (height * Math.log10(Math.max(probability, 1e-6))) / -6;
 }
 
-/** Which control a sentence is about: "top_p must be …" -> "top_p". */
+/** Which control a sentence is about, if one: "top_p must be …" -> "top_p". */
 export function namedIn(sentence, names) {
-  return names.find((name) => sentence.startsWith(name) || sentence.startsWith(`your ${name}`)) ?? "prompt";
+  return names.find((name) => sentence.startsWith(name) || sentence.startsWith(`your ${name}`));
 }
 
 const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -84,7 +87,7 @@ export function picture(data, rows, ids, first, width) {
   const plot = (values, y, scale, kind) => path(values.map((p, step) => `${step ? "L" : "M"}${at(step)} ${(y + scale(p)).toFixed(1)}`).join(""), kind);
   let top = 8;
   rows.slice(first, first + PAGE).forEach(([label, id], i) => {
-    text(top + 14, label.slice(0, 14), "");
+    text(top + 4, cut(label, 14), "");
     path(`M${LEFT} ${top}H${right}`, "base");
     const paths = rowPaths(data.cells[first + i].map((cell) => cell?.change ?? 0), data.most, LEFT, column, top, ROW - 6);
     for (const kind in paths) path(paths[kind], kind);
@@ -108,55 +111,75 @@ export function cursor(data, { column, top, right }, step, first) {
   const said = data.cells.slice(first, first + PAGE).map(({ [step]: cell }) => (cell ? `${number(cell.before)} → ${number(cell.after)}` : "not yet"));
   const text = (y, what) => `<text x="${right + 8}" y="${y}" class="small">${what}</text>`;
   return `<rect x="${LEFT + step * column}" y="2" width="${Math.max(column, 2)}" height="${top}" class="cursor"/>` +
-    said.map((what, i) => text(22 + i * ROW, what)).join("") + text(top - 84, data.chosen[step].toFixed(3)) +
-    text(top - 20, `${data.eosBefore[step].toPrecision(2)} → ${data.eosAfter[step].toPrecision(2)}`);
+    said.map((what, i) => text(12 + i * ROW, what)).join("") + text(top - 84, data.chosen[step].toFixed(3)) +
+    text(top - 20, `${chance(data.eosBefore[step])} → ${chance(data.eosAfter[step])}`);
 }
 
 function render({ model, el }) {
   const get = (name) => model.get(name);
-  let data, ids, rows, drawing, loaded, shown, first = 0, sent, marked, drawnTimes = 0, press = get("asked")[0];
+  let data, ids, rows, drawing, loaded, shown, first = 0, sent, belongs, trouble, marked, drawnTimes = 0;
   const wrongs = {}, boxes = {}, disabled = !get("can_run");
   const make = (tag, name, ...children) => element(tag, { class: name }, ...children);
   const alarm = () => element("span", { class: "problem", role: "alert" });
   const set = (name, value) => (model.set(name, value), model.save_changes());
   const field = (name, size) => {
-    const box = (boxes[name] = element("input", { type: "text", size, disabled }));
-    whenTyped(box, () => run(false));
+    const box = (boxes[name] = element("input", { type: "text", size, disabled, oninput: compare }));
+    onEnter(box, run);
     return make("div", `field ${name}`, element("label", {}, `${name} `, box), element("small", {}, HINTS[name] ?? ""), (wrongs[name] = alarm()));
   };
-  const eosBox = element("input", { type: "checkbox", disabled, onchange: () => run(false) });
-  const button = element("button", { type: "button", disabled, onclick: () => run(true) }, "Run");
+  const eosBox = element("input", { type: "checkbox", disabled, onchange: compare });
+  const button = element("button", { type: "button", disabled, onclick: run }, "Run"), todo = make("p", "todo");
   const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 }), runWrong = alarm();
   const turn = (label, by) => element("button", { type: "button", onclick: () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()) }, label);
-  const why = make("p", "why"), words = make("p", "words"), buffer = make("p", "buffer"), notice = make("span", "");
+  const why = make("p", "why"), words = element("p", { class: "words", dir: "auto" }), buffer = make("p", "buffer"), notice = make("span", "");
   const status = element("div", { class: "status", "aria-live": "polite" }), stage = element("div", { class: "picture", role: "img" }), body = element("tbody"), details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), element("table", {}, body));
   const key = (kind, said) => [make("span", `key ${kind}`), ` ${said} `];
-  const root = make("div", "course-widget repetition-lab", make("div", "ask", field("prompt", 40), button),
+  const root = make("div", "course-widget repetition-lab",
+    make("p", "", "What do penalties do to a text that repeats itself? Change settings, press Run or Enter, and move the step."),
+    make("div", "ask", field("prompt", 40), button),
     make("div", "fields", ...NUMBERS.map((name) => field(name, 5)), field("stop_strings", 10), make("div", "field", element("label", {}, "stop_at_eos ", eosBox))),
-    status, why,
+    todo, status, why,
     make("div", "row", element("label", {}, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), runWrong),
     words, buffer, stage, make("div", "row", turn("Earlier rows", -PAGE), turn("Later rows", PAGE), notice),
     make("p", "small", ...key("lowered", "lowered"), ...key("raised", "raised"), "× banned ● chosen; end of text: ", ...key("eos", "as the model says"), ...key("after", "after penalties and minimum")), details);
+  const kernel = asking(model, root, status, answered);
 
-  const form = () => [boxes.prompt.value, {
+  // A text box has no line breaks; a prompt from Python may.
+  const flat = () => get("prompt").replace(/[\r\n]/g, "");
+  const form = () => [boxes.prompt.value === flat() ? get("prompt") : boxes.prompt.value, {
     ...Object.fromEntries(NUMBERS.map((name) => [name, readNumber(boxes[name].value)])),
     stop_strings: readStops(boxes.stop_strings.value), stop_at_eos: eosBox.checked,
   }];
 
-  function run(always) {
-    const wanted = JSON.stringify(form());
-    if (!always && wanted === sent) return;
-    sent = wanted;
-    status.textContent = "Running …";
-    root.classList.add("running");
-    set("asked", [++press, ...form()]);
+  function run() {
+    const wanted = form();
+    for (const name in wrongs) wrongs[name].textContent = NUMBERS.includes(name) ? notANumber(name, wanted[1][name]) : "";
+    if (Object.values(wrongs).some((wrong) => wrong.textContent)) return compare();
+    sent = JSON.stringify(wanted);
+    kernel.ask(...wanted);
+    paint();
   }
 
-  const go = (step) => ids[step] === undefined || root.classList.contains("running") || (set("step", step), paint());
+  /** Say when what is in the boxes has not run. */
+  function compare() {
+    const older = !disabled && !kernel.waiting && JSON.stringify(form()) !== belongs;
+    root.classList.toggle("older", older);
+    todo.textContent = disabled ? "A recorded run: its settings can't be changed here." : older ? "These settings have not run: press Run or Enter. Below is the run before." : "";
+  }
+
+  function answered() {
+    const problem = kernel.gone ? "" : get("problem"), about = namedIn(problem, Object.keys(wrongs));
+    for (const name in wrongs) wrongs[name].textContent = name === about ? problem : "";
+    trouble = about ? "" : problem;
+    paint();
+    queueMicrotask(compare); // another run may be waiting, and begins now
+  }
+
+  const go = (step) => ids[step] === undefined || kernel.waiting || (set("step", step), (trouble = ""), paint());
   slider.addEventListener("input", () => go(+slider.value));
   whenTyped(runBox, () => {
     const value = readNumber(runBox.value), ok = Number.isInteger(value) && value >= 1;
-    runWrong.textContent = ok ? "" : `run_length must be a whole number of at least 1, got ${value}`;
+    runWrong.textContent = ok ? "" : `A run must have a whole number of tokens, at least 1, got ${runBox.value || "nothing"}.`;
     if (ok) set("run_length", value);
   });
   const point = (event) => event.buttons && go(Math.floor((event.clientX - stage.firstChild.getBoundingClientRect().left - LEFT) / drawing.column));
@@ -172,44 +195,47 @@ function render({ model, el }) {
     first = marked = 0;
     slider.max = ids.length - 1;
     words.replaceChildren(...get("tokens").map((token) => element("span", {}, token.replaceAll("␣", " "))));
-    if (get("answered") >= press) {
-      const values = { ...shown, prompt: get("prompt"), stop_strings: writeStops(shown.stop_strings ?? []) };
+    const values = { ...shown, prompt: flat(), stop_strings: writeStops(shown.stop_strings ?? []) }, stopAtEos = shown.stop_at_eos ?? true;
+    const now = JSON.stringify(form());
+    if (belongs === undefined || now === belongs || now === sent) { // what was typed meanwhile stays
       for (const name in boxes) boxes[name].value = values[name] ?? "";
-      eosBox.checked = shown.stop_at_eos ?? true;
-      sent = JSON.stringify(form());
+      eosBox.checked = stopAtEos;
     }
+    belongs = JSON.stringify([get("prompt"), {
+      ...Object.fromEntries(NUMBERS.map((name) => [name, shown[name] ?? ""])), stop_strings: [...(shown.stop_strings ?? [])], stop_at_eos: stopAtEos,
+    }]);
     draw();
   }
 
   function draw() {
-    drawing = picture(data, rows, ids, first, Math.max(560, Math.min(root.clientWidth - 16, 1000)));
+    drawing = picture(data, rows, ids, first, Math.max(400, Math.min(root.clientWidth - 16, 1000)));
     stage.innerHTML = drawing.source;
     const left = get("held") - rows.length;
     notice.textContent = `${first + 1}–${Math.min(first + PAGE, rows.length)} of ${rows.length} tokens, most changed first${left > 0 ? `; ${left} left out` : ""}`;
   }
 
   function paint() {
-    if (get("answered") >= press) root.classList.remove("running");
     if (get("_logits") !== loaded || get("settings") !== shown) load();
-    const tokens = get("tokens"), step = Math.min(get("step"), ids.length - 1), spans = [...words.children];
-    const runs = get("run_length"), problem = get("problem"), about = namedIn(problem, Object.keys(wrongs));
+    const tokens = get("tokens"), step = Math.min(get("step"), ids.length - 1), spans = [...words.children], runs = get("run_length");
     if (marked !== runs) {
       runBox.value = marked = runs;
       repeated(ids, runs).forEach((again, i) => spans[i].classList.toggle("again", again));
     }
     slider.value = step;
-    slider.setAttribute("aria-valuetext", `${step + 1} of ${ids.length}, ${tokens[step]}`);
+    slider.setAttribute("aria-valuetext", `${step + 1} of ${ids.length}, ${quoted(tokens[step])}`);
     spans.forEach(({ classList }, i) => (classList.toggle("later", i > step), classList.toggle("now", i === step)));
+    words.scrollTop = spans[step].offsetTop - words.offsetTop - 60;
     stage.querySelector("g").innerHTML = cursor(data, drawing, step, first);
     const held = get("withheld")[step], kind = held && (step === ids.length - 1 ? "cut off" : "held back");
-    const seen = [...get("text")].slice(0, get("shown")[step]).slice(-60).join("");
-    buffer.replaceChildren("The reader sees: “…", element("b", {}, visible(seen)), "” ", held ? make("span", kind, `${kind}: ${visible(held)}`) : "Nothing is held back.");
-    const said = `Step ${step + 1} of ${ids.length}: ${tokens[step]} chosen; the model gave it the probability ${data.chosen[step].toFixed(2)}.`;
+    const seen = characters([...get("text")].slice(0, get("shown")[step]).join("")).slice(-60).join("");
+    buffer.replaceChildren("The reader sees: “…", make("b", "token", visible(seen)), "” ", held ? make("span", kind, `${kind}: `, make("span", "token", visible(held))) : "Nothing is held back.");
+    const said = `Step ${step + 1} of ${ids.length}: ${quoted(tokens[step])} chosen; the model gave it the probability ${data.chosen[step].toFixed(2)}.`;
     stage.setAttribute("aria-label", `Logit changes of ${rows.length} tokens. ${said}`);
-    if (!root.classList.contains("running")) {
-      status.textContent = said;
-      for (const name in wrongs) wrongs[name].textContent = problem && name === about ? problem : "";
+    if (!kernel.waiting) {
+      status.className = trouble ? "status problem" : "status";
+      status.textContent = trouble || said;
     }
+    compare();
     why.textContent = `${get("why")} ${get("differs")}`;
     if (details.open) table(step);
     root.setAttribute("data-model-ms", get("model_milliseconds"));
@@ -217,10 +243,10 @@ function render({ model, el }) {
   }
 
   function table(step) {
-    const line = (cells, tag) => element("tr", {}, ...cells.map((cell) => element(tag, {}, String(cell))));
+    const line = (cells, tag) => element("tr", {}, ...cells.map((cell) => element(tag, {}, cell)));
     body.replaceChildren(line(["token", "times before", "logit before", "after", "change"], "th"), ...rows.map(([label, id], row) => {
       const cell = data.cells[row][step], count = ids.slice(0, step).filter((other) => other === id).length;
-      return line(cell ? [label, count, number(cell.before), number(cell.after), number(cell.change, true)] : [label, 0, "–", "–", "–"], "td");
+      return line([make("bdi", "", label), ...(cell ? [count, number(cell.before), number(cell.after), number(cell.change, true)] : [0, "–", "–", "–"])], "td");
     }));
   }
 
@@ -233,6 +259,7 @@ function render({ model, el }) {
   return () => {
     model.off(watched, paint);
     observer.disconnect();
+    kernel.leave();
   };
 }
 

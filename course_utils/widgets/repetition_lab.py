@@ -6,32 +6,35 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
-from course_utils.figures.base import CourseFigure, png_bytes
+from course_utils.figures.base import CourseFigure, png_bytes, quoted
 from course_utils.figures.repetition import repetition_steps
 from course_utils.inference.checks import check_whole
 from course_utils.traces.repetition import PENALTIES_OFF, PenaltyFunction, RepetitionTrace, record_repetition
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
+# On the page, so that an answer takes seconds; Python may ask for more.
 MOST_NEW_TOKENS = 200
+MOST_PROMPT_TOKENS = 1024
 MOST_ROWS = 64  # tokens that are sent to the page, the most changed first
 MOST_PNG_BYTES = 40_000  # in a stored notebook
 BANNED = -32768  # −∞ in the 16-bit numbers of the page
 WHY = {
     "eos": "Stopped: the model chose the end-of-sequence token (probability {probability:.2f}) as token {count}.",
-    "stop_string": "Stopped: the stop string “{stop}” is complete after {count} tokens; it is not shown.",
+    "stop_string": "Stopped: the stop string {stop} is complete after {count} tokens; it is not shown.",
     "max_new_tokens": "Stopped: max_new_tokens is reached ({count} tokens); the model had not finished.",
     "context_length": "Stopped: the context length is reached after {count} tokens.",
 }
 
 
-class RepetitionLab(CourseWidget):
+class RepetitionLab(AskingWidget):
     """Step through a generation: logit changes of the penalised tokens, EOS, what is held back, why it ended.
 
     Moving the step only reads what was recorded. A new setting runs the model.
 
     Args:
         trace: The recorded run; `record_repetition` makes one.
-        run: Records another one, `run(prompt, **settings)`; without it, the settings cannot be changed.
+        run: Records another one, `run(prompt, progress=function, **settings)`; without it, the settings can't be
+            changed.
 
     Raises:
         ValueError: A setting is out of its range; the widget keeps its last good state.
@@ -63,17 +66,12 @@ class RepetitionLab(CourseWidget):
     differs = traitlets.Unicode().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
     run_length = traitlets.Int(4).tag(sync=True)
-    can_run = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0, "", {}]).tag(sync=True)  # number of the press, prompt, settings
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
     model_milliseconds = traitlets.Float(0).tag(sync=True)
 
     def __init__(self, trace: RepetitionTrace, run: Callable[..., RepetitionTrace] | None = None) -> None:
         super().__init__(can_run=run is not None)
         self._run = run
         self._show(trace)
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("step", "run_length")
     def _check_setting(self, proposal: dict) -> int:
@@ -98,18 +96,15 @@ class RepetitionLab(CourseWidget):
         longest = wanted.get("max_new_tokens")
         if isinstance(longest, int) and longest > MOST_NEW_TOKENS:
             raise ValueError(f"max_new_tokens must be at most {MOST_NEW_TOKENS} in this lab, got {longest}")
-        trace = self._run(self.prompt if prompt is None else prompt, **wanted)
+        trace = self._run(self.prompt if prompt is None else prompt, progress=self._tell_step, **wanted)
         self._show(trace, (time.perf_counter() - start) * 1000)
 
-    def _answer(self, change: dict) -> None:
-        press, prompt, settings = change["new"]
-        problem = ""
-        try:
-            self.ask(prompt, **settings)
-        except (ValueError, TypeError) as error:  # one sentence, beside the control that it names
-            problem = str(error)
-        with self.hold_sync():
-            self.problem, self.answered = problem, press
+    def answer(self, prompt: str, settings: dict) -> None:
+        """Run the model with what is in the boxes."""
+        self.ask(prompt, **settings)
+
+    def _tell_step(self, step: int, most: int) -> None:
+        self.tell(f"token {step} of at most {most}" if step > 1 else "reading the prompt")
 
     def _show(self, trace: RepetitionTrace, milliseconds: float = 0) -> None:
         self.trace = trace
@@ -131,8 +126,8 @@ class RepetitionLab(CourseWidget):
         trace, settings = self.trace, dict(self.trace.settings)
         on = [f"{name} {settings[name]:g}" for name, off in PENALTIES_OFF.items() if settings.get(name, off) != off]
         lines = [
-            f"Repetition lab: {', '.join(on) or 'no penalty'} after “{trace.prompt}” ({trace.model})",
-            f"{len(trace.ids)} tokens: “{trace.shown[-1]}”",
+            f"Repetition lab: {', '.join(on) or 'no penalty'} after {quoted(trace.prompt)} ({trace.model})",
+            f"{len(trace.ids)} tokens: {quoted(trace.shown[-1])}",
             f"in a run of {self.run_length} tokens that came before: {trace.repeated(self.run_length).sum()} tokens",
         ]
         if on:
@@ -144,7 +139,7 @@ class RepetitionLab(CourseWidget):
         trace = self.trace
         before, after = trace.before[-1, row], trace.after[-1, row]
         written = "banned" if np.isneginf(after) else "as it was" if before == after else f"{after - before:+.2f}"
-        return f"{trace.held_tokens[row]} {written.replace('-', '−')}"
+        return f"{quoted(trace.held_tokens[row])} {written.replace('-', '−')}"
 
     def figure(self) -> CourseFigure:
         """Draw all steps."""
@@ -181,7 +176,7 @@ def why_it_ended(trace: RepetitionTrace) -> str:
     settings = dict(trace.settings)
     cut = next((stop for stop in settings.get("stop_strings", ()) if trace.withheld[-1].startswith(stop)), "")
     return WHY[trace.reason].format(
-        stop=cut.replace("\n", "⏎"), count=len(trace.ids), probability=float(trace.eos_after[-1])
+        stop=quoted(cut.replace("\n", "⏎")), count=len(trace.ids), probability=float(trace.eos_after[-1])
     )
 
 
@@ -204,7 +199,13 @@ def repetition_lab(
     'Stopped: the stop string “burger” is complete after 3 tokens; it is not shown.'
     """
 
+    trace = record_repetition(model, prompt, own=own, **settings)
+    most = max(MOST_PROMPT_TOKENS, len(trace.prompt_tokens))
+
     def run(other: str, **changed: object) -> RepetitionTrace:
+        tokens = model.encode(other).shape[1]
+        if tokens > most:
+            raise ValueError(f"prompt must have at most {most:,} tokens in this lab, got {tokens:,}")
         return record_repetition(model, other, own=own, **changed)
 
-    return RepetitionLab(run(prompt, **settings), run)
+    return RepetitionLab(trace, run)

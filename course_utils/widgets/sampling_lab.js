@@ -75,7 +75,7 @@ export function drawCounts(ids, stage, uniforms, draws) {
   return counts;
 }
 
-/** What is wrong with a setting, in Python's words, or "". */
+/** What is wrong with a setting, or "". */
 export function problem(name, value) {
   const rules = {
     temperature: ["a finite number of at least 0", value >= 0 && value < Infinity],
@@ -85,7 +85,14 @@ export function problem(name, value) {
     seed: ["a whole number of at least 0", Number.isInteger(value) && value >= 0],
   };
   const [allowed, ok] = rules[name];
+  if (value !== null && notANumber(name, value)) return notANumber(name, value);
   return ok ? "" : `${name} must be ${allowed}, got ${value}`;
+}
+
+/** 0.25 -> "0.250", and small ones with one digit; never "0e+0". */
+export function digits(p) {
+  if (p >= 0.0005) return p.toFixed(3);
+  return p < 1e-6 ? "<0.000001" : p.toFixed(6).replace(/(0[1-9]).*/, "$1");
 }
 
 /** "50", "off", "0.9 · yours". */
@@ -107,7 +114,7 @@ const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : 
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length;
+  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
   const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
   let most = 1e-12; // one scale: the columns are compared
@@ -115,20 +122,21 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
   const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
   for (let r = first; r < end; r++) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
-    text(left - 8, y, `${r + 1}. ${labels[r].slice(0, 14)}`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
+    text(left - 8, y, `${r + 1}. \u2068${cut(labels[r], 14)}\u2069`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
+  ["tokens kept", "entropy"].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
-    text(x, 44, `${thousands(stage.kept)} kept`, 'class="small"');
-    text(x, 58, `entropy ${stage.entropy.toFixed(2)} bits`, 'class="small"');
+    text(x, 44, thousands(stage.kept), small);
+    text(x, 58, `${stage.entropy.toFixed(2)} bits`, small);
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
-        const long = (p / most) * room, digits = p >= 0.0005 ? p.toFixed(3) : p.toExponential(0);
+        const long = (p / most) * room;
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
-        text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits + mark(stage, r), 'class="small"');
+        text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits(p) + mark(stage, r), small);
       } else if (stages[s - 1].p[r] !== undefined) {
         parts.push(`<path d="M${x} ${y + 11}H${x + column - 10}" class="strike"/>`);
         text(x + 12, y + 15, `✗ ${stage.name}${mark(stage, r)}`, 'class="killer"');
@@ -143,7 +151,7 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
 export function summary(stages, labels) {
   const last = stages.at(-1), best = last.best ?? 0;
   return `${thousands(last.kept)} of ${thousands(labels.length)} tokens kept, entropy ${last.entropy.toFixed(2)} bits; ` +
-    `most likely ${labels[best]} with ${(last.p[best] * 100).toFixed(1)} %.`;
+    `most likely ${quoted(labels[best])} with ${(last.p[best] * 100).toFixed(1)} %.`;
 }
 
 const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -157,34 +165,39 @@ async function render({ model, el }) {
   const { ids, sorted } = rank(bytesOf(model.get("_logits"), Float32Array));
   const byId = await unzip(model.get("_labels"));
   const labels = Array.from(ids, (id) => byId[id]);
-  let answer, stages, drawnTimes = 0;
+  const own = model.get("_answer") !== null, canRun = model.get("can_run");
+  let answer, stages, uniforms, drawnSeed, drawnTimes = 0;
 
   const canvas = element("div", { role: "img", class: "picture" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const said = element("div", { "aria-live": "polite" });
   const table = element("tbody");
-  const controls = element("div", { class: "controls" });
+  const controls = element("fieldset", { class: "controls", disabled: own && !canRun });
   const refresh = []; // model -> controls
 
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes(); // ipywidgets queues these, and drops echoes of older values
+    if (own || name === "seed") kernel.ask(); // the kernel has the functions, and the numbers of a seed
   };
 
-  /** A box for an exact value, and a place for what is wrong with it. */
+  /** A box, and a place for what is wrong with it. */
   function typed(name) {
     const wrong = element("span", { class: "problem", role: "alert" });
-    const box = element("input", { type: "text", inputmode: "decimal", size: 6, "aria-label": `${name}, exact value` });
+    const box = element("input", { type: "text", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
     let shown; // a repaint must not wipe what is being typed
     refresh.push(() => {
       if (shown === (shown = model.get(name))) return;
-      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(6);
+      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(9);
       wrong.textContent = "";
     });
     whenTyped(box, () => {
-      const text = box.value.trim() || "off", value = text === "off" && name in OFF ? OFF[name] : Number(text);
-      wrong.textContent = problem(name, Number.isNaN(value) ? text : value);
-      if (!wrong.textContent) set(name, value);
+      const read = readNumber(box.value), value = name in OFF && /^(off)?$/i.test(read) ? OFF[name] : read, said = problem(name, value);
+      wrong.textContent = said && `${said}. It is still ${shown === OFF[name] ? "off" : shown}.`;
+      if (said) return;
+      shown = undefined; // 1,000 becomes 1000
+      if (value === model.get(name)) changed(); // leaving the box after Enter
+      else set(name, value);
     });
     return [box, wrong];
   }
@@ -198,7 +211,7 @@ async function render({ model, el }) {
       range.value = scale.position(model.get(name));
       range.setAttribute("aria-valuetext", box.value);
     });
-    const move = element("button", { type: "button", "aria-label": `apply ${name} one step earlier` }, "◀");
+    const move = element("button", { type: "button", "aria-label": `apply ${name} one step earlier` }, "◀ earlier");
     move.addEventListener("click", () => {
       const order = [...model.get("order")], at = order.indexOf(name);
       if (at > 0) [order[at - 1], order[at]] = [order[at], order[at - 1]];
@@ -230,31 +243,41 @@ async function render({ model, el }) {
   const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
   // A page of tokens, but never past the end.
   const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
-  const buttons = element("div", { class: "row" }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
+  const buttons = element("fieldset", { class: "row", disabled: own && !canRun }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
     draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),
     go("Top tokens", () => 0), go("Earlier", (first) => first - ROWS), go("Later", (first) => first + ROWS),
     go("Where it cuts", () => stages.at(-1).kept - ROWS / 2));
 
-  // With a function of the learner's own, the kernel runs the filters and answers with what is to be seen.
   function changed() {
     refresh.forEach((show) => show());
-    if (answer && answer === model.get("_answer")) status.textContent = "Running your function …";
-    else answer = model.get("_answer"), paint();
+    // With functions of the learner's own, the kernel answers with what is to be seen.
+    if (!own || (!kernel.waiting && answer !== model.get("_answer"))) paint();
+  }
+
+  function answered() {
+    if (kernel.gone && !own) model.set("seed", drawnSeed);
+    root.classList.toggle("older", own && kernel.gone);
+    paint();
   }
 
   function paint() {
-    const draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
+    answer = model.get("_answer");
+    if (uniforms !== (uniforms = model.get("_uniforms"))) drawnSeed = model.get("seed");
+    const problem = model.get("problem"), draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
     for (const name in made) settings[name] = model.get(name);
     stages = answer?.stages ?? stagesOf(sorted, settings);
     const counts = answer ? new Map(answer.counts)
-      : draws ? drawCounts(ids, stages.at(-1), bytesOf(model.get("_uniforms"), Float64Array), draws) : new Map();
+      : draws ? drawCounts(ids, stages.at(-1), bytesOf(uniforms, Float64Array), draws) : new Map();
     said.replaceChildren(...(answer?.said ?? []).map((line) => element("div", { class: /^[≠✗]/.test(line) && "problem" }, line)));
-    const width = Math.max(640, Math.min(root.clientWidth - 16, 1000));
+    const width = Math.max(620, Math.min(root.clientWidth - 16, 1000));
     canvas.innerHTML = picture(stages, labels, first, ROWS, width, counts, draws);
     const words = summary(stages, labels);
     canvas.setAttribute("aria-label", `Sampling lab. ${words}`);
-    const best = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n]) => `${labels[r]} ${n}`);
-    status.textContent = words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
+    const best = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n]) => `${quoted(labels[r])} ${n}`);
+    if (!kernel.waiting) {
+      status.className = problem ? "status problem" : "status";
+      status.textContent = problem || words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
+    }
     if (details.open) fillTable(first, counts);
     root.setAttribute("data-drawn", ++drawnTimes);
   }
@@ -265,12 +288,16 @@ async function render({ model, el }) {
       const cells = stages.map((s) => (s.p[r]?.toPrecision(3) ?? (removedBy(stages, r) === s.name ? "removed here" : "–")) + mark(s, r));
       rows.push([r + 1, labels[r], ...cells, counts.get(r) ?? 0]);
     }
-    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
+    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", { class: "token" }, String(c))))));
   }
 
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const root = element("div", { class: "course-widget sampling-lab" },
-    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons, said, canvas, status, details);
+    element("p", {}, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
+    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons,
+    canRun ? null : element("p", {}, "What is grey needs a kernel."),
+    said, canvas, status, details);
+  const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");
   details.addEventListener("toggle", paint);
   el.append(root);
   model.on("change", changed);
@@ -280,6 +307,7 @@ async function render({ model, el }) {
   return () => {
     model.off("change", changed);
     observer.disconnect();
+    kernel.leave();
   };
 }
 

@@ -8,29 +8,31 @@ import numpy as np
 import torch
 import traitlets
 
-from course_utils.figures.base import CourseFigure
+from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.sampling import sampling_stages
 from course_utils.inference import sampling
 from course_utils.inference.checks import check_whole
 from course_utils.inference.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.traces import NextTokenTrace
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 from course_utils.widgets.sampling_rows import seen_of_stage
 
 MOST_DRAWS = 1000
+SETTINGS = (*sampling.FILTERS, "order", "seed", "draws", "_first")
 OFF = {"top_k": None, "top_p": 1.0, "min_p": 0.0}
 
 
-class SamplingLab(CourseWidget):
+class SamplingLab(AskingWidget):
     """Move the filters of sampling over the full vocabulary of one recorded run.
 
     Each filter gets a column, in the order of `order`: probabilities, tokens kept, entropy. A removed token is
     struck out in the column of the filter that removed it. Moving a control does not call the model, and not
     even the kernel: the page has all logits.
 
-    With functions of the learner's own, the kernel runs them at every move, and the page shows what they return. A
-    line above the picture says at which token each differs from the library's filter, and ≠ marks these tokens. A
-    function that fails is named in such a line, and its column shows the library's filter.
+    With functions of the learner's own, the kernel runs them at every move, and the page shows what they return. If
+    one is stopped, the settings go back to what the page shows. A line above the picture says at which token each
+    differs from the library's filter, and ≠ marks these tokens. A function that fails is named in such a line, and its
+    column shows the library's filter.
 
     Args:
         trace: The recorded run; `record_next_token` makes one.
@@ -60,7 +62,7 @@ class SamplingLab(CourseWidget):
     top_k 2            2 kept  entropy 0.84 bits
     top_p off          2 kept  entropy 0.84 bits
     min_p off          2 kept  entropy 0.84 bits
-    most likely now: x 0.731, y 0.269
+    most likely now: “x” 0.731, “y” 0.269
     """
 
     _esm = page_module("sampling_lab")
@@ -86,6 +88,7 @@ class SamplingLab(CourseWidget):
     def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:
         self.trace, self.own = trace, checked_own(own or {})
         self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons
+        self._is_from_page = False
         # The moment of compression would be stored too, and no two states would be equal.
         labels = gzip.compress("\n".join(trace.labels).encode(), mtime=0)
         super().__init__(
@@ -93,11 +96,12 @@ class SamplingLab(CourseWidget):
             _logits=trace.logits.astype("<f4").tobytes(),
             _labels=labels,
             _uniforms=_uniform_bytes(0),
+            can_run=True,
             **settings,
         )
         if self.own:
             self._send_answer()
-            self.observe(self._send_answer, [*sampling.FILTERS, "order", "seed", "draws", "_first"])
+            self.observe(self._follow, SETTINGS)
 
     @traitlets.validate("temperature", "top_p", "min_p", "top_k", "seed", "draws", "order")
     def _check_setting(self, proposal: dict) -> object:
@@ -166,7 +170,30 @@ class SamplingLab(CourseWidget):
         ran = {run.name: run.sentence(self.trace.labels, self._ranks + 1) for run in self.comparisons()}
         return [ran.get(name, f"– your {name} is off.") for name in self.order if name in self.own]
 
-    def _send_answer(self, change: dict | None = None) -> None:
+    def set_state(self, sync_data: dict) -> None:
+        """Take what the page sends. What it has set is computed when it asks, where an interrupt becomes a sentence."""
+        self._is_from_page = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._is_from_page = False
+
+    def answer(self) -> None:
+        """Run the learner's functions with the page's settings; the numbers of a new seed are there already."""
+        if not self.own:
+            return
+        try:
+            self._send_answer()
+        except BaseException:  # an interrupt, too
+            for name, value in self._shown.items():
+                setattr(self, name, value)
+            raise
+
+    def _follow(self, change: dict) -> None:
+        if not self._is_from_page:
+            self._send_answer()
+
+    def _send_answer(self) -> None:
         differing = {run.name: run.differing for run in self.comparisons()}
         stages = []
         for name, (_, logits) in zip(["start", *self.order], self.stages(), strict=True):
@@ -174,9 +201,8 @@ class SamplingLab(CourseWidget):
             stages.append({"name": name, "value": getattr(self, name, None), "own": name in self.own, **seen})
         drawn = self.drawn()
         counts = [[int(self._ranks[token]), int(drawn[token])] for token in drawn.nonzero()[0]]
-        # Numbered, because the page waits for an answer also where nothing changed.
-        number = (self._answer or {}).get("number", 0) + 1
-        self._answer = {"stages": stages, "counts": counts, "first": self._first, "said": self.said(), "number": number}
+        self._answer = {"stages": stages, "counts": counts, "first": self._first, "said": self.said()}
+        self._shown = {name: getattr(self, name) for name in SETTINGS}
 
     def probabilities(self) -> torch.Tensor:
         """Return the probabilities after the last filter, `(vocab,)`."""
@@ -193,7 +219,7 @@ class SamplingLab(CourseWidget):
     def describe(self) -> str:
         """Say in words what the columns show."""
         lines = [
-            f"Sampling lab: what comes after “{self.trace.prompt}” "
+            f"Sampling lab: what comes after {quoted(self.trace.prompt)} "
             f"({self.trace.model}, {len(self.trace.labels):,} tokens)"
         ]
         width = 25 if self.own else 16
@@ -205,12 +231,12 @@ class SamplingLab(CourseWidget):
         lines += self.said()
         best = self.probabilities().topk(min(5, len(self.trace.labels)))
         ranking = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        named = [f"{self.trace.labels[token]} {value:.3f}" for value, token in ranking if value]
+        named = [f"{quoted(self.trace.labels[token])} {value:.3f}" for value, token in ranking if value]
         lines.append("most likely now: " + ", ".join(named))
         if self.draws:
             drawn = self.drawn()
             often = [token for token in np.argsort(-drawn, kind="stable")[:5] if drawn[token]]
-            shares = ", ".join(f"{self.trace.labels[token]} {drawn[token]:,}" for token in often)
+            shares = ", ".join(f"{quoted(self.trace.labels[token])} {drawn[token]:,}" for token in often)
             lines.append(f"{self.draws:,} draws with seed {self.seed}: {shares}")
         return "\n".join(lines)
 

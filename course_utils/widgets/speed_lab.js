@@ -5,7 +5,7 @@ export const CURVES = {
   tpot: { title: "TPOT by prompt length", unit: "ms", scale: 1000, x: "prompt", fixed: "batch" },
   throughput: { title: "throughput by batch size", unit: "tokens/s", scale: 1, x: "batch", fixed: "prompt" },
 };
-const BYTES = { fp32: 4, bf16: 2 };
+const BYTES = { fp32: 4, bf16: 2 }, RUNS = 4, MOST_AT_ONCE = 8192; // one run to warm up, then three
 
 /** Median, least and most. */
 export function spread(values) {
@@ -76,6 +76,20 @@ export function totals(machines, set) {
     }));
 }
 
+/** How long a measurement takes, in words: as predicted from the rates, times what the nearest point took beyond that. */
+export function estimate(machines, set) {
+  const asked = set.prompt * set.batch;
+  if (asked > MOST_AT_ONCE) return `too much at once: batch × prompt may be at most ${thousands(MOST_AT_ONCE)} tokens, here it is ${thousands(asked)}`;
+  const machine = machines.findLast((one) => one.points.length), far = (a, b) => Math.abs(Math.log(a / b));
+  if (!machine) return "";
+  const distance = (p) => far(p.prompt * p.batch, asked) + far(p.threads, set.threads) + 4 * (p.dtype !== set.dtype);
+  const near = [...machine.points].sort((a, b) => distance(a) - distance(b))[0];
+  const best = (p) => predicted(machine.shape, near, p.prompt, set.count, p.batch, p.dtype).total;
+  const seconds = RUNS * best(set) * spread(runs(near, set.count).total).median / best(near);
+  return `${RUNS} runs: about ${seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`}` +
+    (machine.name === "here" ? "" : " on the recorded machine");
+}
+
 export function number(value) {
   const tenths = Math.round(value * 10);
   return `${thousands(Math.floor(tenths / 10))}.${tenths % 10}`;
@@ -88,7 +102,7 @@ export function tick(end) {
 
 /** The curves as SVG source; x in powers of two. */
 export function picture(lines, set, width) {
-  const { unit, title, x: xName } = CURVES[set.curve], left = 64, top = 14, high = 250, right = 16, floor = top + high, out = [];
+  const { unit, title, x: xName } = CURVES[set.curve], left = 64, top = 34, high = 250, right = 20, floor = top + high, out = [];
   const points = lines.flatMap((line) => line.points), at = set[xName];
   const xs = [...new Set([...points.map((point) => point.x), at])].sort((a, b) => a - b);
   const low = Math.log2(xs[0]) - 0.3, span = Math.log2(xs.at(-1)) + 0.3 - low;
@@ -108,7 +122,7 @@ export function picture(lines, set, width) {
   }
   out.push(`<path d="M${x(at)} ${top}V${floor}" class="chosen"/><path d="M${x(at)} ${top}l5 -8h-10z" class="mark"/>`);
   text((left + width) / 2, floor + 34, xName === "batch" ? "texts at once (batch)" : "tokens of the prompt", 'text-anchor="middle"');
-  text(4, top - 3, `${title.split(" ")[0]} (${unit})`, 'class="head"');
+  text(4, 14, `${title.split(" ")[0]} (${unit})`, 'class="head"');
   for (const line of lines) {
     const path = (what) => `M${line.points.map((point) => `${x(point.x)} ${y(point[what])}`).join("L")}`;
     out.push(`<g class="${line.name}${line.second ? " second" : ""}"><path d="${path("predicted")}" class="predicted"/><path d="${path("median")}" class="line"/>`);
@@ -133,7 +147,7 @@ export function summary(lines, set) {
 
 function render({ model, el }) {
   const id = `speed-${Math.random().toString(36).slice(2)}`;
-  let drawnTimes = 0, running = false;
+  let drawnTimes = 0;
   const set = (name, value) => {
     model.set(name, value);
     model.save_changes();
@@ -168,7 +182,7 @@ function render({ model, el }) {
   }
   const machines = () => model.get("machines");
   const threads = () => [...new Set([model.get("threads"), model.get("own_threads"), ...machines().flatMap((m) => m.points.map((point) => point.threads))])].sort((a, b) => a - b);
-  const button = element("button", { type: "button" }, "Measure here");
+  const button = element("button", { type: "button", disabled: !model.get("can_run") }, "Measure here"), cost = element("span");
   const wrong = element("div", { class: "problem", role: "alert" });
   const legend = element("div", { class: "legend" }), facts = element("div", { class: "facts" });
   const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
@@ -176,34 +190,34 @@ function render({ model, el }) {
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const root = element("div", { class: "course-widget speed-lab" },
+    element("p", {}, "What does one more token cost? TTFT is the time to the first token, TPOT the time per output token after it. Choose a curve, then measure your own machine."),
     element("fieldset", {}, element("legend", {}, "curve"), ...radios),
     element("div", { class: "controls" }, slider("prompt", "prompt tokens", powers(8, 1024)), slider("new_tokens", "new tokens", powers(2, 256)),
       slider("batch", "batch", powers(1, 32)), choice("threads", "threads", threads), choice("dtype", "format", () => Object.keys(BYTES)),
-      model.get("can_measure") ? button : null),
+      element("span", { class: "field" }, button, cost)),
     wrong, status, legend, canvas, facts, details);
 
   const now = () => Object.fromEntries([["count", model.get("new_tokens")], ...["curve", "prompt", "batch", "threads", "dtype"].map((name) => [name, model.get(name)])]);
 
+  const kernel = asking(model, root, status, answered, "Measuring …");
   button.addEventListener("click", () => {
-    if (running) return;
+    if (kernel.waiting) return;
     const { prompt, count, batch, threads: many, dtype } = now();
-    running = true;
     wrong.textContent = "";
+    kernel.ask(prompt, count, batch, many, dtype);
     paint();
-    set("asked", [model.get("asked")[0] + 1, prompt, count, batch, many, dtype]);
   });
 
   function paint() {
     refresh.forEach((show) => show());
     const wanted = now(), lines = series(machines(), wanted), said = totals(machines(), wanted);
-    const { prompt, count, batch, threads: many, dtype } = wanted;
-    canvas.innerHTML = picture(lines, wanted, Math.max(560, Math.min(root.clientWidth - 16, 1000)));
+    const { prompt, batch } = wanted;
+    canvas.innerHTML = picture(lines, wanted, Math.max(300, Math.min(root.clientWidth - 16, 1000)));
     canvas.setAttribute("aria-label", summary(lines, wanted));
-    button.setAttribute("aria-disabled", running);
-    button.textContent = running ? "Measuring …" : "Measure here";
-    status.textContent = running
-      ? `Measuring … ${batch} × ${thousands(prompt)} prompt tokens + ${count} new, ${many} thread${many > 1 ? "s" : ""}, ${dtype}.`
-      : lines.length ? "▼ is what is set. Bars: from the fastest run to the slowest." : summary(lines, wanted);
+    button.setAttribute("aria-disabled", kernel.waiting);
+    cost.textContent = button.disabled ? "Nothing can be measured here: no model is running." : estimate(machines(), wanted);
+    cost.className = prompt * batch > MOST_AT_ONCE ? "problem" : "";
+    if (!kernel.waiting) status.textContent = lines.length ? "▼ marks your setting. Bars reach from the fastest run to the slowest." : summary(lines, wanted);
     const sign = { recorded: "●○", here: "■□" };
     legend.replaceChildren(...lines.map((line) => element("span", { class: line.name }, element("b", {}, sign[line.name][line.second]), ` ${line.title}`)),
       ...(lines.length ? [element("span", {}, element("b", {}, "- -○- -"), " predicted from GFLOP/s and GB/s alone")] : []));
@@ -220,21 +234,19 @@ function render({ model, el }) {
   }
 
   function answered() {
-    running = false;
-    wrong.textContent = model.get("problem");
+    wrong.textContent = kernel.gone ? "" : model.get("problem");
     paint();
   }
   details.addEventListener("toggle", paint);
   el.append(root);
-  const watched = "change:curve change:prompt change:new_tokens change:batch change:threads change:dtype";
+  const watched = "change:curve change:prompt change:new_tokens change:batch change:threads change:dtype change:machines";
   model.on(watched, paint);
-  model.on("change:answered", answered);
   const observer = new ResizeObserver(paint);
   observer.observe(el);
   paint();
   return () => {
     model.off(watched, paint);
-    model.off("change:answered", answered);
+    kernel.leave();
     observer.disconnect();
   };
 }

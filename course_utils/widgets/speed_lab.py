@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import chain
+from typing import ClassVar
 
 import torch
 import traitlets
@@ -11,11 +12,12 @@ from course_utils.figures.base import CourseFigure
 from course_utils.figures.speed_curves import speed_curves
 from course_utils.inference.checks import check_whole
 from course_utils.inference.memory_budget import check_format
+from course_utils.inference.timing import Progress
 from course_utils.traces.speed import BYTES, SpeedTrace, recorded_speed
 from course_utils.traces.speed_run import record_speed
-from course_utils.widgets.base import CourseWidget, page_module, page_style
+from course_utils.widgets.base import AskingWidget, page_module, page_style
 
-Measure = Callable[[int, int, int, int, str], SpeedTrace]
+Measure = Callable[[int, int, int, int, str, Progress], SpeedTrace]
 
 # Of every curve: its title, its unit, and what one of that unit is in seconds or tokens a second.
 CURVES = {
@@ -26,7 +28,7 @@ CURVES = {
 REPEATS = 3
 
 
-class SpeedLab(CourseWidget):
+class SpeedLab(AskingWidget):
     """Measured speed with its spread, here and on a recorded machine; dashed, what each machine's rates alone predict.
 
     TTFT and TPOT are drawn over the prompt's length, tokens a second over the batch. The rest is as set; a machine that
@@ -35,8 +37,8 @@ class SpeedLab(CourseWidget):
     Args:
         here: What was measured on this machine so far; None: nothing yet.
         recorded: What is drawn beside it; None: nothing.
-        measure: Measures prompt tokens, new tokens, batch, threads and format through the kernel; without it, the
-            button is not there.
+        measure: Measures prompt tokens, new tokens, batch, threads and format, and calls its last argument before each
+            run; without it, the button is grey.
         curve: "ttft", "tpot" or "throughput".
         prompt: Tokens of a prompt.
         new_tokens: Tokens after it, at least 2; the totals and the throughput are computed for so many.
@@ -55,6 +57,7 @@ class SpeedLab(CourseWidget):
 
     _esm = page_module("speed_lab")
     _css = page_style("speed_lab")
+    called: ClassVar = {"prompt_lengths": "prompt tokens", "new_tokens": "new tokens", "dtypes": "format"}
 
     curve = traitlets.Unicode("ttft").tag(sync=True)
     prompt = traitlets.Int(64).tag(sync=True)
@@ -65,10 +68,6 @@ class SpeedLab(CourseWidget):
 
     machines = traitlets.List().tag(sync=True)  # what was measured: recorded first, then here
     own_threads = traitlets.Int(1).tag(sync=True)  # as many as torch uses here
-    can_measure = traitlets.Bool().tag(sync=True)
-    asked = traitlets.List([0]).tag(sync=True)  # number of the press, then what `measure` takes
-    problem = traitlets.Unicode().tag(sync=True)
-    answered = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -85,9 +84,8 @@ class SpeedLab(CourseWidget):
             # Not this machine's number: the words of a recorded run must be the same everywhere.
             threads = int((recorded if here is None else here).threads.max())
         own = torch.get_num_threads()
-        super().__init__(can_measure=measure is not None, threads=threads, own_threads=own, **settings)
+        super().__init__(can_run=measure is not None, threads=threads, own_threads=own, **settings)
         self._show()
-        self.observe(self._answer, "asked")
 
     @traitlets.validate("curve", "prompt", "new_tokens", "batch", "threads", "dtype")
     def _check_setting(self, proposal: dict) -> object:
@@ -105,18 +103,17 @@ class SpeedLab(CourseWidget):
     def _show(self) -> None:
         self.machines = [machine_state(name, trace) for name, trace in self._traces().items()]
 
-    def _answer(self, change: dict) -> None:
-        press, *wanted = change["new"]
-        with self.hold_sync():
-            self.problem = ""
-            try:
-                measured = self._measure(*wanted)
-            except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: no memory left
-                self.problem = str(error).splitlines()[0]
-            else:
-                self.here = measured if self.here is None else self.here.joined(measured)
-                self._show()
-            self.answered = press
+    def answer(self, prompt: int, new_tokens: int, batch: int, threads: int, dtype: str) -> None:
+        """Measure one point here, and draw it with what was measured before."""
+        point = f"{batch} × {prompt:,} prompt tokens + {new_tokens} new"
+        self.tell(f"{point}: getting ready")
+
+        def tell_run(run: int, runs: int) -> None:
+            self.tell(f"{point}: run {run} of {runs}")
+
+        measured = self._measure(prompt, new_tokens, batch, threads, dtype, tell_run)
+        self.here = measured if self.here is None else self.here.joined(measured)
+        self._show()
 
     def groups(self, trace: SpeedTrace) -> list[list[int]]:
         """Return the rows of `trace` that are drawn, a list a curve, each from left to right."""
@@ -202,15 +199,15 @@ def speed_lab(
     Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
-    >>> speed_lab(load_causal_lm(), prompt=16).can_measure
+    >>> speed_lab(load_causal_lm(), prompt=16).can_run
     True
     """
     recorded = recorded_speed() if recorded is None else recorded
     if isinstance(source, SpeedTrace):
         return SpeedLab(source, recorded, **settings)
 
-    def measure(prompt: int, new_tokens: int, batch: int, threads: int, dtype: str) -> SpeedTrace:
-        return record_speed(source, [prompt], new_tokens, [batch], threads, [dtype], REPEATS)
+    def measure(prompt: int, new_tokens: int, batch: int, threads: int, dtype: str, progress: Progress) -> SpeedTrace:
+        return record_speed(source, [prompt], new_tokens, [batch], threads, [dtype], REPEATS, progress)
 
     return SpeedLab(here, recorded, measure, **settings)
 

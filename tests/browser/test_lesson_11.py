@@ -1,6 +1,7 @@
 """Lesson 11 in JupyterLab: the sampling lab runs the learner's functions, by keyboard, within its budgets."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, within
 
@@ -90,7 +91,7 @@ def test_every_cell_ran_without_an_error(page):
 
 def test_the_wrong_function_is_found_out(page, artifacts):
     assert said(page, "#wrong") == [
-        "≠ your top_p removes ␣futuristic (rank 546); the reference keeps it. "
+        "≠ your top_p removes “␣futuristic” (rank 546); the reference keeps it. "
         "They differ at 1 token: yours keeps 545, the reference 546."
     ]
     page.locator("#wrong").get_by_role("button", name="Where it cuts").press("Enter")
@@ -113,9 +114,9 @@ def test_a_function_that_fails_is_one_line_and_the_lab_lives_on(page, artifacts)
 
 def test_a_bad_value_is_said_beside_its_box(page):
     for filter_name, typed, sentence in [
-        ("top_p", "1.3", "top_p must be in (0, 1], got 1.3"),
-        ("temperature", "", "temperature must be a finite number of at least 0, got off"),
-        ("top_k", "many", "top_k must be a whole number of at least 1, got many"),
+        ("top_p", "1.3", "top_p must be in (0, 1], got 1.3. It is still 0.9."),
+        ("temperature", "", "temperature must be a number, got nothing. It is still 0.7."),
+        ("top_k", "many", "top_k must be a number, got “\u2068many\u2069”. It is still 50."),
     ]:
         type_into(page, "#mine", filter_name, "x" if typed == "" else typed)
         if typed == "":
@@ -123,10 +124,18 @@ def test_a_bad_value_is_said_beside_its_box(page):
             box.fill("")
             box.press("Enter")
         assert page.locator(f"#mine [data-filter={filter_name}] .problem").text_content() == sentence
-    for filter_name, good in [("top_p", "0.9"), ("temperature", "0.7"), ("top_k", "50")]:
+    for filter_name, good in [("top_k", "1,000"), ("top_p", "0.9"), ("temperature", "0.7"), ("top_k", "50")]:
         type_into(page, "#mine", filter_name, good)
         assert page.locator(f"#mine [data-filter={filter_name}] .problem").text_content() == ""
     assert len(said(page, "#mine")) == 4
+
+
+def test_a_large_number_is_typed_as_people_write_it(page):
+    box = page.locator("#mine [data-filter=top_k] input[type=text]")
+    type_into(page, "#mine", "top_k", "1,000")
+    page.wait_for_function("() => document.querySelector('#mine svg').textContent.includes('1000 · yours')")
+    assert box.input_value() == "1000"
+    type_into(page, "#mine", "top_k", "50")
 
 
 def test_keyboard_moves_the_learners_functions(page, lab_server, record):
@@ -224,6 +233,29 @@ def test_budgets_at_20_60_and_200_tokens(page, lab_server, record, artifacts):
         for numbers in times.values():
             within(numbers, budget)
     page.locator("#page-200").screenshot(path=artifacts / "lesson-11-200-tokens.png")
+
+
+def test_a_new_kernel_is_said_and_the_seed_stays_that_of_the_draws(page):
+    """Last: the kernel of this page is gone after it. The lab with own functions and the plain one."""
+    page.wait_for_function("() => !document.querySelector('.sampling-lab.running')")
+    labs = {name: page.locator(f"#{place}-20") for name, place in (("plain", "page"), ("own", "kernel"))}
+    labs["plain"].get_by_role("button", name="Draw 1000").click()
+    drawn = labs["plain"].locator(".status").text_content()
+    choose_from_menu(page, "Kernel", "Restart Kernel…")
+    page.click(".jp-Dialog .jp-mod-accept")
+    page.wait_for_selector(".jp-Dialog", state="detached")
+    seed = labs["plain"].get_by_label("seed, exact value")
+    seed.fill("5")
+    seed.press("Enter")
+    slider = labs["own"].locator("[data-filter=top_p] input[type=range]")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    for lab in labs.values():
+        expect(lab.locator(".kernel")).to_have_text("The kernel that made this is gone: run this cell again.")
+        assert "Running" not in lab.locator(".status").text_content()
+    assert (seed.input_value(), labs["plain"].locator(".status").text_content()) == ("0", drawn)
+    assert "older" in labs["own"].get_attribute("class")
+    assert slider.evaluate("(slider) => slider === document.activeElement")
 
 
 def test_nobody_was_asked_outside(page, outside_requests):

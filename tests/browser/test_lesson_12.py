@@ -76,7 +76,8 @@ def test_a_new_setting_runs_the_model(page, artifacts, record):
     watch_texts(lab, ".status")
     started = page.evaluate("() => performance.now()")
     run_and_wait(page, lab, "frequency_penalty", "0")
-    assert texts_of(lab)[0] == "Running …"
+    assert "Running …" in texts_of(lab)
+    assert "Running … token 2 of at most 100" in texts_of(lab)
     waited = page.evaluate("() => performance.now()") - started
     assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (100 tokens)")
     run_and_wait(page, lab, "no_repeat_ngram", "4")
@@ -147,7 +148,8 @@ def test_texts_of_ones_own_and_wrong_ones(page):
     for name, text, sentence in [
         ("prompt", "", "prompt must have at least one character, got an empty text"),
         ("presence_penalty", "3", "presence_penalty must be in [-2, 2], got 3"),
-        ("repetition_penalty", "a lot", "repetition_penalty must be a finite number above 0, got 'a lot'"),
+        ("repetition_penalty", "a lot", "repetition_penalty must be a number, got “\u2068a lot\u2069”"),
+        ("frequency_penalty", "", "frequency_penalty must be a number, got nothing"),
         ("max_new_tokens", "999", "max_new_tokens must be at most 200 in this lab, got 999"),
         ("min_new_tokens", "50", "min_new_tokens must be at most max_new_tokens (20), got 50"),
     ]:
@@ -157,20 +159,70 @@ def test_texts_of_ones_own_and_wrong_ones(page):
         assert lab.locator(".words span").count() == 20
         run_and_wait(page, lab, name, before)
         assert lab.locator(".problem").all_text_contents().count("") == lab.locator(".problem").count()
+    run_and_wait(page, lab, "prompt", "word " * 1100)
+    sentence = "prompt must have at most 1,024 tokens in this lab, got 1,101"
+    assert lab.locator(".field.prompt .problem").text_content() == sentence
     run_and_wait(page, lab, "prompt", "word " * 9000)
     assert "at most 8,192 tokens" in lab.locator(".field.prompt .problem").text_content()
     run_and_wait(page, lab, "prompt", "I like to eat")
 
 
+def test_settings_wait_for_enter(page):
+    lab = page.locator(LAB)
+    why, todo = lab.locator(".why"), lab.locator(".todo")
+    before, answers = why.text_content(), page.evaluate(f"() => document.querySelector('{LAB}').dataset.modelMs")
+    lab.locator(".max_new_tokens input").fill("7")
+    lab.locator(".presence_penalty input").fill("0.3")
+    lab.locator(".field:has-text('stop_at_eos') input").click()
+    page.keyboard.press("Tab")  # leaving a box runs nothing either
+    page.wait_for_timeout(500)
+    assert todo.text_content() == "These settings have not run: press Run or Enter. Below is the run before."
+    assert (why.text_content(), lab.get_attribute("data-model-ms")) == (before, answers)
+    lab.get_by_role("button", name="Run").click()
+    wait_for_status(page, "!lab.classList.contains('running')")
+    assert why.text_content().startswith("Stopped: max_new_tokens is reached (7 tokens)")
+    assert todo.text_content() == ""
+    lab.locator(".field:has-text('stop_at_eos') input").click()
+    lab.locator(".presence_penalty input").fill("0")
+    run_and_wait(page, lab, "max_new_tokens", "20")
+
+
 def test_what_is_typed_survives_a_run(page):
     lab = page.locator(LAB)
+    presence = lab.locator(".presence_penalty input")
     type_into(lab, "frequency_penalty", "0.5")
-    lab.locator(".presence_penalty input").fill("0.7")
-    lab.locator(".presence_penalty input").press("Enter")  # while the first is still running
+    presence.fill("0.7")  # while the first is still running
     wait_for_status(page, "!lab.classList.contains('running')")
-    assert lab.locator(".presence_penalty input").input_value() == "0.7"
+    assert presence.input_value() == "0.7"
     assert lab.locator(".frequency_penalty input").input_value() == "0.5"
+    assert lab.locator(".todo").text_content().startswith("These settings have not run")
+    presence.press("Enter")
+    lab.locator(".no_repeat_ngram input").fill("2")
+    lab.locator(".no_repeat_ngram input").press("Enter")  # while the second is still running: it runs after it
+    wait_for_status(page, "!lab.classList.contains('running') && lab.querySelector('.todo').textContent === ''")
+    assert [lab.locator(f".{name} input").input_value() for name in ("presence_penalty", "no_repeat_ngram")] == [
+        "0.7",
+        "2",
+    ]
+    lab.locator(".no_repeat_ngram input").fill("0")
     run_and_wait(page, lab, "presence_penalty", "0")
+
+
+def test_a_long_run_is_stopped(page):
+    lab = page.locator(LAB)
+    before = lab.locator(".words").text_content()
+    for again in range(2):  # the second time, JupyterLab would have another thread for it
+        type_into(lab, "max_new_tokens", "200")
+        wait_for_status(page, "/token \\d/.test(lab.querySelector('.status').textContent)")
+        if again:
+            choose_from_menu(page, "Kernel", "Interrupt Kernel")
+        else:
+            lab.get_by_role("button", name="Stop").click()
+        wait_for_status(page, "!lab.classList.contains('running')")
+        assert lab.locator(".status.problem").text_content() == "Stopped. What you see below is from before."
+        assert lab.locator(".words").text_content() == before
+    run_and_wait(page, lab, "max_new_tokens", "20")
+    assert lab.locator(".status").text_content().startswith("Step 20 of 20")
 
 
 def test_marked_runs_have_a_length(page):
@@ -184,7 +236,7 @@ def test_marked_runs_have_a_length(page):
     assert more > lab.locator(".words .again").count() == 0
     box.fill("none")
     box.press("Enter")
-    assert lab.get_by_text("run_length must be a whole number of at least 1, got none").count() == 1
+    assert lab.get_by_text("A run must have a whole number of tokens, at least 1, got none.").count() == 1
     box.fill("4")
     box.press("Enter")
 
@@ -221,8 +273,9 @@ def test_light_and_dark_and_narrow(page, artifacts):
 @pytest.mark.parametrize("tokens", [20, 60, 200])
 def test_moving_the_step_is_quick_at_any_length(page, record, tokens):
     lab = page.locator(LAB)
-    for name, value in (("presence_penalty", "0.2"), ("frequency_penalty", "0.01"), ("max_new_tokens", str(tokens))):
-        run_and_wait(page, lab, name, value)
+    for name, value in (("presence_penalty", "0.2"), ("frequency_penalty", "0.01")):
+        lab.locator(f".{name} input").fill(value)
+    run_and_wait(page, lab, "max_new_tokens", str(tokens))
     assert lab.locator(".words span").count() == tokens
     lab.locator("input[type=range]").focus()
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]

@@ -26,7 +26,7 @@ test("an 8-bit cache is computed with in 16 bits, 4-bit weights take half a byte
 
 test("sizes have three digits and units of 1,000", () => {
   assert.deepEqual([0, 7, 999, 999.5, 46080, 538060032, 16.06e9, 9.995e9, 1.4e15].map(page.sizeText),
-    ["0 B", "7 B", "999 B", "1.00 kB", "46.1 kB", "538 MB", "16.1 GB", "10.0 GB", "1400 TB"]);
+    ["0 B", "7 B", "999 B", "1.00 kB", "46.1 kB", "538 MB", "16.1 GB", "10.0 GB", "1.40 PB"]);
 });
 
 test("bars change one thing each", () => {
@@ -58,22 +58,28 @@ test("it fits or it does not", () => {
   assert.equal(page.fit(1470, 100), "too small, 1,470 %");
 });
 
-test("limits that are far away or too near another are not drawn", () => {
-  const limits = [["8", 8], ["16", 16], ["24", 24], ["80", 80]];
-  assert.deepEqual(page.near(limits, 0.8), []);
-  assert.deepEqual(page.near(limits, 7).map((limit) => limit[0]), ["8"]);
-  assert.deepEqual(page.near(limits, 500).map((limit) => limit[0]), ["24", "80"]);
+test("the largest sum that can be set has a unit", () => assert.match(page.sizeText(4 * 128 * 2 ** 72), /^\d\.\d\d YB$/));
+
+test("limits that are far away are not drawn, and no other is left out", () => {
+  const limits = [["8 GB, a", 8], ["16 GB, b", 16], ["24 GB, c", 24], ["80 GB, d", 80], ["own", 23, true]];
+  const names = (longest) => page.near(limits, longest).map((limit) => limit[0].split(",")[0]);
+  assert.deepEqual(names(0.8), []);
+  assert.deepEqual(names(7), ["8 GB"]);
+  assert.deepEqual(names(20), ["8 GB", "16 GB", "own", "24 GB"]);
+  assert.deepEqual(names(500), ["8 GB", "16 GB", "own", "24 GB", "80 GB"]);
 });
 
-test("this machine's limit is drawn first of all", () => {
-  const limits = [["24", 24], ["80", 80], ["own", 23, true]];
-  assert.deepEqual(page.near(limits, 20).map((limit) => limit[0]), ["own"]);
-  assert.deepEqual(page.near(limits, 60).map((limit) => limit[0]), ["own", "80"]);
+test("lines that are close share a label", () => {
+  const limits = [["8 GB, a", 8], ["16 GB, b", 16], ["24 GB, c", 24], ["80 GB, d", 80]];
+  assert.deepEqual(page.limitLabels(limits, 8).map(([label]) => label), ["8 GB card", "16 GB card", "24 GB card", "80 GB card"]);
+  assert.deepEqual(page.limitLabels(limits, 40), [["8, 16, 24 GB cards", 16], ["80 GB card", 80]]);
 });
 
 test("wrong numbers are one sentence", () => {
   assert.equal(page.problem("context", 2048), "");
-  for (const bad of [0, -3, 1.5, "many"]) assert.equal(page.problem("context", bad), `context must be a whole number of at least 1, got ${bad}`);
+  for (const bad of [0, -3, 1.5]) assert.equal(page.problem("context", bad), `context must be a whole number of at least 1, got ${bad}`);
+  assert.equal(page.problem("context", ""), "context must be a number, got nothing");
+  assert.equal(page.problem("context", "many"), "context must be a number, got “\u2068many\u2069”");
   assert.equal(page.problem("batch", 99999999), "batch must be at most 16,777,216, got 99,999,999");
 });
 
@@ -93,7 +99,7 @@ test("an axis has three to seven steps", () => {
 });
 
 test("every part is a rectangle with its own pattern, and nothing leaves the picture", () => {
-  const svg = page.picture(page.rows(shape, set, formats), [["8 B, toy", 7000], ["this <machine>", 9000, true]], 800, "x");
+  const svg = page.picture(page.rows(shape, set, formats), [["8 GB, toy", 7000], ["this <machine>", 9000, true]], 800, "x");
   assert.equal(count(svg, 'class="part part'), 16);
   for (const p of [1, 2, 3]) assert.equal(count(svg, `fill:url(#x-${p})`), 4);
   assert.equal(count(svg, 'class="limit'), 2);

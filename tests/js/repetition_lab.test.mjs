@@ -7,10 +7,11 @@ test("stop strings: new lines are written, a bar separates", () => {
   assert.deepEqual(page.readStops("\\n\\n|User:"), ["\n\n", "User:"]);
   assert.deepEqual(page.readStops(""), []);
   assert.equal(page.writeStops(["\n", "###"]), "\\n|###");
+  for (const stops of [["a|b", "\n|"], ["|"], ["🦜", "||"]]) assert.deepEqual(page.readStops(page.writeStops(stops)), stops);
 });
 
-test("what is no number stays as it was typed", () => {
-  assert.deepEqual([" 0.5", "−1", "2", "", "a lot"].map(page.readNumber), [0.5, -1, 2, "", "a lot"]);
+test("a probability is never 1e-9", () => {
+  assert.deepEqual([0, 1, 0.25, 0.00123, 0.0000012, 1e-9].map(page.chance), ["0", "1", "0.25", "0.0012", "0.0000012", "< 0.000001"]);
 });
 
 test("runs that came before are marked, their first time is not", () => {
@@ -47,7 +48,7 @@ test("a sentence stands beside the control that it names", () => {
   const names = ["prompt", "presence_penalty", "max_new_tokens"];
   assert.equal(page.namedIn("presence_penalty must be in [-2, 2], got 3", names), "presence_penalty");
   assert.equal(page.namedIn("your presence_penalty raises KeyError: 1", names), "presence_penalty");
-  assert.equal(page.namedIn("something else", names), "prompt");
+  assert.equal(page.namedIn("something else", names), undefined);
 });
 
 test("the run is unpacked by step and row, and drawn", () => {

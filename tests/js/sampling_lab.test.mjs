@@ -68,6 +68,7 @@ test("draws fall where the line is", () => {
 test("bad values get Python's sentence", () => {
   assert.equal(page.problem("top_p", 1.3), "top_p must be in (0, 1], got 1.3");
   assert.equal(page.problem("top_p", NaN), "top_p must be in (0, 1], got NaN");
+  assert.equal(page.problem("top_k", "many"), "top_k must be a number, got “\u2068many\u2069”");
   assert.equal(page.problem("temperature", -1), "temperature must be a finite number of at least 0, got -1");
   assert.equal(page.problem("top_k", 0), "top_k must be a whole number of at least 1, got 0");
   assert.equal(page.problem("top_k", null), "");
@@ -84,7 +85,7 @@ test("the picture escapes what a token may contain and names the killer", () => 
 
 test("the summary is a sentence", () => {
   const stages = page.stagesOf(sorted, plain);
-  assert.equal(page.summary(stages, ["a", "b", "c", "d"]), "4 of 4 tokens kept, entropy 1.37 bits; most likely a with 64.4 %.");
+  assert.equal(page.summary(stages, ["a", "b", "c", "d"]), "4 of 4 tokens kept, entropy 1.37 bits; most likely “\u2068a\u2069” with 64.4 %.");
 });
 
 // With functions of the learner's own, the kernel sends stages of this form: only the rows on the page.
@@ -107,7 +108,7 @@ test("a stage of the learner's own says so, and ≠ marks where it differs", () 
 test("a function may keep any tokens, and change which is the best", () => {
   assert.equal(page.removedBy(answered, 1), "top_k");
   assert.equal(page.removedBy(answered, 2), undefined);
-  assert.equal(page.summary(answered, ["a", "b", "c", "d"]), "2 of 4 tokens kept, entropy 0.90 bits; most likely c with 70.0 %.");
+  assert.equal(page.summary(answered, ["a", "b", "c", "d"]), "2 of 4 tokens kept, entropy 0.90 bits; most likely “\u2068c\u2069” with 70.0 %.");
 });
 
 test("a token that comes back is not struck out", () => {
@@ -116,8 +117,21 @@ test("a token that comes back is not struck out", () => {
   assert.equal(page.removedBy(back, 1), "top_k");
 });
 
-test("an empty box is no temperature", () =>
-  assert.equal(page.problem("temperature", "off"), "temperature must be a finite number of at least 0, got off"));
+test("an empty box is no temperature and no seed", () => {
+  for (const name of ["temperature", "seed"]) assert.equal(page.problem(name, ""), `${name} must be a number, got nothing`);
+  assert.equal(page.problem("seed", 1.5), "seed must be a whole number of at least 0, got 1.5");
+});
+
+test("a small probability is written in digits", () => {
+  assert.deepEqual([1, 0.25, 0.0005, 0.000449, 0.00003, 0.0000011, 1e-9, 0].map(page.digits),
+    ["1.000", "0.250", "0.001", "0.0004", "0.00003", "0.000001", "<0.000001", "<0.000001"]);
+});
+
+test("a label is cut between characters", () => {
+  const family = "👩\u200d👩\u200d👧", stages = page.stagesOf(sorted, plain);
+  const svg = page.picture(stages, [family.repeat(20), "e\u0301".repeat(20), "c", "d"], 0, 12, 900, new Map(), 0);
+  assert.ok(svg.includes(`1. \u2068${family.repeat(13)}…\u2069<`) && svg.includes(`2. \u2068${"e\u0301".repeat(13)}…\u2069<`));
+});
 
 test("diamonds stand on the last column only", () => {
   const svg = page.picture(answered, ["a", "b", "c", "d"], 0, 12, 900, new Map([[0, 3], [2, 7]]), 10);
