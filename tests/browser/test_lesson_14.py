@@ -159,7 +159,7 @@ def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text(" on the recorded machine").text_content().startswith("4 runs: about ")
     said = measure(page, lab)
     assert (said[0], said[-1]) == ("Measuring …", "Measuring … 1 × 16 prompt tokens + 2 new: run 4 of 4")
-    assert lab.locator(WRONG).text_content() == ""
+    assert page.locator(WRONG).text_content() == ""
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
     assert "here: TTFT " in lab.locator(".facts").text_content()
@@ -176,7 +176,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
     too_much = "too much at once: batch × prompt may be at most 8,192 tokens, here it is 32,768"
     page.wait_for_function(f"() => {text_of('.speed-lab .controls')}.includes({too_much!r})")
     measure(page, lab)
-    assert lab.locator(WRONG).text_content() == "batch × prompt must be at most 8,192 tokens, got 32,768"
+    assert page.locator(WRONG).text_content() == "batch × prompt must be at most 8,192 tokens, got 32,768"
     assert lab.locator("g.here .point").count() >= 1
     for name, presses in (("prompt tokens", 1), ("batch", 0)):
         lab.get_by_label(name, exact=True).focus()
@@ -184,7 +184,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         for _ in range(presses):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
-    assert lab.locator(WRONG).text_content() == ""
+    assert page.locator(WRONG).text_content() == ""
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -200,7 +200,7 @@ def test_a_long_measurement_is_stopped(page, lab):
     page.keyboard.press("ArrowRight")
     assert lab.locator("g.here .point").count() == points
     measure(page, lab)
-    assert lab.locator(WRONG).text_content() == ""
+    assert page.locator(WRONG).text_content() == ""
 
 
 def names_by_tab(page, presses):
