@@ -5,6 +5,7 @@ What it refuses, or answers with nonsense, gets one sentence.
 
 import copy
 import pickle
+import re
 from functools import cache
 
 import numpy as np
@@ -233,7 +234,8 @@ TAKEN = [
 
 
 def said(value):
-    return " ".join(repr(value).split())[:70]
+    """The value in a test's name, without its address in memory: both workers must know the test by one name."""
+    return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))[:70]
 
 
 @pytest.mark.parametrize(("task", "given", "settings"), TAKEN, ids=said)
