@@ -256,6 +256,8 @@ def test_a_new_kernel_is_said_and_the_seed_stays_that_of_the_draws(page):
     assert (seed.input_value(), labs["plain"].locator(".status").text_content()) == ("0", drawn)
     assert "older" in labs["own"].get_attribute("class")
     assert slider.evaluate("(slider) => slider === document.activeElement")
+    # A server that is stopped while a kernel starts waits for it.
+    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle")
 
 
 def test_nobody_was_asked_outside(page, outside_requests):
