@@ -1,5 +1,6 @@
 """Tiny random models of many architectures, as somebody might bring them along; each is made in milliseconds."""
 
+import copy
 import inspect
 from functools import cache
 
@@ -97,6 +98,6 @@ def with_random_weights(model):
 
 def own_tokenizer():
     """A tokenizer of one letter a token, with a padding token."""
-    tokenizer = tiny_tokenizer()
+    tokenizer = copy.deepcopy(tiny_tokenizer())  # one that a pipeline of another test hasn't turned to the left
     tokenizer.pad_token, tokenizer.eos_token = "<pad>", "<eos>"
     return tokenizer

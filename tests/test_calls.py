@@ -684,7 +684,7 @@ def test_the_xray_of_a_missing_gap_says_so():
     lab = pipeline_xray(ours("fill-mask"), GAP)
     lab.asked = [1, "No gap here."]
     assert lab.answered == 1
-    assert lab.problem == "texts must have a gap called [MASK], got 'No gap here.'"
+    assert lab.problem == "the text must have a gap called [MASK], got 'No gap here.'"
     lab.asked = [2, "[MASK] and [MASK] are here."]
     assert lab.problem == ""
     (answer,) = (table for table in lab.trace.postprocess if table[0] == "the answer")

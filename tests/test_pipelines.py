@@ -185,7 +185,7 @@ def test_a_missing_gap_is_a_sentence_on_the_page(text):
     xray = pipeline_xray(load_pipeline("fill-mask"), "The cat sat on the [MASK].")
     before = xray.describe()
     xray.asked = [1, text]
-    assert xray.problem.startswith(("texts must have a gap called [MASK], got", "texts must call the gap [MASK], as"))
+    assert xray.problem.startswith(("the text must have a gap called [MASK]", "the text must call the gap [MASK], as"))
     assert xray.problem.endswith(repr(text))
     assert xray.describe() == before
     xray.asked = [2, "The [MASK] sat on the [MASK]."]

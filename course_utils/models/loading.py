@@ -196,7 +196,8 @@ class Encoder(LoadedModel):
         most = _LONGEST_SENTENCES.get(self.name) or min(longest, self.context_length or longest)
         # A tokenizer that was told no length says 10³⁰.
         limit = {"truncation": True, "max_length": most} if most < 2**31 else {}
-        batch = self.tokenizer(texts, padding=self.tokenizer.pad_token_id is not None, **limit)
+        # A pipeline for generation may have turned the tokenizer to the left, where a BERT's positions would move.
+        batch = self.tokenizer(texts, padding=self.tokenizer.pad_token_id is not None, padding_side="right", **limit)
         check_padded(self.tokenizer, batch)
         batch = batch.convert_to_tensors("pt").to(self.model.device)
         self._check_known(batch.input_ids, "texts")

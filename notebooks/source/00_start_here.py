@@ -164,8 +164,8 @@ except ValueError as error:
 # 2. Set temperature back to 1 and **top_p** to 0.9. How many tokens are kept? *Where it cuts* shows the last ones.
 # 3. Press **Draw 1000**. The diamonds are the shares of the tokens that were drawn; the bars are what theory says.
 #    Now move temperature again.
-# 4. Set temperature to 2. Then press **◀ earlier** at top_p twice, so that it comes before temperature. The order changes
-#    which tokens are kept.
+# 4. Set temperature to 2. Then press **◀ earlier** at top_p twice, so that it comes before temperature. The order
+#    changes which tokens are kept.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_next_token
