@@ -49,7 +49,9 @@ def _shown(notebook: Path) -> Iterator[float]:
         if cell["cell_type"] == "code" and not cell["metadata"].get("jupyter", {}).get("source_hidden"):
             outputs = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in cell["outputs"]]
             alts = [picture.get("alt", "") for out in cell["outputs"] for picture in out.get("metadata", {}).values()]
-            for text in ("".join(cell["source"]), *map("".join, outputs), *alts):
+            # A time is another one whenever the notebook is run.
+            measured = [re.sub(r"\d[\d,.]* ms", "", text) for text in (*map("".join, outputs), *alts)]
+            for text in ("".join(cell["source"]), *measured):
                 yield from (_value(number) for number in re.findall(r"\d[\d,_]*(?:\.\d+)?(?:e-?\d+)?", text))
 
 

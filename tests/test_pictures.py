@@ -179,7 +179,7 @@ def test_xray_runs_another_text_and_survives_a_wrong_one():
     xray.asked = [1, "better"]
     assert (xray.text, xray.problem, xray.answered) == ("better", "", 1)
     xray.asked = [2, ""]
-    assert (xray.text, xray.problem, xray.answered) == ("better", "text must have at least one word, got ''", 2)
+    assert (xray.text, xray.problem, xray.answered) == ("better", "text must have at least one word, got nothing", 2)
     xray.asked = [3, "better"]
     assert (xray.problem, xray.answered) == ("", 3)
 

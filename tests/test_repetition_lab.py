@@ -221,7 +221,8 @@ def test_bad_settings_are_one_sentence_and_the_lab_lives(smollm, change, sentenc
     assert str(caught.value) == sentence
     settings = {name: value for name, value in change.items() if name != "prompt"}
     lab.asked = [1, change.get("prompt", EATING), lab.settings | settings]
-    assert (lab.problem, lab.answered, lab.describe()) == (sentence, 1, before)
+    said = sentence.replace("got ''", "got nothing")  # on the page, an empty box
+    assert (lab.problem, lab.answered, lab.describe()) == (said, 1, before)
     lab.asked = [2, EATING, lab.settings | {"max_new_tokens": 4}]
     assert (lab.problem, lab.answered, len(lab.tokens)) == ("", 2, 4)
     assert lab.model_milliseconds > 0

@@ -3,15 +3,15 @@
 const OFF = { top_k: null, top_p: 1, min_p: 0 };
 const ROWS = 12;
 
-/** Sort once: no filter of the library changes the ranking, so every stage keeps the first `kept` of these. */
+/** Sort once: no filter changes the ranking, so each stage keeps the first `kept`. */
 export function rank(logits) {
   const ids = Uint32Array.from(logits, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
 }
 
-/** Probabilities of the first `kept` tokens, and the entropy in bits. */
+/** Of the first `kept` tokens: probabilities and entropy in bits. */
 export function softmax(sorted, kept, temperature) {
-  // The kernel divides 32-bit logits: with other digits, the two would keep other tokens.
+  // The kernel has 32 bits; with more, the page would keep other tokens.
   const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
   const fits = isFinite(divided(0)) && isFinite(divided(kept - 1));
   const p = new Float64Array(kept);
@@ -57,7 +57,7 @@ export function stagesOf(sorted, settings) {
   return stages;
 }
 
-/** How often each ranked token is drawn; the line is cut in the order of the vocabulary. */
+/** How often each ranked token is drawn, in the order of the vocabulary. */
 export function drawCounts(ids, stage, uniforms, draws) {
   const edges = new Float64Array(ids.length), rankOf = new Uint32Array(ids.length), counts = new Map();
   for (let i = 0; i < ids.length; i++) rankOf[ids[i]] = i;
@@ -89,7 +89,7 @@ export function problem(name, value) {
   return ok ? "" : `${name} must be ${allowed}, got ${value}`;
 }
 
-/** 0.25 -> "0.250", and small ones with one digit; never "0e+0". */
+/** 0.25 -> "0.250"; never "0e+0". */
 export function digits(p) {
   if (p >= 0.0005) return p.toFixed(3);
   return p < 1e-6 ? "<0.000001" : p.toFixed(6).replace(/(0[1-9]).*/, "$1");
@@ -104,7 +104,7 @@ export function setting({ name, value, own }) {
 /** "top_k 50", "min_p off". */
 export const title = (stage) => `${stage.name} ${setting(stage)}`.trim();
 
-/** The filter that removed the token at `position` of the ranking, if one did. */
+/** The filter that removed the token at `position`, if one did. */
 export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
@@ -147,7 +147,7 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
   return `<svg viewBox="0 0 ${width} ${top + rows * rowHeight}" width="${width}">${parts.join("")}</svg>`;
 }
 
-/** The picture in one line, for people who listen. */
+/** The picture in words. */
 export function summary(stages, labels) {
   const last = stages.at(-1), best = last.best ?? 0;
   return `${thousands(last.kept)} of ${thousands(labels.length)} tokens kept, entropy ${last.entropy.toFixed(2)} bits; ` +
@@ -177,8 +177,8 @@ async function render({ model, el }) {
 
   const set = (name, value) => {
     model.set(name, value);
-    model.save_changes(); // ipywidgets queues these, and drops echoes of older values
-    if (own || name === "seed") kernel.ask(); // the kernel has the functions, and the numbers of a seed
+    model.save_changes();
+    if (own || name === "seed") kernel.ask(); // which has the functions, and a seed's numbers
   };
 
   /** A box, and a place for what is wrong with it. */
@@ -195,8 +195,8 @@ async function render({ model, el }) {
       const read = readNumber(box.value), value = name in OFF && /^(off)?$/i.test(read) ? OFF[name] : read, said = problem(name, value);
       wrong.textContent = said && `${said}. It is still ${shown === OFF[name] ? "off" : shown}.`;
       if (said) return;
-      shown = undefined; // 1,000 becomes 1000
-      if (value === model.get(name)) changed(); // leaving the box after Enter
+      shown = undefined;
+      if (value === model.get(name)) changed();
       else set(name, value);
     });
     return [box, wrong];
@@ -241,7 +241,7 @@ async function render({ model, el }) {
 
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
-  // A page of tokens, but never past the end.
+  // Never past the end.
   const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
   const buttons = element("fieldset", { class: "row", disabled: own && !canRun }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
     draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),
@@ -250,7 +250,7 @@ async function render({ model, el }) {
 
   function changed() {
     refresh.forEach((show) => show());
-    // With functions of the learner's own, the kernel answers with what is to be seen.
+    // With functions of one's own, the kernel answers.
     if (!own || (!kernel.waiting && answer !== model.get("_answer"))) paint();
   }
 

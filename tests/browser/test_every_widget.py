@@ -119,9 +119,9 @@ def test_plain_keys_stay_with_the_widget(page, name):
     for place in enabled(root):
         control = root.locator(CONTROLS).nth(place)
         control.focus()
-        for key in ("ArrowRight", "ArrowLeft", "m"):  # m makes a cell of text, when JupyterLab gets it
+        for key in ("ArrowDown", "ArrowUp", "m"):  # to JupyterLab: the next cell, the one before, and make it text
             page.keyboard.press(key)
-            assert page.evaluate(TAKEN) == [key, False], (key, control.evaluate("(c) => c.outerHTML"))
+            assert root.evaluate("(root) => root.closest('.jp-CodeCell').matches('.jp-mod-active')"), (key, place)
         settle(page, root)
 
 
@@ -145,7 +145,8 @@ def test_shift_enter_runs_the_cell_after_a_control_was_used(page, name):
     root = root_of(page, name)
     cell = page.locator(".jp-CodeCell", has=root)
     before = cell.locator(".jp-InputPrompt").first.text_content()
-    root.locator("button:enabled, summary, input:enabled").first.focus()
+    controls = root.locator("button:enabled, summary, input:enabled")
+    (controls.first if controls.count() else root).focus()  # a prediction that is kept has none
     page.keyboard.press("Shift+Enter")
     page.wait_for_function(
         "([cell, before]) => /\\d/.test(cell.querySelector('.jp-InputPrompt').textContent)"

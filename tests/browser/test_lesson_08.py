@@ -253,7 +253,7 @@ WRONG = [
     ("first", "", "text must have at least one character, got an empty text"),
     ("first", "word " * 3000, "text must have at most 200 tokens, got 3,001"),
     ("cross", "", "text must be a text that is not empty, got nothing"),
-    ("cross", "word " * 3000, "text must have at most 64 tokens, got 3002"),
+    ("cross", "word " * 3000, "text must have at most 64 tokens, got 3,002"),
 ]
 
 

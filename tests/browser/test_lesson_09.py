@@ -173,7 +173,7 @@ def test_what_is_typed_but_not_run_is_kept(page, explorer):
         explorer.locator(f".bars {action}").first.focus()
         press_enter(page, explorer)
         assert prompts_of(explorer)[0] == "typed 🦜 not run"
-        assert "press Enter to run what you have typed" in explorer.locator("section").first.text_content()
+        assert "Press Enter to run what you have typed" in explorer.locator("section").first.text_content()
     assert explorer.locator(".older").count() == 1
     explorer.get_by_role("button", name="Undo typing").first.click()
     assert prompts_of(explorer)[0] == "The capital of Norway is Oslo"
