@@ -6,7 +6,7 @@ from transformers.pipelines.base import PipelineException
 
 from course_utils.inference.progress import heard_by, report
 from course_utils.models import load_encoder
-from course_utils.traces import masks
+from course_utils.traces import masked_runs
 from course_utils.widgets import AttentionExplorer, BeamTreeWidget, CacheStepper, MaskLab
 from course_utils.widgets.base import STOPPED
 from tests import test_attention_explorer, test_beam_tree, test_cache_stepper, test_mask_lab
@@ -123,10 +123,14 @@ def test_progress_is_told(name):
 def test_a_large_batch_under_masks_runs_in_parts_and_tells_which(monkeypatch):
     encoder, heard = load_encoder(), []
     ids = [encoder.encode(text)[0] for text in ("a cat", "the cat sat on the mat")]
+
+    def run(batch, mask):
+        return encoder.model(batch, attention_mask=mask).last_hidden_state
+
     with heard_by(lambda *said: heard.append(said)):
-        whole = [hidden for _, hidden in masks.every_mask(encoder.model, ids, 0, window=2)]
-        monkeypatch.setattr(masks, "_TOKENS_AT_ONCE", 50)
-        parts = [hidden for _, hidden in masks.every_mask(encoder.model, ids, 0, window=2)]
+        whole = [hidden for _, hidden in masked_runs.every_mask(encoder.model, run, ids, 0, window=2)]
+        monkeypatch.setattr(masked_runs, "_TOKENS_AT_ONCE", 50)
+        parts = [hidden for _, hidden in masked_runs.every_mask(encoder.model, run, ids, 0, window=2)]
     assert heard == [("part", 1, 2), ("part", 2, 2), *(("part", number, 6) for number in range(1, 7))]
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-4)
