@@ -1,5 +1,7 @@
 """Lesson 04 in JupyterLab: everything runs, and widgets of one kind do not disturb each other."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -38,7 +40,8 @@ def test_a_missing_gap_is_a_sentence_and_the_next_text_works(page):
     for text in ("The cat sat on the mat.", "The cat sat on the <mask>.", "The cat sat on the [mask]."):
         box.fill(text)
         xray.get_by_role("button", name="Run").click()
-        expect(status).to_have_text(f"text must have a gap, which this model calls [MASK], got '{text}'")
+        said = r"the text must (have a gap called|call the gap) \[MASK\], .*" + re.escape(f"'{text}'")
+        expect(status).to_have_text(re.compile(said))
     box.fill("The dog sat on the [MASK].")
     box.press("Enter")
     expect(status).to_have_text("fill-mask: “\u2068The dog sat on the [MASK].\u2069”")
