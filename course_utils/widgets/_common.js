@@ -81,11 +81,10 @@ export function keptText(box, note, results) {
   });
   note.append(said, undo);
   function mark(problem) {
-    const typed = box.value !== held, older = Boolean(problem || typed);
-    results.classList.toggle("older", older);
-    note.hidden = !older;
+    const typed = box.value !== held;
+    markOlder(results, said, shown, typed, problem);
+    note.hidden = !typed && !problem;
     undo.hidden = !typed;
-    if (older) said.textContent = `Below is still ${quoted(cut(shown, 60))}. ${problem || !typed ? "" : "Press Enter to run what you have typed. "}`;
   }
   box.addEventListener("input", () => mark());
   return (text, problem) => {
@@ -135,7 +134,7 @@ if (typeof window !== "undefined" && !window.courseKeys) {
 export function markOlder(results, note, text, isTyped, problem) {
   const isOlder = Boolean(isTyped || problem);
   results.classList.toggle("older", isOlder);
-  note.textContent = isOlder ? `Below is still ${quoted(cut(text, 60))}.${isTyped ? " Press Enter to run what you have typed." : ""}` : "";
+  note.textContent = isOlder ? `Below is still ${quoted(cut(text, 60))}.${isTyped && !problem ? " Press Enter to run what you have typed." : ""}` : "";
 }
 
 const GONE = "The kernel that made this is gone: run this cell again.";
@@ -153,7 +152,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   let press = model.get("asked")[0], waiting = false, gone = false, begun, start, queued, timers = [];
   const note = element("div", { class: "problem kernel", role: "alert" });
   const seconds = element("span", { class: "seconds", "aria-hidden": "true" });
-  const stop = element("button", { type: "button", class: "stop", onclick: () => kernel.interrupt() }, "Stop");
+  const stop = element("button", { type: "button", class: "stop", onclick: halt }, "Stop");
   root.tabIndex = -1; // the focus goes here when what had it is no longer there
   status.after(note);
 
@@ -201,6 +200,11 @@ export function asking(model, root, status, answered, words = "Running …") {
     wait();
     model.set("asked", [++press, ...wanted]);
     model.save_changes();
+  }
+
+  function halt() {
+    queued = undefined; // who pressed Run twice doesn't want to stop twice
+    kernel.interrupt();
   }
 
   function lose() {
