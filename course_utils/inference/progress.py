@@ -1,4 +1,4 @@
-"""How far a long run is: what runs reports it, and whoever waits for it is told.
+"""How far a long run is: the code that runs reports it, and the widget that waits for it shows it.
 
 Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 """

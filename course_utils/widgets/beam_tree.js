@@ -137,7 +137,7 @@ function render({ model, el }) {
   const said = element("div", { class: "said", "aria-live": "polite" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const canvas = element("div", { role: "img" });
-  const walker = element("div", { class: "picture", tabindex: "0", role: "group", "data-lm-suppress-shortcuts": "true",
+  const walker = element("div", { class: "picture", tabindex: "0", role: "group",
     "aria-label": "the tree: arrow keys walk from token to token" }, canvas);
   const ranked = element("tbody"), all = element("tbody");
   // The story comes from the kernel, and may come late or never.

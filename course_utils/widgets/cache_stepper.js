@@ -136,7 +136,7 @@ function render({ model, el }) {
     model.set(name, value);
     model.save_changes();
   };
-  const scrolls = { tabindex: 0, "data-lm-suppress-shortcuts": "true" }; // with arrow keys
+  const scrolls = { tabindex: 0 }; // with arrow keys
   const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
   const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
   const boxes = [prompt, count], button = element("button", { type: "button", onclick: start }, "Run"), before = element("span", { class: "estimate" });
