@@ -59,7 +59,9 @@ OUTPUTS = """
   alive: cell.querySelectorAll(".course-widget, .widget-slider").length,
 }))
 """
-ALIVE = f"document.querySelectorAll('.course-widget').length === {len(PICTURES) + 2}"
+# The last cell, too, although it is out of sight: a page that is loading puts its cells in one after another.
+EVERY_CELL = f"() => document.querySelectorAll('.jp-CodeCell').length === {len(CELLS)}"
+ALIVE = f"() => document.querySelectorAll('.course-widget').length === {len(PICTURES) + 2}"
 
 
 def answer(page, option, button):
@@ -81,8 +83,7 @@ def day_one(request, browser, outside_requests, tmp_path_factory):
             page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
             page.goto(f"{server['address']}{client.path}/{name}.ipynb")
             expect(page.locator(".jp-CodeCell").first).to_be_visible()
-            # The last cell, too, although it is out of sight.
-            page.wait_for_function(f"() => document.querySelectorAll('.jp-CodeCell').length === {len(CELLS)}")
+            page.wait_for_function(EVERY_CELL)
             return page
 
         def stored():
@@ -103,7 +104,7 @@ def day_one(request, browser, outside_requests, tmp_path_factory):
         while not page.evaluate(STARTED):  # the kernel may not be there yet
             choose_from_menu(page, "Run", "Run All Cells")
             page.wait_for_timeout(5_000)
-        page.wait_for_function(f"() => {ALIVE}")
+        page.wait_for_function(ALIVE)
         page.evaluate(
             "() => document.querySelectorAll('.course-widget').forEach((widget) => (widget.isTheSame = true))"
         )
@@ -166,7 +167,8 @@ def test_what_is_stored_takes_nothing_from_the_page(day_one):
 def test_a_page_that_is_loaded_again_finds_its_kernel(day_one):
     page = day_one.page
     page.reload()
-    page.wait_for_function(f"() => {ALIVE}")
+    page.wait_for_function(EVERY_CELL)
+    page.wait_for_function(ALIVE)
     page.wait_for_function("() => !document.querySelector('.stored-widget')")
     shown = outputs_of(page)
     assert [name for name in shown if not shown[name]["alive"]] == list(NOT_WIDGETS)
