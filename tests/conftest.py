@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from course_utils.traces import NextTokenTrace
 # How long an example takes says something about the machine, and nothing about what is tested.
 settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("course")
+
+# What a shell runs in the background ignores Ctrl+C, and so do all that it starts: these tests may be run there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def need(tool: str, there: bool) -> None:

@@ -333,14 +333,12 @@ def test_a_stopped_run_ends_soon_and_the_next_one_goes_on_from_there(tmp_path, t
     def reports():
         return {file: file.stat().st_mtime_ns for file in (tmp_path / "out" / "reports").glob("[!.]*.json")}
 
-    # A terminal sends Ctrl+C to all processes of the group. What a shell runs in the background ignores it, and so do
-    # all that it starts: these tests may be run there.
+    # A terminal sends Ctrl+C to all processes of the group.
     with subprocess.Popen(
         command,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as grader:
         assert wait_for(reports, 300)
         family = psutil.Process(grader.pid).children(recursive=True)

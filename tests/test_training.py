@@ -1,7 +1,9 @@
 """The training loop on a handful of made-up rows: it learns, goes on after a kill, and what it writes can be loaded."""
 
 import gzip
+import itertools
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,13 +16,17 @@ from transformers import AutoModelForSeq2SeqLM
 from course_utils.models import load_encoder, load_head
 from course_utils.models.lora import LoraLinear, attach_lora, merge_lora
 from course_utils.models.task_heads import new_head, save_head
-from training import report, translation
-from training.loop import batches, set_learning_rate, train
+from training import own, report, sentiment, translation
+from training.data import plain_words
+from training.loop import batches, load_corrections, set_learning_rate, train
 from training.ner import BIT, LABELS, Ner
 from training.qa import Qa
-from training.sentiment import Sentiment
+from training.sentiment import PAIRS, Sentiment
 from training.task import Recipe
 from training.tasks import TASKS
+from training.written import OPENINGS, openings
+
+TWEETS = (("yay", "positive"), ("ugh", "negative"), ("so", "neutral"))
 
 
 class Small(Sentiment):
@@ -50,6 +56,12 @@ def data(tmp_path):
     for name in ("sst2/train", "sst2/dev", "cad_sentiment/train", "cad_sentiment/test"):
         write_rows(folder, name, reviews)
     write_rows(folder, "sst2/test", [{"text": "a lovely evening", "label": 1}])
+    write_rows(folder, "uci_sentences/test", [{"text": "An awful walk.", "label": 0}])
+    for part in ("train", "dev"):
+        write_rows(folder, f"uci_sentences/{part}", reviews)
+    tweets = [{"text": f"{word} {day} ", "label": label} for day in ("rain", "sun") for word, label in TWEETS]
+    for part in ("val", "test"):
+        write_rows(folder, f"tweeteval_sentiment/{part}", tweets)
     for part in ("amazonReviewSnippets", "movieReviewSnippets", "nytEditorialSnippets", "tweets"):
         write_rows(
             folder, f"vader/{part}", [{"text": "A lovely evening!", "score": 3.0}, {"text": "Rain", "score": 0.1}]
@@ -58,7 +70,10 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def task(data):
+def task(data, monkeypatch):
+    pairs = data / "pairs.json"
+    pairs.write_text('[["A lovely chair.", "An awful chair."], ["A lovely film.", "An awful film."]]', encoding="utf-8")
+    monkeypatch.setattr(sentiment, "PAIRS", pairs)
     return Small(data, load_encoder().tokenizer)
 
 
@@ -93,12 +108,15 @@ def test_it_learns_and_what_it_writes_can_be_loaded(task, tmp_path):
     loaded, _ = load_head(tmp_path / "out")
     scores = task.evaluate(loaded)
     assert scores["sst2 dev accuracy"] > 0.9
-    report.write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
+    before = {name: 0.25 for name in scores}
+    measured = {"scores": scores, "quick_scores": scores, "previous_scores": before}
+    report.write_report(task, measured, history, "cpu", tmp_path / "out")
     written = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert written["bytes"] < 3_000_000
     assert written["steps"] == 30
     assert (tmp_path / "out" / "loss.png").stat().st_size > 1000
-    assert "sst2 test accuracy" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"\| sst2 test accuracy \| [01]\.\d{4} \| 0\.2500 \| 0\.89, (not )?reached \|\n", card)
 
 
 def test_more_goes_on_from_what_was_learned(task, tmp_path):
@@ -115,7 +133,7 @@ def test_a_card_names_every_stage(task, tmp_path, monkeypatch):
     model, history = train(task, tmp_path / "out", steps=2)
     save_head(model, task.settings(), tmp_path / "out")
     history["before"] = [{"steps": 700, "epochs": 1.5, "minutes": 3.0}]
-    scores = {"sst2 dev accuracy": 0.5, "sst2 test accuracy": 0.5}
+    scores = dict.fromkeys(task.goals, 0.5)
     report.write_report(task, {"scores": scores, "quick_scores": scores}, history, "cpu", tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "--steps 700\n    python -m training sentiment --data DIR --out DIR --more --steps 2\n" in card
@@ -137,9 +155,48 @@ def test_a_checkpoint_of_other_rows_is_refused(task, data, tmp_path):
         train(task, tmp_path / "out", steps=1)
 
 
-def test_texts_of_the_test_set_are_left_out(task):
-    texts = task.tokenizer.batch_decode([row["input_ids"] for row in task.train_rows()], skip_special_tokens=True)
-    assert not any("evening" in text for text in texts)
+def texts_of(task):
+    return task.tokenizer.batch_decode([row["input_ids"] for row in task.train_rows()], skip_special_tokens=True)
+
+
+def test_texts_of_a_test_set_are_left_out(task):
+    texts = texts_of(task)
+    assert not any("lovely evening" in text or "awful walk" in text for text in texts)
+    # Every second tweet is held out: of the test part's, "ugh rain", "yay sun" and a neutral one.
+    assert [texts.count(text) for text in ("yay rain", "ugh rain", "yay sun", "ugh sun", "so sun")] == [2, 0, 0, 2, 0]
+
+
+def test_sentences_of_our_own_are_left_out(task, monkeypatch):
+    monkeypatch.setattr(sentiment, "PAIRS", PAIRS)
+    pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
+    texts = set(texts_of(task))
+    kept = [pair for pair in pairs if all(plain(text) in texts for text in pair)]
+    assert len(pairs) - 15 < len(kept) < len(pairs)
+    tested = {" ".join(plain_words(text)) for rows in own.sentences("sentiment").values() for text, _ in rows}
+    assert not tested & {" ".join(plain_words(text)) for text in texts}
+
+
+def plain(text):
+    tokenizer = load_encoder().tokenizer
+    return tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True)
+
+
+def test_a_correction_may_begin_with_one_of_lower_rank():
+    torch.manual_seed(0)
+    layers = {rank: LoraLinear(torch.nn.Linear(6, 6), rank=rank, alpha=2 * rank) for rank in (2, 5)}
+    layers[5].base.load_state_dict(layers[2].base.state_dict())
+    torch.nn.init.normal_(layers[2].lora_b)
+    load_corrections(layers[5], {name: value.half() for name, value in layers[2].named_parameters() if "lora" in name})
+    inputs = torch.randn(4, 6)
+    assert torch.allclose(layers[5](inputs), layers[2](inputs), atol=1e-2)
+    assert not torch.allclose(layers[5](inputs), layers[5].base(inputs), atol=0.1)
+
+
+def test_openings_use_every_frame_and_good_articles():
+    texts = list(itertools.islice(openings(), 20 * len(OPENINGS["frames"])))
+    assert len(set(texts)) > len(texts) / 4
+    assert not [text for text in texts if "{" in text or re.search(r"\b[Aa] [aeio]", text)]
+    assert texts == list(itertools.islice(openings(), len(texts)))
 
 
 def test_batches_keep_the_budget_and_every_row():
@@ -183,7 +240,7 @@ def test_every_head_is_small_and_leaves_the_encoder_alone(name, tmp_path):
     task = TASKS[name](tmp_path, load_encoder().tokenizer)
     model = new_head(task.settings())
     save_head(model, task.settings(), tmp_path)
-    assert (tmp_path / "head.safetensors").stat().st_size <= 3_000_000
+    assert (tmp_path / "head.safetensors").stat().st_size <= (6_000_000 if name == "mlm" else 3_000_000)
     loaded, tokenizer = load_head(tmp_path)
     encoder = load_encoder().model
     batch = tokenizer("Nothing was learned yet.", return_tensors="pt")

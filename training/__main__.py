@@ -37,6 +37,11 @@ def main() -> None:
     # What is measured is what was written: fp16, added to the encoder's weights.
     finished = load_head(wanted.out)[0].to(wanted.device)
     scores = {"scores": task.evaluate(finished), "quick_scores": task.evaluate(finished, quick=True)}
+    shipped = load_head(wanted.task)[0].to(wanted.device)
+    scores |= {
+        "previous_scores": task.evaluate(shipped),
+        "previous_quick_scores": task.evaluate(shipped, quick=True),
+    }
     history["before"] = stages_before(wanted.task) if wanted.more else []
     write_report(task, scores, history, wanted.device, wanted.out)
 

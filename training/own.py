@@ -8,6 +8,8 @@ import argparse
 import json
 from pathlib import Path
 
+from transformers import Pipeline
+
 from course_utils.models.pipelines import load_pipeline, pipeline_tasks
 
 FOLDER = Path(__file__).parent
@@ -15,20 +17,21 @@ RESULTS = FOLDER / "own_results.json"
 MARGIN = 0.05  # of a score: another processor rounds differently, and the sets are small
 
 
-def _sentences(name: str) -> list[list]:
-    return json.loads((FOLDER / "own_test.json").read_text(encoding="utf-8"))[name]
+def sentences(name: str) -> dict:
+    """Read `NAME_test.json`: kinds of sentences, each with what is right for it."""
+    return json.loads((FOLDER / f"{name}_test.json").read_text(encoding="utf-8"))
 
 
-def sentiment() -> float:
+def sentiment(classify: Pipeline | None = None) -> float:
     """The share of texts with the right label."""
-    rows = _sentences("sentiment")
-    found = load_pipeline("sentiment-analysis")([text for text, _ in rows])
+    rows = [row for texts in sentences("sentiment").values() for row in texts]
+    found = (classify or load_pipeline("sentiment-analysis"))([text for text, _ in rows])
     return sum(answer["label"] == label for answer, (_, label) in zip(found, rows, strict=True)) / len(rows)
 
 
 def topics() -> float:
     """The share of texts whose topic, of twelve, comes first."""
-    rows = json.loads((FOLDER / "topic_test.json").read_text(encoding="utf-8"))
+    rows = sentences("topic")
     sorter = load_pipeline("zero-shot-classification")
     pairs = [(text, topic) for topic, texts in rows.items() for text in texts]
     settings = {"candidate_labels": list(rows), "hypothesis_template": "This text is about {}."}
@@ -38,7 +41,7 @@ def topics() -> float:
 
 def names() -> float:
     """F1 of entities: the right words with the right kind."""
-    rows = _sentences("ner")
+    rows = sentences("own")["ner"]
     tagger = load_pipeline("ner", aggregation_strategy="simple")
     right = found = wanted = 0
     for text, entities in rows:
@@ -50,22 +53,28 @@ def names() -> float:
 
 def answers() -> float:
     """The share of questions with exactly the right answer."""
-    rows = _sentences("qa")
+    rows = sentences("own")["qa"]
     found = load_pipeline("question-answering")([{"question": q, "context": context} for q, context, _ in rows])
     return sum(one["answer"].strip(".") == answer for one, (_, _, answer) in zip(found, rows, strict=True)) / len(rows)
 
 
-def masked_words() -> float:
+def masked_words(fill: Pipeline | None = None) -> float:
     """The share of gaps with a fitting word among the first five."""
-    rows = _sentences("mlm")
-    found = load_pipeline("fill-mask", top_k=5)([text for text, _ in rows])
+    rows = [row for texts in sentences("cloze").values() for row in texts]
+    found = (fill or load_pipeline("fill-mask"))([text for text, _ in rows], top_k=5)
     fits = [any(one["token_str"] in words for one in five) for five, (_, words) in zip(found, rows, strict=True)]
     return sum(fits) / len(rows)
 
 
+def gaps_filled_by(same: list[str]) -> float:
+    """The share of gaps into which one of the `same` words fits: what guessing without looking reaches."""
+    rows = [words for texts in sentences("cloze").values() for _, words in texts]
+    return sum(any(word in words for word in same) for words in rows) / len(rows)
+
+
 def translations() -> float:
     """The share of sentences translated exactly as one of the translations written down."""
-    rows = _sentences("translation")
+    rows = sentences("own")["translation"]
     found = load_pipeline("translation")([text for text, _ in rows])
     return sum(one["translation_text"] in wanted for one, (_, wanted) in zip(found, rows, strict=True)) / len(rows)
 

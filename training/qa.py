@@ -4,6 +4,7 @@ import random
 import re
 import string
 from collections import Counter
+from typing import ClassVar
 
 import torch
 from transformers import PreTrainedModel
@@ -21,7 +22,7 @@ class Qa(Task):
     title = "Question answering"
     architecture = "BertForQuestionAnswering"
     recipe = Recipe(epochs=4)
-    main_score = ("squad5k test F1", 62.0)
+    goals: ClassVar[dict[str, float]] = {"squad5k test F1": 62.0}
     data_sets = (
         "a part of SQuAD 1.1 (Rajpurkar et al. 2016): 4,000 questions, twice, CC BY-SA 4.0",
         "QAMR (Michael et al. 2018): the dev part and the sentences of the test part not held out, MIT over CC BY(-SA)",

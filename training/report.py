@@ -25,12 +25,14 @@ MARGIN = 0.01  # of the score: another machine rounds differently
 
 
 def write_report(task: Task, scores: dict[str, dict[str, float]], history: dict, device: str, folder: Path) -> None:
-    """Write `report.json`, `loss.png` and `README.md` beside the head in `folder`, and print the scores."""
-    score, target = task.main_score
+    """Write `report.json`, `loss.png` and `README.md` beside the head in `folder`, and print the scores.
+
+    `scores` holds `scores` and `quick_scores` of the new head, and `previous_scores` of the one that was shipped.
+    """
     report = {
         "task": task.name,
         **{kind: {name: round(value, 4) for name, value in found.items()} for kind, found in scores.items()},
-        "target": {score: target},
+        "target": task.goals,
         "before": history.get("before", []),
         "steps": history["step"],
         "epochs": history["epochs"],
@@ -57,8 +59,15 @@ def stages_before(name: str) -> list[dict]:
 def model_card(task: Task, report: dict) -> str:
     """Write the model card: what it is, data and licences, recipe, scores, failures."""
     recipe = report["recipe"]
-    score, target = task.main_score
-    reached = "reached" if report["scores"][score] >= target else "not reached"
+    goals = {
+        name: f"{goal:g}, {'reached' if report['scores'][name] >= goal else 'not reached'}"
+        for name, goal in report["target"].items()
+    }
+    previous = report.get("previous_scores", {})
+    table = [
+        f"| {name} | {_number(value)} | {_number(previous.get(name))} | {goals.get(name, '')} |"
+        for name, value in report["scores"].items()
+    ]
     core = " core" if report["device"] == "cpu" else ""
     stages = [*report.get("before", []), {key: report[key] for key in ("steps", "epochs", "minutes")}]
     command = f"python -m training {task.name} --data DIR --out DIR"
@@ -92,16 +101,18 @@ It took {sum(minutes):.1f} minutes on one {report["device"].upper()}{core} in {r
 
 ## Scores
 
-| measured | score |
-|---|---|
-{chr(10).join(f"| {name} | {value:.4f} |" for name, value in report["scores"].items())}
-
-The goal was {target:g} for *{score}*: {reached}.
+| measured | score | head before | goal |
+|---|---|---|---|
+{chr(10).join(table)}
 
 ## Failures and limits
 
 {_points(task.notes)}
 """
+
+
+def _number(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"
 
 
 def _points(lines: Iterable[str]) -> str:
@@ -124,14 +135,14 @@ def main() -> int:
     wanted = parser.parse_args()
     kind = "quick_scores" if wanted.quick else "scores"
     worse = 0
-    print(f"| head | measured | goal | after training | now |{chr(10)}|---|---|---|---|---|")
+    print(f"| head | measured | goal | head before | after training | now |{chr(10)}|---|---|---|---|---|---|")
     for name in (*TASKS, "translation"):
         report = json.loads((RESULTS / name / "report.json").read_text(encoding="utf-8"))
         found = measure(name, wanted.data, wanted.quick)
         for score, before in report[kind].items():
             worse += found[score] < before - MARGIN * max(1, before)
-            goal = report["target"].get(score, "")
-            print(f"| {name} | {score} | {goal} | {before:.4g} | {found[score]:.4g} |", flush=True)
+            goal, previous = report["target"].get(score, ""), _number(report.get(f"previous_{kind}", {}).get(score))
+            print(f"| {name} | {score} | {goal} | {previous} | {before:.4g} | {found[score]:.4g} |", flush=True)
     if worse:
         print(f"{worse} scores are lower than after training by more than {MARGIN:.0%}", file=sys.stderr)
     return 1 if worse else 0

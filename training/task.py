@@ -48,8 +48,8 @@ class Task:
     recipe: ClassVar[Recipe] = Recipe()
     data_sets: ClassVar[tuple[str, ...]] = ()
     """One line a data set for the model card: name, use, licence."""
-    main_score: ClassVar[tuple[str, float]]
-    """The score that the head is judged by, and what it should reach."""
+    goals: ClassVar[dict[str, float]]
+    """The scores that the head is judged by, and what they should reach."""
     notes: ClassVar[tuple[str, ...]] = ()
     """Sentences for the model card: failures seen, choices made."""
 
