@@ -19,10 +19,10 @@ import torch
 from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 from transformers import DynamicCache, PreTrainedModel, StaticCache
 
-from course_utils.inference.generate import generate, stream
-from course_utils.inference.memory import measured_cache_bytes, measured_weight_bytes
-from course_utils.inference.prefill_decode import new_cache, next_logits, prefill
-from course_utils.inference.timing import (
+from course_utils.engine.generate import generate, stream
+from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
+from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.measuring.timing import (
     GenerationTiming,
     Mark,
     MarkingStreamer,

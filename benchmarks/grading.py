@@ -17,9 +17,9 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.cli import ROOT
 from course_utils.grading.command import checks_file, grade_all
 from course_utils.grading.grade import Assignment
+from course_utils.machine import ROOT
 
 MISTAKES = (
     ("logits / temperature", "logits * temperature"),

@@ -1,64 +1,44 @@
 """The `course` command: open the course, test it, make its notebooks, look after its models."""
 
 import argparse
+import errno
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from course_utils.bundle import BundleError, bundle, copy_models
-from course_utils.learning.workspace import EVERYTHING, CopyError, give_course, notebooks_in_use
+from course_utils.errors import CourseError
+from course_utils.files import folder_from, full_path
+from course_utils.learner.workspace import EVERYTHING, CopyError, give_course, notebooks_in_use
+from course_utils.machine import QUIET_LAB, ROOT, as_root, find_browser, find_node, port_is_taken, start_lab
 from course_utils.models.catalogue import CATALOGUE
-from course_utils.models.store import ModelStore, ModelStoreError, models_folder
-from course_utils.whole_files import folder_from, full_path
+from course_utils.models.store import ModelStore, models_folder
+from course_utils.publishing.bundle import bundle, copy_models
 
-ROOT = Path(__file__).resolve().parents[1]
 FIRST_LESSON = "notebooks/00_start_here.ipynb"
 OWN_COPY = ROOT / "my-course"  # git ignores it
-# JupyterLab would ask the network for news, updates and extensions, and the learner whether it may.
-QUIET_LAB = [
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.extension_manager=readonly",
-    f"--LabApp.extra_labextensions_path={Path(__file__).with_name('lab_extensions')}",
-    f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
-    # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
-    "--MappingKernelManager.transport_encryption=auto",
-    "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
-]
 TEST_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "JUPYTER_PLATFORM_DIRS": "1",
 }
-_BROWSERS_ON_PATH = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "msedge",
-    "microsoft-edge",
-)
-_BROWSERS_ELSEWHERE = (
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
-    r"%ProgramFiles%\Google\Chrome\Application\chrome.exe",
-    r"%ProgramFiles(x86)%\Google\Chrome\Application\chrome.exe",
-    r"%LocalAppData%\Google\Chrome\Application\chrome.exe",
-    r"%ProgramFiles(x86)%\Microsoft\Edge\Application\msedge.exe",
-    r"%ProgramFiles%\Microsoft\Edge\Application\msedge.exe",
-)
-
-
-class CourseError(Exception):
-    """A command cannot go on; the message is one sentence that says what to do."""
+DISK_PROBLEMS = {
+    errno.ENOSPC,  # full
+    errno.EDQUOT,
+    errno.EACCES,  # not ours
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,  # broken
+    errno.ENOENT,  # a folder in the place of a file, or the other way round
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,9 +57,11 @@ def main(argv: list[str] | None = None) -> int:
         if others:
             raise CourseError(f"course {options.command} has no option {others[0]}: see `course --help`.")
         return options.run(options)
-    except (CourseError, ModelStoreError, BundleError) as error:
+    except CourseError as error:
         problem = str(error)
     except OSError as error:
+        if error.errno not in DISK_PROBLEMS:
+            raise
         problem = f"{error.filename or 'The disk'} cannot be used ({error.strerror}): free it or choose another."
     except KeyboardInterrupt:
         problem = "Stopped: run the same command again to go on from here."
@@ -117,48 +99,6 @@ def open_lab(port: int | None, options: list[str], folder: Path | None = OWN_COP
     place = [f"--ServerApp.root_dir={folder or ROOT}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}"]
     start_lab([*QUIET_LAB, *place, *options])
     return 0
-
-
-def start_lab(options: list[str]) -> None:
-    """Start JupyterLab with these options; return when it is shut down.
-
-    JupyterLab refuses to serve root. In containers, on machines like Colab's and in CI there is often no other user,
-    so here it serves root too, as long as nobody else can reach it.
-
-    Raises:
-        CourseError: We are root, and other machines could reach the server or it would ask for no token.
-    """
-    from jupyterlab.labapp import LabApp  # takes a second, and no other command needs it
-
-    class Lab(LabApp):
-        @classmethod
-        def get_extension_package(cls) -> str:
-            return LabApp.get_extension_package()
-
-        @classmethod
-        def initialize_server(cls, *arguments: object, **options: object) -> object:
-            # The settings as they are in the end, from the command line, configuration files and the environment.
-            server = super().initialize_server(*arguments, **options)
-            if not server.allow_root and hasattr(os, "geteuid") and os.geteuid() == 0:
-                _refuse_others(server.ip, server.identity_provider.auth_enabled)
-                server.allow_root = True
-            return server
-
-    Lab.launch_instance(options)
-
-
-def _refuse_others(ip: str, asks_who_it_is: bool) -> None:
-    if ip not in ("localhost", "127.0.0.1", "::1"):
-        raise CourseError(
-            f"You are root, and other machines could reach JupyterLab at the address {ip or '0.0.0.0'}: leave --ip "
-            "out, or add --allow-root if you mean it."
-        )
-    if not asks_who_it_is:
-        raise CourseError(
-            "You are root, and JupyterLab would ask nobody for a token: leave the empty token out, or add "
-            "--allow-root if you mean it."
-        )
-    print("You are root: JupyterLab answers on this machine only (127.0.0.1), and asks for its token.", flush=True)
 
 
 def update_copy(folder: Path) -> int:
@@ -212,7 +152,7 @@ def run_tests(options: list[str]) -> int:
 
 def make_notebooks(check: bool, execute: bool) -> int:
     """Make the notebooks and `environment.yml` from their sources; return 1 if there is a problem."""
-    from course_utils.sync import sync as make  # takes a second, and no other command needs it
+    from course_utils.publishing.sync import sync as make  # takes a second, and no other command needs it
 
     if not check:
         ensure_models()
@@ -268,13 +208,10 @@ def open_hub(users: int, port: int, folder: Path | None, password: str | None) -
     Raises:
         CourseError: Something is missing or taken.
     """
-    from course_utils.hub import HubError, run_hub  # no other command needs it
+    from course_utils.classroom.hub import run_hub  # no other command needs it
 
     ensure_models()
-    try:
-        run_hub(ROOT, users, port, folder, password)
-    except HubError as error:
-        raise CourseError(str(error)) from error
+    run_hub(ROOT, users, port, folder, password)
     return 0
 
 
@@ -296,20 +233,16 @@ def grade_submissions(options: argparse.Namespace) -> int:
     """
     from course_utils.grading.command import checks_file, grade_all
     from course_utils.grading.grade import Assignment
-    from course_utils.grading.sandbox import NoSandboxError
     from course_utils.grading.submission import read_roster
 
-    try:
-        checks = checks_file(options.checks)
-        names = read_roster(options.roster) if options.roster else []
-        lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
-        assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
-        if options.without_sandbox:
-            print("WITHOUT A SANDBOX: the submissions can read and change whatever you can.", file=sys.stderr)
-        exercise = lesson.stem if lesson else ""
-        return grade_all(options.submissions, assignment, options.out, exercise, names, max(1, options.jobs))
-    except (NoSandboxError, ValueError, FileNotFoundError) as error:
-        raise CourseError(str(error)) from error
+    checks = checks_file(options.checks)
+    names = read_roster(options.roster) if options.roster else []
+    lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
+    assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
+    if options.without_sandbox:
+        print("WITHOUT A SANDBOX: the submissions can read and change whatever you can.", file=sys.stderr)
+    exercise = lesson.stem if lesson else ""
+    return grade_all(options.submissions, assignment, options.out, exercise, names, max(1, options.jobs))
 
 
 def make_site(out: Path) -> int:
@@ -318,12 +251,9 @@ def make_site(out: Path) -> int:
     Raises:
         CourseError: Its tools are missing, a page has a mistake, or `out` holds something else.
     """
-    from course_utils.site import SiteError, build_site
+    from course_utils.publishing.site import build_site
 
-    try:
-        build_site(ROOT, out)
-    except SiteError as error:
-        raise CourseError(str(error)) from error
+    build_site(ROOT, out)
     print(f"The website is made: open {out / 'index.html'}")
     return 0
 
@@ -334,13 +264,9 @@ def make_slides(out: Path, lessons: list[str]) -> int:
     Raises:
         CourseError: A lesson does not exist, or reveal.js is missing.
     """
-    from course_utils.slides import SlidesError, export_slides
+    from course_utils.publishing.slides import export_slides
 
-    try:
-        files = export_slides(ROOT, out, lessons)
-    except SlidesError as error:
-        raise CourseError(str(error)) from error
-    print("\n".join(map(str, files)))
+    print("\n".join(map(str, export_slides(ROOT, out, lessons))))
     return 0
 
 
@@ -353,36 +279,6 @@ def ensure_models(folder: Path | None = None, rehash: bool = False) -> None:
     store = ModelStore(folder)
     for entry in CATALOGUE.values():
         store.ensure(entry, rehash)
-
-
-def port_is_taken(port: int) -> bool:
-    """Say whether another program listens on `port` of this machine."""
-    with socket.socket() as probe:
-        if os.name == "posix":  # a port that was freed a moment ago counts as free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def find_browser() -> str | None:
-    """Return the path of a browser that the tests can drive, or None.
-
-    `COURSE_BROWSER` names one; else Chromium, Chrome or Edge is looked for where they usually are, then the
-    Chromium of `python -m playwright install chromium`.
-    """
-    named = os.environ.get("COURSE_BROWSER")
-    if named:
-        return shutil.which(os.path.expanduser(named))
-    places = [*_BROWSERS_ON_PATH, *map(os.path.expandvars, _BROWSERS_ELSEWHERE)]
-    return next(filter(None, map(shutil.which, places)), None) or _playwrights_browser()
-
-
-def find_node() -> str | None:
-    """Return the path of Node.js, or None."""
-    return shutil.which("node") or shutil.which("nodejs")
 
 
 def setup_tests() -> int:
@@ -403,7 +299,7 @@ def setup_tests() -> int:
     missing += ["npm"] * (shutil.which("npm") is None) + ["bubblewrap"] * needs_sandbox
     packages = ", ".join(missing)
     by_hand = "install Chromium or Chrome, Node.js 18 or newer with npm, and bubblewrap, for all tests to run."
-    root = _as_root()
+    root = as_root()
     if root is None or shutil.which("apt-get") is None:
         raise CourseError(f"There is no right to install {packages} from here: {by_hand}")
     apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "Acquire::Retries=1"]
@@ -412,26 +308,6 @@ def setup_tests() -> int:
         if subprocess.run([*apt, *step], stdin=subprocess.DEVNULL).returncode:
             raise CourseError(f"apt-get could not install {packages}: {by_hand}")
     return 0
-
-
-def _as_root() -> list[str] | None:
-    """Return what goes before a command to run it as root; None when a password would be asked for."""
-    if os.name != "posix":
-        return None
-    if os.geteuid() == 0:
-        return []
-    sudo = ["sudo", "-n"]
-    allowed = shutil.which("sudo") and subprocess.run([*sudo, "true"], capture_output=True).returncode == 0
-    return sudo if allowed else None
-
-
-def _playwrights_browser() -> str | None:
-    if importlib.util.find_spec("playwright") is None:
-        return None
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        return shutil.which(playwright.chromium.executable_path)
 
 
 class _Parser(argparse.ArgumentParser):

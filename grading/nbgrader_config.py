@@ -19,7 +19,7 @@ from nbgrader.preprocessors import (
 )
 
 try:
-    from course_utils.assignments import PROSE_STUB, STUB
+    from course_utils.exercises.assignments import PROSE_STUB, STUB
     from course_utils.grading.limits import Limits
     from course_utils.grading.notebook_file import DEMONSTRATION
 except ImportError as error:

@@ -20,10 +20,10 @@ sys.path.insert(0, str(HERE))
 
 from sandboxed_kernel import NAME, kernel_spec  # noqa: E402 - it lies beside this file
 
-from course_utils.assignments import exercise  # noqa: E402
-from course_utils.cli import ROOT  # noqa: E402
+from course_utils.exercises.assignments import exercise  # noqa: E402
 from course_utils.grading.sandbox import UNSAFE, NoSandboxError, try_sandbox  # noqa: E402
-from course_utils.sync import build  # noqa: E402
+from course_utils.machine import ROOT  # noqa: E402
+from course_utils.publishing.sync import build  # noqa: E402
 
 CONFIG = "nbgrader_config.py"
 

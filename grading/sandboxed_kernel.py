@@ -100,7 +100,14 @@ def kernel_command(folder: Path, limits: Limits) -> list[str]:
         NoSandboxError: bubblewrap is not installed.
     """
     # The hidden tests of nbgrader run in the kernel, so the lessons' checks must be there; our own grader hides them.
-    binds = ["--ro-bind", str(PACKAGE / "checks"), str(PACKAGE / "checks"), "--bind", str(folder), INSIDE]
+    binds = [
+        "--ro-bind",
+        str(PACKAGE / "exercises" / "lessons"),
+        str(PACKAGE / "exercises" / "lessons"),
+        "--bind",
+        str(folder),
+        INSIDE,
+    ]
     start = [sys.executable, "-P", "-s", "-c", START, json.dumps(limits.of_the_system())]
     return [*sandbox(), *binds, *start, "-f", f"{INSIDE}/connection.json", "--HistoryManager.hist_file=:memory:"]
 

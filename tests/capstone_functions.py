@@ -3,12 +3,12 @@
 import torch
 from transformers import DynamicCache
 
-from course_utils.inference.beam_search import beam_search
-from course_utils.inference.generate import generate, stream
-from course_utils.inference.penalties import ban_repeated_ngrams
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.stopping import StopRules, TextStream
+from course_utils.engine.beam_search import beam_search
+from course_utils.engine.generate import generate, stream
+from course_utils.engine.penalties import ban_repeated_ngrams
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.stopping import StopRules, TextStream
 
 
 def by_the_course(model, ids, tokenizer, **settings):

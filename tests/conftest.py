@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from course_utils.cli import ROOT, find_browser
+from course_utils.machine import ROOT, find_browser
 from course_utils.traces import NextTokenTrace
 
 # How long an example takes says something about the machine, and nothing about what is tested.

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_utils.checks.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Mistake, Prose, Task
 
 TASKS = (
     Task(

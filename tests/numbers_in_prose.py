@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from course_utils.pages import Lesson, lessons
+from course_utils.publishing.pages import Lesson, lessons
 
 SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "source"
 EXPLAINED = Path(__file__).with_suffix(".toml")

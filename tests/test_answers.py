@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.answers.calling import LONGEST_PRINT, NOT_STARTED, Answer, call, is_stub
-from course_utils.answers.plain_data import DEEPEST, ModelName, NotPlainError, for_function, plain, read, written
-from course_utils.checks.comparing import Tolerance, difference
-from course_utils.checks.showing import LONGEST, beside, short
+from course_utils.exercises.calling import LONGEST_PRINT, NOT_STARTED, Answer, call, is_stub
+from course_utils.exercises.comparing import Tolerance, difference
+from course_utils.exercises.plain_data import DEEPEST, ModelName, NotPlainError, for_function, plain, read, written
+from course_utils.exercises.showing import LONGEST, beside, short
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -182,7 +182,7 @@ def test_an_id_beside_the_right_one_is_wrong(number, step):
 HUGE = """
 import resource, sys
 import numpy as np, torch
-from course_utils.answers.calling import call
+from course_utils.exercises.calling import call
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + 2**29,) * 2)
 row = [0.0] * 20_000

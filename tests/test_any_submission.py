@@ -12,15 +12,15 @@ import warnings
 import nbformat
 import pytest
 
-from course_utils.answers.calling import call
-from course_utils.checks.task import load_tasks
-from course_utils.cli import ROOT
+from course_utils.exercises.calling import call
+from course_utils.exercises.task import load_tasks
 from course_utils.grading import command
 from course_utils.grading.command import grade_all
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
 from course_utils.grading.results import feedback_page, read_report, report_file
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Submission, find_submissions, read_roster, read_submission
+from course_utils.machine import ROOT
 from tests.deadly_assignment import Deadly
 from tests.submissions import DOUBLE, TOTAL, Here, graded, hand_in
 

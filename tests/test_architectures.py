@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
 from course_utils import figures
-from course_utils.inference.bert import encoder_layer
-from course_utils.inference.masks import bidirectional_mask, causal_mask
-from course_utils.inference.reach import (
+from course_utils.engine.bert import encoder_layer
+from course_utils.engine.masks import bidirectional_mask, causal_mask
+from course_utils.experiments.reach import (
     encoder_decoder_states,
     hidden_states,
     position_differences,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transformers.pipelines.base import PipelineException
 
-from course_utils.inference.progress import heard_by, report
+from course_utils.engine.progress import heard_by, report
 from course_utils.models import load_encoder
 from course_utils.traces import masked_runs
 from course_utils.widgets import AttentionExplorer, BeamTreeWidget, CacheStepper, MaskLab

@@ -11,7 +11,8 @@ from transformers import BartConfig, LlamaConfig
 from transformers.models.bart.modeling_bart import BartAttention
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
-from course_utils.inference import attention, bert, head_measures, llama, masks, rope
+from course_utils.engine import attention, bert, llama, masks, rope
+from course_utils.experiments import head_measures
 from course_utils.models import load_causal_lm, load_encoder
 from tests.tiny_models import tiny_model
 

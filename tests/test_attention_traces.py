@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from course_utils.inference import head_measures, llama
-from course_utils.inference.ablation import next_token_losses, without_heads
+from course_utils.engine import llama
+from course_utils.experiments import head_measures
+from course_utils.experiments.ablation import next_token_losses, without_heads
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 from course_utils.traces import AttentionTrace, record_attention, record_cross_attention, record_translation

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.continuous_batching import requests
 
-from course_utils.inference import batching
+from course_utils.measuring import batching
 from tests.tiny_models import tiny_model
 
 lengths_and_slots = st.tuples(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 6))

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.inference.beam_replay import replay
-from course_utils.inference.generate import generate, search_beams
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.beam_replay import replay
+from course_utils.engine.generate import generate, search_beams
+from course_utils.engine.settings import GenerationSettings
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_beams
 from tests.tiny_models import VOCABULARY, tiny_model

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from course_utils import figures
+from course_utils.engine.beam_search import ROOT
 from course_utils.figures.beams import tree_rows
-from course_utils.inference.beam_search import ROOT
 from course_utils.models import load_causal_lm
 from course_utils.traces import BeamTrace, record_beams
 from course_utils.widgets import BeamTreeWidget, beam_tree

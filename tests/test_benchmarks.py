@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import generate as benchmark
 from benchmarks.grading import measure
-from course_utils.inference import timing
+from course_utils.measuring import timing
 from course_utils.models import load_causal_lm
 
 RECORDED = json.loads(benchmark.RECORD.read_text(encoding="utf-8"))

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import bundle as bundle_module
-from course_utils.bundle import SYSTEM, BundleError, bundle, copy_course, copy_models, requirements
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from course_utils.models import store as store_module
 from course_utils.models.catalogue import ModelEntry
 from course_utils.models.store import ModelStore, ModelStoreError
+from course_utils.publishing import bundle as bundle_module
+from course_utils.publishing.bundle import SYSTEM, BundleError, bundle, copy_course, copy_models, requirements
 from tests.test_front_door import BACKEND, FRONT_DOOR, PROJECT
 from tests.test_offline import RUN, can_unshare
 
@@ -31,7 +31,7 @@ CLI = "import sys, pathlib, tiny; print('handed over', tiny.__file__ is not None
 # `bundle` in a process of its own, with the tiny model for a catalogue and FAULT before it.
 BUNDLE = """
 import os, pathlib, signal, sys
-from course_utils import bundle as module
+from course_utils.publishing import bundle as module
 from tests.test_bundle import TINY
 module.CATALOGUE = {"tiny": TINY}
 die = lambda *arguments, **options: os.kill(os.getpid(), signal.SIGKILL)
@@ -140,7 +140,7 @@ def test_the_course_is_what_git_would_take(tmp_path):
     copy_course(ROOT, tmp_path / "course")
     names = set(everything(tmp_path / "course"))
     assert {"course.py", "constraints.txt", ".gitignore", "notebooks/00_start_here.ipynb", "LICENSE"} <= names
-    assert {"workshop/stick/start.py", "course_utils/bundle.py"} <= names
+    assert {"workshop/stick/start.py", "course_utils/publishing/bundle.py"} <= names
     assert not [name for name in names if re.search(r"(^|/)(\.venv|__pycache__|\.git|test-artifacts)/", name)]
     if shutil.which("git") and (ROOT / ".git").exists():  # a course from a stick has none
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -207,11 +207,11 @@ def test_a_run_that_is_killed_while_it_replaces_keeps_the_only_complete_copy(tin
     out = tmp_path / "llms"
     shutil.copytree(stick, out)
     fault = f"""
-from course_utils import whole_files
-whole_files._exchanged = lambda one, other: False
-left, rename, remove = iter(range({renames})), pathlib.Path.rename, whole_files._remove
+from course_utils import files
+files._exchanged = lambda one, other: False
+left, rename, remove = iter(range({renames})), pathlib.Path.rename, files._remove
 pathlib.Path.rename = lambda *names: rename(*names) if next(left, None) is not None else die()
-whole_files._remove = lambda path: die() if {renames} == 2 and ".before" in path.name else remove(path)
+files._remove = lambda path: die() if {renames} == 2 and ".before" in path.name else remove(path)
 """
     assert make(tiny, out, fault).returncode == -9
     full = "def full(*names): raise OSError(28, 'No space left on device')\nmodule.copy_course = full"
@@ -274,7 +274,7 @@ def test_a_full_disk_is_one_sentence(tiny, tmp_path, megabytes):
 
 def left_by_a_killed_run(folder):
     """Fill a folder in a process that ends like a killed one: without a word, and without cleaning up."""
-    program = "import os, pathlib, sys\nfrom course_utils.whole_files import whole_folder\n"
+    program = "import os, pathlib, sys\nfrom course_utils.files import whole_folder\n"
     program += "with whole_folder(pathlib.Path(sys.argv[1])): os._exit(9)"
     assert subprocess.run([sys.executable, "-c", program, str(folder)]).returncode == 9
     assert len(list(folder.parent.iterdir())) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from course_utils import figures
-from course_utils.inference.prefill_decode import prefill
+from course_utils.engine.prefill_decode import prefill
 from course_utils.models import CausalLM, load_causal_lm
 from course_utils.traces import CacheTrace, record_cache
 from course_utils.traces.cache import MOST_TOKENS

@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.stopping import TextStream
-from course_utils.learning.capstone import ALL_PARTS, check_part, judge
-from course_utils.learning.capstone_cases import OURS, PARTS, THEIRS, Case, expected
-from course_utils.learning.capstone_loop import Loop
-from course_utils.learning.capstone_mistakes import MISTAKES
-from course_utils.learning.capstone_runs import Answer, ask
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.stopping import TextStream
+from course_utils.learner.capstone import ALL_PARTS, check_part, judge
+from course_utils.learner.capstone_cases import OURS, PARTS, THEIRS, Case, expected
+from course_utils.learner.capstone_loop import Loop
+from course_utils.learner.capstone_mistakes import MISTAKES
+from course_utils.learner.capstone_runs import Answer, ask
 from course_utils.models.practice import practice_model
 from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
 

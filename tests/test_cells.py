@@ -9,12 +9,12 @@ import textwrap
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from course_utils.answers.worker import run_cells
-from course_utils.cli import ROOT
+from course_utils.exercises.worker import run_cells
 from course_utils.grading.grade import GRADED, LOOK, Assignment, grade
 from course_utils.grading.sandbox import NoSandboxError, try_sandbox
 from course_utils.grading.session import Limits
 from course_utils.grading.submission import Submission
+from course_utils.machine import ROOT
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
 

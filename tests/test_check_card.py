@@ -13,20 +13,20 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from course_utils.answers.calling import CALL_SECONDS, Answer, call
-from course_utils.answers.plain_data import ModelName, plain
-from course_utils.checks.comparing import Tolerance, difference
-from course_utils.checks.showing import BREAK, as_code, count
-from course_utils.checks.task import Mistake, judge, load_tasks
-from course_utils.checks.task import _seen as seen_by_a_check
-from course_utils.cli import ROOT
+from course_utils.engine import sampling
+from course_utils.engine.sampling import apply_top_k
+from course_utils.exercises.calling import CALL_SECONDS, Answer, call
+from course_utils.exercises.comparing import Tolerance, difference
+from course_utils.exercises.plain_data import ModelName, plain
+from course_utils.exercises.showing import BREAK, as_code, count
+from course_utils.exercises.task import Mistake, judge, load_tasks
+from course_utils.exercises.task import _seen as seen_by_a_check
 from course_utils.grading.grade import _detail
 from course_utils.grading.limits import Limits
-from course_utils.inference import sampling
-from course_utils.inference.sampling import apply_top_k
-from course_utils.learning import Progress, check_card, checker
-from course_utils.learning.check_card import CHECKS, Checker
-from course_utils.learning.long_checks import LongCheck
+from course_utils.learner import Progress, check_card, checker
+from course_utils.learner.check_card import CHECKS, Checker
+from course_utils.learner.long_checks import LongCheck
+from course_utils.machine import ROOT
 
 
 def right(logits, temperature):
@@ -248,7 +248,7 @@ def test_whatever_else_raises_that_error_is_a_try(progress, function):
 
 
 def borrowed_inside(logits, k):
-    from course_utils.inference.sampling import apply_top_k
+    from course_utils.engine.sampling import apply_top_k
 
     return apply_top_k(logits, k)
 
@@ -279,7 +279,7 @@ def test_what_the_exercise_gives_is_not_said(progress):
 
 STOPPED = """
 import os, signal, sys, threading, time, torch
-from course_utils.learning.check_card import checker
+from course_utils.learner.check_card import checker
 
 {function}
 
@@ -502,7 +502,7 @@ def kernel(tmp_path_factory):
     """A kernel as JupyterLab starts it, in which a call may take one second and a note comes at once."""
     home = {"COURSE_HOME": str(tmp_path_factory.mktemp("home"))}
     manager, client = start_new_kernel(startup_timeout=600, kernel_name="python3", env=os.environ | home)
-    first = "import time; from course_utils.learning import checker, long_checks; check = checker('11', globals())"
+    first = "import time; from course_utils.learner import checker, long_checks; check = checker('11', globals())"
     first += "\nlong_checks.CALL_SECONDS, long_checks.NOTE_SECONDS, long_checks.LOOK_SECONDS = 1, 0.2, 0.1"
     first += "\nlong_checks._LIMIT = '1 second'"
     client.execute_interactive(first, timeout=600)
@@ -581,7 +581,7 @@ def test_a_notebook_that_is_executed_as_a_whole_gets_no_note(kernel):
 
 
 def test_the_capstones_checks_say_it_too(kernel):
-    imported = "from course_utils.learning.capstone import check_part"
+    imported = "from course_utils.learner.capstone import check_part"
     (_, said), *_ = outputs(kernel, f"{imported}\ncheck_part('loop', lambda *_, **__: time.sleep(0.3))")
     assert said.startswith("check_part('loop') is still running. To stop it, press ■")
 

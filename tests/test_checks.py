@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.inference.batching import continuous_schedule, static_schedule
-from course_utils.inference.cache import KeyValueCache
-from course_utils.inference.failure_cases import draw_sums
-from course_utils.inference.intervals import wilson_interval
-from course_utils.inference.masks import causal_mask, sliding_window_mask
-from course_utils.inference.measurements import percentile
-from course_utils.inference.memory import attention_score_bytes, kv_cache_bytes, logits_bytes, weight_bytes
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
-from course_utils.inference.number_formats import quantise_absmax
-from course_utils.inference.parameters import llama_parameters
-from course_utils.inference.penalties import apply_frequency_penalty, apply_repetition_penalty, ban_repeated_ngrams
-from course_utils.inference.roofline import step_flops
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.shots import draw_shots
+from course_utils.engine.cache import KeyValueCache
+from course_utils.engine.masks import causal_mask, sliding_window_mask
+from course_utils.engine.penalties import apply_frequency_penalty, apply_repetition_penalty, ban_repeated_ngrams
+from course_utils.engine.settings import GenerationSettings
+from course_utils.experiments.failure_cases import draw_sums
+from course_utils.experiments.intervals import wilson_interval
+from course_utils.experiments.shots import draw_shots
+from course_utils.measuring.batching import continuous_schedule, static_schedule
+from course_utils.measuring.measurements import percentile
+from course_utils.measuring.memory import attention_score_bytes, kv_cache_bytes, logits_bytes, weight_bytes
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
+from course_utils.measuring.number_formats import quantise_absmax
+from course_utils.measuring.parameters import llama_parameters
+from course_utils.measuring.roofline import step_flops
 
 SHAPE = PUBLISHED["SmolLM2-135M"]
 IDS = torch.tensor([[1, 2, 1]])

@@ -8,12 +8,12 @@ import importlib
 import numpy as np
 import pytest
 
-from course_utils.answers.calling import Answer, call
-from course_utils.answers.plain_data import written
-from course_utils.checks.task import judge, load_tasks
-from course_utils.cli import ROOT
+from course_utils.exercises.calling import Answer, call
+from course_utils.exercises.plain_data import written
+from course_utils.exercises.task import judge, load_tasks
+from course_utils.machine import ROOT
 
-FILES = {file.stem[-2:]: file for file in sorted((ROOT / "course_utils" / "checks").glob("lesson_*.py"))}
+FILES = {file.stem[-2:]: file for file in sorted((ROOT / "course_utils" / "exercises" / "lessons").glob("lesson_*.py"))}
 TASKS = {(lesson, task.name): task for lesson, file in FILES.items() for task in load_tasks(file)[0]}
 ANSWERS = {lesson: importlib.import_module(f"tests.exercise_answers.lesson_{lesson}") for lesson in FILES}
 RIGHT = [(*key, index) for key in TASKS for index in range(len(ANSWERS[key[0]].RIGHT[key[1]]))]

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from course_utils import cli
-from course_utils.hub import free_ports
-from course_utils.learning.progress import progress_folder
+from course_utils.classroom.hub import free_ports
+from course_utils.learner.progress import progress_folder
 from course_utils.models import catalogue, store
 from course_utils.models.hub import profile
 from tests.test_offline import can_unshare
@@ -384,14 +384,14 @@ def test_a_missing_browser_does_not_stop_the_tests(pytest_start, monkeypatch, ca
 
 
 def test_sync_says_each_problem_and_fails(capsys, monkeypatch):
-    monkeypatch.setattr("course_utils.sync.sync", lambda root, check, execute: ["One.", "Two."])
+    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, check, execute: ["One.", "Two."])
     assert cli.main(["sync", "--check"]) == 1
     assert capsys.readouterr().err == "One.\nTwo.\n"
 
 
 def test_sync_has_the_models_before_a_cell_would_print_their_progress(capsys, monkeypatch, only_small):
     calls = []
-    monkeypatch.setattr("course_utils.sync.sync", lambda root, **options: calls.append(options) or [])
+    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, **options: calls.append(options) or [])
     assert cli.main(["sync", "--execute"]) == 0
     assert calls == [{"check": False, "execute": True}]
     assert "ensured small" in capsys.readouterr().out

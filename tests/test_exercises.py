@@ -6,10 +6,10 @@ import re
 import nbformat
 import pytest
 
-from course_utils import sync
-from course_utils.assignments import exercise, without_regions
-from course_utils.checks.task import load_tasks
-from course_utils.cli import ROOT
+from course_utils.exercises.assignments import exercise, without_regions
+from course_utils.exercises.task import load_tasks
+from course_utils.machine import ROOT
+from course_utils.publishing import sync
 
 SOURCES = {file.stem: file for file in sorted((ROOT / "solutions" / "source").glob("*.py"))}
 BUILT = {name: sync.build(file.read_text(encoding="utf-8")) for name, file in SOURCES.items()}
@@ -22,7 +22,7 @@ def stored(folder, name):
 
 
 def checks(name):
-    return load_tasks(ROOT / "course_utils" / "checks" / f"lesson_{name[:2]}.py")
+    return load_tasks(ROOT / "course_utils" / "exercises" / "lessons" / f"lesson_{name[:2]}.py")
 
 
 def headings(name):

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import figures
-from course_utils.inference import failure_cases
-from course_utils.inference.answers import greedy_answers
-from course_utils.inference.failure_cases import draw_sums, sum_prompt
-from course_utils.inference.haystack import ask, ask_at_lengths
-from course_utils.inference.prefill_decode import new_cache, prefill
-from course_utils.inference.process_memory import process_memory
-from course_utils.inference.pronouns import pronoun_probabilities, share_of_first
-from course_utils.inference.reversal import draw_facts, recalled
-from course_utils.inference.tiny_training import new_tiny_model, train_tiny_model
+from course_utils.engine.prefill_decode import new_cache, prefill
+from course_utils.experiments import failure_cases
+from course_utils.experiments.failure_cases import draw_sums, sum_prompt
+from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.experiments.haystack import ask, ask_at_lengths
+from course_utils.experiments.pronouns import pronoun_probabilities, share_of_first
+from course_utils.experiments.reversal import draw_facts, recalled
+from course_utils.experiments.tiny_training import new_tiny_model, train_tiny_model
+from course_utils.measuring.process_memory import process_memory
 from course_utils.models import load_causal_lm, load_head
 from tests.tiny_models import tiny_model
 

@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.inference.few_shot import (
+from course_utils.engine.prefill_decode import new_cache, prefill
+from course_utils.experiments.few_shot import (
     calibrated,
     label_log_probabilities,
     mean_and_error,
     score_after_shots,
     share_right,
 )
-from course_utils.inference.prefill_decode import new_cache, prefill
-from course_utils.inference.shots import Draw, draw_shots, shot_text, topic_sentences, true_classes
+from course_utils.experiments.shots import Draw, draw_shots, shot_text, topic_sentences, true_classes
 from course_utils.models import load_causal_lm
 from tests.tiny_models import VOCABULARY, tiny_model
 

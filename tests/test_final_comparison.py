@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.timing import GenerationTiming, this_machine
-from course_utils.learning import capstone_hidden, scoreboard
-from course_utils.learning.capstone_cases import OURS, THEIRS, Case
-from course_utils.learning.final_comparison import Comparison, Row, final_comparison
-from course_utils.learning.score_file import Score, ScoreFile
-from course_utils.learning.scoreboard import Scoreboard, keep_score
+from course_utils.engine.settings import GenerationSettings
+from course_utils.learner import capstone_hidden, scoreboard
+from course_utils.learner.capstone_cases import OURS, THEIRS, Case
+from course_utils.learner.final_comparison import Comparison, Row, final_comparison
+from course_utils.learner.score_file import Score, ScoreFile
+from course_utils.learner.scoreboard import Scoreboard, keep_score
+from course_utils.measuring.timing import GenerationTiming, this_machine
 from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
 
 
@@ -45,7 +45,7 @@ SOME_WRONG = [
 
 @pytest.mark.parametrize(("wrong", "kinds"), SOME_WRONG)
 def test_a_wrong_function_is_found_and_only_where_it_is_wrong(wrong, kinds, monkeypatch):
-    monkeypatch.setattr("course_utils.learning.final_comparison.hidden_cases", practice_only)
+    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", practice_only)
     function, found = learner(**wrong).generate, set()
     for seed in range(4):
         comparison = final_comparison(function, seed=seed)
@@ -60,7 +60,7 @@ def test_a_wrong_function_is_found_and_only_where_it_is_wrong(wrong, kinds, monk
 
 def test_a_broken_function_is_a_sentence_in_every_line(monkeypatch):
     case = Case("cab", {"max_new_tokens": 3})
-    monkeypatch.setattr("course_utils.learning.final_comparison.hidden_cases", lambda seed: [("greedy", case)] * 2)
+    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", lambda seed: [("greedy", case)] * 2)
     comparison = final_comparison(lambda *_, **__: 1 / 0, seed=1)
     assert [row.problem for row in comparison.rows] == [
         "yours stopped in its line 1 with ZeroDivisionError: division by zero"
@@ -102,7 +102,7 @@ def test_every_seed_draws_its_own_cases(monkeypatch):
 
 
 def test_without_a_seed_the_cases_are_new(monkeypatch):
-    monkeypatch.setattr("course_utils.learning.final_comparison.hidden_cases", lambda seed: [])
+    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", lambda seed: [])
     assert len({final_comparison(print).seed for _ in range(5)}) > 1
     assert "(seed 7)" in repr(final_comparison(print, seed=7))
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LogitsProcessor
 
-from course_utils.inference.generate import generate, search_beams, stream
-from course_utils.inference.stopping import StopReason
+from course_utils.engine.generate import generate, search_beams, stream
+from course_utils.engine.stopping import StopReason
 from course_utils.models import load_causal_lm
 from tests.tiny_models import EOS, PAD, START, VOCABULARY, tiny_model, tiny_tokenizer
 

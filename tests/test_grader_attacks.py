@@ -25,10 +25,10 @@ import psutil
 import pytest
 import torch
 
-from course_utils.answers.calling import call, is_stub
-from course_utils.checks.sources import imports, module_file
-from course_utils.checks.task import Check, Mistake, Task, judge, load_tasks
-from course_utils.cli import ROOT, main
+from course_utils.cli import main
+from course_utils.exercises.calling import call, is_stub
+from course_utils.exercises.sources import imports, module_file
+from course_utils.exercises.task import Check, Mistake, Task, judge, load_tasks
 from course_utils.grading import command, system_calls
 from course_utils.grading import sandbox as sandbox_module
 from course_utils.grading.command import checks_file, grade_all
@@ -40,6 +40,7 @@ from course_utils.grading.sandbox import SCRATCH_BYTES, NoSandboxError, hide_che
 from course_utils.grading.session import Session
 from course_utils.grading.submission import Submission, find_submissions, read_submission
 from course_utils.grading.visible import needed_modules, visible_files
+from course_utils.machine import ROOT
 from course_utils.models import models_folder
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
@@ -77,7 +78,7 @@ def tell_everybody(data):
             pass
 """
 SECRETS = {
-    "the checks": "from course_utils.checks.lesson_11 import TASKS\nreturn TASKS(values)",
+    "the checks": "from course_utils.exercises.lessons.lesson_11 import TASKS\nreturn TASKS(values)",
     "the grader": "from course_utils.grading.grade import grade\nreturn grade(values)",
     "the tests": f"return open({str(ROOT / 'tests' / 'grading_checks.py')!r}).read()",
     "the solutions": f"return open({str(ROOT / 'solutions' / '11_sampling.ipynb')!r}).read()",
@@ -170,7 +171,7 @@ IN_THE_FUNCTION = {
     ),
     "a long text": ("return 'x' * 10**8", "more than a million letters"),
     "its own call": (
-        "import course_utils.answers.calling as calling, course_utils.checks.task as task, course_utils.checks.comparing as comparing\n"
+        "import course_utils.exercises.calling as calling, course_utils.exercises.task as task, course_utils.exercises.comparing as comparing\n"
         "comparing.difference = task.difference = lambda *anything: ''\ntask.judge = lambda *anything: True\nreturn values",
         "returns",
     ),
@@ -508,7 +509,7 @@ def test_a_cell_that_fails_is_named_where_a_function_is_missing(tmp_path):
 
 def test_no_worker_is_left():
     children = psutil.Process().children(recursive=True)
-    assert not [child for child in children if "course_utils.answers.worker" in " ".join(child.cmdline())]
+    assert not [child for child in children if "course_utils.exercises.worker" in " ".join(child.cmdline())]
 
 
 def test_the_network_is_out_of_reach(tmp_path):
@@ -746,7 +747,7 @@ def test_without_a_sandbox_when_that_is_said(tmp_path):
 
 # Points only for solving: what is asked for cannot be had from the course, and feedback makes no table of answers.
 
-SAMPLING = "course_utils.inference.sampling"
+SAMPLING = "course_utils.engine.sampling"
 READ_THE_COURSE = f"""
 import builtins, contextlib, glob, importlib, importlib.util, inspect, io, os, pkgutil, runpy, sys, zipimport
 import course_utils
@@ -762,7 +763,7 @@ def imported(module, name):
 
 WAYS = [
     lambda: imported("{SAMPLING}", "apply_top_k"),
-    lambda: imported("course_utils.inference", "sampling").apply_top_k(1, 2),
+    lambda: imported("course_utils.engine", "sampling").apply_top_k(1, 2),
     lambda: __import__("{SAMPLING}", fromlist=["x"]).apply_top_k(1, 2),
     lambda: eval("__import__('course_' + 'utils.inference.sampling', fromlist=['x']).FILTERS")["top_k"](1, 2),
     lambda: inspect.getsource(importlib.import_module("{SAMPLING}")),
@@ -770,10 +771,10 @@ WAYS = [
     lambda: importlib.util.find_spec("{SAMPLING}").loader.get_source("{SAMPLING}"),
     lambda: pkgutil.get_data("course_utils", "inference/sampling.py"),
     lambda: imported("course_utils.traces", "record_next_token"),
-    lambda: imported("course_utils.inference.own_filter", "compare_filter"),
-    lambda: imported("course_utils.learning.capstone_mistakes", "seen"),
-    lambda: imported("course_utils.checks.lesson_11", "top_p_unsorted"),
-    lambda: imported("course_utils.inference.byte_pairs", "merge_pair"),
+    lambda: imported("course_utils.engine.own_filter", "compare_filter"),
+    lambda: imported("course_utils.learner.capstone_mistakes", "seen"),
+    lambda: imported("course_utils.exercises.lessons.lesson_11", "top_p_unsorted"),
+    lambda: imported("course_utils.tokenizers.byte_pairs", "merge_pair"),
     lambda: imported("course_utils.models.question_answering", "_best_spans"),
     lambda: sys.modules["{SAMPLING}"].apply_top_k(1, 2),
 ]
@@ -819,7 +820,7 @@ def asked_by(task):
     return {function for function in found if function.__module__.startswith("course_utils.")}
 
 
-LESSONS = sorted((ROOT / "course_utils" / "checks").glob("lesson_*.py"))
+LESSONS = sorted((ROOT / "course_utils" / "exercises" / "lessons").glob("lesson_*.py"))
 # Given in the exercise, and said in it: "Take `prefill` and `decode_step` of the lesson."
 GIVEN = {"prefill", "decode_step", "next_logits"}
 
@@ -848,7 +849,7 @@ def test_what_an_exercise_imports_is_in_the_sandbox(file):
 
 def in_lesson_11(tmp_path, monkeypatch, *cells, count=1):
     """Grade cells by the first tasks of exercise 11."""
-    tasks, _ = load_tasks(ROOT / "course_utils" / "checks" / "lesson_11.py")
+    tasks, _ = load_tasks(ROOT / "course_utils" / "exercises" / "lessons" / "lesson_11.py")
     monkeypatch.setattr(Assignment, "tasks", lambda self: (tasks[:count], ()))
     return graded(tmp_path, *cells)
 
@@ -863,7 +864,7 @@ def test_one_import_line_gives_no_points_and_is_said(tmp_path, monkeypatch):
 
 RIGHT_TEMPERATURE = """
 from course_utils.figures import curves
-from course_utils.learning import checker, progress_report
+from course_utils.learner import checker, progress_report
 import course_utils.widgets.sampling_lab, math
 check = checker("11", globals())
 def with_temperature(logits, temperature):
@@ -996,7 +997,7 @@ def test_every_stub_of_every_exercise_is_known_as_one(stem):
     """Compiled as in a notebook, with the decorators that stand above some of them."""
     notebook = json.loads(next((ROOT / "exercises").glob(f"{stem[-2:]}_*.ipynb")).read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    for task in load_tasks(ROOT / "course_utils" / "checks" / f"{stem}.py")[0]:
+    for task in load_tasks(ROOT / "course_utils" / "exercises" / "lessons" / f"{stem}.py")[0]:
         (cell,) = [cell for cell in cells if f"def {task.function}(" in cell]
         namespace = {"torch": torch}
         exec(cell, namespace)
@@ -1064,7 +1065,7 @@ def copied_course(tmp_path_factory):
     shutil.copytree(ROOT / "course_utils", folder / "course_utils", ignore=ignored)
     (folder / "exam_helpers.py").write_text("FACTOR = 2\n")
     (folder / "exam.py").write_text(
-        CHECKS.read_text() + "\nimport exam_helpers\nfrom course_utils.inference import sampling\n"
+        CHECKS.read_text() + "\nimport exam_helpers\nfrom course_utils.engine import sampling\n"
     )
 
     def key(more=""):
@@ -1078,14 +1079,14 @@ def copied_course(tmp_path_factory):
 CHANGES = {
     "the checks": "exam.py",
     "a module of theirs": "exam_helpers.py",
-    "the reference": "course_utils/inference/sampling.py",
-    "what the reference calls": "course_utils/inference/checks.py",
-    "how answers are judged": "course_utils/checks/task.py",
-    "how answers are compared": "course_utils/checks/comparing.py",
-    "how a function is called": "course_utils/answers/calling.py",
+    "the reference": "course_utils/engine/sampling.py",
+    "what the reference calls": "course_utils/engine/arguments.py",
+    "how answers are judged": "course_utils/exercises/task.py",
+    "how answers are compared": "course_utils/exercises/comparing.py",
+    "how a function is called": "course_utils/exercises/calling.py",
     "what reads submissions": "course_utils/grading/submission.py",
     "a model of the cases": "course_utils/models/practice.py",
-    "a text": "course_utils/texts/food_or_sport.json",
+    "a text": "course_utils/experiments/texts/food_or_sport.json",
 }
 
 

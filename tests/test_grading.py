@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from course_utils import whole_files
-from course_utils.cli import ROOT, main
+from course_utils import files
+from course_utils.cli import main
+from course_utils.files import write_whole
 from course_utils.grading import command
 from course_utils.grading.command import checks_file, grade_all
 from course_utils.grading.grade import GRADED, LOOK, MISSING, Assignment
@@ -19,7 +20,7 @@ from course_utils.grading.results import feedback_page, report_file, write_resul
 from course_utils.grading.sandbox import NoSandboxError, try_sandbox
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import find_submissions, read_submission
-from course_utils.whole_files import write_whole
+from course_utils.machine import ROOT
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, Here, hand_in
 
@@ -206,7 +207,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole_files.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(file, "new")
     assert file.read_text() == "old"
@@ -244,7 +245,7 @@ def test_bad_options_get_one_sentence(tmp_path, capsys, monkeypatch, arguments, 
 
 
 def test_checks_by_path_and_by_number():
-    assert checks_file("11") == ROOT / "course_utils" / "checks" / "lesson_11.py"
+    assert checks_file("11") == ROOT / "course_utils" / "exercises" / "lessons" / "lesson_11.py"
     assert checks_file(str(CHECKS)) == CHECKS
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from course_utils.cli import ROOT
-from course_utils.pages import lessons
+from course_utils.machine import ROOT
+from course_utils.publishing.pages import lessons
 
 GUIDE = ROOT / "workshop" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))

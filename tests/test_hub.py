@@ -19,10 +19,10 @@ import pytest
 import yaml
 from traitlets.config.loader import PyFileConfigLoader
 
-from course_utils import hub, learner_server
-from course_utils.cli import ROOT
-from course_utils.hub import HubError, free_ports, processes_of, proxy_command, running_hub
-from course_utils.learner_server import COURSE_FOLDER
+from course_utils.classroom import hub, learner_server
+from course_utils.classroom.hub import HubError, free_ports, processes_of, proxy_command, running_hub
+from course_utils.classroom.learner_server import COURSE_FOLDER
+from course_utils.machine import ROOT
 from tests.conftest import need
 from workshop import rehearsal
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from huggingface_hub import constants
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from course_utils.models import ModelStoreError, use_course_models
 from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub, profile
 from tests.loopback_hub import loopback_hub, make_models

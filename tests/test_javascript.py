@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_utils.inference import sampling
+from course_utils.engine import sampling
 from course_utils.widgets import SamplingLab
 from course_utils.widgets.base import page_module
 

@@ -91,12 +91,12 @@ def test_every_room_has_a_rule():
 @pytest.mark.parametrize(
     ("code", "module"),
     [
-        ("import course_utils.widgets.base", "course_utils.inference.sampling"),
+        ("import course_utils.widgets.base", "course_utils.engine.sampling"),
         ("from course_utils import figures", "course_utils.models.store"),
-        ("from course_utils.cli import main", "course_utils.learning.progress"),
+        ("from course_utils.cli import main", "course_utils.learner.progress"),
         ("def later():\n    from course_utils.models import load_encoder", "course_utils.figures.base"),
         ("from ..models import store", "course_utils.widgets.base"),
-        ("from .. import models", "course_utils.inference.sampling"),
+        ("from .. import models", "course_utils.engine.sampling"),
     ],
 )
 def test_a_wrong_direction_would_be_found(code, module):

@@ -16,8 +16,7 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from course_utils.cli import ROOT
-from course_utils.learning import (
+from course_utils.learner import (
     Progress,
     export_progress,
     machine_check,
@@ -26,10 +25,11 @@ from course_utils.learning import (
     quiz_question,
     reset_progress,
 )
-from course_utils.learning import machine_check as machine_check_function
-from course_utils.learning.progress_table import ProgressReport
-from course_utils.learning.score_file import Score, ScoreFile
-from course_utils.learning.scoreboard import Scoreboard
+from course_utils.learner import machine_check as machine_check_function
+from course_utils.learner.progress_table import ProgressReport
+from course_utils.learner.score_file import Score, ScoreFile
+from course_utils.learner.scoreboard import Scoreboard
+from course_utils.machine import ROOT
 from course_utils.models.store import ModelStore
 
 RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
@@ -63,7 +63,7 @@ def test_unknown_kind(progress):
 LOOP = """
 import sys
 from pathlib import Path
-from course_utils.learning import progress as module
+from course_utils.learner import progress as module
 module.LOCK_SECONDS = 600  # another process of this test may sleep for long while it has the lock
 progress = module.Progress(Path(sys.argv[1]))
 for number in range(int(sys.argv[2]), 100_000):

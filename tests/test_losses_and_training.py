@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertForMaskedLM, BertModel, DataCollatorForLanguageModeling
 
 from course_utils import figures
-from course_utils.inference.characters import Characters, counted_loss, write_on
-from course_utils.inference.fine_tuning import SentenceClassifier, fine_tune, shuffled_batches
-from course_utils.inference.intervals import wilson_interval
-from course_utils.inference.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens
-from course_utils.inference.small_reviews import small_reviews, with_shuffled
-from course_utils.inference.tiny_training import (
+from course_utils.experiments.characters import Characters, counted_loss, write_on
+from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune, shuffled_batches
+from course_utils.experiments.intervals import wilson_interval
+from course_utils.experiments.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens
+from course_utils.experiments.small_reviews import small_reviews, with_shuffled
+from course_utils.experiments.tiny_training import (
     CONTEXT,
     cut_windows,
     mean_loss,

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.inference.surprisal import read_text, surprisal_bits
+from course_utils.experiments.surprisal import read_text, surprisal_bits
 from course_utils.models import load_causal_lm
 from course_utils.traces import MaskTrace, NextTokenTrace, record_masks, record_next_token, record_surprisals
 from course_utils.traces.masks import KINDS, PADDINGS, batch_mask
@@ -36,7 +36,7 @@ def test_mean_surprisal_is_the_loss_of_transformers(smollm):
 
 @pytest.mark.parametrize("piece", [1, 2, 5, 7, 100])
 def test_reading_in_pieces_is_reading_at_once(smollm, piece, monkeypatch):
-    monkeypatch.setattr("course_utils.inference.surprisal.READ_AT_ONCE", piece)
+    monkeypatch.setattr("course_utils.experiments.surprisal.READ_AT_ONCE", piece)
     ids = smollm.encode("The old ferry crossed the sound.")
     bits, logits, cache = read_text(smollm.model, ids)
     with torch.inference_mode():

@@ -16,9 +16,9 @@ from transformers import (
     StaticCache,
 )
 
-from course_utils.inference import memory
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
-from course_utils.inference.prefill_decode import prefill
+from course_utils.engine.prefill_decode import prefill
+from course_utils.measuring import memory
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 from course_utils.models import load_causal_lm
 from tests.tiny_models import tiny_model
 

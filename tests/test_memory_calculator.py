@@ -9,11 +9,11 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from course_utils.engine.prefill_decode import prefill
 from course_utils.figures.memory_bars import memory_bars
-from course_utils.inference import memory_budget
-from course_utils.inference.memory import measured_cache_bytes, measured_weight_bytes
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
-from course_utils.inference.prefill_decode import prefill
+from course_utils.measuring import memory_budget
+from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 from course_utils.models import load_causal_lm
 from course_utils.widgets import MemoryCalculator
 from course_utils.widgets.base import page_module

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from course_utils.checks.task import Prose
-from course_utils.cli import ROOT
+from course_utils.exercises.task import Prose
 from course_utils.grading import moderation
 from course_utils.grading.grade import GRADED, UNREADABLE, Assignment
 from course_utils.grading.moderation import COLUMNS, SheetError
 from course_utils.grading.results import write_results
 from course_utils.grading.spreadsheet import alike, number, quoted, table_text, unquoted
+from course_utils.machine import ROOT
 from tests.killing import killed_at_every_call, needs_fork, raised_at_every_call
 
 PROSE = (

@@ -25,14 +25,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import sync
-from course_utils.assignments import PROSE_STUB, exercise
-from course_utils.cli import ROOT
+from course_utils.exercises.assignments import PROSE_STUB, exercise
 from course_utils.grading import sandbox
 from course_utils.grading.family import Family
 from course_utils.grading.grade import GRADED, Assignment, grade
 from course_utils.grading.limits import Limits
 from course_utils.grading.submission import Submission
+from course_utils.machine import ROOT
+from course_utils.publishing import sync
 
 NAME = "11_sampling"
 COURSE = "llms-by-hand"
@@ -72,7 +72,7 @@ for line in sys.stdin:
 LOOK_AROUND = """
 import os, socket
 from pathlib import Path
-from course_utils.checks.task import __file__ as task_file
+from course_utils.exercises.task import __file__ as task_file
 package = Path(task_file).parents[1]
 def tried(what):
     try:
@@ -330,7 +330,9 @@ def test_a_patched_check_has_full_marks_with_nbgrader_and_none_with_ours(course,
     assert [points[f"q{number}-check"] for number in range(1, 5)] == [[2, False], [2, False], [3, False], [2, False]]
     handed_in = course.folder / "submitted" / "cleo" / NAME / f"{NAME}.ipynb"
     checks = tmp_path / "checks.py"  # of one task: each takes seconds
-    checks.write_text("from course_utils.checks import lesson_11\nTASKS = lesson_11.TASKS[2:3]\n", encoding="utf-8")
+    checks.write_text(
+        "from course_utils.exercises.lessons import lesson_11\nTASKS = lesson_11.TASKS[2:3]\n", encoding="utf-8"
+    )
     report = grade(Submission("cleo", handed_in), Assignment(checks, seed=7))
     assert (report["status"], report["points"], report["of"]) == (GRADED, 0, 3)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.inference.sampling import entropy_bits
+from course_utils.engine.sampling import entropy_bits
 from course_utils.models import load_causal_lm
 from course_utils.traces import NextTokenTrace, record_surprisals
 from course_utils.widgets import NextTokenExplorer, next_token_explorer

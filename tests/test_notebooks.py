@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from course_utils.sync import WIDGET_VIEW, sync
+from course_utils.publishing.sync import WIDGET_VIEW, sync
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

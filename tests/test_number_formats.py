@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from course_utils.inference import number_formats as formats
+from course_utils.measuring import number_formats as formats
 from course_utils.models import load_causal_lm, load_encoder
 
 numbers = st.floats(-1000, 1000, width=32)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 
 RUN = """
 import socket, sys, nbformat

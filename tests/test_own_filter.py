@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.inference.own_filter import compare_filter, exception_line
-from course_utils.inference.sampling import FILTERS, REMOVED
+from course_utils.engine.own_filter import compare_filter, exception_line
+from course_utils.engine.sampling import FILTERS, REMOVED
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0])
 LABELS = ["c", "a", "b", "d"]

@@ -35,15 +35,15 @@ from transformers import (
 )
 
 from course_utils import traces, widgets
-from course_utils.architectures import keeps_keys_and_values, transformers_cache
-from course_utils.inference.answers import greedy_answers
-from course_utils.inference.generate import generate, search_beams, stream
-from course_utils.inference.haystack import ask
-from course_utils.inference.local_servers import own_server
-from course_utils.inference.memory import kv_cache_bytes, measured_cache_bytes
-from course_utils.inference.model_shapes import NO_LIMIT, ModelShape
-from course_utils.inference.prefill_decode import decode_step, new_cache, prefill
+from course_utils.engine.generate import generate, search_beams, stream
+from course_utils.engine.prefill_decode import decode_step, new_cache, prefill
+from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.experiments.haystack import ask
+from course_utils.measuring.memory import kv_cache_bytes, measured_cache_bytes
+from course_utils.measuring.model_shapes import NO_LIMIT, ModelShape
 from course_utils.models import CausalLM, Encoder
+from course_utils.models.architectures import keeps_keys_and_values, transformers_cache
+from course_utils.serving.local_servers import own_server
 from tests.other_device import OnCard, pretended_card
 from tests.own_models import CONTEXT, config_of, own_encoder, own_model, own_tokenizer, with_random_weights
 from tests.tiny_models import PAD, VOCABULARY, tiny_model, tiny_tokenizer

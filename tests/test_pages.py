@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from course_utils.cli import ROOT
-from course_utils.pages import Lesson, lessons, pages
+from course_utils.machine import ROOT
+from course_utils.publishing.pages import Lesson, lessons, pages
 from tests.numbers_in_prose import explained, unexplained
 
 SOURCES = ROOT / "notebooks" / "source"

@@ -16,8 +16,8 @@ from jupytext.cli import jupytext as jupytext_command
 from jupytext.config import load_jupytext_config
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
-from course_utils import sync
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
+from course_utils.publishing import sync
 
 PAIRS = {
     f"{folder}/{source.stem}.ipynb": f"{folder}/source/{source.name}"

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from course_utils.inference.model_shapes import PUBLISHED
-from course_utils.inference.parameters import MIXTURES, llama_parameters, parameters_by_part
+from course_utils.measuring.model_shapes import PUBLISHED
+from course_utils.measuring.parameters import MIXTURES, llama_parameters, parameters_by_part
 from course_utils.models import load_causal_lm, load_encoder, load_head
 from course_utils.models.phone_book import phone_book_models
 from course_utils.models.pipelines import load_pipeline

@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.inference.attention import fused_attention, scaled_dot_product_attention
-from course_utils.inference.masks import causal_mask
-from course_utils.inference.memory import attention_score_bytes
-from course_utils.inference.model_shapes import PUBLISHED
-from course_utils.inference.peak_memory import peak_bytes
+from course_utils.engine.attention import fused_attention, scaled_dot_product_attention
+from course_utils.engine.masks import causal_mask
+from course_utils.measuring.memory import attention_score_bytes
+from course_utils.measuring.model_shapes import PUBLISHED
+from course_utils.measuring.peak_memory import peak_bytes
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))

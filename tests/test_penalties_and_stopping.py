@@ -15,8 +15,8 @@ from transformers import (
 )
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from course_utils.inference import penalties, sampling
-from course_utils.inference.stopping import StopReason, StopRules, StopStringBuffer, TextStream, mask_eos
+from course_utils.engine import penalties, sampling
+from course_utils.engine.stopping import StopReason, StopRules, StopStringBuffer, TextStream, mask_eos
 from course_utils.models import load_causal_lm
 
 REMOVED = float("-inf")

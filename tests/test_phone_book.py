@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from course_utils.models.phone_book import FILE, phone_book, phone_book_models, recall
 
 RECORDED = json.loads((ROOT / "training" / "results" / "phone_book" / "report.json").read_text())

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
-from course_utils.inference.cache import KeyValueCache, shared_prefix
-from course_utils.inference.llama import llama_next_logits
-from course_utils.inference.prefill_decode import cache_length, crop_cache, decode_step, new_cache, prefill
+from course_utils.engine.cache import KeyValueCache, shared_prefix
+from course_utils.engine.llama import llama_next_logits
+from course_utils.engine.prefill_decode import cache_length, crop_cache, decode_step, new_cache, prefill
 from course_utils.models import load_causal_lm
 from tests.tiny_models import VOCABULARY, tiny_model
 

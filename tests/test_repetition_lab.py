@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import figures
+from course_utils.engine.generate import generate
+from course_utils.engine.penalties import Penalty
 from course_utils.figures.base import png_bytes
-from course_utils.inference.generate import generate
-from course_utils.inference.penalties import Penalty
 from course_utils.models import load_causal_lm
 from course_utils.traces import RepetitionTrace, record_repetition
 from course_utils.widgets import RepetitionLab, repetition_lab

@@ -12,8 +12,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from course_utils.inference import sampling
-from course_utils.inference.checks import check_whole
+from course_utils.engine import sampling
+from course_utils.engine.arguments import check_whole
 
 finite = st.floats(-60, 60, width=32)
 logit_rows = st.lists(finite, min_size=1, max_size=400).map(lambda row: torch.tensor([row]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.inference import sampling
+from course_utils.engine import sampling
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets import SamplingLab
 from course_utils.widgets.base import STOPPED

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_utils.inference import local_servers, server_client
-from course_utils.inference.chats import chat_ids
-from course_utils.inference.server_client import ServerAnswer, ServerError, ask
+from course_utils.engine.chats import chat_ids
 from course_utils.models import load_causal_lm
+from course_utils.serving import client as server_client
+from course_utils.serving import local_servers
+from course_utils.serving.client import ServerAnswer, ServerError, ask
 from tests.tiny_models import tiny_model
 
 PIECES = ("It", " is", " Paris", ".")

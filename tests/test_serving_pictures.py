@@ -4,7 +4,7 @@ import pytest
 
 from course_utils.figures import batch_tradeoff, growth_lines, slot_schedules
 from course_utils.figures.base import png_bytes
-from course_utils.inference.batching import continuous_schedule, static_schedule
+from course_utils.measuring.batching import continuous_schedule, static_schedule
 
 LENGTHS = [12, 3, 4, 3, 8, 3, 4, 3]
 

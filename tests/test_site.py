@@ -6,8 +6,8 @@ import shutil
 import nbformat
 import pytest
 
-from course_utils.cli import ROOT
-from course_utils.site import SiteError, build_site, page
+from course_utils.machine import ROOT
+from course_utils.publishing.site import SiteError, build_site, page
 from tests.conftest import need
 
 

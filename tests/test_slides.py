@@ -6,8 +6,8 @@ import re
 import nbformat
 import pytest
 
-from course_utils.cli import ROOT
-from course_utils.slides import SlidesError, export_slides, with_slides
+from course_utils.machine import ROOT
+from course_utils.publishing.slides import SlidesError, export_slides, with_slides
 from tests.browser.test_site import LESSONS, Page, stored_pictures
 from tests.conftest import need
 

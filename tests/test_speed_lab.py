@@ -14,10 +14,10 @@ import torch
 
 from benchmarks import speed as benchmark
 from course_utils.figures.speed_curves import speed_curves
-from course_utils.inference import roofline
-from course_utils.inference.model_shapes import PUBLISHED
-from course_utils.inference.roofline import Rates, predicted_seconds
-from course_utils.inference.timing import Machine, this_machine
+from course_utils.measuring import roofline
+from course_utils.measuring.model_shapes import PUBLISHED
+from course_utils.measuring.roofline import Rates, predicted_seconds
+from course_utils.measuring.timing import Machine, this_machine
 from course_utils.models import CausalLM, load_causal_lm
 from course_utils.traces import SpeedTrace, record_speed, recorded_speed
 from course_utils.traces.speed import predicted_speed

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_utils.learning import predict, quiz_question
-from course_utils.learning.progress import Progress
+from course_utils.learner import predict, quiz_question
+from course_utils.learner.progress import Progress
 from course_utils.traces.speed import recorded_speed
 from course_utils.widgets import MemoryCalculator, SpeedLab, base
 

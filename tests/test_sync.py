@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils import sync
+from course_utils.publishing import sync
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = """# ---

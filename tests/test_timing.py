@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.inference import measurements, timing
-from course_utils.inference.generate import stream
+from course_utils.engine.generate import stream
+from course_utils.measuring import measurements, timing
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 seconds = st.lists(st.floats(1e-6, 10), min_size=1, max_size=200)

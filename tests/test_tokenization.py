@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from course_utils.inference import vectors
-from course_utils.inference.byte_pairs import BytePairs, byte_letters, merge_pair, next_pair
-from course_utils.inference.word_pieces import WordPieces, longest_matches
+from course_utils.experiments import vectors
 from course_utils.models import load_causal_lm, load_encoder
+from course_utils.tokenizers.byte_pairs import BytePairs, byte_letters, merge_pair, next_pair
+from course_utils.tokenizers.word_pieces import WordPieces, longest_matches
 from tests.tiny_models import tiny_tokenizer
 
 PARTS = [

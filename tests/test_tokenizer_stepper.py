@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from course_utils import figures
-from course_utils.inference.byte_pairs import BytePairs
 from course_utils.models import load_causal_lm, load_encoder
+from course_utils.tokenizers.byte_pairs import BytePairs
 from course_utils.traces import TokenizationTrace, record_tokenization
 from course_utils.widgets import TokenizerStepper, tokenizer_stepper
 from course_utils.widgets.base import page_module

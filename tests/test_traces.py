@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from course_utils import traces
-from course_utils.inference.generate import generate
-from course_utils.inference.sampling import FILTERS
+from course_utils.engine.generate import generate
+from course_utils.engine.sampling import FILTERS
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.traces.attention import eager_attention
 from tests.tiny_models import START, tiny_model

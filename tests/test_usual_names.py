@@ -14,9 +14,9 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from course_utils.inference.generate import generate, search_beams, stream
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.usual_names import PENALTIES, SAMPLING
+from course_utils.engine.generate import generate, search_beams, stream
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.usual_names import PENALTIES, SAMPLING
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_beams, record_generation
 from tests.tiny_models import EOS, VOCABULARY, tiny_model, tiny_tokenizer

@@ -16,7 +16,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from course_utils.cli import QUIET_LAB, ROOT, TEST_ENVIRONMENT, _parser
+from course_utils.cli import TEST_ENVIRONMENT, _parser
+from course_utils.machine import QUIET_LAB, ROOT
 from tests.test_front_door import FRONT_DOOR
 
 PAGE = (ROOT / "workshop/ways-in.md").read_text(encoding="utf-8")

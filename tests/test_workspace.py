@@ -15,10 +15,10 @@ import nbformat
 import pytest
 from filelock import FileLock
 
-from course_utils import whole_files
-from course_utils.cli import FIRST_LESSON, ROOT
-from course_utils.learning import workspace
-from course_utils.learning.workspace import (
+from course_utils import files
+from course_utils.cli import FIRST_LESSON
+from course_utils.learner import workspace
+from course_utils.learner.workspace import (
     EVERYTHING,
     IN_CLASS,
     LOCK,
@@ -28,6 +28,7 @@ from course_utils.learning.workspace import (
     notebooks_in_use,
     without_outputs,
 )
+from course_utils.machine import ROOT
 from tests.test_bundle import needs_namespaces
 
 LESSON = "notebooks/11_sampling.ipynb"
@@ -277,7 +278,7 @@ def test_a_full_disk_leaves_the_old_version_whole_and_the_next_start_goes_on(cou
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(whole_files.os, "fsync", full)
+        patched.setattr(files.os, "fsync", full)
         with pytest.raises(CopyError, match=r"no space left for your copy .*home: free 20 MB there$"):
             give_course(course, home)
     assert code(home / LESSON) == "first"

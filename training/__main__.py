@@ -4,9 +4,9 @@ import argparse
 
 import torch
 
+from course_utils.files import full_path
 from course_utils.models.loading import load_encoder
 from course_utils.models.task_heads import HEADS, load_head, save_head
-from course_utils.whole_files import full_path
 from training.loop import train
 from training.report import stages_before, write_report
 from training.tasks import TASKS

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from course_utils.files import write_whole
 from course_utils.models.task_heads import new_head
-from course_utils.whole_files import write_whole
 from training.task import Row, Task
 
 MEASURED_STEPS = 50  # the first steps, by whose speed --minutes is turned into a number of steps

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 
-from course_utils.whole_files import full_path, write_whole
+from course_utils.files import full_path, write_whole
 
 WORDNET = Path("/usr/share/dictd/wn.dict.dz")
 WEBSTER = Path("/usr/share/dictd/gcide.dict.dz")

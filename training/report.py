@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
+from course_utils.files import full_path
 from course_utils.models.loading import load_encoder
 from course_utils.models.task_heads import HEADS, load_head
-from course_utils.whole_files import full_path
 from training import translation
 from training.loss_figure import loss_figure
 from training.task import Task

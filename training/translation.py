@@ -19,7 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 from tqdm import tqdm
 from transformers import BartConfig, BartForConditionalGeneration, GenerationConfig, PreTrainedTokenizerFast
 
-from course_utils.whole_files import full_path, write_whole
+from course_utils.files import full_path, write_whole
 from training.data import read_rows
 from training.loop import batches, fast_bf16
 from training.loss_figure import loss_figure

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from course_utils.files import full_path
 from course_utils.models import load_causal_lm
-from course_utils.whole_files import full_path
 from training.data import plain_words
 
 OPENINGS: dict = json.loads(Path(__file__).with_name("openings.json").read_text(encoding="utf-8"))

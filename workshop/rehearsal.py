@@ -27,12 +27,14 @@ import psutil
 import requests
 import websocket
 
-from course_utils.cli import ROOT, CourseError, ensure_models
-from course_utils.hub import HubError, free_ports, processes_of, running_hub
-from course_utils.learner_server import COURSE_FOLDER
+from course_utils.classroom.hub import HubError, free_ports, processes_of, running_hub
+from course_utils.classroom.learner_server import COURSE_FOLDER
+from course_utils.cli import ensure_models
+from course_utils.errors import CourseError
+from course_utils.files import write_whole
+from course_utils.machine import ROOT
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore, ModelStoreError
-from course_utils.whole_files import write_whole
 
 LESSON = f"{COURSE_FOLDER}/notebooks/11_sampling.ipynb"
 GUIDE = ROOT / "workshop" / "guide" / "README.md"

@@ -15,27 +15,28 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from course_utils.errors import CourseError
+from course_utils.files import full_path, write_whole
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
 from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.submission import Submission, find_submissions, read_submission
-from course_utils.whole_files import full_path, write_whole
 
-CHECKS = PACKAGE / "checks"
+CHECKS = PACKAGE / "exercises" / "lessons"
 
 
 def checks_file(named: str) -> Path:
     """Return the file of checks that is named by its path, or by the number of a lesson.
 
     Raises:
-        ValueError: There is no such file.
+        CourseError: There is no such file.
 
     >>> checks_file("11").name
     'lesson_11.py'
     """
     file = CHECKS / f"lesson_{named}.py" if named.isdecimal() else full_path(named).resolve()
     if not file.is_file():
-        raise ValueError(f"--checks must be a file of checks or the number of a lesson, got {named}")
+        raise CourseError(f"--checks must be a file of checks or the number of a lesson, got {named}")
     return file
 
 
@@ -64,15 +65,17 @@ def grade_all(
 
     Raises:
         NoSandboxError: There is no sandbox, and one is wanted.
-        ValueError: The checks cannot be used.
-        FileNotFoundError: There is nothing at one of the paths.
+        CourseError: The checks cannot be used, or there is nothing at one of the paths.
     """
     if assignment.is_sandboxed:
         open_doors = try_sandbox()
         if open_doors:
             print(open_doors, file=sys.stderr)
         hide_checks(assignment.checks)
-    tasks, prose = assignment.tasks()
+    try:
+        tasks, prose = assignment.tasks()
+    except ValueError as error:
+        raise CourseError(str(error)) from error
     submissions = find_submissions(paths, exercise, roster, folder)
     reports = {}
     with (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from course_utils.answers.not_given import NOT_GIVEN
-from course_utils.checks.task import Line, Prose, Task, judge, load_tasks
+from course_utils.exercises.not_given import NOT_GIVEN
+from course_utils.exercises.task import Line, Prose, Task, judge, load_tasks
 from course_utils.grading.limits import Clock, Limits
 from course_utils.grading.session import Session, WorkerError
 from course_utils.grading.submission import Handed, Submission, read_submission

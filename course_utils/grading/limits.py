@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from course_utils.answers.calling import CALL_SECONDS
+from course_utils.exercises.calling import CALL_SECONDS
 from course_utils.grading.family import Usage
 
 GIGABYTE = 2**30

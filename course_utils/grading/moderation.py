@@ -13,9 +13,9 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
+from course_utils.files import write_whole
 from course_utils.grading.sheet import COLUMNS, ROW, Row, Sheet, read_sheet
 from course_utils.grading.spreadsheet import alike, number, quoted, readable, table_text, unquoted
-from course_utils.whole_files import write_whole
 
 SHEET = "moderation.csv"
 _LETTERS = "bcdfghjklmnpqrstvwxz"  # no vowels: no word, no month

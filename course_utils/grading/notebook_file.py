@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from course_utils.assignments import PROSE_STUB
+from course_utils.exercises.assignments import PROSE_STUB
 from course_utils.grading.spreadsheet import readable
 from course_utils.grading.texts import writable
 

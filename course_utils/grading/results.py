@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from course_utils.checks.task import Prose
+from course_utils.exercises.task import Prose
+from course_utils.files import write_whole
 from course_utils.grading.grade import GRADED, MISSING
 from course_utils.grading.moderation import SHEET, Answer, Marked, take_marks
 from course_utils.grading.spreadsheet import readable, table_text
-from course_utils.whole_files import write_whole
 
 _LONGEST = 30_000  # characters of an answer; a spreadsheet's cell takes 32,767
 _PASTED = re.compile(r"data:[\w.+-]+/[\w.+;=-]+,[\w+/=%-]{200,}")

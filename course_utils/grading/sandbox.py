@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from course_utils.errors import CourseError
 from course_utils.grading.family import Family
 from course_utils.grading.system_calls import LIBRARY, system_call_filter
 from course_utils.grading.visible import PACKAGE, visible_files
 from course_utils.models import models_folder
 
-WORKER = ["-P", "-s", "-m", "course_utils.answers.worker"]
+WORKER = ["-P", "-s", "-m", "course_utils.exercises.worker"]
 SCRATCH_BYTES = 256 * 2**20
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
 _INSTALL = "install bubblewrap (on Debian and Ubuntu: sudo apt install bubblewrap)"
@@ -45,7 +46,7 @@ _NO_FILTER = (
 UNSAFE = "--without-sandbox runs them anyway, and then they can read and change whatever you can."
 
 
-class NoSandboxError(RuntimeError):
+class NoSandboxError(CourseError):
     """There is no sandbox on this machine; the message says what to do."""
 
 
@@ -117,7 +118,7 @@ def sandbox(given: Iterable[str] | None = None) -> list[str]:
             command += ["--ro-bind", str(place), str(place)]
     for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, models_folder()))):
         command += ["--ro-bind-try", place, place]
-    hidden = [PACKAGE] if given is not None else [PACKAGE / "grading", PACKAGE / "checks"]
+    hidden = [PACKAGE] if given is not None else [PACKAGE / "grading", PACKAGE / "exercises" / "lessons"]
     if given is None:
         command += ["--ro-bind", str(PACKAGE), str(PACKAGE)]
     for place in hidden:
@@ -136,7 +137,7 @@ def hide_checks(checks: Path) -> None:
         ValueError: The file lies where the sandbox shows it.
     """
     file = checks.resolve()
-    if file.is_relative_to(PACKAGE / "checks"):
+    if file.is_relative_to(PACKAGE / "exercises" / "lessons"):
         return
     for place in map(Path, (PACKAGE, sys.base_prefix, sys.prefix, models_folder(), *_SYSTEM)):
         if file.is_relative_to(place.resolve()):

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from course_utils.answers.calling import LONGEST_MESSAGE, Answer
-from course_utils.answers.plain_data import NotPlainError, read, written
-from course_utils.checks.task import NOT_STARTED
+from course_utils.exercises.calling import LONGEST_MESSAGE, Answer
+from course_utils.exercises.plain_data import NotPlainError, read, written
+from course_utils.exercises.task import NOT_STARTED
 from course_utils.grading.family import Family
 from course_utils.grading.limits import Clock, Limits
 from course_utils.grading.sandbox import worker_command, worker_environment

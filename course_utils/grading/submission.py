@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from course_utils.errors import CourseError
 from course_utils.grading.notebook_file import answers_in_words, cells_of
 from course_utils.grading.texts import decoded, of_a_file, printable, same_name, writable
 
@@ -79,7 +80,7 @@ def find_submissions(
         out: The folder of the results, which is nobody's submission.
 
     Raises:
-        FileNotFoundError: A path does not exist.
+        CourseError: A path does not exist.
     """
     listed = {}
     for name in roster:
@@ -164,7 +165,7 @@ def runnable(source: str) -> str:
 def _places(path: Path, out: Path | None) -> Iterator[Path]:
     """Return the files and folders that are a submission each."""
     if not os.path.lexists(path):
-        raise FileNotFoundError(f"There is no submission at {printable(str(path))}.")
+        raise CourseError(f"There is no submission at {printable(str(path))}.")
     if _is_clutter(path.name) and path.name.strip("."):  # the shell's * names it, too
         return
     if path.is_symlink() or not path.is_dir():

@@ -8,13 +8,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from course_utils.answers.plain_data import ModelName
-from course_utils.checks.sources import PACKAGE, imports, source_files
-from course_utils.checks.task import Task
+from course_utils.exercises.plain_data import ModelName
+from course_utils.exercises.sources import PACKAGE, imports, source_files
+from course_utils.exercises.task import Task
 
-ALWAYS = ("course_utils.answers.worker", "course_utils.learning.check_card")  # what the cells of every exercise need
+ALWAYS = ("course_utils.exercises.worker", "course_utils.learner.check_card")  # what the cells of every exercise need
 JUDGES = (
-    *("course_utils.grading.grade", "course_utils.answers.worker"),
+    *("course_utils.grading.grade", "course_utils.exercises.worker"),
     *("course_utils.models.practice", "course_utils.models.pipelines"),  # what a `ModelName` loads
 )
 LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from course_utils.architectures import context_length, generation_inputs, parameter_names, vocabulary_size
+from course_utils.models.architectures import context_length, generation_inputs, parameter_names, vocabulary_size
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore
 from course_utils.models.token_labels import token_labels

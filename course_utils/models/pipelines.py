@@ -26,6 +26,7 @@ from transformers import (
 )
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from course_utils.files import whole_folder
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.checked_pipelines import mark_as_courses_own
 from course_utils.models.checked_tasks import checked
@@ -36,7 +37,6 @@ from course_utils.models.pipeline_settings import checked_device, checked_dtype
 from course_utils.models.restored_tasks import RESTORED_TASKS, is_direction
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder
 from course_utils.models.task_heads import HEADS, load_head
-from course_utils.whole_files import whole_folder
 
 # What `transformers.pipeline` takes to fetch a model; ours are here, each in one version.
 _FOR_DOWNLOADS = ("revision", "token", "use_fast", "trust_remote_code", "local_files_only", "code_revision")

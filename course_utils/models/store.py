@@ -21,9 +21,10 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from tqdm.auto import tqdm
 
+from course_utils.errors import CourseError
+from course_utils.files import folder_from, whole_folder, write_whole
 from course_utils.models.catalogue import ModelEntry
 from course_utils.models.convert import convert
-from course_utils.whole_files import folder_from, whole_folder, write_whole
 
 MANIFEST = "manifest.json"
 # Nanoseconds, as a copy keeps them: all, or as NTFS, Python, exFAT, image layers and tar files do.
@@ -33,7 +34,7 @@ _BYTES_PER_PARAMETER = 4  # fp32
 _WORKSPACE_BYTES = 300_000_000  # the wheel and what is unpacked from it
 
 
-class ModelStoreError(RuntimeError):
+class ModelStoreError(CourseError):
     """A model cannot be had; the message is one sentence that says what to do."""
 
 

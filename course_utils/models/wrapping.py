@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.architectures import parameter_names, vocabulary_size
+from course_utils.models.architectures import parameter_names, vocabulary_size
 
 
 def check_causal_lm(model: PreTrainedModel) -> None:

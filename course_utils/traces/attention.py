@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from transformers import Pipeline, PreTrainedModel
 
-from course_utils.architectures import generation_inputs, key_value_heads
-from course_utils.inference import head_measures
+from course_utils.experiments import head_measures
 from course_utils.models import CausalLM, Encoder
+from course_utils.models.architectures import generation_inputs, key_value_heads
 from course_utils.traces.base import Trace
 from course_utils.traces.eager import check_attentions, eager_attention, recording
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from course_utils.whole_files import write_whole
+from course_utils.files import write_whole
 
 
 class Trace:

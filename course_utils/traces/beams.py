@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.inference.beam_replay import Replay, replay
-from course_utils.inference.beam_search import KEPT, ROOT, BeamNode, BeamTree
-from course_utils.inference.generate import generate, search_beams
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.beam_replay import Replay, replay
+from course_utils.engine.beam_search import KEPT, ROOT, BeamNode, BeamTree
+from course_utils.engine.generate import generate, search_beams
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 

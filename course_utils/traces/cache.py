@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.architectures import keeps_states
-from course_utils.inference.cache import KeyValueCache
-from course_utils.inference.generation_steps import GrowingText, stop_rules
-from course_utils.inference.memory import measured_cache_bytes
-from course_utils.inference.progress import report
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.cache import KeyValueCache
+from course_utils.engine.generation_steps import GrowingText, stop_rules
+from course_utils.engine.progress import report
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
+from course_utils.measuring.memory import measured_cache_bytes
 from course_utils.models import CausalLM
+from course_utils.models.architectures import keeps_states
 from course_utils.traces.base import Trace
 
 MOST_TOKENS = 400  # of prompt and new text: without a cache, every step reads all of them

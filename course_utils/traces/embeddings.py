@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 import torch
 
-from course_utils.architectures import generation_inputs
-from course_utils.inference.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
+from course_utils.experiments.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
 from course_utils.models import CausalLM, Encoder
+from course_utils.models.architectures import generation_inputs
 from course_utils.traces.base import Trace
 
 MOST_WORDS = 200

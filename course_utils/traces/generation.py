@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.inference.generation_steps import GrowingText, generation_steps, stop_rules
-from course_utils.inference.memory import measured_cache_bytes
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.generation_steps import GrowingText, generation_steps, stop_rules
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
+from course_utils.measuring.memory import measured_cache_bytes
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.inference.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
-from course_utils.inference.progress import report
+from course_utils.engine.masks import bidirectional_mask, causal_mask, padding_mask, sliding_window_mask
+from course_utils.engine.progress import report
 from course_utils.traces.eager import eager_attention
 
 KINDS = ("causal", "none", "window", "window + first token")

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.architectures import parameter_names
-from course_utils.inference.checks import check_whole
+from course_utils.engine.arguments import check_whole
 from course_utils.models import CausalLM
+from course_utils.models.architectures import parameter_names
 from course_utils.traces.base import Trace
 from course_utils.traces.masked_runs import KINDS, PADDINGS, Run, batch_mask, check_batch, every_mask, padded_mask
 

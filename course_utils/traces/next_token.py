@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.inference.sampling import filter_stages
-from course_utils.inference.surprisal import read_text
+from course_utils.engine.sampling import filter_stages
+from course_utils.experiments.surprisal import read_text
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 

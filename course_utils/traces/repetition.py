@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.settings import GenerationSettings
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
 from course_utils.traces.repetition_run import PenaltyFunction, RepetitionRun

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from course_utils.inference.generation_steps import GrowingText, stop_rules
-from course_utils.inference.penalties import Penalty
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.stopping import mask_eos
+from course_utils.engine.generation_steps import GrowingText, stop_rules
+from course_utils.engine.penalties import Penalty
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.stopping import mask_eos
 from course_utils.models import CausalLM
 
 PenaltyFunction = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]

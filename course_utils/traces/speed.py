@@ -10,10 +10,10 @@ from typing import Self
 
 import numpy as np
 
-from course_utils.inference.measurements import Spread, spread
-from course_utils.inference.model_shapes import ModelShape
-from course_utils.inference.roofline import Rates, predicted_seconds
-from course_utils.inference.timing import Machine
+from course_utils.measuring.measurements import Spread, spread
+from course_utils.measuring.model_shapes import ModelShape
+from course_utils.measuring.roofline import Rates, predicted_seconds
+from course_utils.measuring.timing import Machine
 from course_utils.traces.base import Trace
 
 BYTES = {"fp32": 4, "bf16": 2}
@@ -153,7 +153,7 @@ def predicted_speed(
 
     Lesson: 14 · Speed and memory in practice
 
-    >>> from course_utils.inference.model_shapes import PUBLISHED
+    >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> speed = predicted_speed(PUBLISHED["SmolLM2-135M"], Rates(100e9, 25e9), 100, 10, batch=1, dtype="fp32")
     >>> {name: round(value, 4) for name, value in speed.items()}
     {'ttft': 0.213, 'tpot': 0.0217, 'total': 0.4084, 'throughput': 24.4848}

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.inference.checks import check_whole
-from course_utils.inference.model_shapes import ModelShape
-from course_utils.inference.prefill_decode import decode_step, prefill
-from course_utils.inference.roofline import measured_rates
-from course_utils.inference.timing import GenerationTiming, Mark, Progress, this_machine, time_generation
+from course_utils.engine.arguments import check_whole
+from course_utils.engine.prefill_decode import decode_step, prefill
+from course_utils.measuring.model_shapes import ModelShape
+from course_utils.measuring.roofline import measured_rates
+from course_utils.measuring.timing import GenerationTiming, Mark, Progress, this_machine, time_generation
 from course_utils.models import CausalLM
 from course_utils.traces.speed import BYTES, SpeedTrace
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from course_utils.inference.byte_pairs import BytePairs, byte_letters, next_pair
-from course_utils.inference.word_pieces import UNKNOWN, WordPieces, longest_matches
+from course_utils.tokenizers.byte_pairs import BytePairs, byte_letters, next_pair
+from course_utils.tokenizers.word_pieces import UNKNOWN, WordPieces, longest_matches
 
 NO_ID, NEVER = -1, 2**31 - 1
 Rules = BytePairs | WordPieces

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from course_utils.inference.byte_pairs import BytePairs
-from course_utils.inference.memory import kv_cache_bytes
-from course_utils.inference.model_shapes import ModelShape
-from course_utils.inference.word_pieces import WordPieces
+from course_utils.measuring.memory import kv_cache_bytes
+from course_utils.measuring.model_shapes import ModelShape
 from course_utils.models import CausalLM, Encoder
+from course_utils.tokenizers.byte_pairs import BytePairs
+from course_utils.tokenizers.word_pieces import WordPieces
 from course_utils.traces.base import Trace
 from course_utils.traces.token_pieces import Rules, TokenPieces
 

@@ -11,8 +11,8 @@ import anywidget
 import traitlets
 from IPython import get_ipython
 
+from course_utils.engine.progress import heard_by, in_words
 from course_utils.figures.base import CourseFigure, png_bytes
-from course_utils.inference.progress import heard_by, in_words
 
 STOPPED = "Stopped. What you see below is from before."
 

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import traitlets
 
+from course_utils.engine.arguments import check_number
+from course_utils.engine.beam_replay import Replay, replay
+from course_utils.engine.beam_search import FINISHED, KEPT, ROOT, BeamNode
+from course_utils.engine.settings import GenerationSettings
 from course_utils.figures import beams as pictures
 from course_utils.figures.base import CourseFigure, cut, quoted
-from course_utils.inference.beam_replay import Replay, replay
-from course_utils.inference.beam_search import FINISHED, KEPT, ROOT, BeamNode
-from course_utils.inference.checks import check_number
-from course_utils.inference.settings import GenerationSettings
 from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 

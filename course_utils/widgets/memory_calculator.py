@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 import psutil
 import traitlets
 
+from course_utils.engine.arguments import check_whole
 from course_utils.figures.base import CourseFigure
 from course_utils.figures.memory_bars import memory_bars
-from course_utils.inference.checks import check_whole
-from course_utils.inference.memory import BYTES_PER_NUMBER
-from course_utils.inference.memory_budget import (
+from course_utils.measuring.memory import BYTES_PER_NUMBER
+from course_utils.measuring.memory_budget import (
     CACHE_FORMATS,
     DEVICES,
     WEIGHT_FORMATS,
@@ -20,7 +20,7 @@ from course_utils.inference.memory_budget import (
     memory_parts,
     size_text,
 )
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 from course_utils.widgets.base import CourseWidget, page_module, page_style
 
 MOST_TOKENS = 2**24

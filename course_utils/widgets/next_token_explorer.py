@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import traitlets
 
+from course_utils.engine.arguments import check_number
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prompts import explored_prompts
-from course_utils.inference.checks import check_number
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
+from course_utils.engine.arguments import check_whole
 from course_utils.figures.base import CourseFigure, png_bytes, quoted
 from course_utils.figures.repetition import repetition_steps
-from course_utils.inference.checks import check_whole
 from course_utils.traces.repetition import PENALTIES_OFF, PenaltyFunction, RepetitionTrace, record_repetition
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import traitlets
 
+from course_utils.engine import sampling
+from course_utils.engine.arguments import check_whole
+from course_utils.engine.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.sampling import sampling_stages
-from course_utils.inference import sampling
-from course_utils.inference.checks import check_whole
-from course_utils.inference.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 from course_utils.widgets.sampling_rows import seen_of_stage

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from course_utils.inference.sampling import entropy_bits
+from course_utils.engine.sampling import entropy_bits
 
 ROWS = 12  # tokens on the page; ROWS of sampling_lab.js
 

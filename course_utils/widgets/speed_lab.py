@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 import traitlets
 
+from course_utils.engine.arguments import check_whole
 from course_utils.figures.base import CourseFigure
 from course_utils.figures.speed_curves import speed_curves
-from course_utils.inference.checks import check_whole
-from course_utils.inference.memory_budget import check_format
-from course_utils.inference.timing import Progress
+from course_utils.measuring.memory_budget import check_format
+from course_utils.measuring.timing import Progress
 from course_utils.traces.speed import BYTES, SpeedTrace, recorded_speed
 from course_utils.traces.speed_run import record_speed
 from course_utils.widgets.base import AskingWidget, page_module, page_style

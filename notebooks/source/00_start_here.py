@@ -21,7 +21,7 @@
 # says what to do.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning import machine_check
+from course_utils.learner import machine_check
 
 machine_check()
 
@@ -70,7 +70,7 @@ round(probabilities.sum().item(), 3)
 # first choice is kept and set beside the result. Being wrong is fine: a surprise is what you remember.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 paris = predict(
     "00-paris",
@@ -187,7 +187,7 @@ order = predict(
 order
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.sampling import filter_stages
+from course_utils.engine.sampling import filter_stages
 
 my_logits = smollm.next_logits(my_prompt)
 hot, nucleus = ("temperature", 2.0), ("top_p", 0.9)
@@ -233,7 +233,7 @@ len(kept), kept[:8]
 # the answers stand in it.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "00-quiz-output",
@@ -274,7 +274,7 @@ quiz_question(
 # like: it has a line for every lesson. Look for what you predicted, and how much of it came out right.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning import progress_report
+from course_utils.learner import progress_report
 
 progress_report()
 
@@ -284,7 +284,7 @@ progress_report()
 # `export_progress("my_progress.csv")`.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning import reset_progress
+from course_utils.learner import reset_progress
 
 reset_progress()
 

@@ -36,7 +36,7 @@ names = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"
 # has the most parameters?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 largest_part = predict(
     "01-largest-part", "Where are most parameters of SmolLM2?", ["embedding", "attention", "MLP", "norms"]
@@ -80,7 +80,7 @@ f"with a matrix of its own: {untied:,} parameters, {untied / model.num_parameter
 # Grattafiori et al. (2024), *The Llama 3 Herd of Models*, by the same formula as above.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.parameters import MIXTURES, llama_parameters, parameters_by_part
+from course_utils.measuring.parameters import MIXTURES, llama_parameters, parameters_by_part
 from course_utils.models import load_encoder
 from course_utils.models.phone_book import phone_book_models
 
@@ -118,7 +118,7 @@ times = predict(
 times
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.model_shapes import PUBLISHED
+from course_utils.measuring.model_shapes import PUBLISHED
 
 sizes = {name: sum(parts.values()) for name, parts in here.items()}
 for name in ("GPT-2", "GPT-2 XL", "GPT-3", "SmolLM2-1.7B", "Mistral 7B", "Llama 3.1 70B", "Llama 3.1 405B"):
@@ -247,7 +247,7 @@ ask([my_question])[0]
 # what is learned? Here are sixty short sentences that were written for this course. Each has one of two topics.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.shots import draw_shots, shot_text, topic_sentences, true_classes
+from course_utils.experiments.shots import draw_shots, shot_text, topic_sentences, true_classes
 
 sentences = topic_sentences()
 topics = list(sentences)
@@ -300,9 +300,9 @@ next_token_explorer(partial(record_surprisals, smollm), instruction + asked, two
 # shots begins with the prompt of four, so one cache grows through the whole run.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.few_shot import calibrated, label_log_probabilities, mean_and_error, score_after_shots
-from course_utils.inference.few_shot import share_right
-from course_utils.inference.prefill_decode import prefill
+from course_utils.experiments.few_shot import calibrated, label_log_probabilities, mean_and_error, score_after_shots
+from course_utils.experiments.few_shot import share_right
+from course_utils.engine.prefill_decode import prefill
 
 _, cache = prefill(model, smollm.encode(two_shots))
 queries = [tokenizer(shot_text(text)).input_ids for text, _ in draws[0].tests]
@@ -650,7 +650,7 @@ assert torch.allclose(mine, label_log_probabilities(model, odd_cache, odd_querie
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "01-quiz-tied",

@@ -23,7 +23,7 @@
 # were made up for this course. Read the answers. Could you tell from the *tone* which is which?
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.answers import greedy_answers
+from course_utils.experiments.greedy_answers import greedy_answers
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
@@ -48,7 +48,7 @@ for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tok
 # model, so that the next token is the name of the capital (lesson 09 compares ways to ask). First the invented ones.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 refused = predict(
     "02-invented",
@@ -58,7 +58,7 @@ refused = predict(
 refused
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.failure_cases import CAPITALS, INVENTED_COUNTRIES
+from course_utils.experiments.failure_cases import CAPITALS, INVENTED_COUNTRIES
 
 countries = [*CAPITALS, *INVENTED_COUNTRIES]
 prompts = [chat(f"What is the capital of {country}?", f"The capital of {country} is") for country in countries]
@@ -201,7 +201,7 @@ refusals += [("Trelgania", "I do not know.")]
 print(after_examples("Veltria", refusals)[-210:])
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.failure_cases import RARE_COUNTRIES
+from course_utils.experiments.failure_cases import RARE_COUNTRIES
 
 everybody = countries + RARE_COUNTRIES
 prompts = [after_examples(country, refusals) for country in everybody]
@@ -307,7 +307,7 @@ misspelt.compare(next(iter(among_others)))
 # and so on. Four solved sums stand before each question, so the model knows what is wanted.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.failure_cases import draw_sums, sum_prompt
+from course_utils.experiments.failure_cases import draw_sums, sum_prompt
 
 print(sum_prompt(draw_sums(digits=2, count=4), 17, 25))
 
@@ -335,7 +335,7 @@ for digits, count in exact.items():
     print(f"{digits} digit{'s' * (digits > 1)}: {count} of 20 right")
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.intervals import wilson_interval
+from course_utils.experiments.intervals import wilson_interval
 
 rows = {str(digits): (count, 20, *wilson_interval(count, 20)) for digits, count in exact.items()}
 figures.counted_shares(rows, "digits of each number", "right sums")
@@ -368,7 +368,7 @@ print([f"{a} + {b} = {written[1][a, b]}, {b} + {a} = {turned[a, b]}" for a, b in
 # each by an author who is known for it above all, and two questions about each.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.failure_cases import BOOKS
+from course_utils.experiments.failure_cases import BOOKS
 
 first = [("War and Peace", "Leo Tolstoy"), ("Crime and Punishment", "Fyodor Dostoevsky")]
 who = "".join(f"“{book}” was written by {author}\n" for book, author in first)
@@ -416,8 +416,8 @@ turned_round
 
 # %% tags=["nbval-check-output"]
 from itertools import repeat
-from course_utils.inference.reversal import draw_facts, recalled
-from course_utils.inference.tiny_training import new_tiny_model, train_tiny_model
+from course_utils.experiments.reversal import draw_facts, recalled
+from course_utils.experiments.tiny_training import new_tiny_model, train_tiny_model
 
 facts = draw_facts(both_ways=40, one_way=20)
 tiny = new_tiny_model(facts.vocabulary)
@@ -461,7 +461,7 @@ print(f"{len(back)} of {len(lost)} are found with the fact in the prompt: {back}
 # How many r are in *strawberry*? Look at what the model reads:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.failure_cases import LETTERS
+from course_utils.experiments.failure_cases import LETTERS
 
 for word, _ in LETTERS[:6]:
     print(word, {smollm.labels[token]: token for token in tokenizer(f" {word}").input_ids})
@@ -515,8 +515,8 @@ letters.compare(sum(map(str.__eq__, counted["letters apart"], truth)))
 
 # %% tags=["nbval-check-output"]
 import torch
-from course_utils.inference.failure_cases import OCCUPATIONS, PRONOUN_FRAMES
-from course_utils.inference.pronouns import pronoun_probabilities, share_of_first
+from course_utils.experiments.failure_cases import OCCUPATIONS, PRONOUN_FRAMES
+from course_utils.experiments.pronouns import pronoun_probabilities, share_of_first
 
 causal = torch.stack(
     [
@@ -603,7 +603,7 @@ next_token_explorer(run, "The engineer was late because", "The nurse was late be
 # %% tags=["nbval-check-output"]
 from importlib.resources import files
 
-hay = smollm.encode(" " + (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8"))
+hay = smollm.encode(" " + (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8"))
 before, after = chat("TEXT").split("TEXT")
 needle = before + "The password of the blue door is walnut."
 
@@ -630,7 +630,7 @@ found_by = predict(
 found_by
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.haystack import ask, ask_at_lengths
+from course_utils.experiments.haystack import ask, ask_at_lengths
 
 lengths = [0, 50, 200, 400]
 found, caches = ask_at_lengths(model, tokenizer, needle, hay, ways("blue door"), " walnut", lengths)
@@ -678,7 +678,7 @@ red.compare(wrong_door[-1], show="{:.2f}")
 # the *blue* door again.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.prefill_decode import next_logits
+from course_utils.engine.prefill_decode import next_logits
 
 second = smollm.encode(" The password of the red door is marzipan.")
 fuller = [cache.copy() for cache in caches]
@@ -701,7 +701,7 @@ for name, ending in ways("blue door").items():
 # question:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.prefill_decode import prefill
+from course_utils.engine.prefill_decode import prefill
 
 _, last = prefill(model, hay[:, 300:400])
 cut = ask(model, tokenizer, last, ways("blue door")["Q and A"], " walnut")
@@ -728,8 +728,8 @@ f"similarity of the two texts: {one @ other:.4f}"
 # bytes.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import measured_weight_bytes, weight_bytes
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
+from course_utils.measuring.memory import measured_weight_bytes, weight_bytes
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 
 predicted = weight_bytes(model.num_parameters(), bytes_per_number=4)
 assert predicted == measured_weight_bytes(model)
@@ -752,7 +752,7 @@ growth
 
 # %% tags=["machine-dependent"]
 from copy import deepcopy
-from course_utils.inference.process_memory import process_memory
+from course_utils.measuring.process_memory import process_memory
 from transformers import AutoModelForCausalLM
 
 start = process_memory()
@@ -807,7 +807,7 @@ off
 import statistics
 from itertools import pairwise
 from time import perf_counter
-from course_utils.inference.roofline import matmul_rate, step_flops
+from course_utils.measuring.roofline import matmul_rate, step_flops
 
 shape, rate, times_longer = ModelShape.of("SmolLM2", model), matmul_rate(), {}
 for tokens in (1, 64):
@@ -892,7 +892,7 @@ tokenizer.decode(tokens), round(probability, 2)
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "02-quiz-confidence",

@@ -37,7 +37,7 @@ texts = ["What a lovely morning.", "I hate this so much!"]
 # Those were easy. The next text has two words that sound bad, *not* and *bad*. Commit to an answer first.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 not_bad = predict("03-not-bad", "What does the pipeline say about “This is not bad at all.”?", ["POSITIVE", "NEGATIVE"])
 not_bad
@@ -257,7 +257,7 @@ for (label, score), theirs in zip(my_pipeline(texts), classifier(texts), strict=
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "03-quiz-steps",

@@ -21,7 +21,7 @@
 # has never seen. You hand them over with the text.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 topic = predict(
     "04-topic",
@@ -286,7 +286,7 @@ for task, text in calls.items():
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "04-quiz-zero-shot",

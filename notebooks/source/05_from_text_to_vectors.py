@@ -52,7 +52,7 @@ new_text = "the slowest was the newest, Anna said"
 # first?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 first_merge = predict("05-first-merge", "Which pair of letters is merged first?", ["l + o", "w + e", "e + s"])
 first_merge
@@ -137,7 +137,7 @@ print(*["+".join(pair) for pair in rules["merges"][:12]])
 # Chinese characters are three, most emoji are four.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.byte_pairs import byte_letters
+from course_utils.tokenizers.byte_pairs import byte_letters
 
 {text: "".join(byte_letters()[byte] for byte in text.encode()) for text in (" a", "é", "你", "🙂")}
 
@@ -452,7 +452,7 @@ f"mean {cosines.mean():.2f}, nine of ten between {cosines.quantile(0.05):.2f} an
 # component analysis** (PCA). Always ask how much of the differences is left.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.vectors import explained_variance, principal_axes, unit_vectors
+from course_utils.experiments.vectors import explained_variance, principal_axes, unit_vectors
 
 groups = {
     "animals": "cat dog horse cow bird fish",
@@ -540,7 +540,7 @@ f"cosine of the two cats: {torch.cosine_similarity(vectors[2], vectors[5], dim=0
 # radian a place.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.rope import rope_rotation, rotate
+from course_utils.engine.rope import rope_rotation, rotate
 
 arrow = torch.tensor([1.0, 0.0])
 turned = rotate(arrow.expand(4, 2), *rope_rotation(torch.arange(4), head_dim=2, base=100_000.0))
@@ -649,7 +649,7 @@ len(ids), vectors.shape
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "05-quiz-order",

@@ -36,7 +36,7 @@ print("label:", *tokens[1:])
 # Each column is a **training example**: *here is the text up to this token, what comes next?* How many are there?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 examples = predict(
     "06-examples",
@@ -122,7 +122,7 @@ unshifted = predict(
 unshifted
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.losses import causal_lm_loss, cross_entropy
+from course_utils.experiments.losses import causal_lm_loss, cross_entropy
 
 assert torch.allclose(causal_lm_loss(logits, ids), theirs, atol=1e-4)
 unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
@@ -157,10 +157,10 @@ next_token_explorer(partial(record_surprisals, smollm), "Roses are red, violets 
 # %% tags=["nbval-check-output"]
 from importlib.resources import files
 
-from course_utils.inference.losses import IGNORED, hide_tokens
+from course_utils.experiments.losses import IGNORED, hide_tokens
 from course_utils.models import load_head
 
-story = (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8")
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 masked_lm, tokenizer = load_head("mlm")
 batch = tokenizer(story[:1000], return_tensors="pt", return_special_tokens_mask=True)
 special = batch.special_tokens_mask.bool()
@@ -245,8 +245,8 @@ f"the whole story: {causal_labels:,} causal labels, about {masked_labels} masked
 # model is tested on it, and never trained on it.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.characters import Characters
-from course_utils.inference.tiny_training import cut_windows, new_tiny_model
+from course_utils.experiments.characters import Characters
+from course_utils.experiments.tiny_training import cut_windows, new_tiny_model
 
 characters = Characters(story)
 story_ids = characters.encode(story)
@@ -268,7 +268,7 @@ first_loss = predict(
 first_loss
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.tiny_training import mean_loss
+from course_utils.experiments.tiny_training import mean_loss
 
 first_loss.compare(mean_loss(tiny, held_out), show="{:.1f}")
 
@@ -281,7 +281,7 @@ first_loss.compare(mean_loss(tiny, held_out), show="{:.1f}")
 # table that knows how often each character follows another:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.characters import counted_loss
+from course_utils.experiments.characters import counted_loss
 
 levels = {"guessing (ln 50)": log(50)}
 levels["counted characters"] = counted_loss(train_ids, held_out, len(characters), context=0)
@@ -292,7 +292,7 @@ levels["counted pairs"] = counted_loss(train_ids, held_out, len(characters), con
 # This is what the untrained model writes. Each character is drawn from its distribution.
 
 # %%
-from course_utils.inference.characters import write_on
+from course_utils.experiments.characters import write_on
 
 print(write_on(tiny, characters, "The captain ", characters=120, seed=1))
 
@@ -321,7 +321,7 @@ overfitted
 
 # %%
 from course_utils import figures
-from course_utils.inference.tiny_training import random_windows, train_tiny_model
+from course_utils.experiments.tiny_training import random_windows, train_tiny_model
 
 tiny = new_tiny_model(len(characters))  # the same random weights again
 batches = random_windows(train_ids, windows=12, seed=0)
@@ -359,7 +359,7 @@ print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 # that you have. The course has 240 short reviews for this, written for it: 120 to train on, 120 to test on.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.small_reviews import FEELINGS, TOPICS, small_reviews, with_shuffled
+from course_utils.experiments.small_reviews import FEELINGS, TOPICS, small_reviews, with_shuffled
 
 train, test = small_reviews("train"), small_reviews("test")
 for part, rows in (("train", (0, 12)), ("test", (0, 65))):
@@ -395,7 +395,7 @@ len(train_texts), len(test_texts), test_order[:4].tolist()
 # tokens. Train only a **head** on these vectors: one linear layer. The vectors never change, so they are computed once.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.fine_tuning import SentenceClassifier, fine_tune
+from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune
 from course_utils.models import load_encoder
 
 encoder = load_encoder()
@@ -494,7 +494,7 @@ for name, model, rate in (("LoRA", lora, 2e-3), ("no pre-training", scratch, 5e-
 # at which intervals touch the dotted line, and then at which intervals touch each other.
 
 # %%
-from course_utils.inference.intervals import wilson_interval
+from course_utils.experiments.intervals import wilson_interval
 
 with torch.no_grad():
     lora_vectors = lora.vectors(**test_inputs)
@@ -672,7 +672,7 @@ f"{len(my_losses)} steps: the same losses as in section 4"
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "06-quiz-labels",

@@ -107,7 +107,7 @@ figures.mask_grids(
 # replaced. What a token gets from attention is its **output**, one row for each token.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 toy_rows = predict(
     "07-toy",
@@ -117,8 +117,8 @@ toy_rows = predict(
 toy_rows
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.attention import scaled_dot_product_attention
-from course_utils.inference.masks import bidirectional_mask, causal_mask
+from course_utils.engine.attention import scaled_dot_product_attention
+from course_utils.engine.masks import bidirectional_mask, causal_mask
 
 toy = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
 other = torch.cat([toy[:3], torch.tensor([[0.0, 2.0]])])
@@ -152,7 +152,7 @@ first_layer = predict(
 first_layer
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.reach import hidden_states, position_differences
+from course_utils.experiments.reach import hidden_states, position_differences
 
 with_dog = "I have a small dog."
 encoder_moved = position_differences(
@@ -223,7 +223,7 @@ attention_explorer(smollm, text, layer=5, stage="masked", token=3)
 # loop. The same weights run twice, once without a mask, and once with the causal one.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.bert import encoder_layer
+from course_utils.engine.bert import encoder_layer
 
 
 @torch.inference_mode()
@@ -288,7 +288,7 @@ all_see_all.compare(probabilities[paris].item(), show="{:.1%}")
 # *car* becomes *dog*, and the decoder reads the same French as before.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.reach import encoder_decoder_states
+from course_utils.experiments.reach import encoder_decoder_states
 
 tokenizer = translator.tokenizer
 car, dog = (tokenizer(sentence, return_tensors="pt").input_ids for sentence in (text, with_dog))
@@ -442,9 +442,9 @@ read_in_all
 # %% tags=["nbval-check-output"]
 from importlib.resources import files
 
-from course_utils.inference.prefill_decode import new_cache, prefill
+from course_utils.engine.prefill_decode import new_cache, prefill
 
-story = (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8")
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 read, cache = {"decoder": 0, "encoder": 0}, new_cache(smollm.model)
 decoder_ids, encoder_ids = smollm.encode(story)[:, :200], minilm.encode(story[:1500])[:, :200]
 for end in range(20, 201, 20):
@@ -509,7 +509,7 @@ left_side.compare(len(left_sides))
 
 
 # %%
-from course_utils.inference.ablation import next_token_losses
+from course_utils.experiments.ablation import next_token_losses
 
 filler = load_pipeline("fill-mask", models="embedded")
 
@@ -628,7 +628,7 @@ prefix.int()
 # is missing: one sentence each.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.reach import replaced_position
+from course_utils.experiments.reach import replaced_position
 
 for wrong in (
     lambda: hidden_states(minilm.model, minilm.encode(text), causal_mask(4, 4)),
@@ -696,7 +696,7 @@ for sentence in (text, with_dog, "It is a good idea."):
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "07-quiz-difference",

@@ -35,7 +35,7 @@ money = ["She took her savings to the bank", "They asked for a loan at the bank"
 # between the two results says how well the model tells the meanings apart. Commit to an answer: when is it widest?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 apart = predict(
     "08-bank",
@@ -51,7 +51,7 @@ apart
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_utils.inference.llama import layer_outputs
+from course_utils.engine.llama import layer_outputs
 
 
 @torch.inference_mode()
@@ -201,7 +201,7 @@ saturated.compare(measured, show="{:.0%}")
 # model is by a text: that is the **loss**, and 0 means not at all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.ablation import next_token_losses
+from course_utils.experiments.ablation import next_token_losses
 
 ids = smollm.encode("The history of the railway began long before the first engine ran on iron.")
 for factor in (64**-0.5, 1.0, 64**-0.5):
@@ -261,7 +261,7 @@ for wrong_text in ("", "word " * 3000):
 # far apart two tokens are, not on where they stand. Here is one query and one key, 3 tokens apart, at three places.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.rope import rope_rotation, rotate
+from course_utils.engine.rope import rope_rotation, rotate
 
 q, k = torch.randn(2, 64, generator=random)
 
@@ -292,7 +292,7 @@ print("0, 1, 10, 100 apart:", [round(score(500, 500 - distance), 2) for distance
 # helps.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference import head_measures
+from course_utils.experiments import head_measures
 
 
 def repeated(seed, length=25):
@@ -368,7 +368,7 @@ off = predict(
 off
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.ablation import without_heads
+from course_utils.experiments.ablation import without_heads
 
 
 def second_half(*heads):
@@ -522,7 +522,7 @@ f"{len(caught)} layers, all equal to 1e-4"
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "08-quiz-mask",

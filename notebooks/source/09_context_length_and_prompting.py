@@ -33,7 +33,7 @@ smollm, minilm = load_causal_lm(), load_encoder()
 # differently. What does MiniLM do with 602 tokens?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 too_long = predict(
     "09-too-long",
@@ -73,8 +73,8 @@ except ValueError as error:
 # formula is 2 × layers × KV heads × size of a head × bytes of a number.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import kv_cache_bytes, measured_cache_bytes
-from course_utils.inference.model_shapes import ModelShape
+from course_utils.measuring.memory import kv_cache_bytes, measured_cache_bytes
+from course_utils.measuring.model_shapes import ModelShape
 
 shape = ModelShape.of("SmolLM2", smollm.model)
 for tokens in (1, 512, 8_192):
@@ -88,9 +88,9 @@ for tokens in (1, 512, 8_192):
 # %% tags=["nbval-check-output"]
 from importlib.resources import files
 
-from course_utils.inference.surprisal import read_text
+from course_utils.experiments.surprisal import read_text
 
-story = (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8")
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 ids = smollm.encode(story)
 bits, next_logits, cache = read_text(smollm.model, ids)
 assert measured_cache_bytes(cache) == kv_cache_bytes(shape, ids.shape[1])
@@ -191,7 +191,7 @@ shifted = predict(
 shifted
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.surprisal import surprisal_bits
+from course_utils.experiments.surprisal import surprisal_bits
 
 
 def mean_bits_at(start):
@@ -265,7 +265,7 @@ figures.line_of_values(
 # story. A head that looks at everything before it equally would get about 50.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.head_measures import attention_distance, first_token_score
+from course_utils.experiments.head_measures import attention_distance, first_token_score
 from course_utils.traces import record_attention
 
 weights = torch.from_numpy(record_attention(smollm, smollm.tokenizer.decode(ids[0, :200])).weights)
@@ -300,7 +300,7 @@ sink = predict(
 sink
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.masks import sliding_window_mask
+from course_utils.engine.masks import sliding_window_mask
 
 window = sliding_window_mask(256, 256, window=32)
 with_first = window.clone()
@@ -646,7 +646,7 @@ assert torch.allclose(mine, torch.stack([smollm.next_logits(prompt) for prompt i
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "09-quiz-limit",

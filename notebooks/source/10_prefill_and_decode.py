@@ -37,7 +37,7 @@ ids.shape, model.get_input_embeddings()(ids).shape
 # new token, and a cache that has seen 11 tokens. What is in it comes in section 4.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.prefill_decode import decode_step, prefill
+from course_utils.engine.prefill_decode import decode_step, prefill
 
 logits, cache = prefill(model, ids)
 token = logits.argmax(-1)
@@ -57,7 +57,7 @@ smollm.labels[token], cache.length
 # Now time the whole thing. A text of 119 tokens goes in, 30 tokens come out. What takes longer? Commit first.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 longer = predict("10-phases", "Which takes longer?", ["reading 119 tokens", "writing 30 tokens"])
 longer
@@ -138,7 +138,7 @@ longer.compare("writing 30 tokens" if seconds["decode"] > seconds["prefill"] els
 
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.prefill_decode import next_logits
+from course_utils.engine.prefill_decode import next_logits
 
 
 def generate_without_cache(ids, new_tokens):
@@ -160,8 +160,8 @@ smollm.tokenizer.decode(reference[0])
 # head. First only three of them, then all four. Look at the first three rows of both results.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.attention import scaled_dot_product_attention
-from course_utils.inference.masks import causal_mask
+from course_utils.engine.attention import scaled_dot_product_attention
+from course_utils.engine.masks import causal_mask
 
 toy = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
 for length in (3, 4):
@@ -274,7 +274,7 @@ for _ in range(4):
 # The cache of `transformers` takes the same, byte for byte:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
 
 theirs = DynamicCache(config=model.config)
 prefill(model, ids, theirs)
@@ -322,7 +322,7 @@ f"the smallest lead of a chosen token over the second best: {gap:.2f}"
 # text, and at how many tokens the cache believes in: the text has 19.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.prefill_decode import new_cache
+from course_utils.engine.prefill_decode import new_cache
 
 wrong_cache, text = new_cache(model), ids
 for _ in range(8):
@@ -474,7 +474,7 @@ for tokens in (1, 16, 256):
 # matrix product, and a sum over a large array.
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.timing import read_bandwidth
+from course_utils.measuring.timing import read_bandwidth
 
 square = torch.randn(1024, 1024)
 peak = 2 * 1024**3 / stopwatch(lambda: square @ square) / 1e9
@@ -538,8 +538,8 @@ figures.roofline(points, gigaflops=peak, gigabytes=bandwidth)
 
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.generate import stream
-from course_utils.inference.timing import time_generation
+from course_utils.engine.generate import stream
+from course_utils.measuring.timing import time_generation
 
 
 def run(mark):
@@ -570,7 +570,7 @@ f"{len(timing.seconds)} runs, {len(timing.seconds[0])} tokens each: the total ad
 # `shared_prefix` counts the tokens that two prompts share from their start.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.cache import shared_prefix
+from course_utils.engine.cache import shared_prefix
 
 first, second = smollm.encode(story + " The lighthouse was built in"), smollm.encode(story + " The keeper's name was")
 keep = shared_prefix(first[0].tolist(), second[0].tolist())
@@ -703,7 +703,7 @@ smollm.tokenizer.decode(mine[0])
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "10-quiz-first-token",

@@ -132,7 +132,7 @@ for temperature in (0.7, 1.0, 2.0):
 # does that mean for the best tokens?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 ten_best = predict(
     "11-ten-best",
@@ -157,7 +157,7 @@ figures.probability_mass({f"temperature {t}": my_temperature(logits, t).softmax(
 # let the model write at each temperature. A drawn token joins the text, the model reads on, and so forth.
 
 # %%
-from course_utils.inference.generate import generate
+from course_utils.engine.generate import generate
 
 for temperature in (0, 0.7, 1, 2):
     settings = {"do_sample": True, "filters": [("temperature", temperature)], "seed": 1, "max_new_tokens": 25}
@@ -392,7 +392,7 @@ figures.kept_by_order(temperatures, {"temperature first": first, "temperature la
 # %% tags=["nbval-check-output"]
 from collections import Counter
 from itertools import permutations
-from course_utils.inference.sampling import filter_stages
+from course_utils.engine.sampling import filter_stages
 
 filters = [("temperature", 2.0), ("top_k", 100), ("top_p", 0.9), ("min_p", 0.05)]
 Counter(filter_stages(logits, order)[-1].isfinite().sum().item() for order in permutations(filters)).most_common()
@@ -418,8 +418,8 @@ orders = {"transformers": filters, "llama.cpp": filters[1:] + filters[:1]}
 # The function below writes 24 texts of 12 tokens at once. All of them share the KV cache of the prompt.
 
 # %%
-from course_utils.inference.running import RunningModel
-from course_utils.inference.sampling import draw_next
+from course_utils.engine.running import RunningModel
+from course_utils.engine.sampling import draw_next
 
 
 def continuations(filters, texts=24, length=12):
@@ -539,7 +539,7 @@ for seed in range(3):
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "11-quiz-zero",

@@ -53,7 +53,7 @@ period, greedy.new_tokens[8 : 8 + period]
 # reads its own sentence before it writes it once more. What does that do to the probability of the tokens?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 rounds = predict(
     "12-rounds",
@@ -225,7 +225,7 @@ figures.logit_changes(lines, "␣not", greedy.ids == token)
 
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.penalties import Penalty
+from course_utils.engine.penalties import Penalty
 
 
 def write(*penalties, after=prompt, **settings):
@@ -510,7 +510,7 @@ for piece in [" a", " bur", "den", ",", " a b", "urge", " and a bur", "ger", " t
 # `TextStream` also holds back half characters: the parrot below is three tokens.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.stopping import TextStream
+from course_utils.engine.stopping import TextStream
 
 stream = TextStream(smollm.tokenizer, ["burger"])
 pieces = [stream.push(token) for token in smollm.encode("A parrot 🦜 and a burger, please")[0].tolist()]
@@ -617,7 +617,7 @@ for settings in (
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "12-quiz-loop",

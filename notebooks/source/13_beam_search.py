@@ -37,7 +37,7 @@ for day, row in zip([*words, "start"], table.tolist(), strict=True):
 # then *rain* (0.40), then *rain* (0.70), then *rain* (0.70).
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 days = predict(
     "13-diary",
@@ -228,7 +228,7 @@ moon = predict(
 moon
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.generate import search_beams
+from course_utils.engine.generate import search_beams
 
 best_sums = []
 for beams in range(1, 11):
@@ -293,7 +293,7 @@ figures.length_penalty_lines(penalties, scores)
 # again with a penalty of 0, and compare.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.generate import generate
+from course_utils.engine.generate import generate
 
 (again,) = generate(
     smollm.model, smollm.encode(life.prompt), smollm.tokenizer, length_penalty=0.0, early_stopping="never", **settings
@@ -380,8 +380,8 @@ for text, row, score in zip(ours, theirs.sequences[:, ids.shape[1] :].tolist(), 
 # predict before you measure: a prompt of 4 tokens, 8 new ones of which the last is never read, `k` beams.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import kv_cache_bytes, measured_cache_bytes
-from course_utils.inference.model_shapes import PUBLISHED
+from course_utils.measuring.memory import kv_cache_bytes, measured_cache_bytes
+from course_utils.measuring.model_shapes import PUBLISHED
 
 shape = PUBLISHED["SmolLM2-135M"]
 predicted = {beams: kv_cache_bytes(shape, tokens=4 + 8 - 1, batch=beams) for beams in (1, 2, 4, 8)}
@@ -391,10 +391,10 @@ predicted
 # Now the bytes of the real cache, after a real search, read from the tensors themselves.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.beam_search import beam_search as search
-from course_utils.inference.running import RunningModel
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.stopping import StopRules
+from course_utils.engine.beam_search import beam_search as search
+from course_utils.engine.running import RunningModel
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.stopping import StopRules
 
 measured = {}
 for beams in predicted:
@@ -419,7 +419,7 @@ slower = predict(
 slower
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.timing import time_generation
+from course_utils.measuring.timing import time_generation
 
 
 def seconds(beams):
@@ -458,7 +458,7 @@ for step in range(1, 6):
 # beams, and so does `generate(streamer=…)` of transformers.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.generate import stream
+from course_utils.engine.generate import stream
 
 try:
     next(stream(smollm.model, ids, smollm.tokenizer, num_beams=4))
@@ -585,7 +585,7 @@ for other, penalty in (("I have never seen", 1.0), ("He was so tired that", 0.5)
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "13-quiz-exact",

@@ -36,7 +36,7 @@ from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
 model = smollm.model
-story = (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8")
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 ids = smollm.encode(story)
 f"{model.num_parameters():,} parameters, {ids.shape[1]:,} tokens of story"
 
@@ -46,8 +46,8 @@ f"{model.num_parameters():,} parameters, {ids.shape[1]:,} tokens of story"
 
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.generate import stream
-from course_utils.inference.timing import time_generation, this_machine
+from course_utils.engine.generate import stream
+from course_utils.measuring.timing import time_generation, this_machine
 
 
 def write(mark, new_tokens=8):
@@ -66,7 +66,7 @@ print(f"throughput {timing.throughput:.1f} tokens/s\n{this_machine()}")
 # a prediction. You timed answers of 8 tokens. How well does that predict an answer of 24?
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 longer = predict(
     "14-longer",
@@ -97,8 +97,8 @@ longer.compare(abs(predicted / measured - 1), show="{:.0%}")
 # Both on paper, for a text of 256 tokens:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import kv_cache_bytes, logits_bytes, weight_bytes
-from course_utils.inference.model_shapes import PUBLISHED, ModelShape
+from course_utils.measuring.memory import kv_cache_bytes, logits_bytes, weight_bytes
+from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 
 shape = ModelShape.of("SmolLM2-135M", model)
 predicted = {"weights": weight_bytes(shape.parameters), "cache": kv_cache_bytes(shape, tokens=256)}
@@ -109,8 +109,8 @@ predicted
 
 # %% tags=["nbval-check-output"]
 from transformers import DynamicCache
-from course_utils.inference.memory import measured_cache_bytes, measured_weight_bytes
-from course_utils.inference.prefill_decode import prefill
+from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.engine.prefill_decode import prefill
 
 _, cache = prefill(model, ids[:, :256], DynamicCache(config=model.config))
 measured = {"weights": measured_weight_bytes(model), "cache": measured_cache_bytes(cache)}
@@ -154,7 +154,7 @@ for name in ("Llama 2 7B", "Llama 3.1 8B"):
 
 # %% tags=["machine-dependent"]
 import torch
-from course_utils.inference.peak_memory import peak_bytes
+from course_utils.measuring.peak_memory import peak_bytes
 
 with torch.inference_mode():
     last = peak_bytes(lambda: model(ids[:, :256], logits_to_keep=1))
@@ -204,7 +204,7 @@ MemoryCalculator(model="SmolLM2-135M", dtype="fp32", context=2048, batch=1, meas
 # Count both for one layer of SmolLM2, and double the text:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.memory import attention_score_bytes
+from course_utils.measuring.memory import attention_score_bytes
 
 sizes = (256, 512, 1024, 2048)
 for tokens in sizes:
@@ -315,7 +315,7 @@ for tokens in (512, 1024, 2048):
 # your machine does in a second at most.
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.roofline import measured_rates, step_flops
+from course_utils.measuring.roofline import measured_rates, step_flops
 
 rates = measured_rates()
 by_flops = 2 * shape.parameters / rates.flops
@@ -426,7 +426,7 @@ speed_lab(smollm)
 # each running request gets a token. Look at what is hatched: slots that wait.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.batching import continuous_schedule, static_schedule
+from course_utils.measuring.batching import continuous_schedule, static_schedule
 
 lengths = [12, 3, 4, 3, 8, 3, 4, 3]
 static = static_schedule(lengths, slots=4)
@@ -459,7 +459,7 @@ steps.compare(max(turn.freed for turn in continuous), show="{} steps")
 # hand it the eight requests twice: four and then four, and all at once. Does reality look like the plan?
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.batching import token_times, turns_of
+from course_utils.measuring.batching import token_times, turns_of
 
 prompts = [ids[0, start : start + 6].tolist() for start in range(0, 48, 6)]
 times = {
@@ -497,7 +497,7 @@ for name, requests in times.items():
 # whole number from −127 to 127, and one scale for a whole row. Look at six weights on their way:
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.number_formats import quantise_4bit, quantise_absmax
+from course_utils.measuring.number_formats import quantise_4bit, quantise_absmax
 
 weights = model.model.layers[0].mlp.up_proj.weight.data
 small = quantise_absmax(weights, bits=8)
@@ -551,7 +551,7 @@ for name, matrix in (("SmolLM2", weights), ("MiniLM", minilm_weights)):
 
 # %% tags=["nbval-check-output"]
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-from course_utils.inference.number_formats import linear_weights
+from course_utils.measuring.number_formats import linear_weights
 
 same = [torch.equal(quantise_4bit(weight.data).dequantise(), weight) for weight in linear_weights(model).values()]
 print(f"unchanged: {sum(same)} of {len(same)} matrices")
@@ -573,8 +573,8 @@ for name, format in (("int8", quantise_absmax(minilm_weights)), ("4 bits", quant
 # than the one that the weights came on.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.number_formats import rounded_weights
-from course_utils.inference.surprisal import read_text
+from course_utils.measuring.number_formats import rounded_weights
+from course_utils.experiments.surprisal import read_text
 
 formats = {
     "fp32": lambda weights: weights,
@@ -637,12 +637,12 @@ f"{measured_weight_bytes(model) / 1e6:.0f} MB in fp32, {measured_weight_bytes(ha
 # and the answer comes back as a **stream** of lines, one for every piece of text. So one client measures them all.
 #
 # First a server of about fifty lines, made of the course's own `stream()`; you can read it in
-# `course_utils/inference/local_servers.py`. It runs on this machine, inside the `with` block only. A special token that
+# `course_utils/serving/local_servers.py`. It runs on this machine, inside the `with` block only. A special token that
 # a user types stays plain text here, as in lesson 09; not every server takes that care.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.local_servers import own_server
-from course_utils.inference.server_client import ask
+from course_utils.serving.local_servers import own_server
+from course_utils.serving.client import ask
 
 with own_server(model, smollm.tokenizer) as url:
     answer = ask(url, "What is the capital of France?", model="SmolLM2", max_tokens=20)
@@ -693,7 +693,7 @@ queue.compare(second.ttft / first.ttft, show="{:.1f} times")
 # are not, it says so.
 
 # %% tags=["machine-dependent"]
-from course_utils.inference.local_servers import model_folder, serving_installed, transformers_server
+from course_utils.serving.local_servers import model_folder, serving_installed, transformers_server
 
 if serving_installed():
     options = ("--continuous-batching", "--cb-num-blocks", "16", "--cb-max-batch-tokens", "256")
@@ -727,7 +727,7 @@ else:
 # without slots, an address that is none, and a server that is not there: one sentence each.
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.measurements import percentile
+from course_utils.measuring.measurements import percentile
 
 for wrong in (
     lambda: percentile([0.2, 0.3, 0.2], 99),
@@ -797,7 +797,7 @@ f"TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.0f} ms, {numbers['tokens a secon
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "14-quiz-total",

@@ -41,7 +41,7 @@
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_utils.learning.capstone import check_part
+from course_utils.learner.capstone import check_part
 
 
 def my_generate(model, ids, tokenizer, **settings):
@@ -110,7 +110,7 @@ check_part("loop", broken)
 # How much does the loop of part 1 read? The prompt of the next check has 11 tokens, and 8 new ones are asked for.
 
 # %%
-from course_utils.learning import predict
+from course_utils.learner import predict
 
 positions = predict(
     "15-positions",
@@ -120,8 +120,8 @@ positions = predict(
 positions
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning.capstone_cases import PARTS
-from course_utils.learning.capstone_runs import ask
+from course_utils.learner.capstone_cases import PARTS
+from course_utils.learner.capstone_runs import ask
 
 without = ask(my_generate, PARTS["cache"][0]).positions
 positions.compare(without)
@@ -178,7 +178,7 @@ def my_tokens(model, ids, tokenizer, settings):
 
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.settings import GenerationSettings
+from course_utils.engine.settings import GenerationSettings
 
 
 def my_settings(settings):
@@ -350,7 +350,7 @@ def my_repetition(logits, ids, penalty):
 my_repetition(toy, toy_text, 2.0)
 
 # %% tags=["nbval-check-output"]
-from course_utils.inference.penalties import ban_repeated_ngrams
+from course_utils.engine.penalties import ban_repeated_ngrams
 
 my_penalties = {"presence_penalty": my_presence, "frequency_penalty": my_frequency}
 prompt_counts = {"repetition_penalty": my_repetition, "no_repeat_ngram": ban_repeated_ngrams}
@@ -394,7 +394,7 @@ noticed = predict(
 noticed
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning.capstone_cases import Case, expected
+from course_utils.learner.capstone_cases import Case, expected
 
 prompts = ("The capital of France is", "Once upon a time", "I like to eat")
 settings = {"max_new_tokens": 6, "penalties": [("repetition_penalty", 1.3)]}
@@ -473,7 +473,7 @@ for how in ({}, {"stop_strings": ["of Fra"]}, {"min_new_tokens": 10}):
 
 
 # %%
-from course_utils.inference.stopping import TextStream
+from course_utils.engine.stopping import TextStream
 
 
 def my_stream(model, ids, tokenizer, **settings):
@@ -514,9 +514,9 @@ parrots.compare("� six times or more" if alone.count("\ufffd") >= 6 else "two 
 
 
 # %%
-from course_utils.inference.beam_search import beam_search
-from course_utils.inference.running import RunningModel
-from course_utils.inference.stopping import StopRules
+from course_utils.engine.beam_search import beam_search
+from course_utils.engine.running import RunningModel
+from course_utils.engine.stopping import StopRules
 
 
 def my_beams(model, ids, tokenizer, settings):
@@ -566,7 +566,7 @@ equal = predict(
 equal
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning.final_comparison import final_comparison
+from course_utils.learner.final_comparison import final_comparison
 
 comparison = final_comparison(my_generate, seed=15)
 comparison
@@ -596,7 +596,7 @@ pace = predict(
 pace
 
 # %% tags=["machine-dependent"]
-from course_utils.learning.scoreboard import keep_score
+from course_utils.learner.scoreboard import keep_score
 
 board = keep_score(my_stream, comparison, name="my first one")
 assert 0.2 < board.new.speed < 5
@@ -615,7 +615,7 @@ pace.compare(board.new.speed, show="{:.2f} tokens")
 # and reuse it when the next one begins the same. Run `final_comparison` again after every change.
 
 # %% tags=["machine-dependent"]
-from course_utils.learning.scoreboard import Scoreboard
+from course_utils.learner.scoreboard import Scoreboard
 
 Scoreboard()
 
@@ -662,9 +662,9 @@ for wrong in (forgets_the_prompt, runs_for_ever, lambda *everything, **settings:
 # `generate` is this, for batches and for every kind of model.
 
 # %%
-from course_utils.inference.penalties import PENALTIES
-from course_utils.inference.sampling import draw_next
-from course_utils.inference.stopping import mask_eos
+from course_utils.engine.penalties import PENALTIES
+from course_utils.engine.sampling import draw_next
+from course_utils.engine.stopping import mask_eos
 
 
 @torch.inference_mode()
@@ -697,7 +697,7 @@ for part in ("loop", "cache", "filters", "penalties", "stopping"):
 # Every option has an explanation, also the wrong ones. Try them all.
 
 # %% tags=["nbval-check-output"]
-from course_utils.learning import quiz_question
+from course_utils.learner import quiz_question
 
 quiz_question(
     "15-quiz-test",

@@ -12,7 +12,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("01", globals())
 
@@ -41,6 +41,7 @@ check = checker("01", globals())
 # <code>"\n\n"</code>.</details>
 # <details><summary>Hint 2</summary>Collect the parts in a list, which begins as <code>[instruction]</code>.
 # <code>"\n\n".join(parts)</code> makes one text of it. <code>shots[:count]</code> are the first shots.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def shots_prompt(instruction, shots, count, text):
@@ -90,6 +91,7 @@ check("q1")
 # <code>head_dim</code>, or <code>intermediate_size</code>, or <code>vocab_size</code>. A norm has
 # <code>hidden_size</code> numbers, and there are 2 · layers + 1 of them.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def count_parameters(config):
     """Return the number of parameters of each part of a Llama."""
@@ -130,6 +132,7 @@ check("q2")
 # <details><summary>Hint 2</summary><code>scores.mean(0)</code> runs over the texts, <code>argmax(-1)</code> over the
 # labels. <code>.tolist()</code> makes numbers of its result, and <code>names[number]</code> is a name.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def calibrated_labels(scores, names):
     """Return the name of each text's best label, after calibration of the scores `(text, label)`."""
@@ -164,6 +167,7 @@ check("q3")
 # <details><summary>Hint 1</summary>Divide by how many digits there should be, not by how many were written.</details>
 # <details><summary>Hint 2</summary><code>zip(own, number)</code> gives the digits in pairs and stops at the shorter
 # number. <code>sum(a == b for a, b in …)</code> counts equal ones.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def two_scores(written, right):
@@ -257,6 +261,7 @@ figures.curves(curves, sizes, "parameters", "share that is right", logarithmic=T
 # number for each expert, the *router*. A token goes through `active` of the experts, and through everything else. Build
 # on `count_parameters`: how many parameters are there, and how many work on one token? Jiang et al. (2024), *Mixtral of
 # Experts*, say 47 billion and 13 billion for the configuration below.
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def mixture_parameters(config, experts, active):

@@ -12,7 +12,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("02", globals())
 
@@ -42,6 +42,7 @@ check = checker("02", globals())
 # <details><summary>Hint 1</summary>The three shares have two different denominators. Which?</details>
 # <details><summary>Hint 2</summary><code>zip(answers, truths)</code> gives pairs. Make a list of the pairs whose truth
 # is not None, and one of the answers whose truth is None.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def answer_shares(answers, truths):
@@ -87,6 +88,7 @@ check("q1")
 # token of the answer. <code>.softmax(-1)</code> makes probabilities of them, and
 # <code>rows[range(len(ids)), ids]</code> picks one from each row.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
 def answer_probability(model, prompt, answer):
@@ -124,6 +126,7 @@ check("q2")
 # <details><summary>Hint 2</summary><code>min(int(probability * bins), bins - 1)</code> is the number of the bin.
 # <code>right</code> is a list of True and False, which <code>sum</code> counts as 1 and 0. Leave a bin without answers
 # out before you divide.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def confidence_gap(probabilities, right, bins):
@@ -168,6 +171,7 @@ check("q3")
 # <details><summary>Hint 2</summary><code>probabilities[..., 0]</code> is P(she), <code>probabilities.sum(-1)</code> the
 # sum of both. <code>mean(0)</code> runs over the sentences, <code>abs()</code> comes after it.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pronoun_bias(probabilities):
     """Return `level` and `bias` of P(she) and P(he), `(sentence, occupation, 2)`."""
@@ -189,8 +193,8 @@ check("q4")
 # The lesson's model said Istanbul. How probable was the truth, and how probable is it in other words?
 
 # %% tags=["raises-exception"]
-from course_utils.inference.answers import greedy_answers
-from course_utils.inference.failure_cases import CAPITALS, INVENTED_COUNTRIES
+from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.experiments.failure_cases import CAPITALS, INVENTED_COUNTRIES
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
@@ -229,8 +233,8 @@ figures.confidence_against_truth(groups)
 # And the pronouns of the causal model after eight occupations:
 
 # %% tags=["raises-exception"]
-from course_utils.inference.failure_cases import PRONOUN_FRAMES
-from course_utils.inference.pronouns import pronoun_probabilities
+from course_utils.experiments.failure_cases import PRONOUN_FRAMES
+from course_utils.experiments.pronouns import pronoun_probabilities
 
 names = ["nurse", "nanny", "teacher", "dancer", "doctor", "engineer", "driver", "soldier"]
 sentences = [[before.format(name) for name in names] for before, _ in PRONOUN_FRAMES]
@@ -263,6 +267,7 @@ measured = torch.stack([pronoun_probabilities(smollm.model, smollm.tokenizer, ro
 # 0.05, with the most points. The model below is perfectly calibrated: of its answers with a probability of 0.7, 70 %
 # are right. Predict the best threshold for a cost of 0, 1 and 3 first. What does the first one say about tests that
 # take no points away (Kalai et al. 2025, *Why Language Models Hallucinate*)?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def best_threshold(probabilities, right, cost):

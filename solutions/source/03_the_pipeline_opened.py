@@ -12,7 +12,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("03", globals())
 
@@ -32,6 +32,7 @@ check = checker("03", globals())
 # <details><summary>Hint 2</summary><code>text.lower().split()</code> are the words.
 # <code>vocabulary.get(word, other)</code> returns <code>other</code> if the word is not there. Cut the words with
 # <code>[: longest - 2]</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def preprocess(texts, vocabulary, longest):
@@ -69,6 +70,7 @@ check("q1")
 # mask need?</details>
 # <details><summary>Hint 2</summary><code>max(len(row) for row in rows)</code> is the longest.
 # <code>row + [pad_id] * missing</code> is a new list.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pad(rows, pad_id):
@@ -109,6 +111,7 @@ check("q2")
 # <code>attention_mask[..., None]</code> is <code>(batch, seq, 1)</code>. Their product has zeros where there is
 # padding. <code>sum(1)</code> runs over the places, <code>@</code> multiplies by a matrix.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def forward(table, weights, input_ids, attention_mask):
     """Return logits `(batch, labels)`: the mean vector of each text's tokens, times the weights."""
@@ -141,6 +144,7 @@ check("q3")
 # <code>count = 2</code>, should the two scores add up to 1?</details>
 # <details><summary>Hint 2</summary><code>logits.softmax(-1).topk(count)</code> returns values and indices, sorted. Go
 # through the rows of both with <code>zip</code>; <code>.tolist()</code> makes plain numbers of them.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def postprocess(logits, names, count):
@@ -221,6 +225,7 @@ for (answer,), theirs in zip(own, classifier(texts), strict=True):
 # `batch_size` in their order. What share of all places is padding? Predict what changes when you sort the texts by
 # length first, and what larger batches do. (Nearly all answers then come in another order: what must a program do
 # about that?)
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def padding_share(lengths, batch_size):

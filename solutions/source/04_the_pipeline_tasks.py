@@ -12,7 +12,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("04", globals())
 
@@ -36,6 +36,7 @@ check = checker("04", globals())
 # <details><summary>Hint 2</summary><code>tag[0]</code> is B, I or O, and <code>tag[2:]</code> the kind; that of an
 # <code>O</code> is empty, so it equals no other. To continue means to change the end of the last entity in your
 # list.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def entities(tags, offsets):
@@ -77,6 +78,7 @@ check("q1")
 # token. <code>triu()</code> keeps what is on or above the diagonal; <code>tril(longest - 1)</code> cuts off what is
 # too far above it. <code>divmod(table.argmax().item(), len(end))</code> gives row and column.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_span(start_logits, end_logits, in_context, longest):
     """Return (first, last, score) for logits `(seq,)` and a bool mask `(seq,)`; at most `longest` tokens."""
@@ -114,6 +116,7 @@ check("q2")
 # <details><summary>Hint 1</summary>Find the two columns first. Along which dimension does each softmax go?</details>
 # <details><summary>Hint 2</summary><code>logits[:, names.index("entailment")]</code> is one number for each label.
 # <code>logits[:, [no, yes]]</code> has two columns.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def label_scores(logits, names, multi_label):
@@ -194,6 +197,7 @@ names = [sorter.model.config.id2label[column] for column in range(3)]
 # Write `best_spans(start_logits, end_logits, in_context, longest, count)`: the `count` best spans that share no token,
 # best first. Take the best one, take its tokens out of the context, and search again; the scores shall stay those of
 # the whole context. What are the second and the third answer of the reader above?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def best_spans(start_logits, end_logits, in_context, longest, count):

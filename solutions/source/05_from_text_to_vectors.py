@@ -13,7 +13,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("05", globals())
 
@@ -32,6 +32,7 @@ check = checker("05", globals())
 # <details><summary>Hint 2</summary><code>pairwise(word)</code> from <code>itertools</code> gives the neighbours. A
 # dict or <code>Counter</code> keeps its keys in the order in which they came, and <code>max(counts,
 # key=counts.get)</code> takes the first of equals.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def most_frequent_pair(words, times):
@@ -65,6 +66,7 @@ check("q1")
 # id?</details>
 # <details><summary>Hint 2</summary><code>ids[place : place + 2] == [first, second]</code> is also right at the last
 # place, where the slice has one id only.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def merge(ids, first, second, new):
@@ -102,6 +104,7 @@ check("q2")
 # <details><summary>Hint 2</summary>Go through the merges in order and keep the bytes of every id in a dict: the parts
 # of a merge are older than the merge. <code>bytes([104])</code> is one byte, <code>+</code> puts two together, and
 # <code>decode("utf-8", errors="replace")</code> writes � where bytes make no character.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def text_of(ids, merges):
@@ -151,6 +154,7 @@ for new in range(256, 264):
 # of length 1?</details>
 # <details><summary>Hint 2</summary><code>vectors.norm(dim=-1, keepdim=True)</code> is one length for each row. The
 # largest cosine is always that of the row with itself.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def neighbours(vectors, row, count):
@@ -205,6 +209,7 @@ for token in ("␣green", "␣Berlin", "␣twelve", "␣sister"):
 # In SmolLM2's table, two rows at random have a cosine of about 0.44: all rows share a direction. Write
 # `without_common_direction(vectors)`: give every row the length 1, and subtract the mean of all rows. What is the mean
 # cosine of random pairs then? Do the neighbours of ␣Berlin change?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def without_common_direction(vectors):

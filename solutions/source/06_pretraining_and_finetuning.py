@@ -12,7 +12,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("06", globals())
 
@@ -32,6 +32,7 @@ check = checker("06", globals())
 # <code>ids</code>?</details>
 # <details><summary>Hint 2</summary><code>labels[:, :-1]</code> belongs to <code>ids[:, 1:]</code>. What you shift is a
 # token together with its place in <code>counts</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def next_token_labels(ids, counts):
@@ -75,6 +76,7 @@ check("q1")
 # <code>masked_fill(condition, number)</code> writes one number. Each kind has its own condition:
 # <code>chosen &amp; (draws &lt; …)</code>.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def hide(ids, special, draws, random_ids, mask_id):
     """Return what is shown and the labels, both `(batch, seq)`, as are `ids`, `special`, `draws`, `random_ids`."""
@@ -110,6 +112,7 @@ check("q2")
 # <code>(n, vocab)</code> and labels <code>(n,)</code>, <code>log_p[torch.arange(n), labels]</code> picks one number
 # from each row.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mean_loss(logits, labels):
     """Return the loss for logits `(batch, seq, vocab)` and labels `(batch, seq)`."""
@@ -136,10 +139,10 @@ check("q3")
 from importlib.resources import files
 from itertools import islice
 
-from course_utils.inference.characters import Characters, write_on
-from course_utils.inference.tiny_training import new_tiny_model, random_windows
+from course_utils.experiments.characters import Characters, write_on
+from course_utils.experiments.tiny_training import new_tiny_model, random_windows
 
-story = (files("course_utils") / "texts" / "the_last_ferry.txt").read_text(encoding="utf-8")
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 characters = Characters(story)
 story_ids = characters.encode(story)
 
@@ -174,6 +177,7 @@ tiny, losses = trained(next_token_labels, steps=40)
 # <details><summary>Hint 1</summary>Where do you find the rank in the shapes?</details>
 # <details><summary>Hint 2</summary><code>inputs @ weight.T</code> is the layer. <code>b @ a</code> has the shape of
 # <code>weight</code>; the rank is <code>a.shape[0]</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def with_lora(inputs, weight, a, b, alpha):
@@ -212,6 +216,7 @@ check("q4")
 # What happens in training when the shift is forgotten? Write `unshifted_labels(ids, counts)`, where the label at each
 # position is the token that stands there. Train both ways with `trained` above. Compare the losses, and then what the
 # models write. Which number would have warned you?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def unshifted_labels(ids, counts):

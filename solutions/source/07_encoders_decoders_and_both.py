@@ -17,7 +17,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("07", globals())
 
@@ -33,6 +33,7 @@ check = checker("07", globals())
 # <details><summary>Hint 1</summary>All rows of one text are equal. What is in such a row?</details>
 # <details><summary>Hint 2</summary><code>[:, None, :]</code> puts a new dimension in the middle, and
 # <code>expand(-1, seq, -1)</code> repeats along it.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def encoder_mask(attention_mask):
@@ -69,6 +70,7 @@ check("q1")
 # <details><summary>Hint 2</summary><code>torch.ones(new, keys).tril(d)</code> is the triangle for the last tokens, if
 # <code>d</code> is the number of old keys. <code>&amp;</code> joins boolean masks.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def decoder_mask(attention_mask, new):
     """attention_mask (batch, keys) of 0 and 1 → boolean mask (batch, new, keys) for the last `new` tokens."""
@@ -96,6 +98,7 @@ check("q2")
 #
 # <details><summary>Hint 1</summary>What do you need to know of the target?</details>
 # <details><summary>Hint 2</summary>Only how many positions it has. The rest is the encoder's mask.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cross_mask(source_mask, target_mask):
@@ -161,6 +164,7 @@ together.last_hidden_state.shape, torch.allclose(together.last_hidden_state[0, :
 # <details><summary>Hint 2</summary><code>mask &amp; changed</code> leaves of every row what it sees and what has
 # changed. <code>.any(-1)</code> asks whether anything is left.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def changed_positions(mask, replaced, layers):
     """Boolean mask (seq, seq), the replaced position, a number of layers → list of the positions that differ."""
@@ -211,6 +215,7 @@ next(layers for layers in range(64) if 63 in changed_positions(window, 0, layers
 # `[0, 0, 0, 1, 1]`. A token sees itself and what came before it in its own text. The cell below tests it on the
 # practice model, a tiny decoder with random weights that reads letters. Its positions go on through the row. Why does
 # the second text get the logits that it gets alone, all the same? (Lesson 05, and lesson 09 comes back to it.)
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def packed_mask(text_of):

@@ -13,7 +13,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("08", globals())
 
@@ -36,6 +36,7 @@ check = checker("08", globals())
 # three dimensions?</details>
 # <details><summary>Hint 2</summary><code>key.transpose(-2, -1)</code> turns the last two dimensions only.
 # <code>masked_fill</code> takes a condition and a value, <code>softmax(-1)</code> works along the keys.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attention(query, key, value, mask):
@@ -65,6 +66,7 @@ check("q1")
 # number 4?</details>
 # <details><summary>Hint 2</summary><code>x.repeat_interleave(3, dim=0)</code> makes three of each head, and keeps them
 # together.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def grouped_attention(query, key, value, mask):
@@ -124,6 +126,7 @@ q.shape, k.shape, torch.allclose(mine.transpose(0, 1).flatten(1), caught["mix"][
 # <details><summary>Hint 2</summary><code>weights[now, [1, 4]].sum()</code> adds up what the row of <code>now</code>
 # has in two columns. Collect one number for each token that has such places.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def induction(weights, ids):
     """weights (seq, seq) of one head, ids (seq,) → one number from 0 to 1."""
@@ -148,7 +151,7 @@ check("q3")
 # does your score find?
 
 # %% tags=["raises-exception"]
-from course_utils.inference.llama import layer_outputs
+from course_utils.engine.llama import layer_outputs
 
 twice = smollm.encode("The grey parrot Coco eats only nuts. The grey parrot Coco eats only nuts.")
 with torch.inference_mode():
@@ -170,6 +173,7 @@ with torch.inference_mode():
 # to a row of the weights, or to a column?</details>
 # <details><summary>Hint 2</summary><code>value.norm(dim=-1)</code> has the shape (..., key).
 # <code>[..., None, :]</code> puts it above the columns.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def taken(weights, value):
@@ -221,6 +225,7 @@ with torch.inference_mode():
 # blocks of `size`, and keep three things for each query: the largest score so far, the sum of e^(score − largest), and
 # the mix so far. When a larger score comes, what you have must shrink by e^(old largest − new largest). Write
 # `attention_in_blocks(query, key, value, size)`, without a mask, and compare it with your `attention`.
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def attention_in_blocks(query, key, value, size):

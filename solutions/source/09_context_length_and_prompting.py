@@ -17,7 +17,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 from course_utils.models import load_causal_lm
 
 check = checker("09", globals())
@@ -46,6 +46,7 @@ default_system = "You are a helpful AI assistant named SmolLM, trained by Huggin
 # <code>\n</code>.</details>
 # <details><summary>Hint 2</summary><code>[new, *messages]</code> is a new list with one more message in front. A loop
 # or <code>"".join(...)</code> puts the turns together.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def chat_text(messages):
@@ -101,6 +102,7 @@ chat_text(chat) == smollm.tokenizer.apply_chat_template(chat, tokenize=False, ad
 # <details><summary>Hint 2</summary><code>while turns:</code> look at <code>turns</code>, return if all is well, else
 # <code>turns = turns[1:]</code>. What does it mean if the loop ends?</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def fit(messages, context_length, answer):
     """Messages with "tokens", the context length, the tokens of the answer → list of the messages that are kept."""
@@ -141,6 +143,7 @@ check("q2")
 # special token. What your own program writes, such as the generation prompt, may go through the tokenizer as
 # usual.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def chat_ids(model, messages):
     """A CausalLM and messages → list of token ids, with the generation prompt; messages are plain text."""
@@ -179,6 +182,7 @@ for message in messages:
 # %% [markdown]
 # Your `fit` cuts it to smaller and smaller contexts. How likely is *Oslo*, if the answer begins with *You live in*?
 
+
 # %% tags=["raises-exception"]
 def oslo(kept):
     """The probability of ␣Oslo as the next token."""
@@ -202,6 +206,7 @@ for context_length in (150, 130, 100, 70):
 # <details><summary>Hint 1</summary>You need one number for each text: the place of its last 1.</details>
 # <details><summary>Hint 2</summary><code>attention_mask * torch.arange(seq)</code> is largest at the last 1 of a row.
 # <code>logits[torch.arange(batch), places]</code> picks one place a text.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def next_token_logits(logits, attention_mask):
@@ -252,6 +257,7 @@ with torch.inference_mode():
 # The oldest turn is not always the least important one: people say at the start who they are and what they want. Write
 # `fit_ends(messages, context_length, answer)`: it keeps the system prompt, the first question with its answer, and as
 # many of the newest turns as fit. Does the model know the city now?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def fit_ends(messages, context_length, answer):

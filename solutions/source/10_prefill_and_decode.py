@@ -14,8 +14,8 @@
 
 # %%
 import torch
-from course_utils.inference.prefill_decode import decode_step, prefill
-from course_utils.learning import checker
+from course_utils.engine.prefill_decode import decode_step, prefill
+from course_utils.learner import checker
 from course_utils.models.practice import practice_model
 
 check = checker("10", globals())
@@ -35,6 +35,7 @@ practice = practice_model()
 # <details><summary>Hint 1</summary>What does one token of one text take? Lesson 10 had 46,080 bytes.</details>
 # <details><summary>Hint 2</summary>A key and a value, in every layer, for every KV head, each of
 # <code>hidden_size // query_heads</code> numbers. Then <code>//</code> rounds down.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def tokens_that_fit(shape, memory, texts):
@@ -71,6 +72,7 @@ check("q1")
 # unread before the first step, and what is unread after it?</details>
 # <details><summary>Hint 2</summary>At the end of a step, <code>unread = output.logits[:, -1:].argmax(-1)</code> is the
 # new token with the shape <code>(1, 1)</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
@@ -129,6 +131,7 @@ cache_stepper(smollm, prompt, max_new_tokens=6)
 # not.</details>
 # <details><summary>Hint 2</summary>How far may the count go at most? To <code>len(prompt) - 1</code>.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def unread(kept, prompt):
     """Return the tokens of `prompt` that are not in a cache of the tokens `kept`, at least the last one."""
@@ -172,6 +175,7 @@ check("q3")
 # <details><summary>Hint 2</summary>All but the last one: <code>held = prompt + tokens[:-1]</code>. Your
 # <code>unread(held, prompt)</code> says what remains, so crop to
 # <code>len(prompt) - len(unread(held, prompt))</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def answers(loaded, prompts, new_tokens):
@@ -236,6 +240,7 @@ for question, prompt, answer in zip(questions, prompts, answers(smollm, prompts,
 # steps in between (*chunked prefill*). Write `in_pieces(loaded, ids, size)`: read `ids`, `(1, seq)`, `size` tokens at a
 # time, and return the logits after the last one and the lengths of the cache. Are the logits those of one prefill? How
 # small may the pieces be?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def in_pieces(loaded, ids, size):

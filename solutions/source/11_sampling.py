@@ -13,7 +13,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("11", globals())
 
@@ -29,6 +29,7 @@ check = checker("11", globals())
 # <details><summary>Hint 1</summary>Which comparison is true for the best token only?</details>
 # <details><summary>Hint 2</summary><code>logits.amax(-1, keepdim=True)</code> is the largest logit of each row;
 # <code>masked_fill</code> takes a condition and a value.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def with_temperature(logits, temperature):
@@ -58,6 +59,7 @@ check("q1")
 # <details><summary>Hint 2</summary><code>logits.topk(k).values</code> is sorted, the largest first. Its last column, with
 # <code>[..., -1:]</code>, keeps the dimension that you compare along.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def top_k(logits, k):
     """Return logits where only the `k` largest of each row stay."""
@@ -85,6 +87,7 @@ check("q2")
 # <details><summary>Hint 1</summary>A token is needed as long as the sum of those before it is less than p.</details>
 # <details><summary>Hint 2</summary><code>sort(descending=True)</code> gives values and indices. What you decide in sorted
 # order goes back to its place with <code>scatter(-1, indices, decision)</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def top_p(logits, p):
@@ -114,6 +117,7 @@ check("q3")
 # <details><summary>Hint 2</summary><code>probabilities.amax(-1, keepdim=True)</code> has one number for each
 # row.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def min_p(logits, p):
     """Return logits where only tokens at least `p` times as likely as the most likely one stay."""
@@ -141,7 +145,9 @@ from course_utils.traces import record_next_token
 from course_utils.widgets import SamplingLab
 
 own = {"temperature": with_temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-SamplingLab(record_next_token(load_causal_lm(), "Once upon a time there was a"), own=own, temperature=1.5, top_k=50, top_p=0.9)
+SamplingLab(
+    record_next_token(load_causal_lm(), "Once upon a time there was a"), own=own, temperature=1.5, top_k=50, top_p=0.9
+)
 
 # %% [markdown]
 # ## q5 · Why the order matters
@@ -165,6 +171,7 @@ SamplingLab(record_next_token(load_causal_lm(), "Once upon a time there was a"),
 # Add to every logit a random number −log(−log(u)), with `u` uniform between 0 and 1, and take the largest sum. Does
 # this *Gumbel trick* draw from the softmax? Write `gumbel_draws(logits, count)` and compare the shares of 20,000 draws
 # with the probabilities.
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def gumbel_draws(logits, count):

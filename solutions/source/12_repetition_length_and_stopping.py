@@ -13,7 +13,7 @@
 
 # %%
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("12", globals())
 
@@ -33,6 +33,7 @@ check = checker("12", globals())
 # the vocabulary. The rest is one line.</details>
 # <details><summary>Hint 2</summary><code>torch.bincount(row, minlength=vocab)</code> counts one row;
 # <code>torch.stack</code> puts several together. <code>counts &gt; 0</code> is 1 where a token is there.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def presence_and_frequency(logits, ids, prompt_length, presence, frequency):
@@ -65,6 +66,7 @@ check("q1")
 # over the tokens of a text. What happens in your loop to a token that is there twice?</details>
 # <details><summary>Hint 2</summary><code>set(text)</code> holds every token once. Or without the inner loop:
 # <code>logits[row, text]</code> are the logits of all tokens of a text, to read and to write.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def repetition_penalty(logits, texts, penalty):
@@ -104,6 +106,7 @@ check("q2")
 # <details><summary>Hint 2</summary><code>text.find(stop)</code> is the place where a stop string begins, and −1 if it
 # is not there. Collect the places of all stop strings; the least one is where you cut.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def text_before_stop(pieces, stops):
     """Return the text before the first complete stop string, and the number of tokens written."""
@@ -139,6 +142,7 @@ check("q3")
 # <details><summary>Hint 1</summary>A loop over the rows. How many tokens are there <em>before</em> this one?</details>
 # <details><summary>Hint 2</summary>Give EOS a logit of −∞ in a copy of the row, then <code>argmax</code>. If EOS is the
 # last token that fits, the model has ended the text, and not the maximum: ask for EOS first.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def tokens_until_end(logits, eos, minimum, maximum):
@@ -204,6 +208,7 @@ repetition_lab(load_causal_lm(), "I like to eat", own=own, **settings)
 # `shown_at_once(pieces, stops)`: for each token, the text that may be shown when it comes. What could still become a
 # stop string has to wait. What waits at the end is shown with the last token. Compare with the library's buffer.
 
+
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def shown_at_once(pieces, stops):
     """Return one text for each piece; nothing of a stop string is ever shown."""
@@ -222,7 +227,7 @@ def shown_at_once(pieces, stops):
     ### END SOLUTION
 
 
-from course_utils.inference.stopping import StopStringBuffer
+from course_utils.engine.stopping import StopStringBuffer
 
 pieces, stops = [" a", " bur", "den", ",", " b", "urge", " and a bur", "ger", " too"], ["burger", "###"]
 buffer = StopStringBuffer(stops)

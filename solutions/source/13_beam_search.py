@@ -15,7 +15,7 @@
 # %%
 import math
 import torch
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("13", globals())
 
@@ -32,6 +32,7 @@ check = checker("13", globals())
 # <details><summary>Hint 1</summary>Three ids are two new tokens. Which two places of the table do they need?</details>
 # <details><summary>Hint 2</summary><code>zip(text, text[1:])</code> goes through all pairs of neighbours. What is taken
 # to the power needs brackets: <code>(len(text) - 1) ** length_penalty</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def score(table, text, length_penalty):
@@ -62,6 +63,7 @@ check("q1")
 # <details><summary>Hint 2</summary>If <code>a ** p == b</code>, then
 # <code>p == math.log(b) / math.log(a)</code>.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def turning_point(short_sum, short_tokens, long_sum, long_tokens):
     """Return the length penalty at which a short and a long text (sum, number of tokens) have equal scores."""
@@ -90,6 +92,7 @@ check("q2")
 # token.</details>
 # <details><summary>Hint 2</summary><code>totals.flatten().topk(…)</code> gives places in the flat list. Divided by the
 # number of columns, the whole part is the row and the remainder the token.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def beam_step(texts, sums, table, beams):
@@ -133,6 +136,7 @@ check("q3")
 # <details><summary>Hint 2</summary>Steps 2 and 3 are two list comprehensions over the sorted candidates: one over
 # <code>candidates[:beams]</code>, one over all, cut to <code>[:beams]</code> afterwards. Score at the very
 # end.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def search(table, start, beams, steps, length_penalty):

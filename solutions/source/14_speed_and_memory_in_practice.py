@@ -12,7 +12,7 @@
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
 # %%
-from course_utils.learning import checker
+from course_utils.learner import checker
 
 check = checker("14", globals())
 
@@ -29,6 +29,7 @@ check = checker("14", globals())
 # <details><summary>Hint 1</summary>The first token belongs to prefill: where TTFT ends, TPOT begins.</details>
 # <details><summary>Hint 2</summary>The lesson's table has the formula: (last token − first token) / (tokens − 1). What
 # is that with one token?</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def ttft_and_tpot(sent, times):
@@ -71,6 +72,7 @@ check("q1")
 # <details><summary>Hint 2</summary><code>config.get("head_dim", otherwise)</code> is the value of the key, or
 # <code>otherwise</code> if there is no such key.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cache_bytes(config, tokens, batch, number_bytes):
     """Return the bytes of the KV cache of `batch` texts of `tokens` tokens each."""
@@ -105,6 +107,7 @@ check("q2")
 # <details><summary>Hint 1</summary>Work out the number of free pages first. Then it is only counting.</details>
 # <details><summary>Hint 2</summary><code>math.ceil(tokens / page)</code> pages for a request (with <code>import
 # math</code>). In a loop: if it needs more than what is free, return how many came before it.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def requests_that_fit(queue, memory, weights, token_bytes, page):
@@ -143,6 +146,7 @@ check("q3")
 # <details><summary>Hint 2</summary>Static: <code>range(0, len(lengths), slots)</code> are the beginnings of the
 # batches. Continuous: the next request goes to the slot with the least number, and adds its length to that.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def steps_needed(lengths, slots, continuous):
     """Return the number of steps until every request has all of its tokens."""
@@ -170,7 +174,7 @@ check("q4")
 
 # %% tags=["raises-exception", "machine-dependent"]
 from time import perf_counter
-from course_utils.inference.generate import stream
+from course_utils.engine.generate import stream
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
@@ -185,7 +189,7 @@ f"TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.0f} ms"
 # Your formula, and the bytes of a cache that is really there:
 
 # %% tags=["nbval-check-output", "raises-exception"]
-from course_utils.inference.memory import measured_cache_bytes
+from course_utils.measuring.memory import measured_cache_bytes
 
 real = smollm.model(ids).past_key_values
 cache_bytes(smollm.model.config.to_dict(), ids.shape[1], 1, 4), measured_cache_bytes(real)

@@ -14,9 +14,9 @@
 
 # %%
 import torch
-from course_utils.inference.prefill_decode import decode_step, prefill
-from course_utils.inference.sampling import FILTERS
-from course_utils.learning import checker
+from course_utils.engine.prefill_decode import decode_step, prefill
+from course_utils.engine.sampling import FILTERS
+from course_utils.learner import checker
 
 check = checker("15", globals())
 [*FILTERS]
@@ -43,6 +43,7 @@ check = checker("15", globals())
 # returned.</details>
 # <details><summary>Hint 2</summary><code>set(prompt + new)</code> has each token once, and
 # <code>new.count(token)</code> says how often one is there. Begin with <code>logits = logits.clone()</code>.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q1", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def changed(logits, prompt, new, settings):
@@ -99,6 +100,7 @@ check("q1")
 # and a cache; <code>decode_step(loaded.model, torch.tensor([token]), cache)</code> returns the next logits. A stop
 # string can lie across two tokens: look for it in <code>loaded.tokenizer.decode(new)</code>.</details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
 def my_generate(loaded, ids, settings):
@@ -136,7 +138,7 @@ check("q2")
 # penalties asks for `no_repeat_ngram` as well, which is not in your `changed`.)
 
 # %% tags=["raises-exception"]
-from course_utils.learning.capstone import check_part
+from course_utils.learner.capstone import check_part
 from course_utils.models import CausalLM
 
 
@@ -172,6 +174,7 @@ for part in ("filters", "stopping"):
 # first step is like all others.</details>
 # <details><summary>Hint 2</summary>Let a candidate be <code>(total, tokens, row)</code>. Sort all of them; after the
 # choice, <code>[row for total, tokens, row in alive]</code> is what <code>select</code> wants.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
@@ -220,6 +223,7 @@ check("q3")
 # logits at a position choose the token <em>after</em> it. Which position chooses the first guess?</details>
 # <details><summary>Hint 2</summary><code>logits[0, ids.shape[1] - 1 :].argmax(-1)</code> has one token more than there
 # are guesses. Compare from the left and stop at the first that differs.</details>
+
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
@@ -279,6 +283,7 @@ for guess in (" five, six, seven", " five, nine, seven", " ten"):
 # the same tokens follow as then, `most` at most. Write `with_guesses(loaded, ids, new_tokens, most)`: return the new
 # tokens and the number of reads. The tokens must be those of greedy search. When does it save reads, and when does it
 # not?
+
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def with_guesses(loaded, ids, new_tokens, most=5):

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from playwright.sync_api import TimeoutError, expect, sync_playwright
 
-from course_utils.cli import QUIET_LAB, ROOT
+from course_utils.machine import QUIET_LAB, ROOT
 
 ARTIFACTS = ROOT / "test-artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

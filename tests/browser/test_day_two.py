@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from course_utils import widgets
-from course_utils.cli import QUIET_LAB, ROOT
+from course_utils.machine import QUIET_LAB, ROOT
 from tests.browser.conftest import (
     PATIENCE,
     STARTED,
@@ -32,7 +32,7 @@ CLIENTS = {
 START = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from course_utils.learning import checker, predict, quiz_question
+from course_utils.learner import checker, predict, quiz_question
 from course_utils.traces.speed import recorded_speed
 from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.test_first_paint import WIDGETS

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 SETUP = """
 import time
 from functools import partial
-from course_utils.learning import predict, quiz_question
+from course_utils.learner import predict, quiz_question
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 from course_utils.traces import *

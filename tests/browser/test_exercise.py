@@ -6,7 +6,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from tests.browser.conftest import ARTIFACTS, choose_from_menu, open_and_run
 
 pytestmark = pytest.mark.browser

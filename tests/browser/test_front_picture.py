@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_next_token
 from course_utils.widgets import SamplingLab

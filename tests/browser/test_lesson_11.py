@@ -16,7 +16,7 @@ LABS = {"plain": 0, "wrong": 1, "mine": 2, "own-prompt": 3}
 SCRATCH = """
 import numpy as np
 from IPython.display import display
-from course_utils.inference.sampling import FILTERS
+from course_utils.engine.sampling import FILTERS
 from course_utils.traces import NextTokenTrace
 
 random_logits = np.random.default_rng(0).normal(0, 3, 49_152).astype(np.float32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.conftest import (
     choose_from_menu,

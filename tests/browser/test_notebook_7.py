@@ -5,7 +5,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from tests.browser.conftest import PATIENCE, choose_from_menu, guarded_page, serve_lab
 
 pytestmark = pytest.mark.browser

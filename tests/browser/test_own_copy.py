@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.cli import ROOT
-from course_utils.hub import free_ports
+from course_utils.classroom.hub import free_ports
+from course_utils.machine import ROOT
 from tests.browser.conftest import ARTIFACTS, _wait_for, guarded_page
 from tests.test_workspace import COMMAND
 

@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.cli import ROOT
-from course_utils.sync import sync
+from course_utils.machine import ROOT
+from course_utils.publishing.sync import sync
 from tests.browser.conftest import ARTIFACTS, choose_from_menu, guarded_page, serve_lab
 
 pytestmark = pytest.mark.browser

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
-from course_utils.cli import ROOT
-from course_utils.site import PAGES, build_site
+from course_utils.machine import ROOT
+from course_utils.publishing.site import PAGES, build_site
 from tests.browser.conftest import guarded_page
 from tests.conftest import need
 

@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.cli import ROOT
-from course_utils.slides import export_slides
+from course_utils.machine import ROOT
+from course_utils.publishing.slides import export_slides
 from tests.browser.conftest import guarded_page
 from tests.conftest import need
 

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from course_utils.cli import ROOT
+from course_utils.machine import ROOT
 from tests.browser.conftest import guarded_page
 
 pytestmark = pytest.mark.browser

@@ -5,7 +5,7 @@ import math
 import torch
 from transformers import DynamicCache
 
-from course_utils.inference.prefill_decode import crop_cache, decode_step, new_cache, next_logits, prefill
+from course_utils.engine.prefill_decode import crop_cache, decode_step, new_cache, next_logits, prefill
 
 # q1
 

@@ -5,12 +5,12 @@ import math
 import torch
 from transformers import DynamicCache
 
-from course_utils.inference import beam_search as library
-from course_utils.inference.prefill_decode import decode_step, new_cache, next_logits, prefill
-from course_utils.inference.running import RunningModel
-from course_utils.inference.sampling import FILTERS, apply_min_p, apply_temperature, apply_top_k, apply_top_p, draw_next
-from course_utils.inference.settings import GenerationSettings
-from course_utils.inference.stopping import StopRules
+from course_utils.engine import beam_search as library
+from course_utils.engine.prefill_decode import decode_step, new_cache, next_logits, prefill
+from course_utils.engine.running import RunningModel
+from course_utils.engine.sampling import FILTERS, apply_min_p, apply_temperature, apply_top_k, apply_top_p, draw_next
+from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.stopping import StopRules
 
 # q1
 

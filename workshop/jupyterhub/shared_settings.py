@@ -17,7 +17,11 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-SERVER = ["-P", "-m", "course_utils.learner_server"]  # -P: no file of the learner's counts as one of our modules
+SERVER = [
+    "-P",
+    "-m",
+    "course_utils.classroom.learner_server",
+]  # -P: no file of the learner's is a module of ours
 DEFAULT_URL = "/lab/tree/llms-by-hand/notebooks/00_start_here.ipynb"
 MEMORY_LIMIT = "3G"  # for a learner's server and all their kernels; lesson 02 takes 2.5 GB for a moment
 MEMORY_GUARANTEE = "512M"

@@ -1,0 +1,428 @@
+"""Exercise 04 · The pipeline tasks: entities out of tags, the best span, and scores for labels of your own."""
+
+import torch
+
+from course_utils.exercises.task import Check, Mistake, Prose, Task
+
+# q1: entities
+
+
+def entities(tags, offsets):
+    """Return (kind, start, end) of every entity, as `aggregation_strategy="simple"` groups tokens."""
+    return grouped(tags, offsets, lambda tag, before: tag[0] == "B" or tag[2:] != before[2:])
+
+
+def grouped(tags, offsets, begins):
+    """Group tokens; an entity begins where `begins(tag, the tag before)`, and before the first of all."""
+    found, before = [], "O"
+    for tag, (start, end) in zip(tags, offsets, strict=True):
+        if tag != "O":
+            if begins(tag, before) or not found:
+                found.append([tag[2:], start, end])
+            found[-1][2] = end
+        before = tag
+    return found
+
+
+def across_gaps(tags, offsets):
+    """Compare with the last entity, also when an O stands between."""
+    kept = [(tag, place) for tag, place in zip(tags, offsets, strict=True) if tag != "O"]
+    return entities([tag for tag, _ in kept], [place for _, place in kept])
+
+
+def only_after_a_b(tags, offsets):
+    """Drop every I- that continues no entity."""
+    found, before = [], "O"
+    for tag, (start, end) in zip(tags, offsets, strict=True):
+        if tag[0] == "B":
+            found.append([tag[2:], start, end])
+        elif tag[0] == "I" and tag[2:] == before[2:]:
+            found[-1][2] = end
+        else:
+            tag = "O"
+        before = tag
+    return found
+
+
+def end_of_the_first_token(tags, offsets):
+    """Never move the end."""
+    ends = {start: end for start, end in offsets}
+    return [[kind, start, ends[start]] for kind, start, _ in entities(tags, offsets)]
+
+
+def without_the_last(tags, offsets):
+    """Write an entity down only when a token follows that does not continue it."""
+    found = entities(tags, offsets)
+    return found[:-1] if tags[-1] != "O" else found
+
+
+def whole_tags(tags, offsets):
+    """Leave B- and I- in the kind."""
+    begin_with = {start: tag for tag, (start, _) in zip(tags, offsets, strict=True)}
+    return [[begin_with[start], start, end] for _, start, end in entities(tags, offsets)]
+
+
+def tagged(random, *tags):
+    """Return the tags, and offsets of tokens of random lengths."""
+    offsets, end = [], 0
+    for tag in tags:
+        start = end + (1 if tag[0] != "I" else int(random.integers(2)))
+        end = start + int(random.integers(1, 7))
+        offsets.append([start, end])
+    return list(tags), offsets
+
+
+def kinds(random):
+    """Draw two different kinds of entities."""
+    return (str(kind) for kind in random.permutation(["PER", "ORG", "LOC", "MISC"])[:2])
+
+
+def clean(random):
+    """A text in which entities have an O between them."""
+    a, b = kinds(random)
+    return tagged(random, "O", f"B-{a}", f"I-{a}", f"I-{a}", "O", "O", f"B-{b}", "O", f"B-{a}", f"I-{a}", "O")
+
+
+def side_by_side(random):
+    """Two entities of one kind without a gap, and one of another kind right after."""
+    a, b = kinds(random)
+    return tagged(random, f"B-{a}", f"I-{a}", f"B-{a}", f"B-{b}", f"I-{b}", "O")
+
+
+def without_a_b(random):
+    """An I- after an O, one after another kind, and one of the same kind after an O."""
+    a, b = kinds(random)
+    return tagged(random, "O", f"I-{a}", f"I-{a}", "O", f"I-{a}", f"I-{b}", f"I-{b}", "O")
+
+
+def at_the_end(random):
+    """The text ends with a name."""
+    a, b = kinds(random)
+    return tagged(random, f"B-{a}", "O", "O", f"B-{b}", f"I-{b}")
+
+
+SYLVAIN = (["O", "B-PER", "I-PER", "I-PER", "O"], [[8, 10], [11, 13], [13, 16], [16, 18], [19, 22]])
+
+# q2: spans
+
+
+def best_span(start_logits, end_logits, in_context, longest):
+    """Return the first and the last token of the best valid span, and its score."""
+    return best_of(_shares(start_logits, in_context), _shares(end_logits, in_context), valid(len(in_context), longest))
+
+
+def valid(tokens, longest):
+    """Mark the pairs (first, last) with at most `longest` tokens."""
+    return torch.ones(tokens, tokens, dtype=torch.bool).triu().tril(longest - 1)
+
+
+def best_of(start, end, pairs):
+    """Return the best of some `pairs`, and the product of its two numbers."""
+    scores = (start[:, None] * end[None, :]).masked_fill(~pairs, -1.0)
+    first, last = divmod(scores.argmax().item(), len(end))
+    return first, last, (start[first] * end[last]).item()
+
+
+def _shares(logits, in_context):
+    return logits.masked_fill(~in_context, -torch.inf).softmax(-1)
+
+
+def among(pairs):
+    """Choose as `best_span`, among other pairs: `(tokens, longest) → mask`."""
+    return lambda start, end, inside, longest: best_of(
+        _shares(start, inside), _shares(end, inside), pairs(len(inside), longest)
+    )
+
+
+def with_score(score):
+    """Choose as `best_span`, and return another score: `(start, end, inside, first, last) → number`."""
+
+    def span(start, end, inside, longest):
+        first, last, _ = best_span(start, end, inside, longest)
+        return first, last, score(start, end, inside, first, last)
+
+    return span
+
+
+def peaks(random, starts, ends, longest, tokens=14):
+    """Logits with peaks at some places; the first five tokens and the last one are no context."""
+    start, end = (torch.tensor(random.normal(-1, 0.4, size=tokens), dtype=torch.float32) for _ in range(2))
+    for logits, places in ((start, starts), (end, ends)):
+        for place, height in places.items():
+            logits[place] = height + float(random.uniform(-0.2, 0.2))
+    inside = torch.arange(tokens)
+    return start, end, (inside > 4) & (inside < tokens - 1), longest
+
+
+def clear_spans(random):
+    """Spans that are easy to find: both peaks inside, in order, and near."""
+    places = [int(random.integers(5, 10)) for _ in range(2)]
+    return [peaks(random, {place: 4}, {place + far: 4}, 4) for place, far in zip(places, (1, 2), strict=True)]
+
+
+def outside_spans(random):
+    """The highest peaks stand in the question."""
+    place = int(random.integers(6, 10))
+    return [peaks(random, {1: 5, place: 3}, {2: 5, place + 1: 3}, 4)]
+
+
+def crossing_spans(random):
+    """The best end stands before the best start."""
+    place = int(random.integers(7, 10))
+    return [peaks(random, {place: 5}, {place - 1: 5, place + 1: 3}, 4)]
+
+
+def long_spans(random):
+    """The best end is one token too far; then one that is just near enough; then one far out."""
+    place = int(random.integers(5, 8))
+    return [
+        peaks(random, {place: 5}, {place + 3: 5, place + 1: 3}, 3),
+        peaks(random, {place: 5}, {place + 2: 5, place + 1: 3}, 3),
+        peaks(random, {place: 5}, {12: 5, place + 1: 3}, 4),
+    ]
+
+
+def one_token_spans(random):
+    """Both peaks at one place."""
+    place = int(random.integers(6, 11))
+    return [peaks(random, {place: 4}, {place: 4}, 3)]
+
+
+# q3: zero-shot
+
+
+def label_scores(logits, names, multi_label):
+    """Return the score of each label, as the zero-shot pipeline does."""
+    yes, no = names.index("entailment"), names.index("contradiction")
+    return logits[:, [no, yes]].softmax(-1)[:, 1] if multi_label else logits[:, yes].softmax(-1)
+
+
+def other_single(function):
+    """Score as is right with `multi_label`, and without it by `function(logits, yes)`."""
+    return lambda logits, names, multi_label: (
+        label_scores(logits, names, True) if multi_label else function(logits, names.index("entailment"))
+    )
+
+
+def other_multi(function):
+    """Score as is right without `multi_label`, and with it by `function(logits, yes)`."""
+    return lambda logits, names, multi_label: (
+        function(logits, names.index("entailment")) if multi_label else label_scores(logits, names, False)
+    )
+
+
+def always_named(*order):
+    """Take the columns for what they are in one model."""
+    return lambda logits, names, multi_label: label_scores(logits, list(order), multi_label)
+
+
+NAMES = ["entailment", "neutral", "contradiction"]
+
+
+def zero_shot(random, multi_label, *counts):
+    """NLI logits for so many labels, with the columns in all three kinds of order."""
+    orders = [NAMES, NAMES[::-1], ["neutral", "entailment", "contradiction"]]
+    return [
+        (torch.tensor(random.normal(0, 1.5, size=(count, 3)), dtype=torch.float32), order, multi_label)
+        for count, order in zip(counts, orders, strict=False)
+    ]
+
+
+TASKS = (
+    Task(
+        name="q1",
+        title="From tags to entities",
+        function="entities",
+        right=entities,
+        checks=(
+            Check("puts the tokens of a name together", lambda random: [SYLVAIN, clean(random), clean(random)]),
+            Check("keeps a name at the end of the text", lambda random: [at_the_end(random)]),
+            Check("begins a new entity at every B-", lambda random: [side_by_side(random), side_by_side(random)]),
+            Check("begins one at an I- that continues nothing", lambda random: [without_a_b(random)]),
+            Check("finds nothing where nothing is", lambda random: [tagged(random, "O", "O", "O")]),
+        ),
+        mistakes=(
+            Mistake(
+                "The last entity is missing: when the text ends inside an entity, it must be written down, too.",
+                without_the_last,
+            ),
+            Mistake("You leave B- or I- in the kind: return what comes after the hyphen (`tag[2:]`).", whole_tags),
+            Mistake(
+                "Your entities end with their first token: move the end on with every I- that continues them.",
+                end_of_the_first_token,
+            ),
+            Mistake(
+                "Every token becomes an entity of its own: an I- of the same kind continues the one before it.",
+                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: True),
+            ),
+            Mistake(
+                "You continue an entity at a B-: it begins a new one, also right after one of the same kind.",
+                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[2:] != before[2:]),
+            ),
+            Mistake(
+                "You drop an I- with nothing before it to continue: it begins an entity, although the model should have "
+                "said B-.",
+                only_after_a_b,
+            ),
+            Mistake(
+                "An I- of another kind continues the entity before: compare the kinds; when they differ, begin a new one.",
+                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[0] == "B" or before == "O"),
+            ),
+            Mistake(
+                "Every I- continues the entity before it, whatever stands between: it continues only if the token right "
+                "before has the same kind.",
+                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[0] == "B"),
+            ),
+            Mistake(
+                "You join two entities with an O between them: look at the token right before, not at the last entity.",
+                across_gaps,
+            ),
+        ),
+        hint="Keep the tag before. A tag that is no O either continues (I-, and the same kind as before) or begins.",
+        points=3,
+    ),
+    Task(
+        name="q2",
+        title="The best span",
+        function="best_span",
+        right=best_span,
+        checks=(
+            Check("finds a clear answer, and its score", clear_spans),
+            Check("never points at the question", outside_spans),
+            Check("never ends before it starts", crossing_spans),
+            Check("takes no more than `longest` tokens", long_spans),
+            Check("may take a single token", one_token_spans),
+        ),
+        mistakes=(
+            Mistake(
+                "You point outside the context: mask both rows of logits with `in_context`.",
+                lambda start, end, inside, longest: best_span(start, end, torch.ones_like(inside), longest),
+            ),
+            Mistake(
+                "You mask after the softmax, so the question keeps its share: mask the logits with −∞ first.",
+                with_score(lambda start, end, inside, i, j: (start.softmax(-1)[i] * end.softmax(-1)[j]).item()),
+            ),
+            Mistake(
+                "Your score is a sum of logits: turn both rows into probabilities, and multiply.",
+                with_score(lambda start, end, inside, i, j: (start[i] + end[j]).item()),
+            ),
+            Mistake(
+                "You add the two probabilities: start and end must both be right, so multiply them.",
+                with_score(
+                    lambda start, end, inside, i, j: (_shares(start, inside)[i] + _shares(end, inside)[j]).item()
+                ),
+            ),
+            Mistake(
+                "You choose the best start and the best end each on its own: score all pairs, and take the best valid one.",
+                among(lambda tokens, longest: torch.ones(tokens, tokens, dtype=torch.bool)),
+            ),
+            Mistake(
+                "You allow an end before its start: only pairs with `first <= last` are valid (`triu`).",
+                among(lambda tokens, longest: torch.ones(tokens, tokens, dtype=torch.bool).tril(longest - 1)),
+            ),
+            Mistake(
+                "You leave out spans of one token: an answer may start and end at the same token.",
+                among(lambda tokens, longest: valid(tokens, longest).triu(1)),
+            ),
+            Mistake(
+                "Your spans may be as long as they like: `longest` is the most tokens they may have.",
+                among(lambda tokens, longest: valid(tokens, tokens)),
+            ),
+            Mistake(
+                "Your spans may be one token too long: from first to last there are last − first + 1 tokens.",
+                among(lambda tokens, longest: valid(tokens, longest + 1)),
+            ),
+            Mistake(
+                "Your spans may not be long enough: exactly `longest` tokens are still allowed.",
+                among(lambda tokens, longest: valid(tokens, longest - 1)),
+            ),
+        ),
+        hint="A table of all pairs, `start[:, None] * end[None, :]`; `triu()` and `tril(longest - 1)` leave the valid ones.",
+        points=3,
+    ),
+    Task(
+        name="q3",
+        title="Scores for labels of your own",
+        function="label_scores",
+        right=label_scores,
+        checks=(
+            Check("lets the labels compete", lambda random: zero_shot(random, False, 3, 4, 2)),
+            Check("judges every label alone with `multi_label`", lambda random: zero_shot(random, True, 3, 4, 2)),
+            Check("gives the only label a score of 1", lambda random: zero_shot(random, False, 1)),
+        ),
+        mistakes=(
+            Mistake(
+                "You always take the first column for entailment: models differ, so look it up in `names`.",
+                always_named(*NAMES),
+            ),
+            Mistake(
+                "You always take the last column for entailment: models differ, so look it up in `names`.",
+                always_named(*NAMES[::-1]),
+            ),
+            Mistake(
+                "You score how false a label is: take the column of entailment, not that of contradiction.",
+                lambda logits, names, multi_label: label_scores(
+                    logits,
+                    [{"entailment": "contradiction", "contradiction": "entailment"}.get(name, name) for name in names],
+                    multi_label,
+                ),
+            ),
+            Mistake(
+                "You have the two cases the wrong way round: with `multi_label` every label is judged alone.",
+                lambda logits, names, multi_label: label_scores(logits, names, not multi_label),
+            ),
+            Mistake(
+                "With `multi_label` your labels still compete: judge each alone, by a softmax over its own two logits, contradiction "
+                "and entailment.",
+                lambda logits, names, multi_label: label_scores(logits, names, False),
+            ),
+            Mistake(
+                "Your labels never compete: without `multi_label` the softmax goes over all labels (`dim=0`).",
+                lambda logits, names, multi_label: label_scores(logits, names, True),
+            ),
+            Mistake(
+                "You take the softmax over the three columns in both cases. Alone: over entailment and contradiction. "
+                "Together: over the labels, in the column of entailment.",
+                lambda logits, names, multi_label: logits.softmax(-1)[:, names.index("entailment")],
+            ),
+            Mistake(
+                "Without `multi_label` you take the softmax over the columns: it goes over the labels (`dim=0`).",
+                other_single(lambda logits, yes: logits.softmax(-1)[:, yes]),
+            ),
+            Mistake(
+                "Without `multi_label` you divide probabilities by their sum: take one softmax over the logits of entailment.",
+                other_single(lambda logits, yes: logits.softmax(-1)[:, yes] / logits.softmax(-1)[:, yes].sum()),
+            ),
+            Mistake(
+                "With `multi_label` you leave neutral in: the softmax is over contradiction and entailment only.",
+                other_multi(lambda logits, yes: logits.softmax(-1)[:, yes]),
+            ),
+            Mistake(
+                "With `multi_label` you take the sigmoid of one logit: compare entailment with contradiction.",
+                other_multi(lambda logits, yes: logits[:, yes].sigmoid()),
+            ),
+            Mistake(
+                "You sort the scores: leave them in the order of the labels.",
+                lambda logits, names, multi_label: (
+                    label_scores(logits, names, multi_label).sort(descending=True).values
+                ),
+            ),
+            Mistake(
+                "You return logits: a score is a probability, so take a softmax.",
+                lambda logits, names, multi_label: logits[:, names.index("entailment")],
+            ),
+        ),
+        hint='`names.index("entailment")` is the column. One softmax down that column, or one along each row of two columns.',
+    ),
+)
+PROSE = (
+    Prose(
+        name="q4",
+        title="No label fits",
+        points=2,
+        look_for="Without multi_label the softmax over the labels makes the scores add up to 1, so one of two wrong labels "
+        "must get at least 0.5: it is the better of the two, not a good one. With multi_label every label is compared with "
+        "its own contradiction, so both may be near 0, and that tells that none fits. So multi_label is the one to use, "
+        "with a lowest score below which no label is given.",
+    ),
+)

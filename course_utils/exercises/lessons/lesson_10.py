@@ -1,0 +1,540 @@
+"""Exercise 10 · Prefill and decode: the KV cache, what it takes, and what it saves."""
+
+import math
+from functools import lru_cache
+
+import torch
+
+from course_utils.engine.cache import shared_prefix
+from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
+from course_utils.exercises.plain_data import ModelName
+from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.models.practice import LETTERS, practice_model
+
+PRACTICE = ModelName("practice")
+GIVEN = ("course_utils.models.practice", "course_utils.engine.prefill_decode")
+CLOSE = 0.01  # two logits nearer than this could change places by rounding
+
+
+# q1: how many tokens fit
+
+
+def bytes_of_a_token(shape, numbers=None):
+    """Return what one token takes, or would take with another count of `numbers` in a layer."""
+    width = shape["hidden_size"] // shape["query_heads"]
+    numbers = 2 * shape["kv_heads"] * width if numbers is None else numbers(shape, width)
+    return shape["layers"] * numbers * shape["bytes_per_number"]
+
+
+def tokens_that_fit(shape, memory, texts):
+    """Return how many whole tokens of each text the memory holds."""
+    return memory // (texts * bytes_of_a_token(shape))
+
+
+def with_numbers(numbers):
+    """Count other `numbers` in a layer."""
+    return lambda shape, memory, texts: memory // (texts * bytes_of_a_token(shape, numbers))
+
+
+def budgets(random, *texts, spare=(0.55, 0.95)):
+    """One shape and memory for each number of texts; the memory holds whole tokens and `spare` of one more."""
+    cases = []
+    for count in texts:
+        kv_heads, group = int(random.integers(2, 9)), int(random.integers(2, 5))
+        heads = kv_heads * group
+        shape = {
+            "layers": int(random.integers(4, 40)),
+            "query_heads": heads,
+            "kv_heads": kv_heads,
+            "hidden_size": heads * int(random.choice([32, 48, 96, 128])),
+            "bytes_per_number": int(random.choice([2, 4])),
+        }
+        whole = int(random.integers(150, 600))
+        cases.append((shape, int((whole + random.uniform(*spare)) * count * bytes_of_a_token(shape)), count))
+    return cases
+
+
+def exact(random):
+    """Memory to the last byte, and memory for less than a token."""
+    ((shape, memory, texts),) = budgets(random, 3, spare=(0, 0))
+    return [(shape, memory, texts), (shape, bytes_of_a_token(shape) - 1, 1)]
+
+
+SMOLLM2 = {"layers": 30, "query_heads": 9, "kv_heads": 3, "hidden_size": 576, "bytes_per_number": 4}
+
+
+# q2: greedy with a cache, and with its usual mistakes
+
+
+def reading(unread=lambda ids, kept: ids[:, kept:], hands_back=True, position=-1, steps=lambda new: new, makes=None):
+    """Return a greedy loop whose pieces can be exchanged: what a step reads, whether the cache is handed back, …"""
+
+    @torch.inference_mode()
+    def loop(loaded, prompt, new_tokens):
+        ids, cache, kept = loaded.encode(prompt), None, 0
+        start, found = ids.shape[1], {"tokens": [], "read": [], "kept": []}
+        for _ in range(steps(new_tokens)):
+            inputs = unread(ids, kept)
+            output = loaded.model(inputs, past_key_values=cache if hands_back else None, use_cache=True)
+            cache = output.past_key_values
+            ids = torch.cat([ids, output.logits[:, position].argmax(-1, keepdim=True)], dim=1)
+            kept = cache.get_seq_length()
+            found["read"].append(inputs.shape[1])
+            found["kept"].append(kept)
+        found["tokens"] = ids[0, start : start + new_tokens].tolist()
+        return makes(found, ids) if makes else found
+
+    return loop
+
+
+def late(ids, kept):
+    """Read the token before the newest one."""
+    return ids[:, -2:-1] if kept else ids
+
+
+def two(ids, kept):
+    """Read the last two tokens in every step."""
+    return ids[:, -2:] if kept else ids
+
+
+def newest(ids, kept):
+    """Read the newest token alone."""
+    return ids[:, -1:] if kept else ids
+
+
+def whole(ids, kept):
+    """Read everything in every step."""
+    return ids
+
+
+def with_the_prompt(found, ids):
+    """Return the prompt's tokens, too."""
+    return found | {"tokens": ids[0].tolist()}
+
+
+def kept_before(found, ids):
+    """Note the length of the cache before the step, not after it."""
+    return found | {"kept": [0, *found["kept"][:-1]]}
+
+
+def word(random, length):
+    """Draw letters."""
+    return "".join(LETTERS[letter] for letter in random.integers(0, 26, size=length))
+
+
+def is_steady(ids, new_tokens):
+    """Tell whether no choice on the way hangs on the last digits of a logit."""
+    return greedy_with_gap(tuple(ids), new_tokens)[1] > CLOSE
+
+
+@lru_cache(maxsize=1000)
+def greedy_with_gap(ids, new_tokens):
+    """Return the greedy tokens after `ids`, and the smallest lead of a chosen one."""
+    tokens, gaps, cache = [], [], None
+    for _ in range(new_tokens):
+        logits, cache = prefill(practice_model().model, torch.tensor([[*ids, *tokens]]), cache)
+        best = logits[0].topk(2)
+        tokens.append(int(best.indices[0]))
+        gaps.append(float(best.values[0] - best.values[1]))
+    return tokens, min(gaps)
+
+
+def prompts(random, *sizes):
+    """One prompt for each pair of letters and new tokens."""
+    cases = []
+    for letters, new_tokens in sizes:
+        prompt = word(random, letters)
+        while not is_steady(practice_model().encode(prompt)[0].tolist(), new_tokens):
+            prompt = word(random, letters)
+        cases.append((PRACTICE, prompt, new_tokens))
+    return cases
+
+
+# q3: what has to be read
+
+
+def unread(kept, prompt):
+    """Return the tokens of `prompt` that must be read when the cache holds `kept`."""
+    return prompt[min(shared_prefix(kept, prompt), len(prompt) - 1) :]
+
+
+def from_place(place):
+    """Read from another place on."""
+    return lambda kept, prompt: prompt[place(kept, prompt) :]
+
+
+def equal_places(kept, prompt):
+    """Count all places with the same token, also behind the first that differs."""
+    return min(sum(one == other for one, other in zip(kept, prompt, strict=False)), len(prompt) - 1)
+
+
+def while_both_last(kept, prompt):
+    """Walk along the prompt as if the cache held as many tokens."""
+    return next((place for place, token in enumerate(prompt) if kept[place] != token), len(prompt) - 1)
+
+
+def texts_that_share(random, shared, kept_more, prompt_more):
+    """Two lists of tokens that begin the same, differ in one token, and agree again behind it."""
+    start = random.integers(0, 50, size=shared).tolist()
+    rest = random.integers(0, 50, size=max(kept_more, prompt_more)).tolist()
+    kept, prompt = start + rest[:kept_more], start + rest[:prompt_more]
+    if kept_more and prompt_more:
+        prompt[shared] = kept[shared] + 50
+    return kept, prompt
+
+
+def pairs(random, *sizes):
+    """One pair of token lists for each (shared, more in the cache, more in the prompt)."""
+    return [texts_that_share(random, *size) for size in sizes]
+
+
+# q4: one cache for prompt after prompt
+
+
+def answering(
+    place=lambda held, prompt: min(shared_prefix(held, prompt), len(prompt) - 1),
+    remembers=lambda prompt, tokens: [*prompt, *tokens[:-1]],
+    crops=True,
+    fresh=False,
+    reads_last=False,
+    read=lambda prompt, place: len(prompt) - place,
+):
+    """Return a function that answers prompts with one cache, and whose pieces can be exchanged."""
+
+    def answers(loaded, prompts, new_tokens):
+        cache, held, found = None, [], []
+        for prompt in prompts:
+            if fresh:
+                cache, held = None, []
+            keep = place(held, prompt)
+            if cache is not None and crops:
+                cache.crop(keep)
+            ids = torch.tensor([prompt])
+            if cache is None or crops:
+                logits, cache = prefill(loaded.model, ids, cache)
+            else:
+                logits = next_logits(loaded.model, ids[:, keep:], cache)
+            tokens = [int(logits.argmax())]
+            while len(tokens) < new_tokens:
+                tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
+            if reads_last:
+                decode_step(loaded.model, torch.tensor(tokens[-1:]), cache)
+            held = remembers(prompt, tokens)
+            found.append({"tokens": tokens, "read": read(prompt, keep)})
+        return found
+
+    return answers
+
+
+def prefill_without_crop(loaded, prompts, new_tokens):
+    """Hand every prompt to prefill with the cache as it is."""
+    cache, found = None, []
+    for prompt in prompts:
+        before = 0 if cache is None else cache.length
+        logits, cache = prefill(loaded.model, torch.tensor([prompt]), cache)
+        tokens = [int(logits.argmax())]
+        while len(tokens) < new_tokens:
+            tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
+        found.append({"tokens": tokens, "read": len(prompt) - before})
+    return found
+
+
+def some_tokens(random, count):
+    return random.integers(0, 96, size=count).tolist()
+
+
+def questions(random):
+    """Two prompts with one beginning and different endings; the second is shorter, and the third is longer."""
+    while True:
+        story = some_tokens(random, 9)
+        first, second, third = some_tokens(random, 5), some_tokens(random, 3), some_tokens(random, 8)
+        if len({first[0], second[0], third[0]}) < 3:
+            continue
+        asked = [story + first, story + second, story + third]
+        if all(is_steady(prompt, 4) for prompt in asked):
+            return [(PRACTICE, asked, 4)]
+
+
+def chat(random):
+    """Every prompt holds the one before, its answer, and something new."""
+    while True:
+        asked, text = [], []
+        for _ in range(3):
+            text = text + some_tokens(random, 5)
+            asked.append(text)
+            tokens, gap = greedy_with_gap(tuple(text), 4)
+            if gap < CLOSE:
+                break
+            text = text + tokens
+        else:
+            return [(PRACTICE, asked, 4)]
+
+
+def asked_again(random):
+    """The same prompt twice, and then its beginning."""
+    while True:
+        prompt = some_tokens(random, 8)
+        asked = [prompt, prompt, prompt[:5]]
+        if all(is_steady(one, 3) for one in asked):
+            return [(PRACTICE, asked, 3)]
+
+
+TASKS = (
+    Task(
+        name="q1",
+        title="How many tokens fit",
+        function="tokens_that_fit",
+        right=tokens_that_fit,
+        given=GIVEN,
+        checks=(
+            Check(
+                "fills the memory with one text",
+                lambda random: [(SMOLLM2, 1_000_000, 1), *budgets(random, 1), *budgets(random, 1, spare=(0.1, 0.4))],
+            ),
+            Check("shares it among several texts", lambda random: [(SMOLLM2, 1_000_000, 2), *budgets(random, 2, 5)]),
+            Check("uses the last byte, and no more", exact),
+        ),
+        mistakes=(
+            Mistake(
+                "You count keys only: the cache holds a key and a value for every token, so it takes twice that.",
+                with_numbers(lambda shape, width: shape["kv_heads"] * width),
+            ),
+            Mistake(
+                "You keep as much as for all query heads: only the KV heads are in the cache, and each is hidden_size / "
+                "query_heads numbers wide.",
+                with_numbers(lambda shape, width: 2 * shape["hidden_size"]),
+            ),
+            Mistake(
+                "You take hidden_size for the width of one head: the query heads share it, so a head has hidden_size / "
+                "query_heads numbers.",
+                with_numbers(lambda shape, width: 2 * shape["kv_heads"] * shape["hidden_size"]),
+            ),
+            Mistake(
+                "You take 64 for the width of a head: that is SmolLM2's. It is hidden_size / query_heads.",
+                with_numbers(lambda shape, width: 2 * shape["kv_heads"] * 64),
+            ),
+            Mistake(
+                "You leave the KV heads out: every one of them keeps its own key and value.",
+                with_numbers(lambda shape, width: 2 * width),
+            ),
+            Mistake(
+                "You count numbers, and the memory counts bytes: multiply by bytes_per_number.",
+                lambda shape, memory, texts: tokens_that_fit(shape | {"bytes_per_number": 1}, memory, texts),
+            ),
+            Mistake(
+                "You count one layer: every layer keeps keys and values of its own.",
+                lambda shape, memory, texts: tokens_that_fit(shape | {"layers": 1}, memory, texts),
+            ),
+            Mistake(
+                "You give all the memory to one text: each of the texts needs a cache.",
+                lambda shape, memory, texts: tokens_that_fit(shape, memory, 1),
+            ),
+            Mistake(
+                "You return the tokens of all texts together: divide by the number of texts.",
+                lambda shape, memory, texts: tokens_that_fit(shape, memory, texts) * texts,
+            ),
+            Mistake(
+                "A part of a token is no use: round down (`//`).",
+                lambda shape, memory, texts: memory / (texts * bytes_of_a_token(shape)),
+            ),
+            Mistake(
+                "You round to the nearest, and then the last token does not fit: round down (`//`).",
+                lambda shape, memory, texts: round(memory / (texts * bytes_of_a_token(shape))),
+            ),
+            Mistake(
+                "You round up, and then the last token does not fit: round down (`//`).",
+                lambda shape, memory, texts: math.ceil(memory / (texts * bytes_of_a_token(shape))),
+            ),
+        ),
+        hint="First the bytes of one token: 2 × layers × KV heads × width of a head × bytes per number.",
+    ),
+    Task(
+        name="q2",
+        title="A loop with a cache",
+        function="greedy",
+        right=reading(),
+        given=("course_utils.models.practice",),  # this one is to be written without prefill and decode_step
+        ready_made=(".generate(",),
+        checks=(
+            Check("makes one token in prefill", lambda random: prompts(random, (5, 1), (3, 1))),
+            Check("goes on with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
+            Check("goes on for long", lambda random: prompts(random, (9, 14))),
+        ),
+        mistakes=(
+            Mistake(
+                "You hand over the whole text and the cache as well, so the cache gets everything again: a step reads "
+                "only what the cache has not seen.",
+                reading(unread=whole),
+            ),
+            Mistake(
+                "The tokens are right, and every step reads the whole text again: hand the cache of the step before "
+                "back in, with the newest token alone.",
+                reading(unread=whole, hands_back=False),
+            ),
+            Mistake(
+                "A decode step has forgotten the text before it: hand the cache of the step before back in "
+                "(`past_key_values=cache`).",
+                reading(unread=newest, hands_back=False),
+            ),
+            Mistake(
+                "Off by one: a decode step reads the newest token, not the one before it.",
+                reading(unread=late),
+            ),
+            Mistake(
+                "Off by one: a decode step reads two tokens, and the first of them is in the cache already.",
+                reading(unread=two),
+            ),
+            Mistake(
+                "You take the logits of the first position: those of the last one, `[:, -1]`, say what comes next.",
+                reading(position=0),
+            ),
+            Mistake(
+                "One read too many: the last token is chosen, and nobody has to read it.",
+                reading(steps=lambda new: new + 1),
+            ),
+            Mistake(
+                "One token too few: prefill makes the first, and the decode steps make all others.",
+                reading(steps=lambda new: new - 1),
+            ),
+            Mistake(
+                "`kept` is one step behind: note the length of the cache after the step has read.",
+                reading(makes=kept_before),
+            ),
+            Mistake("`tokens` holds the new tokens only: leave the prompt out.", reading(makes=with_the_prompt)),
+        ),
+        hint="Before the loop all of the prompt is unread; at the end of a step, only the new token is.",
+        points=3,
+    ),
+    Task(
+        name="q3",
+        title="What has to be read",
+        function="unread",
+        right=unread,
+        given=GIVEN,
+        ready_made=("shared_prefix",),
+        checks=(
+            Check(
+                "reads from the first token that differs",
+                lambda random: [([5, 6, 7, 8], [5, 6, 9, 8, 1]), *pairs(random, (4, 3, 3), (7, 2, 5))],
+            ),
+            Check("reads the rest of a longer prompt", lambda random: pairs(random, (5, 0, 3), (2, 0, 6))),
+            Check(
+                "reads everything when nothing is shared", lambda random: pairs(random, (0, 4, 4), (0, 0, 5), (0, 1, 3))
+            ),
+            Check(
+                "reads the last token when the cache holds the whole prompt",
+                lambda random: pairs(random, (6, 0, 0), (4, 5, 0)),
+            ),
+        ),
+        mistakes=(
+            Mistake(
+                "When the cache holds the whole prompt you read nothing, and have no logits: read its last token "
+                "again.",
+                from_place(shared_prefix),
+            ),
+            Mistake(
+                "When the cache holds the whole prompt you read all of it: its last token is enough.",
+                from_place(lambda kept, prompt: shared_prefix(kept, prompt) % len(prompt)),
+            ),
+            Mistake(
+                "You look behind the end of `kept`: it may be shorter than the prompt, so stop where it ends.",
+                from_place(while_both_last),
+            ),
+            Mistake(
+                "You count equal tokens behind the first that differs: their keys and values have seen another text, so "
+                "stop counting there.",
+                from_place(equal_places),
+            ),
+            Mistake(
+                "You skip as many tokens as the cache holds, whatever they are: compare them one by one.",
+                from_place(lambda kept, prompt: min(len(kept), len(prompt) - 1)),
+            ),
+            Mistake(
+                "You skip every token that is in the cache somewhere: it must stand at the same place, behind the same "
+                "tokens.",
+                lambda kept, prompt: [token for token in prompt if token not in kept] or prompt[-1:],
+            ),
+            Mistake(
+                "You skip the first token that differs: it is the first that must be read.",
+                from_place(lambda kept, prompt: min(shared_prefix(kept, prompt) + 1, len(prompt) - 1)),
+            ),
+            Mistake(
+                "You read the last shared token again: it is in the cache, with the right tokens before it.",
+                from_place(lambda kept, prompt: max(shared_prefix(kept, prompt) - 1, 0)),
+            ),
+            Mistake(
+                "You return what is shared: return the rest of the prompt.",
+                lambda kept, prompt: prompt[: min(shared_prefix(kept, prompt), len(prompt) - 1)],
+            ),
+            Mistake(
+                "You return how many tokens: return the tokens themselves, as a list.",
+                lambda kept, prompt: len(unread(kept, prompt)),
+            ),
+        ),
+        hint="Walk along both lists while they agree, and stop one token before the end of the prompt.",
+    ),
+    Task(
+        name="q4",
+        title="One cache for many prompts",
+        function="answers",
+        right=answering(),
+        given=GIVEN,
+        ready_made=("shared_prefix",),
+        checks=(
+            Check("keeps what two prompts share", questions),
+            Check("keeps the answers, too, when a chat goes on", chat),
+            Check("answers the same prompt again", asked_again),
+        ),
+        mistakes=(
+            Mistake(
+                "You read every prompt from its start: keep the cache, forget what the next prompt does not share "
+                "(`crop`), and read the rest.",
+                answering(fresh=True),
+            ),
+            Mistake(
+                "You forget nothing, so `prefill` takes the end of the old text for a part of the new one: crop the cache "
+                "to what both share.",
+                prefill_without_crop,
+            ),
+            Mistake(
+                "You read the right tokens, but behind the old ones: crop the cache to what both share first.",
+                answering(crops=False),
+            ),
+            Mistake(
+                "You compare with the prompt before: the cache holds its answer, too, and the next message of a chat "
+                "shares it.",
+                answering(remembers=lambda prompt, tokens: prompt),
+            ),
+            Mistake(
+                "You count the last token of an answer as kept: it was chosen and never read.",
+                answering(remembers=lambda prompt, tokens: [*prompt, *tokens]),
+            ),
+            Mistake(
+                "You read the last token of an answer, too: stop when it is chosen.",
+                answering(remembers=lambda prompt, tokens: [*prompt, *tokens], reads_last=True),
+            ),
+            Mistake(
+                "When the cache holds the whole prompt you leave nothing to read: keep one token less, so that there are "
+                "logits.",
+                answering(place=shared_prefix),
+            ),
+            Mistake(
+                "`read` is what is read of the prompt: you return what is kept.",
+                answering(read=lambda prompt, place: place),
+            ),
+        ),
+        hint="Keep a list of what the cache holds: the prompt and the answer without its last token.",
+        points=3,
+    ),
+)
+PROSE = (
+    Prose(
+        name="q5",
+        title="Eight at once",
+        points=2,
+        look_for="A decode step is memory-bound: it reads all weights to do little arithmetic, so seven more texts use the same "
+        "read and cost little more time. Prefill of a long prompt is compute-bound: the weights are already used for "
+        "every one of its tokens, the arithmetic is busy, and eight prompts take nearly eight times as long. (Also right: "
+        "every text adds its own cache to what a step reads.)",
+    ),
+)

@@ -1,0 +1,347 @@
+"""A task of an exercise: what is asked, what is right, and the usual mistakes with the sentence for each."""
+
+import builtins
+import importlib.util
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from course_utils.exercises.calling import NOT_STARTED, Answer, call
+from course_utils.exercises.comparing import Tolerance, difference, kind_of_difference
+from course_utils.exercises.plain_data import ModelName, plain
+from course_utils.exercises.showing import BREAK, as_code, beside, count, short
+
+Cases = Callable[[np.random.Generator], Sequence[Sequence]]
+LONGEST_CALL = 84  # characters of a call, and of an answer, that are shown
+MOST_IN_CODE = 100  # values in a call and its right answer that are shown to the last digit
+LONGEST_CODE = 1_500  # characters
+WIDEST_CODE = 92  # where a line of it can be broken
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of a task: some calls whose answers must all be right.
+
+    Args:
+        says: What is right when they are, such as "keeps the token that crosses p".
+        cases: `random → [(argument, …), …]`. Tensors may be among the arguments, and `ModelName` stands for a model.
+
+    >>> Check("adds", lambda random: [(1, 2)]).arguments(np.random.default_rng(0))
+    [[1, 2]]
+    """
+
+    says: str
+    cases: Cases
+
+    def arguments(self, random: np.random.Generator) -> list[list]:
+        """Return the arguments of each call as plain data."""
+        return [[_argument(value) for value in case] for case in self.cases(random)]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A usual mistake: the sentence for it, and a function that makes it.
+
+    An answer is taken for this mistake when it equals what `function` returns in every call.
+    """
+
+    says: str
+    function: Callable
+
+
+@dataclass(frozen=True)
+class Task:
+    """One function to write, such as q1 of lesson 11.
+
+    Args:
+        name: "q1".
+        title: As in the heading of the notebook.
+        function: The name that the learner's function must have.
+        right: A function that is right.
+        checks: The lines of the card, the easy ones first. The answers to at least one depend on the seed.
+        mistakes: The more special ones first.
+        hint: One sentence; the card shows it after the second try.
+        points: What it is worth.
+        tolerance: How far numbers may be off.
+        given: The modules of the course that the exercise imports. The grader's sandbox has no others, so that nobody
+            imports what the task asks for. What a `ModelName` needs is there by itself.
+        ready_made: Pieces of code that do by themselves what is asked, such as "TopKLogitsWarper". The grader lets a
+            person look at a right answer in whose notebook one of them is.
+    """
+
+    name: str
+    title: str
+    function: str
+    right: Callable
+    checks: tuple[Check, ...]
+    mistakes: tuple[Mistake, ...]
+    hint: str
+    points: int = 2
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    given: tuple[str, ...] = ()
+    ready_made: tuple[str, ...] = ()
+
+    def arguments(self, seed: int) -> list[list[list]]:
+        """Return the arguments of each call of each check; the same for the same seed."""
+        random = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        return [check.arguments(random) for check in self.checks]
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A question that a person marks.
+
+    Args:
+        name: The `grade_id` of its cell.
+        title: As in the heading of the notebook.
+        points: What it is worth.
+        look_for: What a full answer says; the moderation sheet shows it.
+    """
+
+    name: str
+    title: str
+    points: int
+    look_for: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The first call with which a check showed that something is wrong, as texts.
+
+    Args:
+        call: The call.
+        yours: What came of it.
+        expected: What should have.
+        printed: What the function printed meanwhile.
+        code: The call and the right answer as Python, to the last digit; "" where that would be too long.
+    """
+
+    call: str
+    yours: str
+    expected: str
+    printed: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came of one check.
+
+    Args:
+        says: The check's own words.
+        is_right: Whether all its answers are.
+        message: What is wrong, in a sentence; "" when nothing is, or when the line before said it.
+        told: The same for anyone who must not know the inputs: it holds no value, and no word of the learner's own.
+            Otherwise a function could send the inputs out, in an exception, and get the right answers back.
+        seen: Where it showed; None when nothing is wrong.
+    """
+
+    says: str
+    is_right: bool
+    message: str = ""
+    told: str = ""
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What came of all checks of a task: its status is "right", "wrong" or "not started"."""
+
+    task: Task
+    status: str
+    lines: tuple[Line, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every check passed."""
+        return self.status == "right"
+
+
+def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResult:
+    """Ask a function for its answers in every case of `task`, and judge them.
+
+    Args:
+        task: The task.
+        ask: `arguments → Answer`; it calls the learner's function, here or elsewhere.
+        seed: Where the inputs come from.
+
+    >>> double = Task("q1", "Double", "double", lambda x: 2 * x, (Check("doubles", lambda random: [(3,)]),),
+    ...               (Mistake("You square it.", lambda x: x * x),), "Add it to itself.")
+    >>> judge(double, lambda arguments: call(lambda x: x * x, arguments)).lines[0].message
+    'You square it.'
+    """
+    arguments = task.arguments(seed)
+    answers = [[ask(list(case)) for case in cases] for cases in arguments]
+    if all(answer.raised == NOT_STARTED for group in answers for answer in group):
+        return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
+    right = [[_own(task.right, case) for case in cases] for cases in arguments]
+    wrong = [
+        [_wrong(own, wanted, task) for own, wanted in zip(*groups, strict=True)]
+        for groups in zip(answers, right, strict=True)
+    ]
+    if not any(filter(None, (sentence for group in wrong for sentence in group))):
+        return TaskResult(task, "right", tuple(Line(check.says, True) for check in task.checks))
+    named = _mistake(task, arguments, answers)
+    lines, said = [], set()
+    for check, cases, owns, wanted, sentences in zip(task.checks, arguments, answers, right, wrong, strict=True):
+        first = next((index for index, sentence in enumerate(sentences) if sentence), None)
+        if first is None:
+            lines.append(Line(check.says, True))
+            continue
+        message = named or f"Your function {sentences[first]}"
+        told = named or f"Your function {_without_values(owns[first], wanted[first])}"
+        messages = [text if text not in said else "" for text in (message, told)]
+        lines.append(Line(check.says, False, *messages, _seen(task, cases[first], owns[first], wanted[first])))
+        said |= {message, told}
+    return TaskResult(task, "wrong", tuple(lines))
+
+
+def load_tasks(file: Path) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
+    """Return the `TASKS` and the `PROSE` of a file of checks.
+
+    Raises:
+        ValueError: The file cannot be run, or has no tasks.
+    """
+    spec = importlib.util.spec_from_file_location(f"checks_of_{file.stem}", file)
+    if spec is None or not file.is_file():
+        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"checks must be a Python file that runs, got {str(file)!r}: {error}") from error
+    tasks = tuple(getattr(module, "TASKS", ()))
+    if not tasks or not all(isinstance(task, Task) for task in tasks):
+        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
+    return tasks, tuple(getattr(module, "PROSE", ()))
+
+
+def _argument(value: object) -> object:
+    """Return an argument as plain data; a model stays a name."""
+    if isinstance(value, ModelName):
+        return value
+    if isinstance(value, list | tuple):
+        return [_argument(item) for item in value]
+    return plain(value)
+
+
+def _own(function: Callable, case: list) -> Answer:
+    """Call a function of the checks; a learner who presses stop meanwhile stops everything."""
+    answer = call(function, case)
+    if answer.raised == "KeyboardInterrupt":
+        raise KeyboardInterrupt
+    return answer
+
+
+def _wrong(own: Answer, right: Answer, task: Task) -> str:
+    """Return what is wrong with an answer, after "Your function "; "" if nothing is."""
+    if right.raised:
+        if own.raised == right.raised:
+            return ""
+        asked = f"must raise {right.raised} here"
+        return f"{asked}, and {own.problem}" if own.problem else f"{asked}, and returns {short(own.value)}."
+    if own.problem:
+        return own.problem
+    if own.is_changed and not right.is_changed:
+        return "changes what it is given: work on a copy (`tensor.clone()`, `list(values)`)."
+    return difference(own.value, right.value, task.tolerance)
+
+
+def _without_values(own: Answer, right: Answer) -> str:
+    """Return what is wrong with a wrong answer, as `_wrong` does, for anyone who must not know the inputs."""
+    if own.raised in ("SystemExit", "KeyboardInterrupt"):
+        return "ends the program: take out exit() and quit()."
+    if own.raised and own.raised != NOT_STARTED:
+        return f"raises {own.raised}." if _is_pythons_own(own.raised) else "raises an exception."
+    if own.problem:
+        return "gives no answer that can be checked."
+    if right.raised:
+        return "returns something where an exception is asked for."
+    if own.is_changed and not right.is_changed:
+        return "changes what it is given: work on a copy (`tensor.clone()`, `list(values)`)."
+    return kind_of_difference(own.value, right.value)
+
+
+def _is_pythons_own(exception: str) -> bool:
+    # The name of any other class is the learner's own word: it could spell an input.
+    kind = getattr(builtins, exception, None)
+    return isinstance(kind, type) and issubclass(kind, BaseException)
+
+
+def _mistake(task: Task, arguments: list, answers: list) -> str:
+    """Return the sentence of the mistake that explains every answer; "" if none does."""
+    calls = [
+        (case, own)
+        for cases, group in zip(arguments, answers, strict=True)
+        for case, own in zip(cases, group, strict=True)
+    ]
+    for mistake in task.mistakes:
+        if all(_same(own, _own(mistake.function, case), task) for case, own in calls):
+            return mistake.says
+    return ""
+
+
+def _same(own: Answer, other: Answer, task: Task) -> bool:
+    if own.problem or other.problem:
+        return bool(own.raised) and own.raised == other.raised
+    return own.is_changed == other.is_changed and not _either(own.value, other.value, task)
+
+
+def _either(own: object, other: object, task: Task) -> str:
+    # A mistake may return nothing, too, and then nothing is what agrees.
+    return "" if own is None and other is None else difference(own, other, task.tolerance)
+
+
+def _seen(task: Task, case: list, own: Answer, right: Answer) -> Seen:
+    shown = call_text(task.function, case)
+    if own.problem or right.problem:
+        yours, expected = (_problem_text(answer) or short(answer.value, LONGEST_CALL) for answer in (own, right))
+    else:
+        yours, expected = beside(own.value, right.value, LONGEST_CALL)
+    return Seen(shown, yours, expected, own.printed, _code(task, case, right))
+
+
+def _code(task: Task, case: list, right: Answer) -> str:
+    values = [*case, right.value]
+    if any(isinstance(value, ModelName) for value in case) or sum(map(count, values)) > MOST_IN_CODE:
+        return ""
+    call = f"{task.function}({f',{BREAK}'.join(map(as_code, case))})"
+    lines = [call] if right.problem else [f"expected = {as_code(right.value)}", call]
+    code = "\n".join(line for text in lines for line in _lines(text))
+    return code if len(code) <= LONGEST_CODE else ""
+
+
+def _lines(code: str) -> list[str]:
+    """Fill lines with code, broken only where it may be."""
+    lines = [""]
+    for piece in code.split(BREAK):
+        if lines[-1] and len(lines[-1]) + 1 + len(piece) > WIDEST_CODE:
+            lines.append(f"    {piece}")
+        else:
+            lines[-1] += f" {piece}" if lines[-1] else piece
+    return lines
+
+
+def _problem_text(answer: Answer) -> str:
+    text = answer.problem.rstrip(".")
+    return text if len(text) <= LONGEST_CALL else f"{text[: LONGEST_CALL - 1]}…"
+
+
+def call_text(function: str, case: list) -> str:
+    """Return a call as a learner would write it, in one line: long arguments are shortened until it fits.
+
+    >>> call_text("top_k", [np.zeros(2), 3])
+    'top_k(tensor([0, 0]), 3)'
+    """
+    for longest in range(LONGEST_CALL, 10, -6):
+        text = f"{function}({', '.join(_argument_text(value, longest) for value in case)})"
+        if len(text) <= LONGEST_CALL:
+            break
+    return text
+
+
+def _argument_text(value: object, longest: int) -> str:
+    return f"<{value.name}>" if isinstance(value, ModelName) else short(value, longest)

@@ -1,0 +1,41 @@
+"""How far an accuracy can be trusted: a share that was counted on few examples, with its interval.
+
+Lesson: 06 · Pre-training and fine-tuning
+"""
+
+import math
+
+from course_utils.engine.arguments import check_number, check_whole
+
+_Z = 1.959964  # 95 % of a normal distribution lies this many standard deviations around its mean
+
+
+def wilson_interval(right: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share: what the true share may be when `right` of `total` were right.
+
+    Args:
+        right: How many were right.
+        total: How many there were.
+
+    Returns:
+        Its lower and its upper end, both in 0 … 1.
+
+    Raises:
+        ValueError: `total` is not a whole number of at least 1, or `right` is not in 0 … `total`.
+
+    Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
+    Lesson: 06 · Pre-training and fine-tuning
+
+    >>> [round(end, 2) for end in wilson_interval(60, 120)]
+    [0.41, 0.59]
+    >>> [round(end, 2) for end in wilson_interval(10, 10)]
+    [0.72, 1.0]
+    """
+    total = check_whole("total", total, 1)
+    allowed = f"a whole number in 0 … {total}"
+    right = check_number("right", right, allowed, lambda v: isinstance(v, int) and 0 <= v <= total)
+    share, z2 = right / total, _Z**2
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = _Z / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    # With none or all right, an end is 0 or 1; rounding would leave it a hair beside.
+    return (middle - half if right else 0.0), (middle + half if right < total else 1.0)

@@ -1,0 +1,84 @@
+"""How much a text surprises a model: −log2 of the probability of every token, in bits.
+
+Lesson: 09 · Context length and prompting
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from transformers import Cache, PreTrainedModel
+
+from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
+
+READ_AT_ONCE = 256  # logits of a long text would fill the memory: 1.6 GB for 8,192 tokens of SmolLM2
+
+
+def surprisal_bits(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Return −log2 p of each token under the logits that predict it: 0 is certain, 1 is a fair coin.
+
+    The mean in bits, times ln 2, is the loss that `transformers` computes.
+
+    Args:
+        logits: `(..., vocab)`.
+        ids: The tokens that came, `(...)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Source: Shannon (1948), A Mathematical Theory of Communication.
+    Lesson: 09 · Context length and prompting
+
+    >>> surprisal_bits(torch.zeros(1, 8), torch.tensor([5]))
+    tensor([3.])
+    """
+    if logits.shape[:-1] != ids.shape:
+        raise ValueError(f"ids must have shape {tuple(logits.shape[:-1])} like the logits, got {tuple(ids.shape)}")
+    log_probabilities = logits.float().log_softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+    return -log_probabilities / math.log(2)
+
+
+@torch.inference_mode()
+def read_text(
+    model: PreTrainedModel, ids: torch.Tensor, progress: Callable[[int, int], object] | None = None
+) -> tuple[torch.Tensor, torch.Tensor, Cache | None]:
+    """Read a text piece by piece; return the surprisal of its tokens, the next logits and the KV cache.
+
+    The first token has no surprisal: nothing predicts it.
+
+    Args:
+        model: A causal LM of `transformers`. One that takes no cache of `transformers` reads the text at once.
+        ids: One text, `(1, seq)`.
+        progress: Called after each piece but the last with how many tokens are read, and how many there are.
+
+    Returns:
+        Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens if there is one.
+
+    Raises:
+        ValueError: `ids` is not one text of at least one token.
+
+    Equals one run over the whole text, up to rounding.
+    Lesson: 09 · Context length and prompting
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> bits, next_logits, cache = read_text(smollm.model, smollm.encode("The capital of France is Paris"))
+    >>> bits.shape, next_logits.shape, cache.get_seq_length()
+    (torch.Size([5]), torch.Size([49152]), 6)
+    """
+    if ids.ndim != 2 or ids.shape[0] != 1 or not ids.shape[1]:
+        raise ValueError(f"ids must have shape (1, seq) with at least one token, got {tuple(ids.shape)}")
+    ids, cache, bits, last = ids.to(model.device), transformers_cache(model), [], None
+    read, length = 0, ids.shape[1]
+    # A state reads on by one token at a time only.
+    for piece in ids.split(length if keeps_states(model) else READ_AT_ONCE, dim=1):
+        inputs = generation_inputs(model, ids[:, : read + piece.shape[1]], cache, read)
+        if "logits_to_keep" in inputs:
+            inputs["logits_to_keep"] = 0  # of every position
+        logits, read = model(**inputs).logits[0], read + piece.shape[1]
+        before = logits[:-1] if last is None else torch.cat([last[None], logits[:-1]])
+        bits.append(surprisal_bits(before, piece[0, -len(before) :] if len(before) else piece[0, :0]))
+        last = logits[-1]
+        if progress and read < length:
+            progress(read, length)
+    return torch.cat(bits), last, cache

@@ -1,0 +1,183 @@
+"""Who is computed when: requests of different lengths share the slots of a batch, in two ways.
+
+Lesson: 14 · Speed and memory in practice
+"""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
+
+from course_utils.engine.arguments import check_whole
+
+
+class Turn(NamedTuple):
+    """When a request had a slot, in steps or seconds from the start of all.
+
+    Args:
+        request: Which request; 0 is the first.
+        slot: Its place in the batch.
+        start: When its first step began.
+        end: When it had its last token.
+        freed: When its slot could be used again.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> Turn(request=0, slot=0, start=0, end=3, freed=5).freed
+    5
+    """
+
+    request: int
+    slot: int
+    start: float
+    end: float
+    freed: float
+
+
+def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
+    """Plan static batching: a batch begins when the longest request of the one before it has ended.
+
+    Args:
+        lengths: The tokens that each request will generate; every step gives each running one a token.
+        slots: The most requests in a batch.
+
+    Raises:
+        ValueError: `slots` or a length is not a whole number of at least 1.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> [turn.end for turn in static_schedule([2, 5, 1], slots=2)]
+    [2, 5, 6]
+    """
+    lengths, slots = _checked(lengths, slots)
+    turns, start = [], 0
+    for first in range(0, len(lengths), slots):
+        batch = lengths[first : first + slots]
+        freed = start + max(batch)
+        turns += [Turn(first + slot, slot, start, start + length, freed) for slot, length in enumerate(batch)]
+        start = freed
+    return turns
+
+
+def continuous_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
+    """Plan continuous batching: whenever a request has ended, the next one gets its slot in the very next step.
+
+    Arguments and errors as `static_schedule`.
+
+    Source: Yu et al. (2022), Orca ("iteration-level scheduling").
+    Lesson: 14 · Speed and memory in practice
+
+    >>> [turn.end for turn in continuous_schedule([2, 5, 1], slots=2)]
+    [2, 5, 3]
+    """
+    lengths, slots = _checked(lengths, slots)
+    turns, free_from = [], [0] * slots
+    for request, length in enumerate(lengths):
+        start = min(free_from)
+        slot = free_from.index(start)
+        free_from[slot] = start + length
+        turns.append(Turn(request, slot, start, start + length, start + length))
+    return turns
+
+
+def token_times(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], lengths: Sequence[int], slots: int, static: bool = False
+) -> list[list[float]]:
+    """Generate after several prompts with the continuous batching of `transformers`; return when each token came.
+
+    Args:
+        model: A causal LM of `transformers`.
+        prompts: Token ids of each request.
+        lengths: How many tokens each request generates; end-of-sequence tokens do not end it.
+        slots: The most requests in a batch.
+        static: Hand in the next batch only when the one before it is done.
+
+    Returns:
+        Seconds from the start to every token, a list a request.
+
+    Raises:
+        ValueError: `slots` or a length is not a whole number of at least 1, or there are not as many lengths as
+            prompts.
+
+    Its keys and values lie in pages (Kwon et al. 2023, PagedAttention), so that a request can come and go.
+    Lesson: 14 · Speed and memory in practice
+
+    >>> from course_utils.models import load_causal_lm
+    >>> model = load_causal_lm().model
+    >>> [len(times) for times in token_times(model, [[5, 6, 7], [8, 9]], lengths=[2, 1], slots=2)]
+    [2, 1]
+    """
+    lengths, slots = _checked(lengths, slots)
+    if len(lengths) != len(prompts):
+        raise ValueError(f"lengths must be {len(prompts)} numbers, one a prompt, got {len(lengths)}")
+    size = slots if static else max(len(prompts), 1)
+    times: list[list[float]] = []
+    for first in range(0, len(prompts), size):
+        batch = slice(first, first + size)
+        # The engine is set up anew for each batch; the time between two batches does not count.
+        start = max((request[-1] for request in times), default=0.0)
+        times += [
+            [start + moment for moment in request] for request in _run(model, prompts[batch], lengths[batch], slots)
+        ]
+    return times
+
+
+def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list[Turn]:
+    """Give the turns of a schedule the times that were measured: of the same requests, in the same slots.
+
+    A slot is free again when the last request that the schedule gave its batch has ended.
+
+    Args:
+        times: When every token of every request came, as `token_times` returns them.
+        schedule: What was planned for them, in steps.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> turns_of([[0.5, 0.9], [0.5]], static_schedule([2, 1], slots=2))[1]
+    Turn(request=1, slot=1, start=0.0, end=0.5, freed=0.9)
+    """
+    ends = {0: 0.0}
+    for turn in schedule:
+        ends[turn.end] = max(times[turn.request][-1], ends.get(turn.end, 0.0))
+    return [
+        Turn(turn.request, turn.slot, ends[turn.start], times[turn.request][-1], ends[turn.freed]) for turn in schedule
+    ]
+
+
+def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
+    slots = check_whole("slots", slots, 1)
+    return [check_whole("lengths", length, 1) for length in lengths], slots
+
+
+def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
+    """Run these requests to their end; the seconds to every token, a list a request."""
+    tokens = sum(map(len, prompts)) + sum(lengths)
+    pages = ContinuousBatchingConfig(
+        page_size=32, num_blocks=2 * (tokens // 32 + len(prompts) + 1), max_batch_tokens=256,
+        max_requests_per_batch=slots, allow_block_sharing=False,
+    )  # fmt: skip
+    greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
+    manager = model.init_continuous_batching(greedy, continuous_batching_config=pages)
+    # All wait in the queue before the first step, so that nobody is late by chance.
+    for request, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        manager.add_request(list(prompt), str(request), max_new_tokens=length, record_timestamps=True)
+    start = time.perf_counter()
+    manager.start()
+    try:
+        done = _results(manager, len(prompts))
+    finally:
+        manager.stop(block=True)
+        manager.destroy()
+    return [[moment - start for moment in done[str(request)]] for request in range(len(prompts))]
+
+
+def _results(manager, requests: int) -> dict[str, list[float]]:
+    done = {}
+    while len(done) < requests:
+        result = manager.get_result(timeout=1)
+        if result is None and not manager.is_running():
+            raise RuntimeError("the engine of transformers stopped before every request was done")
+        if result is not None and result.is_finished():
+            done[result.request_id] = result.timestamps
+    return done

@@ -1,0 +1,184 @@
+"""Weights in fewer bits: one scale a row or a group, and small whole numbers.
+
+Written to be read: numbers are made small and turned back into fp32. A fast engine multiplies with the small numbers.
+
+Lesson: 14 · Speed and memory in practice
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from course_utils.engine.arguments import check_number, check_whole
+
+LARGEST_HALF = torch.finfo(torch.float16).max
+
+
+class Quantised(NamedTuple):
+    """Weights as small whole numbers, one scale a group, and a minimum a group where the format has one.
+
+    Args:
+        numbers: Whole numbers, `(groups, group)` int8, or two of 4 bits in a byte, `(groups, group / 2)` uint8.
+        scales: What one step is worth in each group, `(groups, 1)`.
+        minima: What 0 is worth in each group, `(groups, 1)`; None: 0 is worth 0.
+        shape: The shape of the weights.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> Quantised(torch.zeros(2, 32, dtype=torch.int8), torch.ones(2, 1), None, (2, 32)).nbytes
+    72
+    """
+
+    numbers: torch.Tensor
+    scales: torch.Tensor
+    minima: torch.Tensor | None
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of everything that has to be kept."""
+        return sum(tensor.nbytes for tensor in (self.numbers, self.scales, self.minima) if tensor is not None)
+
+    def dequantise(self) -> torch.Tensor:
+        """Return the weights in fp32, `shape`, as near to the original ones as the format allows."""
+        numbers = unpack_4bit(self.numbers) if self.numbers.dtype == torch.uint8 else self.numbers
+        weights = numbers.float() * self.scales.float()
+        return (weights if self.minima is None else weights + self.minima.float()).reshape(self.shape)
+
+
+def quantise_absmax(weights: torch.Tensor, bits: int = 8, group: int | None = None) -> Quantised:
+    """Quantise around 0: in each group, the largest absolute value becomes the largest whole number.
+
+    Args:
+        weights: `(rows, columns)`.
+        bits: 2 to 8; 8 has the numbers −127 … 127.
+        group: How many neighbours of a row share a scale; None: a whole row.
+
+    Every weight moves by at most half a scale. One large weight makes the scale of its whole group coarse.
+
+    Raises:
+        ValueError: `weights` are not finite or have other than two dimensions; `bits` or `group` is out of its range.
+
+    Source: Dettmers et al. (2022), LLM.int8(), section 2.1, for the weights' side.
+    Lesson: 14 · Speed and memory in practice
+
+    >>> small = quantise_absmax(torch.tensor([[1.0, -0.5, 0.25, 0.0]]))
+    >>> small.numbers, small.nbytes
+    (tensor([[127, -64,  32,   0]], dtype=torch.int8), 8)
+    """
+    bits = check_number("bits", bits, "a whole number in 2 … 8", lambda b: isinstance(b, int) and 2 <= b <= 8)
+    groups = _groups(weights, weights.shape[-1] if group is None else group)
+    largest = 2 ** (bits - 1) - 1
+    scales = groups.abs().amax(-1, keepdim=True) / largest
+    # A group of zeros has a scale of 0.
+    numbers = torch.where(scales == 0, 0.0, groups / scales).round().clamp(-largest, largest)
+    return Quantised(numbers.to(torch.int8), scales, None, tuple(weights.shape))
+
+
+def quantise_4bit(weights: torch.Tensor, group: int = 32) -> Quantised:
+    """Quantise between the least and the largest weight of each group, in 16 steps, two numbers in a byte.
+
+    Args:
+        weights: `(rows, columns)`.
+        group: How many neighbours of a row share a scale and a minimum, both in fp16.
+
+    With groups of 32 that is 20 bytes for 32 weights, 5 bits each.
+
+    Raises:
+        ValueError: As `quantise_absmax`; or a weight is larger than fp16 allows.
+
+    Equals Q4_1 of llama.cpp (`gguf.quants`), number for number.
+    Lesson: 14 · Speed and memory in practice
+
+    >>> small = quantise_4bit(torch.arange(32.0)[None])
+    >>> small.scales.item(), small.minima.item(), small.nbytes
+    (2.06640625, 0.0, 20)
+    """
+    groups = _groups(weights, group)
+    if weights.numel() and weights.abs().max() > LARGEST_HALF:
+        raise ValueError(f"weights must be at most {LARGEST_HALF:,.0f}, got {weights.abs().max():,.0f}")
+    minima = groups.amin(-1, keepdim=True)
+    scales = (groups.amax(-1, keepdim=True) - minima) / 15
+    # Where all numbers of a group are the same, or nearly, one minimum says it all.
+    inverse = (1 / scales).nan_to_num(posinf=0.0)
+    numbers = ((groups - minima) * inverse + 0.5).floor().clamp(0, 15).to(torch.uint8)
+    return Quantised(pack_4bit(numbers), scales.half(), minima.half(), tuple(weights.shape))
+
+
+def pack_4bit(numbers: torch.Tensor) -> torch.Tensor:
+    """Put two numbers of 0 … 15 into a byte: `(groups, group)` becomes `(groups, group / 2)`, uint8.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> pack_4bit(torch.tensor([[1, 2, 3, 4]], dtype=torch.uint8))
+    tensor([[49, 66]], dtype=torch.uint8)
+    """
+    low, high = numbers.chunk(2, dim=-1)  # the first half of a group in the low bits, as in Q4_1
+    return low | high << 4
+
+
+def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
+    """Take the two numbers of every byte apart again: the inverse of `pack_4bit`.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> unpack_4bit(torch.tensor([[49, 66]], dtype=torch.uint8))
+    tensor([[1, 2, 3, 4]], dtype=torch.uint8)
+    """
+    return torch.cat([packed & 15, packed >> 4], dim=-1)
+
+
+def linear_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """Return the weights of all linear layers by name; one that is also the embedding table is left out.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> from course_utils.models import load_causal_lm
+    >>> len(linear_weights(load_causal_lm().model))
+    210
+    """
+    modules = list(model.named_modules())
+    tables = {id(module.weight) for _, module in modules if isinstance(module, torch.nn.Embedding)}
+    linear = {name: module.weight for name, module in modules if isinstance(module, torch.nn.Linear)}
+    return {name: weight for name, weight in linear.items() if id(weight) not in tables}
+
+
+@contextmanager
+def rounded_weights(
+    model: torch.nn.Module, round_trip: Callable[[torch.Tensor], torch.Tensor]
+) -> Iterator[torch.nn.Module]:
+    """Let every linear layer of `model` run with `round_trip` of its weights, and give the old ones back at the end.
+
+    Args:
+        model: Any model.
+        round_trip: Takes weights `(rows, columns)`, returns what a format leaves of them.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> layer = torch.nn.Linear(4, 2)
+    >>> with rounded_weights(layer, torch.zeros_like):
+    ...     layer.weight.abs().sum().item()
+    0.0
+    >>> bool(layer.weight.abs().sum() > 0)
+    True
+    """
+    weights = linear_weights(model).values()
+    before = [weight.data for weight in weights]
+    try:
+        for weight in weights:
+            weight.data = round_trip(weight.data)
+        yield model
+    finally:
+        for weight, data in zip(weights, before, strict=True):
+            weight.data = data
+
+
+def _groups(weights: torch.Tensor, group: int) -> torch.Tensor:
+    group = check_whole("group", group, 1)
+    if weights.ndim != 2 or weights.shape[1] % group:
+        raise ValueError(f"weights must have shape (rows, a multiple of {group}), got {tuple(weights.shape)}")
+    if not weights.isfinite().all():
+        raise ValueError("weights must be finite, got infinite ones or NaN")
+    return weights.float().reshape(-1, group)

@@ -1,0 +1,198 @@
+"""How long generation takes: time to first token, time per output token, throughput, with their spread.
+
+Times are in seconds. The first token belongs to prefill: TTFT ends with it, TPOT begins after it.
+
+Lesson: 14 · Speed and memory in practice
+"""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import torch
+from transformers.generation.streamers import BaseStreamer
+
+from course_utils.engine.arguments import check_whole
+from course_utils.measuring.measurements import Spread, spread
+
+Mark = Callable[[], None]
+Progress = Callable[[int, int], None]
+
+
+class Machine(NamedTuple):
+    """Where a measurement was made: without it, a number of milliseconds says nothing.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> Machine("a laptop", cores=8, threads=4, memory_gigabytes=16.0, torch="2.13.0", transformers="5.23.0").threads
+    4
+    """
+
+    processor: str
+    cores: int
+    threads: int
+    memory_gigabytes: float
+    torch: str
+    transformers: str
+
+
+def this_machine() -> Machine:
+    """Describe the machine that this runs on.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> this_machine().threads == torch.get_num_threads()
+    True
+    """
+    gigabytes = round(psutil.virtual_memory().total / 2**30, 1)
+    versions = version("torch"), version("transformers")
+    return Machine(_processor(), os.cpu_count() or 1, torch.get_num_threads(), gigabytes, *versions)
+
+
+@dataclass(frozen=True)
+class GenerationTiming:
+    """When each token came, in several runs of the same generation.
+
+    Args:
+        seconds: For every run, the time from the start to each token, `(runs, tokens)`.
+        machine: Where it ran.
+        batch: How many texts grew at once; one mark is one token of each.
+
+    Raises:
+        ValueError: A run has no token, or the runs have different numbers of tokens.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> timing = GenerationTiming([[0.3, 0.4, 0.5], [0.2, 0.3, 0.4]], this_machine())
+    >>> timing.ttft, timing.tpot
+    (250.0 ms (200.0–300.0 in 2 runs), 100.0 ms (100.0–100.0 in 2 runs))
+    """
+
+    seconds: list[list[float]]
+    machine: Machine
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        lengths = {len(run) for run in self.seconds}
+        if len(lengths) != 1 or lengths == {0}:
+            raise ValueError(f"seconds must hold the same number of tokens in every run, got {sorted(lengths)}")
+
+    @property
+    def ttft(self) -> Spread:
+        """Time to first token."""
+        return spread([run[0] for run in self.seconds])
+
+    @property
+    def tpot(self) -> Spread:
+        """Time per output token: of a run, the mean time between tokens after the first."""
+        if len(self.seconds[0]) < 2:
+            raise ValueError("seconds must hold at least two tokens a run for a time per output token, got one")
+        return spread([(run[-1] - run[0]) / (len(run) - 1) for run in self.seconds])
+
+    @property
+    def total(self) -> Spread:
+        """Time to the last token: TTFT + (tokens − 1) · TPOT."""
+        return spread([run[-1] for run in self.seconds])
+
+    @property
+    def throughput(self) -> float:
+        """Tokens a second over all texts of the batch, in the median run."""
+        return self.batch * len(self.seconds[0]) / self.total.median
+
+
+def time_generation(
+    run: Callable[[Mark], None], repeats: int = 5, warm_up: int = 1, batch: int = 1, progress: Progress | None = None
+) -> GenerationTiming:
+    """Run a generation several times and note when each token comes.
+
+    Args:
+        run: Generates once, and calls its argument after every token.
+        repeats: How many runs are counted.
+        warm_up: How many runs come before them and are not.
+        batch: How many texts `run` grows at once.
+        progress: Called before each run, outside the measured time, with its number from 1 and how many there are.
+
+    Raises:
+        ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> def two_tokens(mark):
+    ...     mark()
+    ...     mark()
+    >>> time_generation(two_tokens, repeats=3).tpot.runs
+    3
+    """
+    repeats = check_whole("repeats", repeats, 1)
+    warm_up = check_whole("warm_up", warm_up, 0)
+    runs = []
+    for number in range(warm_up + repeats):
+        if progress is not None:
+            progress(number + 1, warm_up + repeats)
+        marks: list[float] = []
+        start = time.perf_counter()
+        run(lambda marks=marks, start=start: marks.append(time.perf_counter() - start))
+        runs.append(marks)
+    return GenerationTiming(runs[warm_up:], this_machine(), batch)
+
+
+class MarkingStreamer(BaseStreamer):
+    """Lets `generate` of `transformers` mark its tokens: `model.generate(..., streamer=MarkingStreamer(mark))`.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> ids, marks = smollm.encode("1, 2, 3,"), []
+    >>> streamer = MarkingStreamer(lambda: marks.append("a token"))
+    >>> after = smollm.model.generate(ids, max_new_tokens=2, do_sample=False, streamer=streamer)
+    >>> marks
+    ['a token', 'a token']
+    """
+
+    def __init__(self, mark: Mark) -> None:
+        self.mark = mark
+        self.prompt_came = False
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take what `generate` sends: first the prompt, then each token."""
+        if self.prompt_came:
+            self.mark()
+        self.prompt_came = True
+
+    def end(self) -> None:
+        """Take the end; there is nothing left to mark."""
+
+
+def _processor() -> str:
+    # On Linux, platform.processor() only says "x86_64".
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
+    """Measure how many bytes a second this machine reads from memory, with all threads of torch.
+
+    A decode step reads every weight once, so it cannot take less than weight bytes / this.
+
+    Lesson: 10 · Prefill and decode
+
+    >>> read_bandwidth(megabytes=10) > 1e8
+    True
+    """
+    numbers = torch.ones(megabytes * 1_000_000 // 4)
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        numbers.sum()
+        seconds.append(time.perf_counter() - start)
+    return numbers.nbytes / statistics.median(seconds[1:])

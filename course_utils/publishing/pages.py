@@ -1,0 +1,180 @@
+"""The course's index, glossary and references: notebooks made from the lessons and two tables."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_WIDGETS = re.compile(r"^from course_utils\.widgets import (.+)$", re.M)
+_WIDGET_NAMES = {
+    "pipeline xray": "pipeline x-ray",
+    "cache stepper": "prefill/decode stepper",
+    "next token explorer": "next-token explorer",
+}
+# What looks like a citation: a name, then a year, as in "Su et al. (2021)", "Devlin et al. 2019", "Dauphin (2018".
+_CITATION = re.compile(r"\b(?!(?:In|Since|Until|By|From)\b)[A-Z][\w’'-]+(?: et al\.)?,? \(?((?:1[89]|20)\d\d)\b")
+_BETWEEN = 70  # the most characters from the first author's name to the year
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson, read from its source.
+
+    Args:
+        file: `notebooks/source/NN_name.py`.
+
+    Lesson: none (this is how the index is made).
+    """
+
+    file: Path
+
+    @cached_property
+    def source(self) -> str:
+        """The percent script."""
+        return self.file.read_text(encoding="utf-8")
+
+    @property
+    def number(self) -> str:
+        """Two digits."""
+        return self.file.stem[:2]
+
+    @property
+    def title(self) -> str:
+        """The heading, such as "08 · Attention"."""
+        return re.search(r"^# # (.+)$", self.source, re.M)[1]
+
+    @property
+    def link(self) -> str:
+        """The title, linked to the notebook."""
+        return f"[{self.title}]({self.file.stem}.ipynb)"
+
+    @property
+    def minutes(self) -> int:
+        """How long a learner needs."""
+        return int(re.search(r"\*\*Time\*\*: (\d+) minutes", self.source)[1])
+
+    @property
+    def objectives(self) -> list[str]:
+        """What a learner will be able to do, without the marks of the list."""
+        listed = self.source.partition("**You will be able to**")[2].partition("**Time**")[0]
+        words = re.sub(r"\n# {3}", " ", listed)
+        return [line.strip(" ;.") for line in re.findall(r"^# - (.+)$", words, re.M)]
+
+    @property
+    def widgets(self) -> list[str]:
+        """The widgets in it, by their names in plain words, in the order of use."""
+        imported = ", ".join(_WIDGETS.findall(self.source)).split(", ")
+        plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower() for name in imported if name]
+        return list(dict.fromkeys(_WIDGET_NAMES.get(name, name) for name in plain))
+
+    @cached_property
+    def text(self) -> str:
+        """All that a learner reads: the prose, and the words of the quizzes."""
+        quizzes = re.findall(r"^quiz_question\(.+?^\)", self.source, re.M | re.S)
+        return "\n\n".join([*self.prose, *(re.sub(r'"\s*\n\s*"', "", quiz) for quiz in quizzes)])
+
+    @cached_property
+    def text_and_sources(self) -> str:
+        """The text, and where the numbers of published models come from if the lesson shows some."""
+        if "PUBLISHED" not in self.source and "MemoryCalculator" not in self.source:
+            return self.text
+        from course_utils.measuring.model_shapes import PUBLISHED  # takes seconds, and only two lessons need it
+
+        return "\n\n".join([self.text, *(shape.source for shape in PUBLISHED.values())])
+
+    @cached_property
+    def prose(self) -> list[str]:
+        """The text of every markdown cell, without the comment signs; a line break inside a paragraph is a space."""
+        cells = re.split(r"^# %%", self.source, flags=re.M)
+        texts = [cell.partition("\n")[2] for cell in cells if cell.startswith(" [markdown]")]
+        return [re.sub(r"(?<=\S)\n(?=[^\s|#-])", " ", re.sub(r"^# ?", "", text, flags=re.M)) for text in texts]
+
+    def cites(self, work: dict) -> list[int]:
+        """Return the places where the year stands each time the lesson cites `work`."""
+        pattern = rf"\b{work['first']}\b(?:(?!\b(?:1[89]|20)\d\d\b).){{1,{_BETWEEN}}}?\b({work['year']})\b"
+        text, title = self.text_and_sources, work.get("named", "")  # of two works of one author and year
+        return [place.start(1) for place in re.finditer(pattern, text, re.S) if title in text[place.start() :][:150]]
+
+    def unknown_citations(self, works: list[dict]) -> list[str]:
+        """Return what looks like a citation and is in no table of `works`."""
+        known = {place for work in works for place in self.cites(work)}
+        return [found[0] for found in _CITATION.finditer(self.text_and_sources) if found.start(1) not in known]
+
+
+def lessons(folder: Path) -> list[Lesson]:
+    """Return the lessons in `folder`, which is `notebooks/source`, by their number.
+
+    Lesson: none (this is how the index is made).
+
+    >>> [lesson.title for lesson in lessons(Path("notebooks/source"))][0]
+    '00 · Start here'
+    """
+    return [Lesson(file) for file in sorted(folder.glob("[0-9][0-9]_*.py"))]
+
+
+def pages(root: Path) -> dict[str, list[str]]:
+    """Return the markdown cells of every generated page, by the name of its notebook.
+
+    Raises:
+        ValueError: A table names a lesson that does not exist, or lacks a work that a lesson cites.
+
+    Lesson: none (this is how the index is made).
+    """
+    folder = root / "notebooks" / "source"
+    every = lessons(folder)
+    terms = tomllib.loads((folder / "glossary.toml").read_text(encoding="utf-8"))["term"]
+    works = tomllib.loads((folder / "references.toml").read_text(encoding="utf-8"))["work"]
+    exercises = {file.stem[:2]: file.name for file in (root / "exercises").glob("[0-9][0-9]_*.ipynb")}
+    return {
+        "index": _index(every, exercises),
+        "glossary": _glossary(every, terms),
+        "references": _references(every, works),
+    }
+
+
+def _index(every: list[Lesson], exercises: dict[str, str]) -> list[str]:
+    rows = ["| lesson | minutes | you will be able to | widgets | exercise |", "|---|---|---|---|---|"]
+    for lesson in every:
+        goals = "<br>".join(f"• {goal}" for goal in lesson.objectives)
+        name = exercises.get(lesson.number)
+        exercise = f"[{lesson.number}](../exercises/{name})" if name else "–"
+        rows.append(f"| {lesson.link} | {lesson.minutes} | {goals} | {', '.join(lesson.widgets) or '–'} | {exercise} |")
+    hours = sum(lesson.minutes for lesson in every) / 60
+    about = (
+        f"All {len(every)} lessons, about {hours:.0f} hours. Each needs only what its head names under *Read before*. "
+        "[The glossary](glossary.ipynb) says what the words mean, [the references](references.ipynb) name the works "
+        "that the lessons cite."
+    )
+    return [f"# Index\n\n{about}", "\n".join(rows)]
+
+
+def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
+    links = {lesson.number: lesson.link for lesson in every}
+    missing = sorted({term["lesson"] for term in terms} - set(links))
+    if missing:
+        raise ValueError(f"glossary.toml must name lessons that exist, got {missing}")
+    rows = ["| term | what it means | explained in |", "|---|---|---|"]
+    for term in sorted(terms, key=lambda term: term["name"].lower()):
+        rows.append(f"| **{term['name']}** | {term['means']} | {links[term['lesson']]} |")
+    about = (
+        "Every term of the course in one sentence, with the lesson that explains it first. Terms are used in one way "
+        "everywhere."
+    )
+    return [f"# Glossary\n\n{about}", "\n".join(rows)]
+
+
+def _references(every: list[Lesson], works: list[dict]) -> list[str]:
+    missing = [f"{text} (lesson {lesson.number})" for lesson in every for text in lesson.unknown_citations(works)]
+    if missing:
+        raise ValueError(f"references.toml must have every work that a lesson cites, and lacks {'; '.join(missing)}")
+    lines = []
+    for work in sorted(works, key=lambda work: (work["first"], work["year"], work["title"])):
+        where = [lesson.link for lesson in every if lesson.cites(work)]
+        if not where:
+            raise ValueError(f"references.toml must hold cited works only, and no lesson cites {work['title']!r}")
+        place = f"[{work['where']}]({work['url']})" if "url" in work else work["where"]
+        title = f"*{work['title']}*" + ("" if work["title"].endswith("?") else ".")
+        lines.append(f"- {work['authors']} ({work['year']}). {title} {place}. Cited in {'; '.join(where)}.")
+    about = "Every work that a lesson cites, once, with the lessons that cite it."
+    return [f"# References\n\n{about}", "\n".join(lines)]

@@ -1,0 +1,112 @@
+"""Slides from the lessons: nothing is run again, and each file needs no second one, no server and no network."""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from course_utils.errors import CourseError
+from course_utils.files import write_whole
+
+_TEMPLATE = Path(__file__).with_name("slides.html.j2")
+# Before a heading in the middle of a cell: there a slide begins, too.
+_NEW_SECTION = re.compile(r"\n+(?=##? )")
+_TO_A_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)\s]+\.ipynb\)")
+
+
+class SlidesError(CourseError):
+    """The slides cannot be made; the message is one sentence that says what to do."""
+
+
+def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Write the slides of the lessons, one HTML file each; return the files.
+
+    Args:
+        root: The repository's folder.
+        out: Where the files go; those of the same name are replaced.
+        names: Numbers such as "11", or names such as "11_sampling"; none means all lessons.
+
+    Raises:
+        SlidesError: A lesson does not exist, or reveal.js is not installed.
+
+    Lesson: every lesson.
+    """
+    lessons = _chosen(root, names)
+    reveal = _reveal()
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for lesson in lessons:
+        file = out / f"{lesson.stem}.slides.html"
+        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal))
+        files.append(file)
+    return files
+
+
+def slides_page(notebook: NotebookNode, reveal: dict[str, str]) -> str:
+    """Return the slides of `notebook` as one HTML page, with everything of reveal.js inside."""
+    from nbconvert import SlidesExporter  # takes a second, and no other command needs it
+
+    notebook = with_slides(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":  # the file travels alone
+            cell.source = _TO_A_NOTEBOOK.sub(r"\1", cell.source)
+        elif ".compare(" in cell.source:  # the room predicts before it sees what was measured
+            cell.metadata["slideshow"] = {"slide_type": "fragment"}
+    config = Config(CSSHTMLHeaderPreprocessor={"style": "default"})  # the usual colours are JupyterLab's variables
+    template = _TEMPLATE.read_text(encoding="utf-8")
+    exporter = SlidesExporter(config=config, raw_template=template, exclude_anchor_links=True)
+    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    return exporter.from_notebook_node(notebook, {"reveal_files": reveal, "title": title})[0]
+
+
+def with_slides(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of `notebook` that says where its slides begin, for nbconvert and JupyterLab's RISE.
+
+    Lesson: none (this is how slides are made).
+
+    >>> cells = [nbformat.v4.new_markdown_cell("# A\\n\\nOne.\\n\\n## B"), nbformat.v4.new_code_cell("1 + 1")]
+    >>> [(cell.source, cell.metadata) for cell in with_slides(nbformat.v4.new_notebook(cells=cells)).cells]
+    [('# A\\n\\nOne.', {'slideshow': {'slide_type': 'slide'}}), ('## B', {'slideshow': {'slide_type': 'slide'}}),
+     ('1 + 1', {})]
+    """
+    cells = []
+    for cell in notebook.cells:
+        parts = _NEW_SECTION.split(cell.source) if cell.cell_type == "markdown" else [cell.source]
+        for number, source in enumerate(parts):
+            own = {**cell.metadata, **({"slideshow": slide(source)} if cell.cell_type == "markdown" else {})}
+            name = f"{cell.id}-{number}" if number else cell.id
+            cells.append(nbformat.from_dict({**cell, "id": name, "source": source, "metadata": own}))
+    return nbformat.from_dict({**notebook, "cells": cells})
+
+
+def slide(source: str) -> dict[str, str]:
+    """Return what the metadata of a markdown cell says: a section begins a slide, any other text one below it.
+
+    >>> slide("## 2 · Temperature"), slide("### Touch it")
+    ({'slide_type': 'slide'}, {'slide_type': 'subslide'})
+    """
+    return {"slide_type": "slide" if source.startswith(("# ", "## ")) else "subslide"}
+
+
+def _chosen(root: Path, names: Sequence[str]) -> list[Path]:
+    every = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    known = {name: lesson for lesson in every for name in (lesson.stem, lesson.stem[:2])}
+    for name in names:
+        if name not in known:
+            raise SlidesError(f"There is no lesson {name}: write its number, such as 08, or leave it out for all.")
+    return [known[name] for name in names] or every
+
+
+def _reveal() -> dict[str, str]:
+    """Return the files of reveal.js by name; a package from the package index brings them and their licence."""
+    package = importlib.util.find_spec("sphinx_revealjs")
+    if package is None:
+        raise SlidesError("reveal.js is not installed: run `python3 course.py slides`, which installs it.")
+    folder = Path(package.origin).parent / "_static" / "revealjs"
+    return {
+        name: (folder / name).read_text(encoding="utf-8") for name in ("LICENSE", "dist/reveal.css", "dist/reveal.js")
+    }
