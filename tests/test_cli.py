@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from course_utils import cli
+from course_utils import cli, machine
 from course_utils.classroom.hub import free_ports
 from course_utils.learner.progress import progress_folder
-from course_utils.models import catalogue, store
+from course_utils.models import ModelStoreError, catalogue, store
 from course_utils.models.hub import profile
 from tests.test_offline import can_unshare
 
@@ -49,7 +49,7 @@ class Store:
 
     def ensure(self, entry, rehash=False):
         if entry.name == "large":
-            raise cli.ModelStoreError("large could not be downloaded: connect to a network.")
+            raise ModelStoreError("large could not be downloaded: connect to a network.")
         print(f"ensured {entry.name}" + (", every byte" if rehash else ""))
 
 
@@ -130,6 +130,18 @@ def test_a_disk_that_refuses_is_one_sentence(capsys, monkeypatch, error):
 
     monkeypatch.setattr(Store, "ensure", refuse)
     assert error.strerror in sentence(capsys, "models", "fetch")
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), ValueError("a bug")], ids=repr)
+def test_a_bug_is_not_blamed_on_the_disk_or_on_who_typed(monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(Store, "ensure", fail)
+    monkeypatch.setattr("course_utils.grading.command.grade_all", fail)
+    for argv in (["models", "fetch"], ["grade", "here", "--checks", "11", "--seed", "1"]):
+        with pytest.raises(type(error)):
+            cli.main(argv)
 
 
 # what is typed
@@ -235,11 +247,11 @@ def test_lab_does_not_start_without_models(capsys, lab_start):
 
 def test_a_port_just_freed_counts_as_free(taken_port):
     with socket.create_connection(("127.0.0.1", taken_port)):
-        assert cli.port_is_taken(taken_port)
+        assert machine.port_is_taken(taken_port)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    assert not cli.port_is_taken(free)
+    assert not machine.port_is_taken(free)
 
 
 @contextmanager
@@ -405,7 +417,7 @@ def empty_machine(monkeypatch):
     """No program at all is found."""
     monkeypatch.delenv("COURSE_BROWSER", raising=False)
     monkeypatch.setattr(cli.shutil, "which", lambda name: None)
-    monkeypatch.setattr(cli, "_playwrights_browser", lambda: None)
+    monkeypatch.setattr(machine, "_playwrights_browser", lambda: None)
 
 
 def test_course_browser_comes_first(monkeypatch, tmp_path):
@@ -413,25 +425,25 @@ def test_course_browser_comes_first(monkeypatch, tmp_path):
     browser.write_text("#!/bin/sh\n")
     browser.chmod(0o755)
     monkeypatch.setenv("COURSE_BROWSER", str(browser))
-    assert cli.find_browser() == str(browser)
+    assert machine.find_browser() == str(browser)
 
 
 def test_course_browser_that_is_no_program(monkeypatch, capsys):
     monkeypatch.setenv("COURSE_BROWSER", "/nowhere/browser")
-    assert cli.find_browser() is None
+    assert machine.find_browser() is None
     assert "COURSE_BROWSER" in sentence(capsys, "setup-tests")
 
 
 def test_browsers_are_looked_for_on_the_path_then_in_playwrights_folder(empty_machine, monkeypatch):
-    assert cli.find_browser() is None
-    monkeypatch.setattr(cli, "_playwrights_browser", lambda: "/cache/chromium")
-    assert cli.find_browser() == "/cache/chromium"
+    assert machine.find_browser() is None
+    monkeypatch.setattr(machine, "_playwrights_browser", lambda: "/cache/chromium")
+    assert machine.find_browser() == "/cache/chromium"
     monkeypatch.setattr(cli.shutil, "which", {"msedge": "/opt/msedge"}.get)
-    assert cli.find_browser() == "/opt/msedge"
+    assert machine.find_browser() == "/opt/msedge"
 
 
 def test_setup_tests_without_the_right_to_install(empty_machine, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_as_root", lambda: None)
+    monkeypatch.setattr(cli, "as_root", lambda: None)
     assert "install Chromium or Chrome" in sentence(capsys, "setup-tests")
 
 
@@ -443,7 +455,7 @@ def test_setup_tests_with_apt(empty_machine, monkeypatch, capsys, code):
         commands.append(" ".join(command))
         return subprocess.CompletedProcess(command, code)
 
-    monkeypatch.setattr(cli, "_as_root", lambda: ["sudo", "-n"])
+    monkeypatch.setattr(cli, "as_root", lambda: ["sudo", "-n"])
     monkeypatch.setattr(cli.sys, "platform", "linux")
     monkeypatch.setattr(cli.shutil, "which", {"apt-get": "/usr/bin/apt-get"}.get)
     monkeypatch.setattr(cli.subprocess, "run", fake)
@@ -494,7 +506,7 @@ def test_kernels_get_the_whole_path_of_a_relative_folder(monkeypatch, tmp_path, 
 def test_an_empty_variable_is_none(monkeypatch, variable):
     asked = {
         "COURSE_HOME": progress_folder, "COURSE_MODELS_DIR": store.models_folder, "COURSE_MODELS": profile,
-        "COURSE_BROWSER": cli.find_browser,
+        "COURSE_BROWSER": machine.find_browser,
     }[variable]  # fmt: skip
     monkeypatch.delenv(variable, raising=False)
     without = asked()
@@ -507,4 +519,4 @@ def test_a_browser_below_home(monkeypatch, tmp_path):
     (tmp_path / "browser").chmod(0o755)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COURSE_BROWSER", "~/browser")
-    assert cli.find_browser() == str(tmp_path / "browser")
+    assert machine.find_browser() == str(tmp_path / "browser")

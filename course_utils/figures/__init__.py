@@ -1,4 +1,7 @@
-"""Pictures: arrays in, a matplotlib `Figure` with alt text out. No model and no widget in here."""
+"""Pictures: arrays in, a matplotlib `Figure` with alt text out.
+
+No model, no tensor and no widget may live here: what is drawn was computed before.
+"""
 
 from course_utils.figures.abilities import model_sizes, parameter_parts, shots_curves
 from course_utils.figures.architectures import changed_positions_map, choice_grids, mask_grids

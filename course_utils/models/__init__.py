@@ -1,4 +1,7 @@
-"""Where weights come from: the catalogue, the store on disk, and loading."""
+"""Where weights come from: the catalogue, the store on disk, loading, the pipelines, and models of your own.
+
+What is computed with a model is in `engine`; only `transformers` itself runs in here.
+"""
 
 from course_utils.models.catalogue import CATALOGUE, ModelEntry
 from course_utils.models.store import ModelStore, ModelStoreError, models_folder

@@ -1,4 +1,7 @@
-"""A real run, recorded as frozen dataclasses of arrays, so that pictures and widgets need no model."""
+"""A real run, recorded as frozen dataclasses of arrays, so that pictures and widgets need no model.
+
+Recording is here, what is recorded is computed in `engine` and `experiments`, and nothing here draws.
+"""
 
 from course_utils.traces.attention import AttentionTrace, record_attention, record_cross_attention, record_translation
 from course_utils.traces.beams import BeamTrace, record_beams

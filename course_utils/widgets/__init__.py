@@ -1,4 +1,7 @@
-"""Pictures you can touch: state and controls, on top of `figures` and `inference`."""
+"""Pictures you can touch: a Python class and a plain JavaScript module each, on top of `traces` and `figures`.
+
+What remembers a learner is in `learner`; what is computed when a control moves is in `engine`.
+"""
 
 from course_utils.widgets.attention_explorer import AttentionExplorer, attention_explorer
 from course_utils.widgets.base import CourseWidget
