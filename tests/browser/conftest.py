@@ -132,6 +132,25 @@ STARTED = (
 )
 
 
+def run_all_cells(page, lab_server, is_running=STARTED):
+    """Run every cell once its kernel is there: before, JupyterLab would ask which one to take."""
+    end = time.monotonic() + PATIENCE
+    while _kernel_states(lab_server) != ["idle"]:
+        assert time.monotonic() < end, _kernel_states(lab_server)
+        page.wait_for_timeout(1_000)
+    while not page.evaluate(is_running):  # the page may hear of the kernel later than the server
+        assert time.monotonic() < end, page.evaluate(NOTEBOOK_STATE)
+        if page.locator(".jp-Dialog").is_visible():
+            page.keyboard.press("Escape")
+        choose_from_menu(page, "Run", "Run All Cells")
+        page.wait_for_timeout(5_000)
+
+
+def _kernel_states(lab_server):
+    with urllib.request.urlopen(f"{lab_server['address']}/api/sessions") as answer:
+        return [session["kernel"]["execution_state"] for session in json.load(answer)]
+
+
 def _leave_everything(browser, lab_server):
     """Close every page, stop every kernel, forget workspace and theme.
 
@@ -156,13 +175,7 @@ def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=100
     try:
         # The indicator says idle before there is a kernel; the status bar does not.
         page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle")
-        choose_from_menu(page, "Run", "Run All Cells")
-        try:
-            page.wait_for_function(STARTED, timeout=15_000)
-        except TimeoutError:
-            # A busy machine can bring the notebook forward after the menu was clicked; a person would click again.
-            choose_from_menu(page, "Run", "Run All Cells")
-            page.wait_for_function(STARTED)
+        run_all_cells(page, lab_server)
         page.wait_for_function(f"() => {drawn}", timeout=3 * PATIENCE * 1000)  # a whole lesson
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
     except TimeoutError as problem:

@@ -15,10 +15,10 @@ from course_utils import widgets
 from course_utils.machine import QUIET_LAB, ROOT
 from tests.browser.conftest import (
     PATIENCE,
-    STARTED,
     _leave_everything,
     choose_from_menu,
     guarded_page,
+    run_all_cells,
     scratch_notebook,
     serve_lab,
 )
@@ -101,9 +101,7 @@ def day_one(request, browser, outside_requests, tmp_path_factory):
                 page.wait_for_timeout(1_000)
 
         page = visit()
-        while not page.evaluate(STARTED):  # the kernel may not be there yet
-            choose_from_menu(page, "Run", "Run All Cells")
-            page.wait_for_timeout(5_000)
+        run_all_cells(page, server)
         page.wait_for_function(ALIVE)
         page.evaluate(
             "() => document.querySelectorAll('.course-widget').forEach((widget) => (widget.isTheSame = true))"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from course_utils.machine import ROOT
-from tests.browser.conftest import PATIENCE, choose_from_menu, guarded_page, serve_lab
+from tests.browser.conftest import PATIENCE, choose_from_menu, guarded_page, run_all_cells, serve_lab
 
 pytestmark = pytest.mark.browser
 
@@ -22,9 +22,7 @@ def page(browser, outside_requests, tmp_path_factory):
         page = guarded_page(browser, outside_requests, viewport={"width": 1300, "height": 900})
         page.goto(f"{server['address']}/notebooks/notebooks/11_sampling.ipynb")
         expect(page.locator(".jp-CodeCell").first).to_be_visible()
-        while not page.evaluate(RUNNING):  # the kernel may not be there yet
-            choose_from_menu(page, "Run", "Run All Cells")
-            page.wait_for_timeout(5_000)
+        run_all_cells(page, server, RUNNING)
         page.wait_for_function(
             f"() => document.querySelectorAll('.sampling-lab[data-drawn]').length === {LABS}"
             f" && document.querySelectorAll('.course-widget.question').length === {QUESTIONS}",
