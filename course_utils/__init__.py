@@ -1,8 +1,9 @@
 """The helper library of the course: real models, the ideas as code to read, pictures, widgets.
 
-Rooms, in the direction that data flows: `models` (where weights come from), `inference` (the ideas
-themselves), `traces` (a real run, recorded), `figures` (arrays in, picture out), `widgets` (a picture you
-can touch), `learning` (predictions, quizzes, progress). `cli` is the `course` command.
+Rooms, in the direction that data flows: `models` (where weights come from), `engine` (how a model generates),
+`tokenizers`, `measuring` and `experiments` (what the lessons count and try), `traces` (a real run, recorded), `figures`
+(arrays in, picture out), `widgets` (a picture you can touch), `learner` (predictions, quizzes, progress). `cli` is the
+`course` command. CONTRIBUTING.md has the whole map.
 """
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
-ROOMS = ["inference", "traces"]
+ROOMS = ["engine", "tokenizers", "measuring", "experiments", "serving", "traces"]
 # Words that promise a lesson of curriculum.md.
 LESSON = re.compile(r"Lesson: \d\d · \w")
 

@@ -769,7 +769,7 @@ WAYS = [
     lambda: inspect.getsource(importlib.import_module("{SAMPLING}")),
     lambda: runpy.run_module("{SAMPLING}")["apply_top_k"](1, 2),
     lambda: importlib.util.find_spec("{SAMPLING}").loader.get_source("{SAMPLING}"),
-    lambda: pkgutil.get_data("course_utils", "inference/sampling.py"),
+    lambda: pkgutil.get_data("course_utils", "engine/sampling.py"),
     lambda: imported("course_utils.traces", "record_next_token"),
     lambda: imported("course_utils.engine.own_filter", "compare_filter"),
     lambda: imported("course_utils.learner.capstone_mistakes", "seen"),

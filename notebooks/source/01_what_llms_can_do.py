@@ -136,7 +136,7 @@ times.compare(max(sizes.values()) / model.num_parameters(), show="{:,.0f} times"
 # four of them. The last three are **mixtures of experts**: they have many MLPs in a layer, and every token goes through
 # a few of them only (DeepSeek-AI 2024, DeepSeek-AI 2026, Kimi Team 2025).
 #
-# The sizes and their sources stand in `inference/model_shapes.py` and `inference/parameters.py`. The largest models of
+# The sizes and their sources stand in `measuring/model_shapes.py` and `measuring/parameters.py`. The largest models of
 # some companies are not in the picture, because nobody outside knows: the report on GPT-4 says that it contains no
 # details on the model size (OpenAI 2023, *GPT-4 Technical Report*).
 #
