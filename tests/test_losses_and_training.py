@@ -4,6 +4,7 @@ import math
 import random
 import re
 from collections import Counter
+from functools import partial
 from itertools import islice, pairwise
 
 import pytest
@@ -437,3 +438,13 @@ def test_an_interval_that_reaches_guessing_looks_different():
     for rows, message in (({}, "at least one"), ({"a": (0.5, 0.6, 0.7)}, "inside its interval, got 0.5, 0.6 … 0.7")):
         with pytest.raises(ValueError, match=message):
             figures.accuracy_intervals(rows, chance=0.5)
+
+
+def test_a_new_model_leaves_the_learners_random_numbers_alone(small_encoder):
+    for make in (partial(new_tiny_model, 20), partial(SentenceClassifier, small_encoder, 3)):
+        torch.manual_seed(4)
+        wanted = torch.rand(3)
+        torch.manual_seed(4)
+        first, second = make(seed=1).state_dict(), make(seed=2).state_dict()
+        assert torch.equal(torch.rand(3), wanted)
+        assert any(not torch.equal(value, second[name]) for name, value in first.items())

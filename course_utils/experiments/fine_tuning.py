@@ -34,9 +34,10 @@ class SentenceClassifier(nn.Module):
 
     def __init__(self, encoder: PreTrainedModel, classes: int, pretrained: bool = True, seed: int = 0) -> None:
         super().__init__()
-        torch.manual_seed(seed)
-        self.head = nn.Linear(encoder.config.hidden_size, classes)
-        self.encoder = type(encoder)(encoder.config, add_pooling_layer=False)
+        with torch.random.fork_rng():  # the learner's own random numbers stay as they are
+            torch.manual_seed(seed)
+            self.head = nn.Linear(encoder.config.hidden_size, classes)
+            self.encoder = type(encoder)(encoder.config, add_pooling_layer=False)
         if pretrained:
             own = self.encoder.state_dict()
             self.encoder.load_state_dict({name: value for name, value in encoder.state_dict().items() if name in own})

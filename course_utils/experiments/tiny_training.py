@@ -30,13 +30,14 @@ def new_tiny_model(vocabulary: int, width: int = 64, layers: int = 2, seed: int 
     >>> new_tiny_model(50).num_parameters()
     110016
     """
-    torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=width, intermediate_size=3 * width, num_hidden_layers=layers,
         num_attention_heads=4, max_position_embeddings=CONTEXT, tie_word_embeddings=True,
         bos_token_id=None, eos_token_id=None, pad_token_id=None,
     )  # fmt: skip
-    return LlamaForCausalLM(config)
+    with torch.random.fork_rng():  # the learner's own random numbers stay as they are
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
 
 
 def cut_windows(ids: torch.Tensor, length: int = CONTEXT) -> torch.Tensor:
