@@ -109,7 +109,7 @@ def test_conda_users_get_the_tested_versions():
     """Read by other means than `sync` writes it."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = (ROOT / "constraints.txt").read_text().lower().split()
+    pins = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").split()
     constraints, *packages, own = environment["dependencies"][-1]["pip"]
     assert (constraints, own) == ("-c constraints.txt", "-e .[dev]")
     assert set(packages) <= set(pins)
