@@ -405,7 +405,7 @@ DENIED = {
     "a device without an end": "mmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096)",
     "a folder of the root": "os.mkdir('/new')",
     "a file beside the devices": "open('/dev/new', 'w')",
-    "a file where the checks were": f"open({str(ROOT / 'course_utils' / 'checks' / 'new')!r}, 'w')",
+    "a file where the checks were": f"open({str(ROOT / 'course_utils' / 'exercises' / 'new')!r}, 'w')",
     **{f"a socket of family {family}": f"socket.socket({family}, 2, 0)" for family in (2, 10, 16, 17, 38, 40)},
 }  # fmt: skip
 ALLOWED = {
