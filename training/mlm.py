@@ -49,7 +49,7 @@ class Mlm(Task):
     data_sets = (
         "WikiText-2, validation part (Merity et al. 2016), CC BY-SA 3.0",
         "WordNet 3.0 (Princeton University), its definitions, examples and opposites as sentences: WordNet licence",
-        "GCIDE (the Collaborative International Dictionary of English), GPL-3 or later; the Debian Administrator's"
+        "GCIDE (the Collaborative International Dictionary of English), GPL; the Debian Administrator's"
         " Handbook, GPL-2 or later or CC BY-SA 3.0; Python's documentation, PSF licence",
         "text written by SmolLM2-135M-Instruct (Apache-2.0) from openings of ours: a large model teaches a small one",
         "texts of the Hugging Face course (Apache-2.0) and of Dive into Deep Learning (CC BY-SA 4.0)",
