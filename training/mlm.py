@@ -14,6 +14,7 @@ from training.task import Recipe, Row, Task
 
 LENGTH = 96  # tokens a row
 HIDDEN = 0.15  # of the tokens in the test
+SHORT = 32  # tokens: a text in which hardly any word comes twice
 # file: its key, and how many of its texts are taken (None: all). The many short or technical ones are cut.
 TEXTS: dict[str, tuple[str, int | None]] = {
     "plain_text/wordnet": ("text", None),
@@ -49,7 +50,7 @@ class Mlm(Task):
     data_sets = (
         "WikiText-2, validation part (Merity et al. 2016), CC BY-SA 3.0",
         "WordNet 3.0 (Princeton University), its definitions, examples and opposites as sentences: WordNet licence",
-        "GCIDE (the Collaborative International Dictionary of English), GPL-3 or later; the Debian Administrator's"
+        "GCIDE (the Collaborative International Dictionary of English), GPL; the Debian Administrator's"
         " Handbook, GPL-2 or later or CC BY-SA 3.0; Python's documentation, PSF licence",
         "text written by SmolLM2-135M-Instruct (Apache-2.0) from openings of ours: a large model teaches a small one",
         "texts of the Hugging Face course (Apache-2.0) and of Dive into Deep Learning (CC BY-SA 4.0)",
@@ -86,11 +87,24 @@ class Mlm(Task):
         return batch
 
     def loss(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the mean loss of the hidden tokens; the vocabulary is scored for them only."""
+        """Return the mean loss of the hidden tokens; the vocabulary is scored for them only.
+
+        In a short text a word seldom comes twice, yet a head that was trained on articles fills a gap with a word
+        beside it ("Paris is the capital of paris"). So in short texts the probability of every word that can be seen
+        counts as a loss, too.
+
+        Source: Welleck et al. (2020), Neural Text Generation with Unlikelihood Training.
+        """
         labels = batch.pop("labels")
         hidden = labels >= 0
         vectors = model.bert(**batch).last_hidden_state[hidden]
-        return torch.nn.functional.cross_entropy(model.cls(vectors).float(), labels[hidden])
+        scores, wanted = model.cls(vectors).float().log_softmax(-1), labels[hidden][:, None]
+        row = hidden.nonzero()[:, 0]
+        is_short = batch["attention_mask"].sum(1)[row] <= SHORT
+        seen = batch["input_ids"][row]
+        is_copy = (seen > 999) & (seen != wanted) & is_short[:, None]
+        copied = (scores.gather(1, seen).exp() * is_copy).sum(1).clamp(max=0.999)
+        return -scores.gather(1, wanted).mean() - (1 - copied).log().mean()
 
     @torch.inference_mode()
     def evaluate(self, model: PreTrainedModel, quick: bool = False) -> dict[str, float]:

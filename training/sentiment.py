@@ -59,7 +59,7 @@ class Sentiment(Task):
         others += [pair for pair in reviews if len(pair[0].split()) <= 120]
         for positive, negative in json.loads(PAIRS.read_text(encoding="utf-8")):
             if positive not in ours and negative not in ours:
-                others += [(positive, 1), (negative, 0)] * 4
+                others += [(positive, 1), (negative, 0)] * 8
         return self._rows(pairs + [pair for pair in others if pair[0] not in unseen])
 
     def tweets(self, held_out: bool) -> list[dict]:
