@@ -215,8 +215,8 @@ f"{places.sum()} of {len(places)} places are asked for"
 
 # %% [markdown]
 # And what does the model say at the first masks? Its best guess is beside the right word. It is a small head on a small
-# encoder, trained for this course: on dictionaries, articles and manuals, and on 1,500 short texts that SmolLM2 wrote. A
-# small model that learns from what a larger one writes: this is called distillation. How often is the word right, and
+# encoder, trained for this course: on dictionaries, articles and manuals, and on 1,500 short texts that SmolLM2 wrote.
+# A small model that learns from what a larger one writes: this is called distillation. How often is the word right, and
 # how often at least its kind?
 
 # %%
