@@ -214,10 +214,8 @@ assert torch.allclose(by_hand, output.loss, atol=1e-4)
 f"{places.sum()} of {len(places)} places are asked for"
 
 # %% [markdown]
-# And what does the model say at the first masks? Its best guess is beside the right word. It is a small head on a small
-# encoder, trained for this course: on dictionaries, articles and manuals, and on 1,500 short texts that SmolLM2 wrote.
-# A small model that learns from what a larger one writes: this is called distillation. How often is the word right, and
-# how often at least its kind?
+# And what does the model say at the first masks? Its best guess stands beside the right word. It is a small head on a
+# small encoder, trained for this course. How often is the word right, and how often at least its kind?
 
 # %%
 at_masks = (hidden.ids[0] == tokenizer.mask_token_id).nonzero()[:8, 0]
