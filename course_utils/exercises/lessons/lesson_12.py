@@ -4,7 +4,7 @@ import torch
 
 from course_utils.engine.penalties import apply_repetition_penalty, token_counts
 from course_utils.engine.stopping import StopRules, StopStringBuffer, mask_eos
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 # q1 · Presence and frequency
 
@@ -57,6 +57,73 @@ def texts_with_penalties(random, rows, prompts, *penalties):
     ]
 
 
+q1 = Task(
+    name="q1",
+    title="Presence and frequency",
+    function="presence_and_frequency",
+    right=presence_and_frequency,
+    checks=(
+        Check(
+            "lowers a token once for presence, however often it is there",
+            lambda random: [
+                (torch.tensor([[3.0, 2.0, 1.0, 0.0]]), torch.tensor([[1, 2, 1, 1]]), 0, 0.5, 0.0),
+                *texts_with_penalties(random, 1, [0], (0.7, 0.0)),
+            ],
+        ),
+        Check(
+            "lowers it again for frequency, every time",
+            lambda random: texts_with_penalties(random, 1, [0], (0.0, 0.3), (0.0, -0.4)),
+        ),
+        Check("adds up both", lambda random: texts_with_penalties(random, 1, [0], (0.4, 0.25), (-1.0, 0.6))),
+        Check("leaves the prompt out", lambda random: texts_with_penalties(random, 1, [4, 9], (0.5, 0.2))),
+        Check("counts every row for itself", lambda random: texts_with_penalties(random, 3, [3], (0.6, 0.35))),
+    ),
+    hint="Cut off the prompt, count (`scatter_add`, or `bincount` for each row), and subtract two things.",
+    points=3,
+)
+q1.mistake("You scale the presence penalty by the count, too: it is fixed, so use `counts > 0`.")(
+    subtracted_otherwise(lambda x, counts, presence, frequency: x - (presence + frequency) * counts)
+)
+q1.mistake(
+    "The frequency penalty is taken only once: it is scaled by the count. (`logits[ids] -= penalty` takes it "
+    "once, too, where `ids` holds a token twice.)"
+)(subtracted_otherwise(lambda x, counts, presence, frequency: x - (presence + frequency) * (counts > 0)))
+q1.mistake("You exchange the two: frequency is scaled by the count, presence is fixed.")(
+    subtracted_otherwise(lambda x, counts, presence, frequency: additive(x, counts, frequency, presence))
+)
+q1.mistake("Wrong sign: you raise the logits of what is there. A penalty is subtracted.")(
+    subtracted_otherwise(lambda x, counts, presence, frequency: additive(x, counts, -presence, -frequency))
+)
+q1.mistake("You count the prompt, too: here only the new text counts, `ids[:, prompt_length:]`.")(
+    counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids, vocabulary))
+)
+q1.mistake("You count the prompt and leave out the new text: it is the other way round, `ids[:, prompt_length:]`.")(
+    counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids[:, :prompt], vocabulary))
+)
+q1.mistake("The first new token is not counted: the new text begins at index `prompt_length`.")(
+    counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids[:, prompt + 1 :], vocabulary))
+)
+q1.mistake("You count the first row only (`ids[0]`): every row has a text of its own.")(
+    counted_otherwise(lambda ids, prompt, vocabulary: new_counts(ids, prompt, vocabulary)[:1])
+)
+q1.mistake("You count the tokens of all rows together: every row has a text of its own.")(
+    counted_otherwise(whole_batch)
+)
+q1.mistake("You take the presence penalty from every token of the vocabulary: only those in the text lose it.")(
+    subtracted_otherwise(lambda x, counts, presence, frequency: x - presence - frequency * counts)
+)
+q1.mistake("You scale by the share of the text: frequency means the plain count.")(
+    subtracted_otherwise(
+        lambda x, counts, presence, frequency: (
+            x - presence * (counts > 0) - frequency * counts / counts.sum(-1, keepdim=True)
+        )
+    )
+)
+q1.mistake("You return probabilities: return logits.")(
+    lambda *arguments: presence_and_frequency(*arguments).softmax(-1)
+)
+
+
 # q2 · The repetition penalty
 
 
@@ -87,15 +154,6 @@ def repeating_otherwise(change):
     return lambda logits, texts, penalty: torch.where(inside(logits, texts), change(logits, penalty), logits)
 
 
-def once_for_every_time(logits, texts, penalty):
-    """Penalise a token as often as it is in the text."""
-    logits = logits.clone()
-    for row, text in enumerate(texts):
-        for token in text:
-            logits[row, token] = signed(logits[row, token], penalty)
-    return logits
-
-
 def texts_of_lengths(random, settings, *lengths, shift=0.0):
     """A case for each setting: logits (texts, 9) and a text of each length over the first six tokens."""
     return [
@@ -106,6 +164,77 @@ def texts_of_lengths(random, settings, *lengths, shift=0.0):
         )
         for setting in settings
     ]
+
+
+q2 = Task(
+    name="q2",
+    title="The sign rule",
+    function="repetition_penalty",
+    right=repetition_penalty,
+    ready_made=("RepetitionPenaltyLogitsProcessor",),
+    checks=(
+        Check(
+            "divides positive logits",
+            lambda random: [
+                (torch.tensor([[6.0, 4.0, 1.0]]), [[1, 2]], 2.0),
+                *texts_of_lengths(random, [1.3], 4, shift=12.0),
+            ],
+        ),
+        Check("multiplies negative ones", lambda random: texts_of_lengths(random, [1.2, 2.0], 4, shift=-12.0)),
+        Check("penalises a token once, however often it is there", lambda random: texts_of_lengths(random, [1.5], 15)),
+        Check(
+            "gives every row its own text, even an empty one",
+            lambda random: texts_of_lengths(random, [1.4], 3, 0, 6),
+        ),
+        Check("invites to repeat when it is below 1", lambda random: texts_of_lengths(random, [0.8], 2, 5)),
+    ),
+    hint="Clone the logits; for every row and every token of `set(text)`: is its logit above 0?",
+)
+q2.mistake("You always divide: dividing a negative logit makes the token likelier. Multiply those.")(
+    repeating_otherwise(lambda logits, penalty: logits / penalty)
+)
+q2.mistake("You always multiply: that makes tokens with a positive logit likelier. Divide those.")(
+    repeating_otherwise(lambda logits, penalty: logits * penalty)
+)
+q2.mistake("The sign rule is upside down: divide positive logits, multiply negative ones, so that both fall.")(
+    repeating_otherwise(lambda logits, penalty: signed(logits, 1 / penalty))
+)
+
+
+@q2.mistake(
+    "You penalise a token again for every time it is there: this penalty does not count. Go through `set(text)`."
+)
+def once_for_every_time(logits, texts, penalty):
+    logits = logits.clone()
+    for row, text in enumerate(texts):
+        for token in text:
+            logits[row, token] = signed(logits[row, token], penalty)
+    return logits
+
+
+q2.mistake("You subtract: presence does that. This penalty divides or multiplies.")(
+    repeating_otherwise(lambda logits, penalty: logits - penalty)
+)
+q2.mistake("You penalise the whole vocabulary: only the tokens of the text.")(
+    lambda logits, texts, penalty: signed(logits, penalty)
+)
+q2.mistake("You penalise the tokens that are *not* in the text.")(
+    lambda logits, texts, penalty: torch.where(inside(logits, texts), logits, signed(logits, penalty))
+)
+q2.mistake("The first text counts for every row: row i has the text `texts[i]`.")(
+    lambda logits, texts, penalty: repetition_penalty(logits, [texts[0]] * len(texts), penalty)
+)
+q2.mistake("The texts of all rows count together: row i has the text `texts[i]`.")(
+    lambda logits, texts, penalty: repetition_penalty(
+        logits, [[token for text in texts for token in text]] * len(texts), penalty
+    )
+)
+q2.mistake("The other tokens get 0: they keep their logits.")(
+    lambda logits, texts, penalty: torch.where(inside(logits, texts), signed(logits, penalty), 0.0)
+)
+q2.mistake("You work on probabilities: take the logits as they are.")(
+    lambda logits, texts, penalty: repetition_penalty(logits.softmax(-1), texts, penalty)
+)
 
 
 # q3 · Stop strings
@@ -144,57 +273,6 @@ def found_otherwise(cut, window=None):
 def as_it_should_be(text, place, stop, pieces, count):
     """The right cut, for mistakes that look in the wrong place."""
     return text[:place], count
-
-
-def one_stop_after_the_other(pieces, stops):
-    """Look for the first stop string in all of the text, then for the second, …."""
-    for stop in stops:
-        for count in range(1, len(pieces) + 1):
-            text = "".join(pieces[:count])
-            if stop in text:
-                return text[: text.index(stop)], count
-    return "".join(pieces), len(pieces)
-
-
-def first_in_the_list(pieces, stops):
-    """Look at every token for all stop strings, and cut at the first of the list."""
-    for count in range(1, len(pieces) + 1):
-        text = "".join(pieces[:count])
-        for stop in stops:
-            if stop in text:
-                return text[: text.index(stop)], count
-    return "".join(pieces), len(pieces)
-
-
-def earliest_start_of_all(pieces, stops):
-    """Join everything, and cut where a stop string begins first."""
-    text = "".join(pieces)
-    places = [(text.index(stop), stop) for stop in stops if stop in text]
-    if not places:
-        return text, len(pieces)
-    place, stop = min(places)
-    count = next(n for n in range(len(pieces) + 1) if len("".join(pieces[:n])) >= place + len(stop))
-    return text[:place], count
-
-
-def at_the_end_only(pieces, stops):
-    """See a stop string only where the text ends with it."""
-    for count in range(1, len(pieces) + 1):
-        text = "".join(pieces[:count])
-        ended = [len(text) - len(stop) for stop in stops if text.endswith(stop)]
-        if ended:
-            return text[: min(ended)], count
-    return "".join(pieces), len(pieces)
-
-
-def waiting_text_lost(pieces, stops):
-    """Never let go of what was held back."""
-    buffer, text = StopStringBuffer(stops), ""
-    for count, piece in enumerate(pieces, 1):
-        text += buffer.push(piece)
-        if buffer.found is not None:
-            return text, count
-    return text, len(pieces)
 
 
 def words(random, least=2):
@@ -254,6 +332,127 @@ def overlapping(random):
     return [*words(random), a, b, c, d, *words(random)], [a + b + c + d, b + c]
 
 
+q3 = Task(
+    name="q3",
+    title="Stop strings",
+    function="text_before_stop",
+    right=text_before_stop,
+    checks=(
+        Check(
+            "finds a stop string inside one token",
+            lambda random: [([" One", " two", "###", " three"], ["###"]), whole_stop(random), whole_stop(random)],
+        ),
+        Check(
+            "finds it when it is split across tokens",
+            lambda random: [split_stop(random), split_stop(random), split_stop(random, letters=True)],
+        ),
+        Check(
+            "returns everything when none is complete",
+            lambda random: [almost(random), almost(random), (words(random), [])],
+        ),
+        Check(
+            "ends with the stop string that comes first",
+            lambda random: [second_only(random), two_stops(random), two_in_a_token(random)],
+        ),
+        Check("ends as soon as one is complete", lambda random: [overlapping(random)]),
+    ),
+    hint="After every token: join all tokens so far, and look for every stop string in that.",
+    points=3,
+)
+q3.mistake("You look at each token on its own: a stop string can be split across tokens. Join them first.")(
+    found_otherwise(as_it_should_be, window=1)
+)
+q3.mistake("You look at two neighbours only: a stop string can be spread over more tokens.")(
+    found_otherwise(as_it_should_be, window=2)
+)
+
+
+@q3.mistake("You look at the end of the text only (`endswith`): a token can go on behind the stop string.")
+def at_the_end_only(pieces, stops):
+    for count in range(1, len(pieces) + 1):
+        text = "".join(pieces[:count])
+        ended = [len(text) - len(stop) for stop in stops if text.endswith(stop)]
+        if ended:
+            return text[: min(ended)], count
+    return "".join(pieces), len(pieces)
+
+
+q3.mistake("You return the stop string, too: the text ends before it.")(
+    found_otherwise(lambda text, place, stop, pieces, count: (text[: place + len(stop)], count))
+)
+q3.mistake("You return all of the last token: the text ends where the stop string begins.")(
+    found_otherwise(lambda text, place, stop, pieces, count: (text, count))
+)
+q3.mistake(
+    "You leave out the token that completes the stop string, and keep the beginning of it: cut the text, not "
+    "the list of tokens."
+)(found_otherwise(lambda text, place, stop, pieces, count: ("".join(pieces[: count - 1]), count)))
+q3.mistake("You count every token that you were given: count up to the one that completes the stop string.")(
+    found_otherwise(lambda text, place, stop, pieces, count: (text[:place], len(pieces)))
+)
+q3.mistake("The number is one too small: the token that completes the stop string was written, too.")(
+    found_otherwise(lambda text, place, stop, pieces, count: (text[:place], count - 1))
+)
+q3.mistake("You look for the first stop string of the list only: any of them ends the text.")(
+    lambda pieces, stops: text_before_stop(pieces, stops[:1])
+)
+
+
+@q3.mistake(
+    "You look for one stop string after the other: look for all of them after every token, because the first to "
+    "be complete ends the text."
+)
+def one_stop_after_the_other(pieces, stops):
+    for stop in stops:
+        for count in range(1, len(pieces) + 1):
+            text = "".join(pieces[:count])
+            if stop in text:
+                return text[: text.index(stop)], count
+    return "".join(pieces), len(pieces)
+
+
+@q3.mistake("One token can complete two stop strings: cut at the one that begins first, wherever it is in the list.")
+def first_in_the_list(pieces, stops):
+    for count in range(1, len(pieces) + 1):
+        text = "".join(pieces[:count])
+        for stop in stops:
+            if stop in text:
+                return text[: text.index(stop)], count
+    return "".join(pieces), len(pieces)
+
+
+@q3.mistake(
+    "You look for the earliest beginning in the whole text: the text ends with the token that *completes* one, and "
+    "the tokens behind it are never written."
+)
+def earliest_start_of_all(pieces, stops):
+    text = "".join(pieces)
+    places = [(text.index(stop), stop) for stop in stops if stop in text]
+    if not places:
+        return text, len(pieces)
+    place, stop = min(places)
+    count = next(n for n in range(len(pieces) + 1) if len("".join(pieces[:n])) >= place + len(stop))
+    return text[:place], count
+
+
+@q3.mistake("At the end of the text you lose what was waiting: no more tokens come, so it is shown.")
+def waiting_text_lost(pieces, stops):
+    buffer, text = StopStringBuffer(stops), ""
+    for count, piece in enumerate(pieces, 1):
+        text += buffer.push(piece)
+        if buffer.found is not None:
+            return text, count
+    return text, len(pieces)
+
+
+q3.mistake("You strip the text: spaces at its ends belong to it.")(
+    lambda pieces, stops: (
+        text_before_stop(pieces, stops)[0].strip(),
+        text_before_stop(pieces, stops)[1],
+    )
+)
+
+
 # q4 · How a text ends
 
 
@@ -291,8 +490,66 @@ def ended_otherwise(
     return function
 
 
+def steps(random, eos_is_best_at, minimum, maximum):
+    """Negative logits (12, 7), where EOS is the best token in these steps and in no other."""
+    logits = random.normal(-4, 1, size=(12, 7))
+    eos = int(random.integers(0, 7))
+    logits[:, eos] = logits.min() - 0.5
+    logits[list(eos_is_best_at), eos] = logits.max() + 0.5
+    return torch.tensor(logits, dtype=torch.float32), eos, minimum, maximum
+
+
+q4 = Task(
+    name="q4",
+    title="How a text ends",
+    function="tokens_until_end",
+    right=tokens_until_end,
+    checks=(
+        Check(
+            "ends with EOS, and keeps it",
+            lambda random: [
+                (torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 2.0, 0.0]]), 2, 0, 3),
+                steps(random, [4, 6], 0, 10),
+                steps(random, [0], 0, 5),
+            ],
+        ),
+        Check("ends at the maximum", lambda random: [steps(random, [9], 0, 6), steps(random, [], 0, 1)]),
+        Check(
+            "masks EOS until the minimum is there",
+            lambda random: [
+                steps(random, [1, 2, 5], 3, 10),
+                steps(random, [1, 4, 5, 8], 5, 10),
+                steps(random, [0], 1, 4),
+            ],
+        ),
+        Check(
+            "lets EOS come right after it",
+            lambda random: [steps(random, [2, 3, 7], 3, 9), steps(random, [2], 2, 5)],
+        ),
+        Check("says eos when EOS is the last token that fits", lambda random: [steps(random, [5], 2, 6)]),
+    ),
+    hint="A loop over the rows, in this order: mask, choose, keep, EOS?, maximum?",
+)
+q4.mistake("Nothing keeps EOS from coming too early: give it −∞ as long as there are fewer than `minimum` tokens.")(
+    ended_otherwise(masked=lambda ids, minimum: False)
+)
+q4.mistake(
+    "EOS may come one step too early: it is masked as long as there are fewer than `minimum` tokens *before* it."
+)(ended_otherwise(masked=lambda ids, minimum: len(ids) + 1 < minimum))
+q4.mistake("EOS is masked one step too long: with `minimum` tokens there, it may come next (`<`, not `<=`).")(
+    ended_otherwise(masked=lambda ids, minimum: minimum and len(ids) <= minimum)
+)
+q4.mistake("EOS is masked one step too long, even with a minimum of 0: compare with `<`, not `<=`.")(
+    ended_otherwise(masked=lambda ids, minimum: len(ids) <= minimum)
+)
+q4.mistake("You mask EOS for ever: only until there are `minimum` tokens.")(
+    ended_otherwise(masked=lambda ids, minimum: minimum > 0)
+)
+q4.mistake("You mask EOS with a logit of 0, and that can be the largest: it takes −∞.")(ended_otherwise(value=0.0))
+
+
+@q4.mistake("In a step where EOS is not allowed yet you write nothing: take the best of the other tokens.")
 def step_left_out(logits, eos, minimum, maximum):
-    """Write nothing in a step where EOS is the best but not allowed yet."""
     ids = []
     for token in logits.argmax(-1).tolist():
         if token == eos and len(ids) < minimum:
@@ -305,333 +562,18 @@ def step_left_out(logits, eos, minimum, maximum):
     return ids, "max_new_tokens"
 
 
-def steps(random, eos_is_best_at, minimum, maximum):
-    """Negative logits (12, 7), where EOS is the best token in these steps and in no other."""
-    logits = random.normal(-4, 1, size=(12, 7))
-    eos = int(random.integers(0, 7))
-    logits[:, eos] = logits.min() - 0.5
-    logits[list(eos_is_best_at), eos] = logits.max() + 0.5
-    return torch.tensor(logits, dtype=torch.float32), eos, minimum, maximum
-
-
-TASKS = (
-    Task(
-        name="q1",
-        title="Presence and frequency",
-        function="presence_and_frequency",
-        right=presence_and_frequency,
-        checks=(
-            Check(
-                "lowers a token once for presence, however often it is there",
-                lambda random: [
-                    (torch.tensor([[3.0, 2.0, 1.0, 0.0]]), torch.tensor([[1, 2, 1, 1]]), 0, 0.5, 0.0),
-                    *texts_with_penalties(random, 1, [0], (0.7, 0.0)),
-                ],
-            ),
-            Check(
-                "lowers it again for frequency, every time",
-                lambda random: texts_with_penalties(random, 1, [0], (0.0, 0.3), (0.0, -0.4)),
-            ),
-            Check("adds up both", lambda random: texts_with_penalties(random, 1, [0], (0.4, 0.25), (-1.0, 0.6))),
-            Check("leaves the prompt out", lambda random: texts_with_penalties(random, 1, [4, 9], (0.5, 0.2))),
-            Check("counts every row for itself", lambda random: texts_with_penalties(random, 3, [3], (0.6, 0.35))),
-        ),
-        mistakes=(
-            Mistake(
-                "You scale the presence penalty by the count, too: it is fixed, so use `counts > 0`.",
-                subtracted_otherwise(lambda x, counts, presence, frequency: x - (presence + frequency) * counts),
-            ),
-            Mistake(
-                "The frequency penalty is taken only once: it is scaled by the count. (`logits[ids] -= penalty` takes it "
-                "once, too, where `ids` holds a token twice.)",
-                subtracted_otherwise(lambda x, counts, presence, frequency: x - (presence + frequency) * (counts > 0)),
-            ),
-            Mistake(
-                "You exchange the two: frequency is scaled by the count, presence is fixed.",
-                subtracted_otherwise(lambda x, counts, presence, frequency: additive(x, counts, frequency, presence)),
-            ),
-            Mistake(
-                "Wrong sign: you raise the logits of what is there. A penalty is subtracted.",
-                subtracted_otherwise(lambda x, counts, presence, frequency: additive(x, counts, -presence, -frequency)),
-            ),
-            Mistake(
-                "You count the prompt, too: here only the new text counts, `ids[:, prompt_length:]`.",
-                counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids, vocabulary)),
-            ),
-            Mistake(
-                "You count the prompt and leave out the new text: it is the other way round, `ids[:, prompt_length:]`.",
-                counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids[:, :prompt], vocabulary)),
-            ),
-            Mistake(
-                "The first new token is not counted: the new text begins at index `prompt_length`.",
-                counted_otherwise(lambda ids, prompt, vocabulary: token_counts(ids[:, prompt + 1 :], vocabulary)),
-            ),
-            Mistake(
-                "You count the first row only (`ids[0]`): every row has a text of its own.",
-                counted_otherwise(lambda ids, prompt, vocabulary: new_counts(ids, prompt, vocabulary)[:1]),
-            ),
-            Mistake(
-                "You count the tokens of all rows together: every row has a text of its own.",
-                counted_otherwise(whole_batch),
-            ),
-            Mistake(
-                "You take the presence penalty from every token of the vocabulary: only those in the text lose it.",
-                subtracted_otherwise(lambda x, counts, presence, frequency: x - presence - frequency * counts),
-            ),
-            Mistake(
-                "You scale by the share of the text: frequency means the plain count.",
-                subtracted_otherwise(
-                    lambda x, counts, presence, frequency: (
-                        x - presence * (counts > 0) - frequency * counts / counts.sum(-1, keepdim=True)
-                    )
-                ),
-            ),
-            Mistake(
-                "You return probabilities: return logits.",
-                lambda *arguments: presence_and_frequency(*arguments).softmax(-1),
-            ),
-        ),
-        hint="Cut off the prompt, count (`scatter_add`, or `bincount` for each row), and subtract two things.",
-        points=3,
-    ),
-    Task(
-        name="q2",
-        title="The sign rule",
-        function="repetition_penalty",
-        right=repetition_penalty,
-        ready_made=("RepetitionPenaltyLogitsProcessor",),
-        checks=(
-            Check(
-                "divides positive logits",
-                lambda random: [
-                    (torch.tensor([[6.0, 4.0, 1.0]]), [[1, 2]], 2.0),
-                    *texts_of_lengths(random, [1.3], 4, shift=12.0),
-                ],
-            ),
-            Check("multiplies negative ones", lambda random: texts_of_lengths(random, [1.2, 2.0], 4, shift=-12.0)),
-            Check(
-                "penalises a token once, however often it is there", lambda random: texts_of_lengths(random, [1.5], 15)
-            ),
-            Check(
-                "gives every row its own text, even an empty one",
-                lambda random: texts_of_lengths(random, [1.4], 3, 0, 6),
-            ),
-            Check("invites to repeat when it is below 1", lambda random: texts_of_lengths(random, [0.8], 2, 5)),
-        ),
-        mistakes=(
-            Mistake(
-                "You always divide: dividing a negative logit makes the token likelier. Multiply those.",
-                repeating_otherwise(lambda logits, penalty: logits / penalty),
-            ),
-            Mistake(
-                "You always multiply: that makes tokens with a positive logit likelier. Divide those.",
-                repeating_otherwise(lambda logits, penalty: logits * penalty),
-            ),
-            Mistake(
-                "The sign rule is upside down: divide positive logits, multiply negative ones, so that both fall.",
-                repeating_otherwise(lambda logits, penalty: signed(logits, 1 / penalty)),
-            ),
-            Mistake(
-                "You penalise a token again for every time it is there: this penalty does not count. Go through `set(text)`.",
-                once_for_every_time,
-            ),
-            Mistake(
-                "You subtract: presence does that. This penalty divides or multiplies.",
-                repeating_otherwise(lambda logits, penalty: logits - penalty),
-            ),
-            Mistake(
-                "You penalise the whole vocabulary: only the tokens of the text.",
-                lambda logits, texts, penalty: signed(logits, penalty),
-            ),
-            Mistake(
-                "You penalise the tokens that are *not* in the text.",
-                lambda logits, texts, penalty: torch.where(inside(logits, texts), logits, signed(logits, penalty)),
-            ),
-            Mistake(
-                "The first text counts for every row: row i has the text `texts[i]`.",
-                lambda logits, texts, penalty: repetition_penalty(logits, [texts[0]] * len(texts), penalty),
-            ),
-            Mistake(
-                "The texts of all rows count together: row i has the text `texts[i]`.",
-                lambda logits, texts, penalty: repetition_penalty(
-                    logits, [[token for text in texts for token in text]] * len(texts), penalty
-                ),
-            ),
-            Mistake(
-                "The other tokens get 0: they keep their logits.",
-                lambda logits, texts, penalty: torch.where(inside(logits, texts), signed(logits, penalty), 0.0),
-            ),
-            Mistake(
-                "You work on probabilities: take the logits as they are.",
-                lambda logits, texts, penalty: repetition_penalty(logits.softmax(-1), texts, penalty),
-            ),
-        ),
-        hint="Clone the logits; for every row and every token of `set(text)`: is its logit above 0?",
-    ),
-    Task(
-        name="q3",
-        title="Stop strings",
-        function="text_before_stop",
-        right=text_before_stop,
-        checks=(
-            Check(
-                "finds a stop string inside one token",
-                lambda random: [([" One", " two", "###", " three"], ["###"]), whole_stop(random), whole_stop(random)],
-            ),
-            Check(
-                "finds it when it is split across tokens",
-                lambda random: [split_stop(random), split_stop(random), split_stop(random, letters=True)],
-            ),
-            Check(
-                "returns everything when none is complete",
-                lambda random: [almost(random), almost(random), (words(random), [])],
-            ),
-            Check(
-                "ends with the stop string that comes first",
-                lambda random: [second_only(random), two_stops(random), two_in_a_token(random)],
-            ),
-            Check("ends as soon as one is complete", lambda random: [overlapping(random)]),
-        ),
-        mistakes=(
-            Mistake(
-                "You look at each token on its own: a stop string can be split across tokens. Join them first.",
-                found_otherwise(as_it_should_be, window=1),
-            ),
-            Mistake(
-                "You look at two neighbours only: a stop string can be spread over more tokens.",
-                found_otherwise(as_it_should_be, window=2),
-            ),
-            Mistake(
-                "You look at the end of the text only (`endswith`): a token can go on behind the stop string.",
-                at_the_end_only,
-            ),
-            Mistake(
-                "You return the stop string, too: the text ends before it.",
-                found_otherwise(lambda text, place, stop, pieces, count: (text[: place + len(stop)], count)),
-            ),
-            Mistake(
-                "You return all of the last token: the text ends where the stop string begins.",
-                found_otherwise(lambda text, place, stop, pieces, count: (text, count)),
-            ),
-            Mistake(
-                "You leave out the token that completes the stop string, and keep the beginning of it: cut the text, not "
-                "the list of tokens.",
-                found_otherwise(lambda text, place, stop, pieces, count: ("".join(pieces[: count - 1]), count)),
-            ),
-            Mistake(
-                "You count every token that you were given: count up to the one that completes the stop string.",
-                found_otherwise(lambda text, place, stop, pieces, count: (text[:place], len(pieces))),
-            ),
-            Mistake(
-                "The number is one too small: the token that completes the stop string was written, too.",
-                found_otherwise(lambda text, place, stop, pieces, count: (text[:place], count - 1)),
-            ),
-            Mistake(
-                "You look for the first stop string of the list only: any of them ends the text.",
-                lambda pieces, stops: text_before_stop(pieces, stops[:1]),
-            ),
-            Mistake(
-                "You look for one stop string after the other: look for all of them after every token, because the first to "
-                "be complete ends the text.",
-                one_stop_after_the_other,
-            ),
-            Mistake(
-                "One token can complete two stop strings: cut at the one that begins first, wherever it is in the list.",
-                first_in_the_list,
-            ),
-            Mistake(
-                "You look for the earliest beginning in the whole text: the text ends with the token that *completes* one, and "
-                "the tokens behind it are never written.",
-                earliest_start_of_all,
-            ),
-            Mistake(
-                "At the end of the text you lose what was waiting: no more tokens come, so it is shown.",
-                waiting_text_lost,
-            ),
-            Mistake(
-                "You strip the text: spaces at its ends belong to it.",
-                lambda pieces, stops: (
-                    text_before_stop(pieces, stops)[0].strip(),
-                    text_before_stop(pieces, stops)[1],
-                ),
-            ),
-        ),
-        hint="After every token: join all tokens so far, and look for every stop string in that.",
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="How a text ends",
-        function="tokens_until_end",
-        right=tokens_until_end,
-        checks=(
-            Check(
-                "ends with EOS, and keeps it",
-                lambda random: [
-                    (torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 2.0, 0.0]]), 2, 0, 3),
-                    steps(random, [4, 6], 0, 10),
-                    steps(random, [0], 0, 5),
-                ],
-            ),
-            Check("ends at the maximum", lambda random: [steps(random, [9], 0, 6), steps(random, [], 0, 1)]),
-            Check(
-                "masks EOS until the minimum is there",
-                lambda random: [
-                    steps(random, [1, 2, 5], 3, 10),
-                    steps(random, [1, 4, 5, 8], 5, 10),
-                    steps(random, [0], 1, 4),
-                ],
-            ),
-            Check(
-                "lets EOS come right after it",
-                lambda random: [steps(random, [2, 3, 7], 3, 9), steps(random, [2], 2, 5)],
-            ),
-            Check("says eos when EOS is the last token that fits", lambda random: [steps(random, [5], 2, 6)]),
-        ),
-        mistakes=(
-            Mistake(
-                "Nothing keeps EOS from coming too early: give it −∞ as long as there are fewer than `minimum` tokens.",
-                ended_otherwise(masked=lambda ids, minimum: False),
-            ),
-            Mistake(
-                "EOS may come one step too early: it is masked as long as there are fewer than `minimum` tokens *before* it.",
-                ended_otherwise(masked=lambda ids, minimum: len(ids) + 1 < minimum),
-            ),
-            Mistake(
-                "EOS is masked one step too long: with `minimum` tokens there, it may come next (`<`, not `<=`).",
-                ended_otherwise(masked=lambda ids, minimum: minimum and len(ids) <= minimum),
-            ),
-            Mistake(
-                "EOS is masked one step too long, even with a minimum of 0: compare with `<`, not `<=`.",
-                ended_otherwise(masked=lambda ids, minimum: len(ids) <= minimum),
-            ),
-            Mistake(
-                "You mask EOS for ever: only until there are `minimum` tokens.",
-                ended_otherwise(masked=lambda ids, minimum: minimum > 0),
-            ),
-            Mistake(
-                "You mask EOS with a logit of 0, and that can be the largest: it takes −∞.",
-                ended_otherwise(value=0.0),
-            ),
-            Mistake(
-                "In a step where EOS is not allowed yet you write nothing: take the best of the other tokens.",
-                step_left_out,
-            ),
-            Mistake("You go on behind EOS: the text ends with it.", ended_otherwise(ends=False)),
-            Mistake(
-                "You drop EOS: it is a token that the model wrote, so it is the last of the list.",
-                ended_otherwise(keep=False),
-            ),
-            Mistake(
-                "EOS can be the last token that fits: then the model ended the text, and the reason is eos. Ask for it first.",
-                ended_otherwise(late=True),
-            ),
-            Mistake("You write one token more than `maximum`.", ended_otherwise(over=1)),
-            Mistake("You write one token less than `maximum`.", ended_otherwise(over=-1)),
-        ),
-        hint="A loop over the rows, in this order: mask, choose, keep, EOS?, maximum?",
-    ),
+q4.mistake("You go on behind EOS: the text ends with it.")(ended_otherwise(ends=False))
+q4.mistake("You drop EOS: it is a token that the model wrote, so it is the last of the list.")(
+    ended_otherwise(keep=False)
 )
+q4.mistake(
+    "EOS can be the last token that fits: then the model ended the text, and the reason is eos. Ask for it first."
+)(ended_otherwise(late=True))
+q4.mistake("You write one token more than `maximum`.")(ended_otherwise(over=1))
+q4.mistake("You write one token less than `maximum`.")(ended_otherwise(over=-1))
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",
