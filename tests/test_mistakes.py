@@ -93,7 +93,7 @@ def test_what_cannot_be_patched():
 
     for right in (lambda number: number, closure, math.sqrt):
         with pytest.raises(
-            ValueError, match="^right must be a `def` outside of any other to be patched, got .* in q1$"
+            ValueError, match=r"^right must be a `def` outside of any other to be patched, got .* in q1$"
         ):
             make(right).patch("Never.", "number", "n")
     with pytest.raises(ValueError, match="argument"):
@@ -112,7 +112,7 @@ def test_a_patch_that_raises_has_its_text_in_the_traceback_and_explains_an_answe
 
 def test_a_patch_without_an_end_is_stopped_as_the_check_is():
     task = make(countdown)
-    task.patch("Never.", "if number == 0:", "while signals.pop():")
+    task.patch("Never.", "return []", "while signals.pop(): pass")
     task.mistakes[0].function.__globals__["signals"] = Interrupting()
     with pytest.raises(KeyboardInterrupt):
         told(task, lambda number: number)
