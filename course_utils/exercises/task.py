@@ -116,22 +116,22 @@ class Task:
 
         return add
 
-    def patch(self, says: str, *pieces: str) -> None:
-        """Add a usual mistake that is the right answer with pieces of its text replaced.
+    def patch(self, says: str, *pieces: str) -> Callable:
+        """Add a usual mistake that is the right answer with pieces of its text replaced; return its function.
 
         Args:
             says: The sentence for it.
-            pieces: A piece of the text of `right` and what replaces it; then, if need be, another two.
+            pieces: A piece of the text of `right` and what replaces it; then, if need be, another two, and so on.
 
         Raises:
             ValueError: A piece isn't there exactly once, or `right` isn't a `def` of its own.
 
         >>> text = Task("q1", "Text", "call_text", call_text, (), "Join the arguments by commas.")
-        >>> text.patch("The comma is missing.", "', '.join", "' '.join")
-        >>> text.mistakes[0].function("top_k", [3, 4]), call_text("top_k", [3, 4])
+        >>> without_comma = text.patch("The comma is missing.", "', '.join", "' '.join")
+        >>> without_comma("top_k", [3, 4]), call_text("top_k", [3, 4])
         ('top_k(3 4)', 'top_k(3, 4)')
         """
-        self.mistake(says)(_patched(self, pieces))
+        return self.mistake(says)(_patched(self, pieces))
 
 
 @dataclass(frozen=True)
