@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 
 from course_utils.engine.cache import shared_prefix
-from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
+from course_utils.engine.prefill_decode import decode_step, next_logits, prefill  # noqa: F401 - a patch uses it
 from course_utils.exercises.plain_data import ModelName
 from course_utils.exercises.task import Check, Prose, Task
 from course_utils.models.practice import LETTERS, practice_model
@@ -119,58 +119,22 @@ q1.mistake("You round up, and then the last token does not fit: round down (`//`
 )
 
 
-# q2: greedy with a cache, and with its usual mistakes
+# q2: greedy with a cache
 
 
-def reading(unread=lambda ids, kept: ids[:, kept:], hands_back=True, position=-1, steps=lambda new: new, makes=None):
-    """Return a greedy loop whose pieces can be exchanged: what a step reads, whether the cache is handed back, …"""
-
-    @torch.inference_mode()
-    def loop(loaded, prompt, new_tokens):
-        ids, cache, kept = loaded.encode(prompt), None, 0
-        start, found = ids.shape[1], {"tokens": [], "read": [], "kept": []}
-        for _ in range(steps(new_tokens)):
-            inputs = unread(ids, kept)
-            output = loaded.model(inputs, past_key_values=cache if hands_back else None, use_cache=True)
-            cache = output.past_key_values
-            ids = torch.cat([ids, output.logits[:, position].argmax(-1, keepdim=True)], dim=1)
-            kept = cache.get_seq_length()
-            found["read"].append(inputs.shape[1])
-            found["kept"].append(kept)
-        found["tokens"] = ids[0, start : start + new_tokens].tolist()
-        return makes(found, ids) if makes else found
-
-    return loop
-
-
-def late(ids, kept):
-    """Read the token before the newest one."""
-    return ids[:, -2:-1] if kept else ids
-
-
-def two(ids, kept):
-    """Read the last two tokens in every step."""
-    return ids[:, -2:] if kept else ids
-
-
-def newest(ids, kept):
-    """Read the newest token alone."""
-    return ids[:, -1:] if kept else ids
-
-
-def whole(ids, kept):
-    """Read everything in every step."""
-    return ids
-
-
-def with_the_prompt(found, ids):
-    """Return the prompt's tokens, too."""
-    return found | {"tokens": ids[0].tolist()}
-
-
-def kept_before(found, ids):
-    """Note the length of the cache before the step, not after it."""
-    return found | {"kept": [0, *found["kept"][:-1]]}
+@torch.inference_mode()
+def greedy(loaded, prompt, new_tokens):
+    """Return the new tokens, and for each step how many tokens it read and the cache then held."""
+    ids, cache, read, kept = loaded.encode(prompt), None, [], []
+    unread, start = ids, ids.shape[1]
+    for _ in range(new_tokens):
+        output = loaded.model(unread, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        read.append(unread.shape[1])
+        kept.append(cache.get_seq_length())
+        unread = output.logits[:, -1].argmax(-1, keepdim=True)
+        ids = torch.cat([ids, unread], dim=1)
+    return {"tokens": ids[0, start:].tolist(), "read": read, "kept": kept}
 
 
 def word(random, length):
@@ -210,7 +174,7 @@ q2 = Task(
     name="q2",
     title="A loop with a cache",
     function="greedy",
-    right=reading(),
+    right=greedy,
     given=("course_utils.models.practice",),  # this one is to be written without prefill and decode_step
     ready_made=(".generate(",),
     checks=(
@@ -221,35 +185,59 @@ q2 = Task(
     hint="Before the loop all of the prompt is unread; at the end of a step, only the new token is.",
     points=3,
 )
-q2.mistake(
+q2.patch(
     "You hand over the whole text and the cache as well, so the cache gets everything again: a step reads "
-    "only what the cache has not seen."
-)(reading(unread=whole))
-q2.mistake(
+    "only what the cache has not seen.",
+    "ids = torch.cat",
+    "ids = unread = torch.cat",
+)
+q2.patch(
     "The tokens are right, and every step reads the whole text again: hand the cache of the step before "
-    "back in, with the newest token alone."
-)(reading(unread=whole, hands_back=False))
-q2.mistake(
+    "back in, with the newest token alone.",
+    "ids = torch.cat",
+    "ids = unread = torch.cat",
+    "past_key_values=cache",
+    "past_key_values=None",
+)
+q2.patch(
     "A decode step has forgotten the text before it: hand the cache of the step before back in "
-    "(`past_key_values=cache`)."
-)(reading(unread=newest, hands_back=False))
-q2.mistake("Off by one: a decode step reads the newest token, not the one before it.")(reading(unread=late))
-q2.mistake("Off by one: a decode step reads two tokens, and the first of them is in the cache already.")(
-    reading(unread=two)
+    "(`past_key_values=cache`).",
+    "past_key_values=cache",
+    "past_key_values=None",
 )
-q2.mistake("You take the logits of the first position: those of the last one, `[:, -1]`, say what comes next.")(
-    reading(position=0)
+q2.patch(
+    "Off by one: a decode step reads the newest token, not the one before it.",
+    "dim=1)",
+    "dim=1); unread = ids[:, -2:-1]",
 )
-q2.mistake("One read too many: the last token is chosen, and nobody has to read it.")(
-    reading(steps=lambda new: new + 1)
+q2.patch(
+    "Off by one: a decode step reads two tokens, and the first of them is in the cache already.",
+    "dim=1)",
+    "dim=1); unread = ids[:, -2:]",
 )
-q2.mistake("One token too few: prefill makes the first, and the decode steps make all others.")(
-    reading(steps=lambda new: new - 1)
+q2.patch(
+    "You take the logits of the first position: those of the last one, `[:, -1]`, say what comes next.",
+    "[:, -1]",
+    "[:, 0]",
 )
-q2.mistake("`kept` is one step behind: note the length of the cache after the step has read.")(
-    reading(makes=kept_before)
+q2.patch(
+    "One read too many: the last token is chosen, and nobody has to read it.",
+    "(new_tokens)",
+    "(new_tokens + 1)",
+    "start:]",
+    "start:-1]",
 )
-q2.mistake("`tokens` holds the new tokens only: leave the prompt out.")(reading(makes=with_the_prompt))
+q2.patch(
+    "One token too few: prefill makes the first, and the decode steps make all others.",
+    "(new_tokens)",
+    "(new_tokens - 1)",
+)
+q2.patch(
+    "`kept` is one step behind: note the length of the cache after the step has read.",
+    "cache.get_seq_length()",
+    "cache.get_seq_length() - unread.shape[1]",
+)
+q2.patch("`tokens` holds the new tokens only: leave the prompt out.", "ids[0, start:]", "ids[0]")
 
 
 # q3: what has to be read
@@ -347,39 +335,20 @@ q3.mistake("You return how many tokens: return the tokens themselves, as a list.
 # q4: one cache for prompt after prompt
 
 
-def answering(
-    place=lambda held, prompt: min(shared_prefix(held, prompt), len(prompt) - 1),
-    remembers=lambda prompt, tokens: [*prompt, *tokens[:-1]],
-    crops=True,
-    fresh=False,
-    reads_last=False,
-    read=lambda prompt, place: len(prompt) - place,
-):
-    """Return a function that answers prompts with one cache, and whose pieces can be exchanged."""
-
-    def answers(loaded, prompts, new_tokens):
-        cache, held, found = None, [], []
-        for prompt in prompts:
-            if fresh:
-                cache, held = None, []
-            keep = place(held, prompt)
-            if cache is not None and crops:
-                cache.crop(keep)
-            ids = torch.tensor([prompt])
-            if cache is None or crops:
-                logits, cache = prefill(loaded.model, ids, cache)
-            else:
-                logits = next_logits(loaded.model, ids[:, keep:], cache)
-            tokens = [int(logits.argmax())]
-            while len(tokens) < new_tokens:
-                tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
-            if reads_last:
-                decode_step(loaded.model, torch.tensor(tokens[-1:]), cache)
-            held = remembers(prompt, tokens)
-            found.append({"tokens": tokens, "read": read(prompt, keep)})
-        return found
-
-    return answers
+def answers(loaded, prompts, new_tokens):
+    """Answer prompt after prompt with one cache; say how much of each prompt is read."""
+    cache, held, found = None, [], []
+    for prompt in prompts:
+        keep = min(shared_prefix(held, prompt), len(prompt) - 1)
+        if cache is not None:
+            cache.crop(keep)
+        logits, cache = prefill(loaded.model, torch.tensor([prompt]), cache)
+        tokens = [int(logits.argmax())]
+        while len(tokens) < new_tokens:
+            tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
+        held = [*prompt, *tokens[:-1]]
+        found.append({"tokens": tokens, "read": len(prompt) - keep})
+    return found
 
 
 def some_tokens(random, count):
@@ -426,7 +395,7 @@ q4 = Task(
     name="q4",
     title="One cache for many prompts",
     function="answers",
-    right=answering(),
+    right=answers,
     given=GIVEN,
     ready_made=("shared_prefix",),
     checks=(
@@ -437,46 +406,40 @@ q4 = Task(
     hint="Keep a list of what the cache holds: the prompt and the answer without its last token.",
     points=3,
 )
-q4.mistake(
+q4.patch(
     "You read every prompt from its start: keep the cache, forget what the next prompt does not share "
-    "(`crop`), and read the rest."
-)(answering(fresh=True))
-
-
-@q4.mistake(
+    "(`crop`), and read the rest.",
+    "keep = min",
+    "cache, held = None, []; keep = min",
+)
+q4.patch(
     "You forget nothing, so `prefill` takes the end of the old text for a part of the new one: crop the cache "
-    "to what both share."
+    "to what both share.",
+    "cache.crop(keep)",
+    "keep = cache.length",
 )
-def prefill_without_crop(loaded, prompts, new_tokens):
-    cache, found = None, []
-    for prompt in prompts:
-        before = 0 if cache is None else cache.length
-        logits, cache = prefill(loaded.model, torch.tensor([prompt]), cache)
-        tokens = [int(logits.argmax())]
-        while len(tokens) < new_tokens:
-            tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
-        found.append({"tokens": tokens, "read": len(prompt) - before})
-    return found
-
-
-q4.mistake("You read the right tokens, but behind the old ones: crop the cache to what both share first.")(
-    answering(crops=False)
+q4.patch(
+    "You read the right tokens, but behind the old ones: crop the cache to what both share first.",
+    "            cache.crop(keep)\n",
+    "            logits = next_logits(loaded.model, torch.tensor([prompt[keep:]]), cache)\n        else:\n    ",
 )
-q4.mistake(
-    "You compare with the prompt before: the cache holds its answer, too, and the next message of a chat shares it."
-)(answering(remembers=lambda prompt, tokens: prompt))
-q4.mistake("You count the last token of an answer as kept: it was chosen and never read.")(
-    answering(remembers=lambda prompt, tokens: [*prompt, *tokens])
+q4.patch(
+    "You compare with the prompt before: the cache holds its answer, too, and the next message of a chat shares it.",
+    "held = [*prompt, *tokens[:-1]]",
+    "held = prompt",
 )
-q4.mistake("You read the last token of an answer, too: stop when it is chosen.")(
-    answering(remembers=lambda prompt, tokens: [*prompt, *tokens], reads_last=True)
+q4.patch("You count the last token of an answer as kept: it was chosen and never read.", "*tokens[:-1]]", "*tokens]")
+q4.patch(
+    "You read the last token of an answer, too: stop when it is chosen.",
+    "held = [*prompt, *tokens[:-1]]",
+    "held = [*prompt, *tokens]; decode_step(loaded.model, torch.tensor(tokens[-1:]), cache)",
 )
-q4.mistake(
-    "When the cache holds the whole prompt you leave nothing to read: keep one token less, so that there are logits."
-)(answering(place=shared_prefix))
-q4.mistake("`read` is what is read of the prompt: you return what is kept.")(
-    answering(read=lambda prompt, place: place)
+q4.patch(
+    "When the cache holds the whole prompt you leave nothing to read: keep one token less, so that there are logits.",
+    "min(shared_prefix(held, prompt), len(prompt) - 1)",
+    "shared_prefix(held, prompt)",
 )
+q4.patch("`read` is what is read of the prompt: you return what is kept.", "len(prompt) - keep", "keep")
 
 
 TASKS = (q1, q2, q3, q4)

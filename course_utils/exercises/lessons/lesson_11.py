@@ -23,19 +23,6 @@ def keep(values, kept):
     return values.masked_fill(~kept, GONE)
 
 
-# The usual mistakes; each is what a learner's function would return.
-
-
-def zero_instead(function):
-    """Remove as `function` does, with a logit of 0 in place of −∞."""
-    return lambda values, setting: function(values, setting).nan_to_num(neginf=0.0)
-
-
-def probabilities_instead(function):
-    """Remove as `function` does, and return what the softmax makes of it."""
-    return lambda values, setting: function(values, setting).softmax(-1)
-
-
 def rows_as_one(function):
     """Treat a batch as one long row."""
     return lambda values, setting: function(values.flatten(), setting).reshape(values.shape)
@@ -71,7 +58,7 @@ q1.mistake("You divide the probabilities: divide the logits, before the softmax.
     lambda values, temperature: values.softmax(-1) / temperature
 )
 q1.mistake("You return probabilities: leave the softmax to whoever draws, because more filters may follow.")(
-    probabilities_instead(apply_temperature)
+    lambda values, temperature: apply_temperature(values, temperature).softmax(-1)
 )
 q1.mistake("At 0 you divide by nothing: make a case of it, and give all but the best token −∞.")(
     lambda values, temperature: values / temperature
@@ -82,9 +69,7 @@ q1.mistake("At 0 you leave the logits alone: that is a temperature of 1. Keep th
 q1.mistake("At 0 you keep the best token of the whole batch: every row has a best one (`amax(-1, keepdim=True)`).")(
     lambda values, temperature: values / temperature if temperature else keep(values, values == values.max())
 )
-q1.mistake("At 0 the others get a logit of 0, which is a probability above 0: it takes −∞.")(
-    zero_instead(apply_temperature)
-)
+q1.patch("At 0 the others get a logit of 0, which is a probability above 0: it takes −∞.", "REMOVED", "0.0")
 
 
 q2 = Task(
@@ -100,20 +85,20 @@ q2 = Task(
     ),
     hint="`logits.topk(k).values[..., -1:]` is the smallest logit that stays, one for each row.",
 )
-q2.mistake("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.")(zero_instead(apply_top_k))
-q2.mistake("You return probabilities: return logits.")(probabilities_instead(apply_top_k))
+q2.patch("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.", "REMOVED", "0.0")
+q2.patch("You return probabilities: return logits.", "REMOVED)", "REMOVED).softmax(-1)")
 q2.mistake("You keep the k smallest logits: the likely tokens have the largest.")(
     lambda values, k: keep(values, values <= values.sort(-1).values[..., [min(k, values.shape[-1]) - 1]])
 )
-q2.mistake("You keep one token too few: the k-th largest stays, too (`<`, not `<=`).")(
-    lambda values, k: keep(values, values > values.topk(min(k, values.shape[-1])).values[..., -1:])
+q2.patch(
+    "You keep one token too few: the k-th largest stays, too (`<`, not `<=`).", "< smallest_kept", "<= smallest_kept"
 )
-q2.mistake("You keep one token too many: the k-th largest is at index k − 1.")(
-    lambda values, k: apply_top_k(values, k + 1)
-)
+q2.patch("You keep one token too many: the k-th largest is at index k − 1.", "min(top_k,", "min(top_k + 1,")
 q2.mistake("A batch is cut as one row: look for the k largest in every row (`dim=-1`).")(rows_as_one(apply_top_k))
-q2.mistake("With a k larger than the vocabulary `topk` raises: take `min(k, logits.shape[-1])`.")(
-    lambda values, k: keep(values, values >= values.topk(k).values[..., -1:])
+q2.patch(
+    "With a k larger than the vocabulary `topk` raises: take `min(k, logits.shape[-1])`.",
+    "min(top_k, logits.shape[-1])",
+    "top_k",
 )
 
 
@@ -169,8 +154,8 @@ def top_p_in_sorted_places(values, top_p):
 q3.mistake("You keep every token with a probability of at least p: it is the sum that must reach p.")(
     lambda values, p: keep(values, values.softmax(-1) >= p)
 )
-q3.mistake("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.")(zero_instead(apply_top_p))
-q3.mistake("You return probabilities: return logits.")(probabilities_instead(apply_top_p))
+q3.patch("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.", "REMOVED", "0.0")
+q3.patch("You return probabilities: return logits.", "REMOVED)", "REMOVED).softmax(-1)")
 q3.mistake("A batch is cut as one row: add up along the last dimension.")(rows_as_one(apply_top_p))
 
 
@@ -193,14 +178,16 @@ q4.mistake("You compare with min-p itself: the bar is min-p times the largest pr
 q4.mistake("You compare logits: turn them into probabilities first (`softmax`).")(
     lambda values, p: keep(values, values >= p * values.amax(-1, keepdim=True))
 )
-q4.mistake("All rows are compared with the largest probability of the batch: every row has its own (`keepdim=True`).")(
-    lambda values, p: keep(values, values.softmax(-1) >= p * values.softmax(-1).max())
+q4.patch(
+    "All rows are compared with the largest probability of the batch: every row has its own (`keepdim=True`).",
+    "amax(-1, keepdim=True)",
+    "max()",
 )
 q4.mistake("You keep the tokens below the bar: those at or above it stay.")(
     lambda values, p: keep(values, values.softmax(-1) < p * values.softmax(-1).amax(-1, keepdim=True))
 )
-q4.mistake("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.")(zero_instead(apply_min_p))
-q4.mistake("You return probabilities: return logits.")(probabilities_instead(apply_min_p))
+q4.patch("Removed tokens get a logit of 0, which is a probability above 0: it takes −∞.", "REMOVED", "0.0")
+q4.patch("You return probabilities: return logits.", "REMOVED)", "REMOVED).softmax(-1)")
 
 
 TASKS = (q1, q2, q3, q4)
