@@ -22,130 +22,14 @@ def causal(length):
     return everyone(length, length).tril()
 
 
-# One head.
-
-
-def scores_of(query, key):
-    """Return QKᵀ/√d."""
-    return query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+# q1: one head
 
 
 def attend(query, key, value, mask):
     """Mix the values."""
-    return scores_of(query, key).masked_fill(~mask, -math.inf).softmax(-1) @ value
-
-
-def attend_with(change):
-    """Attend with scores that are multiplied by `change(query, key, value)`."""
-
-    def mixed(query, key, value, mask):
-        scores = scores_of(query, key) * change(query, key, value)
-        return scores.masked_fill(~mask, -math.inf).softmax(-1) @ value
-
-    return mixed
-
-
-def root(values, dimension=-1):
-    """Return the root of a length."""
-    return math.sqrt(values.shape[dimension])
-
-
-def attend_transposed(query, key, value, mask, divisor=root):
-    """Turn all dimensions of the keys around, and not the last two."""
-    scores = query @ key.permute(*reversed(range(key.ndim))) / divisor(query)
-    return scores.masked_fill(~mask, -math.inf).softmax(-1) @ value
-
-
-# Groups of heads.
-
-
-def grouped(query, key, value, mask, attention=attend):
-    """Let neighbouring query heads share a KV head."""
-    group = len(query) // len(key)
-    return attention(query, key.repeat_interleave(group, dim=0), value.repeat_interleave(group, dim=0), mask)
-
-
-def heads_of(random, queries, keys, length=5, size=4):
-    """Draw queries, keys, values and a causal mask."""
-    return (
-        numbers(random, queries, length, size),
-        numbers(random, keys, length, size),
-        numbers(random, keys, length, size),
-        causal(length),
-    )
-
-
-# The induction score.
-
-
-def targets_of(ids, now, shift=1):
-    """Return where the token at `now` stood before, moved by `shift`."""
-    return [past + shift for past in range(now) if ids[past] == ids[now]]
-
-
-def induction(weights, ids):
-    """Return the mean share that goes to what followed the same token earlier."""
-    return mean_or_zero(shares(weights, ids))
-
-
-def shares(weights, ids, pick=lambda places: places, shift=1):
-    """Return the share of each token that has come before."""
-    found = []
-    for now in range(len(ids)):
-        places = targets_of(ids, now, shift)
-        if places:
-            found.append(sum(weights[now, place].item() for place in pick(places) if place >= 0))
-    return found
-
-
-def mean_or_zero(found):
-    """Return the mean, and 0 of nothing."""
-    return sum(found) / len(found) if found else 0.0
-
-
-def pattern(random, length):
-    """Draw causal weights."""
-    return (numbers(random, length, length) * 1.5).masked_fill(~causal(length), -math.inf).softmax(-1)
-
-
-def repeated(random, half):
-    """Draw a text that is said twice."""
-    ids = random.permutation(90)[:half]
-    return pattern(random, 2 * half), torch.tensor([*ids, *ids])
-
-
-def few_words(random, *counts):
-    """Draw a text in which words stand so many times, in any order."""
-    ids = [word for word, count in zip(random.permutation(90), counts, strict=False) for _ in range(count)]
-    return pattern(random, len(ids)), torch.tensor(random.permutation(ids))
-
-
-def easy_pattern():
-    """The example of the notebook."""
-    weights = [[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.1, 0.8, 0.1, 0], [0.2, 0.1, 0.6, 0.1]]
-    return torch.tensor(weights), torch.tensor([7, 8, 7, 8])
-
-
-# What a head takes.
-
-
-def taken(weights, value):
-    """Return the shares of the mix: weight × length of the value, each row divided by its sum."""
-    return by_rows(weights * value.norm(dim=-1)[..., None, :])
-
-
-def by_rows(amounts):
-    """Divide each row by its sum."""
-    return amounts / amounts.sum(-1, keepdim=True)
-
-
-def sink(random, length, *heads):
-    """Draw weights that like the first token, whose value is short."""
-    liked = numbers(random, *heads, length, length)
-    liked[..., 0] += 2
-    value = numbers(random, *heads, length, 4)
-    value[..., 0, :] *= 0.2
-    return liked.masked_fill(~causal(length), -math.inf).softmax(-1), value
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    weights = scores.masked_fill(~mask, -math.inf).softmax(-1)
+    return weights @ value
 
 
 q1 = Task(
@@ -185,54 +69,79 @@ q1 = Task(
     hint="Four lines: scores divided by √d, −∞ where the mask is False, softmax over the keys, times the values.",
     points=3,
 )
-q1.mistake(
-    "The division by √d is missing: without it the scores spread more and more with d, and the softmax gets too sharp."
-)(attend_with(lambda query, key, value: root(query)))
-q1.mistake("You divide by d: it is the root of d, `query.shape[-1] ** 0.5`.")(
-    attend_with(lambda query, key, value: 1 / root(query))
+q1.patch(
+    "The division by √d is missing: without it the scores spread more and more with d, and the softmax gets too sharp.",
+    " / math.sqrt(query.shape[-1])",
+    "",
 )
-q1.mistake("You multiply by √d: divide.")(attend_with(lambda query, key, value: float(query.shape[-1])))
-q1.mistake("You divide by the root of the number of tokens: d is how many numbers a vector has, the last dimension.")(
-    attend_with(lambda query, key, value: root(query) / root(key, -2))
+q1.patch(
+    "You divide by d: it is the root of d, `query.shape[-1] ** 0.5`.", "math.sqrt(query.shape[-1])", "query.shape[-1]"
 )
-q1.mistake("You divide by the root of the size of the values: d is the size of queries and keys.")(
-    attend_with(lambda query, key, value: root(query) / root(value))
+q1.patch("You multiply by √d: divide.", "/ math", "* math")
+q1.patch(
+    "You divide by the root of the number of tokens: d is how many numbers a vector has, the last dimension.",
+    "query.shape[-1]",
+    "key.shape[-2]",
 )
-q1.mistake("You divide after the softmax: divide the scores, before it.")(
-    lambda query, key, value, mask: (
-        (scores_of(query, key) * root(query)).masked_fill(~mask, -math.inf).softmax(-1) / root(query) @ value
-    )
+q1.patch(
+    "You divide by the root of the size of the values: d is the size of queries and keys.", "query.shape", "value.shape"
 )
-q1.mistake("A forbidden score gets 0, which is a score like another one: it takes −∞.")(
-    lambda query, key, value, mask: scores_of(query, key).masked_fill(~mask, 0).softmax(-1) @ value
+q1.patch(
+    "You divide after the softmax: divide the scores, before it.",
+    " / math.sqrt(query.shape[-1])",
+    "",
+    "softmax(-1)",
+    "softmax(-1) / math.sqrt(query.shape[-1])",
 )
-q1.mistake(
+q1.patch("A forbidden score gets 0, which is a score like another one: it takes −∞.", "-math.inf", "0")
+q1.patch(
     "You set weights to 0 after the softmax: later tokens have taken their share by then, and the rows no longer "
-    "add up to 1. Set the scores to −∞ before it."
-)(lambda query, key, value, mask: scores_of(query, key).softmax(-1) * mask @ value)
-q1.mistake("The mask is not used: a False forbids to look.")(
-    lambda query, key, value, mask: attend(query, key, value, torch.ones_like(mask))
+    "add up to 1. Set the scores to −∞ before it.",
+    "scores.masked_fill(~mask, -math.inf).softmax(-1)",
+    "scores.softmax(-1) * mask",
 )
-q1.mistake(
-    "The mask is the wrong way round: True means that a key may be looked at, so fill where it is False (`~mask`)."
-)(lambda query, key, value, mask: attend(query, key, value, ~mask))
-q1.mistake("The softmax runs down the columns: a row must add up to 1 (`softmax(-1)`).")(
-    lambda query, key, value, mask: scores_of(query, key).masked_fill(~mask, -math.inf).softmax(-2).nan_to_num() @ value
+q1.patch("The mask is not used: a False forbids to look.", ".masked_fill(~mask, -math.inf)", "")
+q1.patch(
+    "The mask is the wrong way round: True means that a key may be looked at, so fill where it is False (`~mask`).",
+    "~mask",
+    "mask",
 )
-q1.mistake("You return the weights: mix the values with them (`weights @ value`).")(
-    lambda query, key, value, mask: scores_of(query, key).masked_fill(~mask, -math.inf).softmax(-1)
+q1.patch(
+    "The softmax runs down the columns: a row must add up to 1 (`softmax(-1)`).",
+    "softmax(-1)",
+    "softmax(-2).nan_to_num()",
 )
-q1.mistake(
-    "It fails when several heads come at once: turn only the last two dimensions of the keys, `key.transpose(-2, -1)`."
-)(attend_transposed)
-
-
-@q1.mistake(
+q1.patch("You return the weights: mix the values with them (`weights @ value`).", "weights @ value", "weights")
+q1.patch(
+    "It fails when several heads come at once: turn only the last two dimensions of the keys, `key.transpose(-2, -1)`.",
+    "key.transpose(-2, -1)",
+    "key.permute(*reversed(range(key.ndim)))",
+)
+q1.patch(
     "The division by √d is missing. And when several heads come at once it fails: turn only the last two "
-    "dimensions of the keys, `key.transpose(-2, -1)`."
+    "dimensions of the keys, `key.transpose(-2, -1)`.",
+    "key.transpose(-2, -1) / math.sqrt(query.shape[-1])",
+    "key.permute(*reversed(range(key.ndim)))",
 )
-def attend_transposed_undivided(query, key, value, mask):
-    return attend_transposed(query, key, value, mask, divisor=lambda query: 1)
+
+
+# q2: groups of heads
+
+
+def grouped(query, key, value, mask):
+    """Let neighbouring query heads share a KV head."""
+    shared = torch.arange(len(query)) // (len(query) // len(key))
+    return attend(query, key[shared], value[shared], mask)
+
+
+def heads_of(random, queries, keys, length=5, size=4):
+    """Draw queries, keys, values and a causal mask."""
+    return (
+        numbers(random, queries, length, size),
+        numbers(random, keys, length, size),
+        numbers(random, keys, length, size),
+        causal(length),
+    )
 
 
 q2 = Task(
@@ -250,40 +159,24 @@ q2 = Task(
     hint="Give each query head a key of its own first: `key.repeat_interleave(heads // kv_heads, dim=0)`.",
     points=2,
 )
-
-
-@q2.mistake(
+q2.patch(
     "The KV heads are taken in turn (0, 1, 0, 1): neighbours share one (0, 0, 1, 1). That is "
-    "`repeat_interleave`, not `repeat`."
+    "`repeat_interleave`, not `repeat`.",
+    "// (len(query) // len(key))",
+    "% len(key)",
 )
-def grouped_in_turn(query, key, value, mask):
-    group = len(query) // len(key)
-    return attend(query, key.repeat(group, 1, 1), value.repeat(group, 1, 1), mask)
-
-
-@q2.mistake("You divide the number of a head by the number of KV heads: divide it by the size of a group.")
-def grouped_by_count(query, key, value, mask):
-    which = [head // len(key) for head in range(len(query))]
-    return attend(query, key[which], value[which], mask)
-
-
-@q2.mistake("All heads use the first KV head: each group has its own.")
-def grouped_first(query, key, value, mask):
-    return attend(query, key[:1], value[:1], mask)
-
-
-@q2.mistake(
+q2.patch(
+    "You divide the number of a head by the number of KV heads: divide it by the size of a group.",
+    "(len(query) // len(key))",
+    "len(key)",
+)
+q2.patch("All heads use the first KV head: each group has its own.", "// (len(query) // len(key))", "* 0")
+q2.mistake(
     "You take the mean of the queries of a group: each keeps its own, so there are as many outputs as query heads."
+)(lambda query, key, value, mask: attend(query.unflatten(0, (len(key), -1)).mean(1), key, value, mask))
+q2.mistake("You take the mean of the KV heads: each group uses one of them, as it is.")(
+    lambda query, key, value, mask: attend(query, key.mean(0, keepdim=True), value.mean(0, keepdim=True), mask)
 )
-def grouped_means(query, key, value, mask):
-    return attend(query.unflatten(0, (len(key), -1)).mean(1), key, value, mask)
-
-
-@q2.mistake("You take the mean of the KV heads: each group uses one of them, as it is.")
-def grouped_mean_keys(query, key, value, mask):
-    return attend(query, key.mean(0, keepdim=True), value.mean(0, keepdim=True), mask)
-
-
 q2.mistake("The groups are in the wrong order: the first query heads share the first KV head.")(
     lambda query, key, value, mask: grouped(query, key.flip(0), value.flip(0), mask)
 )
@@ -301,12 +194,50 @@ q2.mistake("You repeat numbers or tokens, not heads: the heads are dimension 0."
 q2.mistake("The heads are laid side by side: return them apart, (heads, seq, d).")(
     lambda query, key, value, mask: grouped(query, key, value, mask).transpose(0, 1).flatten(1)
 )
-q2.mistake("The groups are right, and the division by √d is missing: see q1.")(
-    lambda query, key, value, mask: grouped(query, key, value, mask, attend_with(lambda query, key, value: root(query)))
+q2.patch(
+    "The groups are right, and the division by √d is missing: see q1.",
+    "attend(query",
+    "attend(query * math.sqrt(query.shape[-1])",
 )
 q2.mistake("The groups are right, and the mask is not used: see q1.")(
     lambda query, key, value, mask: grouped(query, key, value, torch.ones_like(mask))
 )
+
+
+# q3: the induction score
+
+
+def induction(weights, ids):
+    """Return the mean share that goes to what followed the same token earlier."""
+    found = []
+    for now in range(len(ids)):
+        places = [past + 1 for past in range(now) if ids[past] == ids[now]]
+        if places:
+            found.append(sum(weights[now, places].tolist()))
+    return sum(found) / len(found) if found else 0.0
+
+
+def pattern(random, length):
+    """Draw causal weights."""
+    return (numbers(random, length, length) * 1.5).masked_fill(~causal(length), -math.inf).softmax(-1)
+
+
+def repeated(random, half):
+    """Draw a text that is said twice."""
+    ids = random.permutation(90)[:half]
+    return pattern(random, 2 * half), torch.tensor([*ids, *ids])
+
+
+def few_words(random, *counts):
+    """Draw a text in which words stand so many times, in any order."""
+    ids = [word for word, count in zip(random.permutation(90), counts, strict=False) for _ in range(count)]
+    return pattern(random, len(ids)), torch.tensor(random.permutation(ids))
+
+
+def easy_pattern():
+    """The example of the notebook."""
+    weights = [[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.1, 0.8, 0.1, 0], [0.2, 0.1, 0.6, 0.1]]
+    return torch.tensor(weights), torch.tensor([7, 8, 7, 8])
 
 
 q3 = Task(
@@ -333,56 +264,49 @@ q3 = Task(
     hint="For each token: where did it stand before? Add 1 to these places, and add up the weights of its row there.",
     points=3,
 )
-q3.mistake("You look at the earlier place of the same token: it is the place *after* it that counts.")(
-    lambda weights, ids: mean_or_zero(shares(weights, ids, shift=0))
-)
-
-
-@q3.mistake(
+q3.patch("You look at the earlier place of the same token: it is the place *after* it that counts.", "past + 1", "past")
+q3.patch(
     "You look at the earlier places of the same token, and take their mean: it is the places *after* them that "
-    "count, and the places of one token are added up."
+    "count, and the places of one token are added up.",
+    "past + 1",
+    "past",
+    "found.append(sum(weights[now, places].tolist()))",
+    "found += weights[now, places].tolist()",
 )
-def induction_of_same_places(weights, ids):
-    found = [weights[now, place].item() for now in range(len(ids)) for place in targets_of(ids, now, shift=0)]
-    return mean_or_zero(found)
-
-
-q3.mistake("You look at what stood before the same token: it is what followed.")(
-    lambda weights, ids: mean_or_zero(shares(weights, ids, shift=-1))
+q3.patch(
+    "You look at what stood before the same token: it is what followed.",
+    "past + 1",
+    "past - 1",
+    "weights[now, places]",
+    "weights[now, [place for place in places if place >= 0]]",
 )
-q3.mistake("You take the mean over all tokens: count those only that have come before.")(
-    lambda weights, ids: sum(shares(weights, ids)) / len(ids)
+q3.patch(
+    "You take the mean over all tokens: count those only that have come before.",
+    "len(found) if found else 0.0",
+    "len(ids)",
 )
-
-
-@q3.mistake(
+q3.patch(
     "You also count a token where it stands for the first time: it has nothing to look back at. Compare with "
-    "earlier tokens only."
+    "earlier tokens only.",
+    "/ len(found)",
+    "/ sum((ids == one).sum().item() > 1 for one in ids)",
 )
-def induction_asked_by_later(weights, ids):
-    counts = [sum(other == one for other in ids) > 1 for one in ids]
-    return sum(shares(weights, ids)) / sum(counts) if any(counts) else 0.0
-
-
-q3.mistake("You use the last earlier place only: a token that has come twice has two places, and both shares count.")(
-    lambda weights, ids: mean_or_zero(shares(weights, ids, pick=lambda places: places[-1:]))
+q3.patch(
+    "You use the last earlier place only: a token that has come twice has two places, and both shares count.",
+    "now, places]",
+    "now, places[-1:]]",
 )
-q3.mistake("You use the first earlier place only: a token that has come twice has two places, and both shares count.")(
-    lambda weights, ids: mean_or_zero(shares(weights, ids, pick=lambda places: places[:1]))
+q3.patch(
+    "You use the first earlier place only: a token that has come twice has two places, and both shares count.",
+    "now, places]",
+    "now, places[:1]]",
 )
-
-
-@q3.mistake(
+q3.patch(
     "You leave out the token that looks: in the ids 5 5 it is the second 5 that followed the first, so its share "
-    "for itself counts."
+    "for itself counts.",
+    "range(now)",
+    "range(now - 1)",
 )
-def induction_not_itself(weights, ids):
-    found = []
-    for now in range(len(ids)):
-        places = [place for place in targets_of(ids, now) if place < now]
-        if places:
-            found.append(weights[now, places].sum().item())
-    return mean_or_zero(found)
 
 
 @q3.mistake("You take for granted that the second half repeats the first: look for the same token in `ids`.")
@@ -390,24 +314,39 @@ def induction_diagonal(weights, ids):
     return weights.diagonal(-(len(ids) // 2 - 1))[1:].mean()
 
 
-@q3.mistake("Rows and columns are exchanged: the row is the token that looks, `weights[query, key]`.")
-def induction_transposed(weights, ids):
-    return induction(weights.T, ids)
-
-
-q3.mistake("You add up over the tokens: take the mean, so that the score is between 0 and 1.")(
-    lambda weights, ids: sum(shares(weights, ids))
+q3.mistake("Rows and columns are exchanged: the row is the token that looks, `weights[query, key]`.")(
+    lambda weights, ids: induction(weights.T, ids)
 )
-q3.mistake(
+q3.patch(
+    "You add up over the tokens: take the mean, so that the score is between 0 and 1.",
+    "sum(found) / len(found) if found else 0.0",
+    "sum(found)",
+)
+q3.patch(
     "You take the mean over all places of all tokens: add up the places of one token first, then take the mean "
-    "over the tokens."
-)(lambda weights, ids: sum(shares(weights, ids)) / max(sum(len(targets_of(ids, now)) for now in range(len(ids))), 1))
+    "over the tokens.",
+    "found.append(sum(weights[now, places].tolist()))",
+    "found += weights[now, places].tolist()",
+)
+q3.patch("Without any repeated token you take the mean of nothing: return 0.", "else 0.0", "else math.nan")
 
 
-@q3.mistake("Without any repeated token you take the mean of nothing: return 0.")
-def induction_nan(weights, ids):
-    found = shares(weights, ids)
-    return sum(found) / len(found) if found else math.nan
+# q4: what a head takes
+
+
+def taken(weights, value):
+    """Return the shares of the mix: weight × length of the value, each row divided by its sum."""
+    amounts = weights * value.norm(dim=-1)[..., None, :]
+    return amounts / amounts.sum(-1, keepdim=True)
+
+
+def sink(random, length, *heads):
+    """Draw weights that like the first token, whose value is short."""
+    liked = numbers(random, *heads, length, length)
+    liked[..., 0] += 2
+    value = numbers(random, *heads, length, 4)
+    value[..., 0, :] *= 0.2
+    return liked.masked_fill(~causal(length), -math.inf).softmax(-1), value
 
 
 q4 = Task(
@@ -432,40 +371,46 @@ q4.mistake(
     "These are the weights again: the length belongs to the token that is looked at, so a *column* is multiplied "
     "by it (`lengths[..., None, :]`)."
 )(lambda weights, value: weights)
-q4.mistake("You multiply by the length squared: it takes the root (`norm(dim=-1)`).")(
-    lambda weights, value: by_rows(weights * (value * value).sum(-1)[..., None, :])
+q4.patch(
+    "You multiply by the length squared: it takes the root (`norm(dim=-1)`).",
+    "value.norm(dim=-1)",
+    "(value * value).sum(-1)",
 )
-q4.mistake("You add up the numbers without their squares: the length is the root of the sum of squares (`norm`).")(
-    lambda weights, value: by_rows(weights * value.abs().sum(-1)[..., None, :])
+q4.patch(
+    "You add up the numbers without their squares: the length is the root of the sum of squares (`norm`).",
+    "value.norm(dim=-1)",
+    "value.abs().sum(-1)",
 )
-q4.mistake("You add up the numbers of a value, and those below 0 take away: the length is `norm(dim=-1)`.")(
-    lambda weights, value: by_rows(weights * value.sum(-1)[..., None, :])
+q4.patch(
+    "You add up the numbers of a value, and those below 0 take away: the length is `norm(dim=-1)`.",
+    "norm(dim=-1)",
+    "sum(-1)",
 )
-q4.mistake("The rows do not add up to 1: divide each by its sum.")(
-    lambda weights, value: weights * value.norm(dim=-1)[..., None, :]
-)
-q4.mistake(
+q4.patch("The rows do not add up to 1: divide each by its sum.", " / amounts.sum(-1, keepdim=True)", "")
+q4.patch(
     "With several heads the lengths need one more dimension: `value.norm(dim=-1)[..., None, :]` stands above the "
-    "columns of each head."
-)(lambda weights, value: by_rows(weights * value.norm(dim=-1)))
-q4.mistake(
+    "columns of each head.",
+    "[..., None, :]",
+    "",
+)
+q4.patch(
     "The rows do not add up to 1: divide each by its sum. And with several heads the lengths need one more "
-    "dimension, `[..., None, :]`."
-)(lambda weights, value: weights * value.norm(dim=-1))
-q4.mistake("You make shares with a softmax: these are amounts already, so divide each row by its sum.")(
-    lambda weights, value: (weights * value.norm(dim=-1)[..., None, :]).softmax(-1)
+    "dimension, `[..., None, :]`.",
+    "[..., None, :]",
+    "",
+    " / amounts.sum(-1, keepdim=True)",
+    "",
 )
-q4.mistake("You divide by the sum of the columns: a row is what one token takes, so a row adds up to 1.")(
-    lambda weights, value: (
-        weights * value.norm(dim=-1)[..., None, :] / (weights * value.norm(dim=-1)[..., None, :]).sum(-2, keepdim=True)
-    )
+q4.patch(
+    "You make shares with a softmax: these are amounts already, so divide each row by its sum.",
+    "amounts / amounts.sum(-1, keepdim=True)",
+    "amounts.softmax(-1)",
 )
-q4.mistake("You divide by the sum of everything: each row adds up to 1 by itself (`keepdim=True`).")(
-    lambda weights, value: (
-        weights
-        * value.norm(dim=-1)[..., None, :]
-        / (weights * value.norm(dim=-1)[..., None, :]).sum((-2, -1), keepdim=True)
-    )
+q4.patch(
+    "You divide by the sum of the columns: a row is what one token takes, so a row adds up to 1.", "sum(-1,", "sum(-2,"
+)
+q4.patch(
+    "You divide by the sum of everything: each row adds up to 1 by itself (`keepdim=True`).", "sum(-1,", "sum((-2, -1),"
 )
 q4.mistake("You return the mix itself: here it is asked how large the part of each token in it is.")(
     lambda weights, value: weights @ value
