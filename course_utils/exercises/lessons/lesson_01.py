@@ -206,13 +206,9 @@ q2.mistake("Keys and values have a matrix each: you count one for both.")(
 q2.mistake("The MLP of a Llama has three matrices (gate, up and down): you count two.")(
     other("MLP", lambda layers, width, heads, kv, inner: layers * 2 * width * inner)
 )
-
-
-@q2.mistake("You count one layer: multiply attention, MLP and the two norms by `num_hidden_layers`.")
-def one_layer(config):
-    return count_parameters(config | {"num_hidden_layers": 1})
-
-
+q2.mistake("You count one layer: multiply attention, MLP and the two norms by `num_hidden_layers`.")(
+    lambda config: count_parameters(config | {"num_hidden_layers": 1})
+)
 q2.mistake("One norm is missing: there are two in each layer, and one more at the end.")(
     other("norms", lambda layers, width, heads, kv, inner: 2 * layers * width)
 )

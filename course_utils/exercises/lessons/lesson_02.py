@@ -122,11 +122,9 @@ q1.mistake("You count wrong answers about real things as “invented”: count t
 q1.mistake(
     "You leave refusals out of “right”: a refused question about a real thing is one that is not answered right."
 )(changed_shares(lambda counts, *case: {"right": counts["right"] / (counts["real"] - counts["refused"])}))
-
-
-@q1.mistake("You know one refusal only: “not know” and “no such” both count.")
-def only_one_refusal(answers, truths):
-    return answer_shares([answer.replace("no such", "a") for answer in answers], truths)
+q1.mistake("You know one refusal only: “not know” and “no such” both count.")(
+    lambda answers, truths: answer_shares([answer.replace("no such", "a") for answer in answers], truths)
+)
 
 
 # q2
@@ -194,11 +192,9 @@ q2.mistake("You return the probability of the last token only: multiply over all
 q2.mistake("You leave out the first token of the answer: the last logits of the prompt predict it.")(
     of_tokens(lambda chances: chances[1:].prod())
 )
-
-
-@q2.mistake("The tokens of the prompt are in your product: they are given, so multiply over the answer only.")
-def with_the_prompt(model, prompt, answer):
-    return answer_probability(model, prompt[0], prompt[1:] + answer)
+q2.mistake("The tokens of the prompt are in your product: they are given, so multiply over the answer only.")(
+    lambda model, prompt, answer: answer_probability(model, prompt[0], prompt[1:] + answer)
+)
 
 
 @q2.mistake("You look up every token in the distribution after the prompt: each token has read the answer before it.")
@@ -297,14 +293,10 @@ q3 = Task(
     hint="`min(int(probability * bins), bins - 1)` is the number of the bin.",
     points=3,
 )
-
-
-@q3.mistake(
+q3.mistake(
     "You compare means over all answers: where the model is too sure in one bin and not sure enough in "
     "another, that hides both. Go bin by bin."
-)
-def overall(probabilities, right, bins):
-    return confidence_gap(probabilities, right, 1)
+)(lambda probabilities, right, bins: confidence_gap(probabilities, right, 1))
 
 
 @q3.mistake("Gaps of different signs cancel: take the absolute value of each.")
@@ -345,11 +337,9 @@ q3.mistake(
     "Two things: each bin counts alike, and should count by its share of the answers; and a probability of 1 "
     "falls out, and belongs to the last bin."
 )(lambda probabilities, right, bins: mean_gap(found_below_one(probabilities, right, bins)))
-
-
-@q3.mistake("Each bin counts alike: let it count by its share of the answers.")
-def unweighted(probabilities, right, bins):
-    return mean_gap(gaps(probabilities, right, bins))
+q3.mistake("Each bin counts alike: let it count by its share of the answers.")(
+    lambda probabilities, right, bins: mean_gap(gaps(probabilities, right, bins))
+)
 
 
 @q3.mistake("You add up the gaps: let each count by its share of the answers.")

@@ -53,13 +53,9 @@ q1 = Task(
     ),
     hint="For each text: the ids of its words first, then the cut, then [CLS] and [SEP] around it.",
 )
-
-
-@q1.mistake("[SEP] is cut off: the words get two places fewer than `longest`, and [SEP] comes after the cut.")
-def cut_after_the_end(texts, vocabulary, longest):
-    return [row[:longest] for row in preprocess(texts, vocabulary, 1000)]
-
-
+q1.mistake("[SEP] is cut off: the words get two places fewer than `longest`, and [SEP] comes after the cut.")(
+    lambda texts, vocabulary, longest: [row[:longest] for row in preprocess(texts, vocabulary, 1000)]
+)
 q1.mistake("You cut the words at `longest`: [CLS] and [SEP] need two of these places.")(
     lambda texts, vocabulary, longest: preprocess(texts, vocabulary, longest + 2)
 )
@@ -169,13 +165,9 @@ def padded_left(rows, pad_id):
 q2.mistake("You pad with 0: use `pad_id`, which is another number with other models.")(
     lambda rows, pad_id: padded(rows, 0)
 )
-
-
-@q2.mistake("You cut the long rows: fill up the short ones, to the length of the longest.")
-def cut_to_the_shortest(rows, pad_id):
-    return padded([row[: min(map(len, rows))] for row in rows], pad_id)
-
-
+q2.mistake("You cut the long rows: fill up the short ones, to the length of the longest.")(
+    lambda rows, pad_id: padded([row[: min(map(len, rows))] for row in rows], pad_id)
+)
 q2.mistake("Every row is one place too long: the longest row needs no padding.")(
     lambda rows, pad_id: {
         name: array[:-1] for name, array in padded([*rows, [0] * (max(map(len, rows)) + 1)], pad_id).items()
@@ -328,13 +320,9 @@ q4 = Task(
     ),
     hint="`logits.softmax(-1).topk(count)` has `.values` and `.indices`, a row for each text.",
 )
-
-
-@q4.mistake("You take the softmax of the best ones only: take it over all labels, then cut.")
-def softmax_of_the_best(logits, names, count):
-    return answers_of(logits, names, count, logits.topk(count).values.softmax(-1))
-
-
+q4.mistake("You take the softmax of the best ones only: take it over all labels, then cut.")(
+    lambda logits, names, count: answers_of(logits, names, count, logits.topk(count).values.softmax(-1))
+)
 q4.mistake("Your softmax runs over the texts: it runs over the labels, the last dimension.")(
     scored(lambda logits: logits.softmax(0))
 )
@@ -366,9 +354,9 @@ def labels_of_the_first(logits, names, count):
     return [[one | {"label": of_first["label"]} for one, of_first in zip(row, found[0], strict=True)] for row in found]
 
 
-@q4.mistake("You return one list for all texts: return a list for each text, also when it holds one label.")
-def flat(logits, names, count):
-    return [one for row in postprocess(logits, names, count) for one in row]
+q4.mistake("You return one list for all texts: return a list for each text, also when it holds one label.")(
+    lambda logits, names, count: [one for row in postprocess(logits, names, count) for one in row]
+)
 
 
 TASKS = (q1, q2, q3, q4)

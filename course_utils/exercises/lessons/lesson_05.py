@@ -141,14 +141,12 @@ def last_of_equals(words, times):
     return best_of(dict(reversed(counts.items())))
 
 
-@q1.mistake("Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.")
-def smallest_of_equals(words, times):
-    return best_of(dict(sorted(weighted(words, times).items())))
-
-
-@q1.mistake("Of pairs that occur equally often you take the one with the largest ids: take the one seen first.")
-def largest_of_equals(words, times):
-    return best_of(dict(sorted(weighted(words, times).items(), reverse=True)))
+q1.mistake("Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.")(
+    lambda words, times: best_of(dict(sorted(weighted(words, times).items())))
+)
+q1.mistake("Of pairs that occur equally often you take the one with the largest ids: take the one seen first.")(
+    lambda words, times: best_of(dict(sorted(weighted(words, times).items(), reverse=True)))
+)
 
 
 # q2: merge
@@ -270,9 +268,9 @@ def overlapping(ids, first, second, new):
     return [new if hits[i + 1] else one for i, one in enumerate(ids) if hits[i + 1] or not hits[i]]
 
 
-@q2.mistake("You merge from the right: in 7, 7, 7 the first two become the new id.")
-def merge_from_the_right(ids, first, second, new):
-    return merge(ids[::-1], second, first, new)[::-1]
+q2.mistake("You merge from the right: in 7, 7, 7 the first two become the new id.")(
+    lambda ids, first, second, new: merge(ids[::-1], second, first, new)[::-1]
+)
 
 
 # q3: back to text
@@ -351,18 +349,12 @@ q3.mistake("You decode each token on its own: a token may hold only some bytes o
 q3.mistake("You turn every byte into a letter (`chr`): bytes above 127 belong together, so join them and `decode`.")(
     lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("latin-1")
 )
-
-
-@q3.mistake("You write the parts of a merge in the wrong order: the first one comes first.")
-def reversed_text(ids, merges):
-    return text_of(ids, [pair[::-1] for pair in merges])
-
-
-@q3.mistake("You are one merge off: id 256 is `merges[0]`, id 257 is `merges[1]`.")
-def one_merge_off(ids, merges):
-    return text_of([one - 1 if one >= 257 else one for one in ids], merges)
-
-
+q3.mistake("You write the parts of a merge in the wrong order: the first one comes first.")(
+    lambda ids, merges: text_of(ids, [pair[::-1] for pair in merges])
+)
+q3.mistake("You are one merge off: id 256 is `merges[0]`, id 257 is `merges[1]`.")(
+    lambda ids, merges: text_of([one - 1 if one >= 257 else one for one in ids], merges)
+)
 q3.mistake("You take a merge apart once: its parts may be merges, too. Go on until only bytes are left.")(
     lambda ids, merges: bytes(part for one in ids for part in ([one] if one < 256 else merges[one - 256])).decode(
         "utf-8", errors="replace"
@@ -469,16 +461,12 @@ q4.mistake(
 q4.mistake("You divide by one length for the whole table: every row has its own (`norm(dim=-1, keepdim=True)`).")(
     lambda vectors, row, count: without_the_first(vectors @ vectors[row] / vectors.norm() ** 2, count)
 )
-
-
-@q4.mistake("You divide by the length of one vector only: the rows of the table need the length 1, too.")
-def one_length_only(vectors, row, count):
-    return ranked(vectors @ (vectors[row] / vectors[row].norm()), row, count)
-
-
-@q4.mistake("Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.")
-def other_lengths_only(vectors, row, count):
-    return ranked((vectors / vectors.norm(dim=-1, keepdim=True)) @ vectors[row], row, count)
+q4.mistake("You divide by the length of one vector only: the rows of the table need the length 1, too.")(
+    lambda vectors, row, count: ranked(vectors @ (vectors[row] / vectors[row].norm()), row, count)
+)
+q4.mistake("Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.")(
+    lambda vectors, row, count: ranked((vectors / vectors.norm(dim=-1, keepdim=True)) @ vectors[row], row, count)
+)
 
 
 @q4.mistake("You divide the columns by their lengths: a token is a row (`dim=-1`).")

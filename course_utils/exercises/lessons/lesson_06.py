@@ -49,31 +49,19 @@ q1 = Task(
 q1.mistake("You forget the shift: at each position the label is the token *after* it, which the model has not read.")(
     own_token
 )
-
-
-@q1.mistake("You shift to the wrong side: the label is the token after a position, not the one before it.")
-def token_before(ids, counts):
-    return next_token_labels(ids.flip(-1), counts.flip(-1)).flip(-1)
-
-
-@q1.mistake("The last position asks for the first token (`roll` goes round): nothing comes after it, so it gets −100.")
-def rolled(ids, counts):
-    return own_token(ids, counts).roll(-1, dims=1)
-
-
-@q1.mistake("The last position of a row asks for the first token of the next row: shift every row for itself.")
-def shifted_in_one_row(ids, counts):
-    return next_token_labels(ids.reshape(1, -1), counts.reshape(1, -1)).reshape(ids.shape)
-
-
-@q1.mistake(
+q1.mistake("You shift to the wrong side: the label is the token after a position, not the one before it.")(
+    lambda ids, counts: next_token_labels(ids.flip(-1), counts.flip(-1)).flip(-1)
+)
+q1.mistake("The last position asks for the first token (`roll` goes round): nothing comes after it, so it gets −100.")(
+    lambda ids, counts: own_token(ids, counts).roll(-1, dims=1)
+)
+q1.mistake("The last position of a row asks for the first token of the next row: shift every row for itself.")(
+    lambda ids, counts: next_token_labels(ids.reshape(1, -1), counts.reshape(1, -1)).reshape(ids.shape)
+)
+q1.mistake(
     "You ask whether the token at the position counts: ask it of the label, the token after it. The last token "
     "of the question predicts the first of the answer."
-)
-def masked_at_its_own_place(ids, counts):
-    return next_token_labels(ids, torch.ones_like(counts)).masked_fill(~counts, IGNORED)
-
-
+)(lambda ids, counts: next_token_labels(ids, torch.ones_like(counts)).masked_fill(~counts, IGNORED))
 q1.mistake("You ignore `counts`: where the label is a token that does not count, it becomes −100.")(
     lambda ids, counts: next_token_labels(ids, torch.ones_like(counts))
 )
@@ -254,28 +242,18 @@ q3.mistake("You take the sum: divide by the number of labels that are not −100
 q3.mistake("You divide by the number of all positions: those with −100 are not counted either.")(
     lambda logits, labels: costs(logits, labels).mean()
 )
-
-
-@q3.mistake(
+q3.mistake(
     "You take the mean of each row first, so a label in a short answer counts more: take one mean over all labels."
+)(lambda logits, labels: (costs(logits, labels).sum(-1) / (labels != IGNORED).sum(-1)).mean())
+q3.mistake("You look up the label −100 in the vocabulary, counted from its end: leave these positions out.")(
+    lambda logits, labels: -logits.log_softmax(-1).gather(-1, (labels % logits.shape[-1]).unsqueeze(-1)).mean()
 )
-def mean_of_rows(logits, labels):
-    return (costs(logits, labels).sum(-1) / (labels != IGNORED).sum(-1)).mean()
-
-
-@q3.mistake("You look up the label −100 in the vocabulary, counted from its end: leave these positions out.")
-def index_from_the_end(logits, labels):
-    return -logits.log_softmax(-1).gather(-1, (labels % logits.shape[-1]).unsqueeze(-1)).mean()
-
-
 q3.mistake("You take a label of −100 for token 0: leave these positions out.")(
     lambda logits, labels: cross_entropy(logits, labels.clamp(min=0))
 )
-
-
-@q3.mistake("You shift once more: these labels already stand where they are asked for.")
-def shifted_once_more(logits, labels):
-    return cross_entropy(logits[:, :-1], labels[:, 1:])
+q3.mistake("You shift once more: these labels already stand where they are asked for.")(
+    lambda logits, labels: cross_entropy(logits[:, :-1], labels[:, 1:])
+)
 
 
 @q3.mistake("Your softmax goes over the positions: it goes over the vocabulary, the last dimension.")

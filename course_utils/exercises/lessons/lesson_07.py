@@ -239,13 +239,9 @@ q3 = Task(
 q3.mistake("Rows and columns are exchanged: the target looks (rows), the source is looked at (columns).")(
     lambda source, target: cross(source, target).transpose(1, 2)
 )
-
-
-@q3.mistake("You forbid looking ahead: the source is there from the start, and all of it may be looked at.")
-def cross_causal(source_mask, target_mask):
-    return cross(source_mask, target_mask).tril()
-
-
+q3.mistake("You forbid looking ahead: the source is there from the start, and all of it may be looked at.")(
+    lambda source_mask, target_mask: cross(source_mask, target_mask).tril()
+)
 q3.mistake("You hide the padding of the target: it is the source that is looked at, so its padding is hidden.")(
     cross_target
 )

@@ -307,13 +307,9 @@ q3.patch(
     "range(now)",
     "range(now - 1)",
 )
-
-
-@q3.mistake("You take for granted that the second half repeats the first: look for the same token in `ids`.")
-def induction_diagonal(weights, ids):
-    return weights.diagonal(-(len(ids) // 2 - 1))[1:].mean()
-
-
+q3.mistake("You take for granted that the second half repeats the first: look for the same token in `ids`.")(
+    lambda weights, ids: weights.diagonal(-(len(ids) // 2 - 1))[1:].mean()
+)
 q3.mistake("Rows and columns are exchanged: the row is the token that looks, `weights[query, key]`.")(
     lambda weights, ids: induction(weights.T, ids)
 )

@@ -219,13 +219,9 @@ q1 = Task(
 q1.mistake(
     f"The generation prompt is missing: the text must end with {OPENING!r}, or the model may write your next question."
 )(lambda messages: chat_text(messages)[: -len(OPENING)])
-
-
-@q1.mistake(f"You close the assistant's turn: the text ends after {OPENING!r}, because the answer comes next.")
-def closed_opening(messages):
-    return f"{chat_text(messages)}{END}\n"
-
-
+q1.mistake(f"You close the assistant's turn: the text ends after {OPENING!r}, because the answer comes next.")(
+    lambda messages: f"{chat_text(messages)}{END}\n"
+)
 q1.mistake(
     "The last turn is closed: the text ends with the line break after `assistant`, because the answer comes next."
 )(lambda messages: chat_text(messages) + END)
@@ -244,13 +240,9 @@ q1.mistake("There is a colon between the role and the text: it is a line break."
 q1.mistake("Without a system prompt the default one is missing: this model was trained with one in every chat.")(
     lambda messages: "".join(map(turn, messages)) + OPENING
 )
-
-
-@q1.mistake("The default system prompt is put in always: only if the first message is none.")
-def always_with_system(messages):
-    return chat_text([message("system", SYSTEM), *messages])
-
-
+q1.mistake("The default system prompt is put in always: only if the first message is none.")(
+    lambda messages: chat_text([message("system", SYSTEM), *messages])
+)
 q1.mistake("The turns are not closed: each ends with <|im_end|>.")(lambda m: chat_text(m).replace(END, ""))
 q1.mistake("You write the last message only: the model knows nothing of the others unless they are in the text.")(
     lambda messages: chat_text([*parted(messages)[0], messages[-1]])
@@ -357,11 +349,9 @@ def fit_behind_the_first(messages, context_length, answer):
     return kept
 
 
-@q2.mistake("The tokens of the system prompt are not counted: it takes room, too.")
-def fit_free_system(messages, context_length, answer):
-    return fit(messages, context_length + cost(parted(messages)[0]), answer)
-
-
+q2.mistake("The tokens of the system prompt are not counted: it takes room, too.")(
+    lambda messages, context_length, answer: fit(messages, context_length + cost(parted(messages)[0]), answer)
+)
 q2.mistake("You drop a turn too early: what fits exactly may stay (`<=`).")(
     lambda messages, context_length, answer: fit(messages, context_length - 1, answer)
 )
@@ -490,13 +480,9 @@ q4.mistake("You read one place too early: the logits *at* the last token are abo
 q4.mistake("All texts are read at the place of the first one: each has its own.")(
     lambda logits, mask: logits[:, last_places(mask)[0]]
 )
-
-
-@q4.mistake("You take the mean over the tokens: that is for the vector of a text. Here one place counts.")
-def read_mean(logits, mask):
-    return (logits * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-
-
+q4.mistake("You take the mean over the tokens: that is for the vector of a text. Here one place counts.")(
+    lambda logits, mask: (logits * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+)
 q4.mistake("You return every place for every text: pick one place a text, `logits[torch.arange(batch), places]`.")(
     lambda logits, mask: logits[:, last_places(mask)]
 )
