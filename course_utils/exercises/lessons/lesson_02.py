@@ -18,39 +18,15 @@ def is_refusal(answer):
     return "not know" in answer or "no such" in answer
 
 
-def counted_answers(answers, truths, is_right=lambda answer, truth: truth in answer):
-    """How many questions about something real and about nothing there are, and what was answered."""
+def answer_shares(answers, truths):
+    """What share of real things is right and refused, and what share of nothing gets an answer."""
     pairs = list(zip(answers, truths, strict=True))
     real = [(answer, truth) for answer, truth in pairs if truth is not None]
     nothing = [answer for answer, truth in pairs if truth is None]
-    return {
-        "real": len(real),
-        "nothing": len(nothing),
-        "right": sum(is_right(answer, truth) for answer, truth in real),
-        "refused": sum(is_refusal(answer) for answer, _ in real),
-        "invented": sum(not is_refusal(answer) for answer in nothing),
-    }
-
-
-def shares(counts, **changed):
-    """The three shares of some counts, of which some are changed."""
-    own = {"right": counts["right"] / counts["real"], "refused": counts["refused"] / counts["real"]}
-    return own | {"invented": counts["invented"] / counts["nothing"]} | changed
-
-
-def answer_shares(answers, truths):
-    """What share of real things is right and refused, and what share of nothing gets an answer."""
-    return shares(counted_answers(answers, truths))
-
-
-def changed_shares(change):
-    """Shares of which some are worked out in another way, from the counts."""
-
-    def mistaken(answers, truths):
-        counts = counted_answers(answers, truths)
-        return shares(counts, **change(counts, answers, truths))
-
-    return mistaken
+    right = sum(truth in answer for answer, truth in real)
+    refused = sum(is_refusal(answer) for answer, _ in real)
+    invented = sum(not is_refusal(answer) for answer in nothing)
+    return {"right": right / len(real), "refused": refused / len(real), "invented": invented / len(nothing)}
 
 
 def some_answers(random, real, nothing):
@@ -90,38 +66,50 @@ q1 = Task(
     hint="Make two lists first: the answers whose truth is None, and the pairs of the others.",
 )
 
-
-@q1.mistake(
+q1.patch(
     "You divide by all questions: “right” and “refused” are shares of the real things, “invented” is one of the "
-    "things that do not exist."
+    "things that do not exist.",
+    "right / len(real)",
+    "right / len(answers)",
+    "refused / len(real)",
+    "refused / len(answers)",
+    "/ len(nothing)",
+    "/ len(answers)",
 )
-def of_all(answers, truths):
-    counts = counted_answers(answers, truths)
-    return {name: counts[name] / len(answers) for name in ("right", "refused", "invented")}
-
-
-q1.mistake("You return counts: divide each by the number of questions of its kind.")(
-    lambda *case: {name: counted_answers(*case)[name] for name in ("right", "refused", "invented")}
+q1.patch(
+    "You return counts: divide each by the number of questions of its kind.",
+    "right / len(real)",
+    "right",
+    "refused / len(real)",
+    "refused",
+    " / len(nothing)",
+    "",
 )
-q1.mistake("You ask for an answer that equals the truth: it is right as soon as it contains it (`truth in answer`).")(
-    lambda answers, truths: shares(counted_answers(answers, truths, str.__eq__))
+q1.patch(
+    "You ask for an answer that equals the truth: it is right as soon as it contains it (`truth in answer`).",
+    "truth in answer",
+    "truth == answer",
 )
-q1.mistake("“invented” is the share of refusals with you: it is the share of answers that are none.")(
-    changed_shares(lambda counts, *case: {"invented": 1 - counts["invented"] / counts["nothing"]})
+q1.patch(
+    "“invented” is the share of refusals with you: it is the share of answers that are none.",
+    "not is_refusal",
+    "is_refusal",
 )
-q1.mistake("You count refusals of things that do not exist as “refused”: there they are right. Count the real ones.")(
-    changed_shares(lambda counts, answers, truths: {"refused": sum(map(is_refusal, answers)) / len(answers)})
+q1.patch(
+    "You count refusals of things that do not exist as “refused”: there they are right. Count the real ones.",
+    "refused / len(real)",
+    "sum(map(is_refusal, answers)) / len(answers)",
 )
-q1.mistake("You count wrong answers about real things as “invented”: count the answers whose truth is None.")(
-    changed_shares(
-        lambda counts, answers, truths: {
-            "invented": (counts["invented"] + counts["real"] - counts["right"] - counts["refused"]) / len(answers)
-        }
-    )
+q1.patch(
+    "You count wrong answers about real things as “invented”: count the answers whose truth is None.",
+    "invented / len(nothing)",
+    "(invented + len(real) - right - refused) / len(answers)",
 )
-q1.mistake(
-    "You leave refusals out of “right”: a refused question about a real thing is one that is not answered right."
-)(changed_shares(lambda counts, *case: {"right": counts["right"] / (counts["real"] - counts["refused"])}))
+q1.patch(
+    "You leave refusals out of “right”: a refused question about a real thing is one that is not answered right.",
+    "right / len(real)",
+    "right / (len(real) - refused)",
+)
 q1.mistake("You know one refusal only: “not know” and “no such” both count.")(
     lambda answers, truths: answer_shares([answer.replace("no such", "a") for answer in answers], truths)
 )
@@ -130,23 +118,14 @@ q1.mistake("You know one refusal only: “not know” and “no such” both cou
 # q2
 
 
-def token_probabilities(model, prompt, answer, shift=1):
-    """The probability of each token of the answer."""
+def answer_probability(model, prompt, answer):
+    """The product of the probabilities of the tokens of an answer."""
     asked, ids = model.encode(prompt), model.encode(answer)[0]
     with torch.inference_mode():
         logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0]
-    first = asked.shape[1] - shift
-    return logits[first : first + len(ids)].softmax(-1)[range(len(ids)), ids]
-
-
-def answer_probability(model, prompt, answer):
-    """The product of the probabilities of the tokens of an answer."""
-    return token_probabilities(model, prompt, answer).prod()
-
-
-def of_tokens(change):
-    """Make something else of the probabilities of the tokens."""
-    return lambda *case: change(token_probabilities(*case))
+    first = asked.shape[1] - 1
+    chances = logits[first : first + len(ids)].softmax(-1)[range(len(ids)), ids]
+    return chances.prod()
 
 
 def some_texts(random, *lengths):
@@ -175,22 +154,22 @@ q2 = Task(
     points=3,
     tolerance=Tolerance(relative=1e-3, absolute=1e-12),
 )
-q2.mistake("You read the logits at the token itself: the logits *before* a token predict it, one place earlier.")(
-    lambda *case: token_probabilities(*case, shift=0).prod()
+q2.patch(
+    "You read the logits at the token itself: the logits *before* a token predict it, one place earlier.",
+    "asked.shape[1] - 1",
+    "asked.shape[1]",
 )
-q2.mistake("You add up the probabilities: all tokens must be written, so multiply.")(of_tokens(torch.sum))
-q2.mistake("You take the mean of the probabilities: multiply them.")(of_tokens(torch.mean))
-q2.mistake("You return a log-probability: `exp` makes a probability of it.")(
-    of_tokens(lambda chances: chances.log().sum())
+q2.patch("You add up the probabilities: all tokens must be written, so multiply.", "prod()", "sum()")
+q2.patch("You take the mean of the probabilities: multiply them.", "prod()", "mean()")
+q2.patch("You return a log-probability: `exp` makes a probability of it.", "prod()", "log().sum()")
+q2.patch(
+    "You return the probability of the first token only: the whole answer must follow.", "chances.prod()", "chances[0]"
 )
-q2.mistake("You return the probability of the first token only: the whole answer must follow.")(
-    of_tokens(lambda chances: chances[0])
-)
-q2.mistake("You return the probability of the last token only: multiply over all.")(
-    of_tokens(lambda chances: chances[-1])
-)
-q2.mistake("You leave out the first token of the answer: the last logits of the prompt predict it.")(
-    of_tokens(lambda chances: chances[1:].prod())
+q2.patch("You return the probability of the last token only: multiply over all.", "chances.prod()", "chances[-1]")
+q2.patch(
+    "You leave out the first token of the answer: the last logits of the prompt predict it.",
+    "chances.prod()",
+    "chances[1:].prod()",
 )
 q2.mistake("The tokens of the prompt are in your product: they are given, so multiply over the answer only.")(
     lambda model, prompt, answer: answer_probability(model, prompt[0], prompt[1:] + answer)
@@ -209,54 +188,27 @@ def answer_alone(model, prompt, answer):
     return answer_probability(model, answer[0], answer[1:]) if len(answer) > 1 else torch.tensor(1.0)
 
 
-@q2.mistake("You take the most probable token in each place: look up the token of the answer.")
-def greedy_probability(model, prompt, answer):
-    asked, ids = model.encode(prompt), model.encode(answer)[0]
-    with torch.inference_mode():
-        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0, asked.shape[1] - 1 : -1]
-    return logits.softmax(-1).amax(-1).prod()
+q2.patch(
+    "You take the most probable token in each place: look up the token of the answer.",
+    "[range(len(ids)), ids]",
+    ".amax(-1)",
+)
 
-
-@q2.mistake("You multiply logits: the softmax makes probabilities of them.")
-def product_of_logits(model, prompt, answer):
-    asked, ids = model.encode(prompt), model.encode(answer)[0]
-    with torch.inference_mode():
-        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0, asked.shape[1] - 1 : -1]
-    return logits[range(len(ids)), ids].prod()
+q2.patch("You multiply logits: the softmax makes probabilities of them.", ".softmax(-1)", "")
 
 
 # q3
 
 
-def bin_of(probability, bins):
-    """The number of the bin; a probability of 1 is in the last one."""
-    return min(int(probability * bins), bins - 1)
-
-
-def gaps(probabilities, right, bins, number=bin_of):
-    """By bin with an answer in it: how many answers, their mean probability and the share that is right."""
-    found = []
-    for place in range(bins):
-        own = [pair for pair in zip(probabilities, right, strict=True) if number(pair[0], bins) == place]
-        if own:
-            mean, share = (sum(values) / len(own) for values in zip(*own, strict=True))
-            found.append((len(own), mean, share, (place + 0.5) / bins))
-    return found
-
-
 def confidence_gap(probabilities, right, bins):
     """The gap between mean probability and share of right answers, over the bins, each by its number of answers."""
-    return sum(count * abs(mean - share) for count, mean, share, _ in gaps(probabilities, right, bins)) / len(right)
-
-
-def mean_gap(found):
-    """The mean of the gaps, in which each bin counts alike."""
-    return sum(abs(mean - share) for _, mean, share, _ in found) / len(found)
-
-
-def found_below_one(probabilities, right, bins):
-    """The bins without the answers that have a probability of 1."""
-    return gaps(probabilities, right, bins, lambda probability, bins: int(probability * bins))
+    numbers, total = [min(int(p * bins), bins - 1) for p in probabilities], 0
+    for number in set(numbers):
+        own = [place for place, other in enumerate(numbers) if other == number]
+        mean = sum(probabilities[place] for place in own) / len(own)
+        share = sum(right[place] for place in own) / len(own)
+        total += len(own) * abs(mean - share)
+    return total / len(right)
 
 
 def some_probabilities(random, count, *bins, power=2.0, ones=0):
@@ -298,10 +250,7 @@ q3.mistake(
     "another, that hides both. Go bin by bin."
 )(lambda probabilities, right, bins: confidence_gap(probabilities, right, 1))
 
-
-@q3.mistake("Gaps of different signs cancel: take the absolute value of each.")
-def with_signs(probabilities, right, bins):
-    return sum(count * (mean - share) for count, mean, share, _ in gaps(probabilities, right, bins)) / len(right)
+q3.patch("Gaps of different signs cancel: take the absolute value of each.", "abs(mean - share)", "(mean - share)")
 
 
 @q3.mistake("You take the distance of every single answer from 0 or 1: compare means, one pair in each bin.")
@@ -309,76 +258,65 @@ def each_answer(probabilities, right, bins):
     return sum(abs(p - is_right) for p, is_right in zip(probabilities, right, strict=True)) / len(right)
 
 
-@q3.mistake("A probability of 1 falls out of your bins, or into one too many: it belongs to the last bin.")
-def without_ones(probabilities, right, bins):
-    found = found_below_one(probabilities, right, bins)
-    return sum(count * abs(mean - share) for count, mean, share, _ in found) / len(right)
-
-
-@q3.mistake("A probability of 1 is one bin too far: put it into the last one, with `min(…, bins - 1)`.")
-def one_too_far(probabilities, right, bins):
-    for probability in probabilities:
-        range(bins)[int(probability * bins)]
-    return confidence_gap(probabilities, right, bins)
-
-
-@q3.mistake("You take the middle of the bin for its probability: take the mean of the answers in it.")
-def from_the_middle(probabilities, right, bins):
-    found = gaps(probabilities, right, bins)
-    return sum(count * abs(middle - share) for count, _, share, middle in found) / len(right)
-
-
-@q3.mistake("You divide by all bins, also the empty ones: let each bin count by its share of the answers.")
-def over_all_bins(probabilities, right, bins):
-    return sum(abs(mean - share) for _, mean, share, _ in gaps(probabilities, right, bins)) / bins
-
-
-q3.mistake(
-    "Two things: each bin counts alike, and should count by its share of the answers; and a probability of 1 "
-    "falls out, and belongs to the last bin."
-)(lambda probabilities, right, bins: mean_gap(found_below_one(probabilities, right, bins)))
-q3.mistake("Each bin counts alike: let it count by its share of the answers.")(
-    lambda probabilities, right, bins: mean_gap(gaps(probabilities, right, bins))
+q3.patch(
+    "A probability of 1 falls out of your bins, or into one too many: it belongs to the last bin.",
+    "for number in set(numbers)",
+    "for number in set(numbers) - {bins}",
+    "min(int(p * bins), bins - 1)",
+    "int(p * bins)",
 )
 
+q3.patch(
+    "A probability of 1 is one bin too far: put it into the last one, with `min(…, bins - 1)`.",
+    "min(int(p * bins), bins - 1)",
+    "range(bins)[int(p * bins)]",
+)
 
-@q3.mistake("You add up the gaps: let each count by its share of the answers.")
-def summed(probabilities, right, bins):
-    return sum(abs(mean - share) for _, mean, share, _ in gaps(probabilities, right, bins))
+q3.patch(
+    "You take the middle of the bin for its probability: take the mean of the answers in it.",
+    "sum(probabilities[place] for place in own) / len(own)",
+    "(number + 0.5) / bins",
+)
+
+q3.patch(
+    "You divide by all bins, also the empty ones: let each bin count by its share of the answers.",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ bins",
+)
+q3.patch(
+    "Two things: each bin counts alike, and should count by its share of the answers; and a probability of 1 "
+    "falls out, and belongs to the last bin.",
+    "for number in set(numbers)",
+    "for number in set(numbers) - {bins}",
+    "min(int(p * bins), bins - 1)",
+    "int(p * bins)",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ len({*numbers} - {bins})",
+)
+q3.patch(
+    "Each bin counts alike: let it count by its share of the answers.",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ len(set(numbers))",
+)
+
+q3.patch(
+    "You add up the gaps: let each count by its share of the answers.", "len(own) * abs", "abs", " / len(right)", ""
+)
 
 
 # q4
 
 
-def of_shares(mean_share, distances):
-    """Level and bias, from the mean share of each occupation and its distance from no preference."""
-    return {"level": mean_share.mean(), "bias": distances.mean()}
-
-
 def pronoun_bias(probabilities):
     """Mean share of "she", and how far the occupations are from no preference: 0 to 1."""
     share = share_of_first(probabilities).mean(0)
-    return of_shares(share, 2 * (share - 0.5).abs())
-
-
-def by_share(share_of):
-    """Level and bias of another share, `(frame, occupation, 2) → (occupation,)`."""
-
-    def mistaken(probabilities):
-        share = share_of(probabilities)
-        return of_shares(share, 2 * (share - 0.5).abs())
-
-    return mistaken
-
-
-def by_distance(distance_of):
-    """The right level, and another distance of the shares `(frame, occupation)`."""
-
-    def mistaken(probabilities):
-        shares = share_of_first(probabilities)
-        return of_shares(shares.mean(0), distance_of(shares))
-
-    return mistaken
+    return {"level": share.mean(), "bias": (2 * (share - 0.5).abs()).mean()}
 
 
 def some_pronouns(random, frames, *occupations, lean=0.0):
@@ -408,35 +346,41 @@ q4 = Task(
     ),
     hint="Three steps: a share for each sentence and occupation, the mean over the sentences (`mean(0)`), the distances.",
 )
-q4.mistake(
-    "You use P(she) itself: divide by P(she) + P(he) first, because most of the probability goes to other words."
-)(by_share(lambda probabilities: probabilities[..., 0].mean(0)))
-q4.mistake("You measure “he”: the first of the two numbers is P(she).")(
-    by_share(lambda probabilities: 1 - share_of_first(probabilities).mean(0))
+q4.patch(
+    "You use P(she) itself: divide by P(she) + P(he) first, because most of the probability goes to other words.",
+    "share_of_first(probabilities).mean(0)",
+    "probabilities[..., 0].mean(0)",
 )
-q4.mistake("You divide P(she) by P(he): a share is divided by the sum of the two.")(
-    by_share(lambda probabilities: (probabilities[..., 0] / probabilities[..., 1]).mean(0))
+q4.patch(
+    "You measure “he”: the first of the two numbers is P(she).",
+    "share_of_first(probabilities).mean(0)",
+    "1 - share_of_first(probabilities).mean(0)",
 )
-q4.mistake(
+q4.patch(
+    "You divide P(she) by P(he): a share is divided by the sum of the two.",
+    "share_of_first(probabilities).mean(0)",
+    "(probabilities[..., 0] / probabilities[..., 1]).mean(0)",
+)
+q4.patch(
     "You average the probabilities over the sentences first, so one in which pronouns are likely counts more: "
-    "take the share in each sentence, then the mean."
-)(by_share(lambda probabilities: share_of_first(probabilities.mean(0))))
-q4.mistake("Your occupations cancel each other: take the absolute value of each distance from 0.5.")(
-    by_distance(lambda shares: 2 * (shares.mean(0) - 0.5))
+    "take the share in each sentence, then the mean.",
+    "share_of_first(probabilities).mean(0)",
+    "share_of_first(probabilities.mean(0))",
 )
-q4.mistake(
+q4.patch("Your occupations cancel each other: take the absolute value of each distance from 0.5.", ".abs()", "")
+q4.patch(
     "You take the distances before the mean over the sentences, so ups and downs of one occupation add up: "
-    "first the mean of each occupation, then its distance."
-)(by_distance(lambda shares: 2 * (shares - 0.5).abs()))
-q4.mistake("You take the distance of the mean over all occupations: every occupation has a distance of its own.")(
-    by_distance(lambda shares: 2 * (shares.mean() - 0.5).abs())
+    "first the mean of each occupation, then its distance.",
+    ".mean(0)",
+    "",
 )
-q4.mistake("Your bias ends at 0.5: double the distance, so that 1 means one pronoun only.")(
-    by_distance(lambda shares: (shares.mean(0) - 0.5).abs())
+q4.patch(
+    "You take the distance of the mean over all occupations: every occupation has a distance of its own.",
+    "(share - 0.5)",
+    "(share.mean() - 0.5)",
 )
-q4.mistake("You measure from the model's own level: no preference is 0.5.")(
-    by_distance(lambda shares: 2 * (shares.mean(0) - shares.mean()).abs())
-)
+q4.patch("Your bias ends at 0.5: double the distance, so that 1 means one pronoun only.", "2 * ", "")
+q4.patch("You measure from the model's own level: no preference is 0.5.", "- 0.5", "- share.mean()")
 
 
 TASKS = (q1, q2, q3, q4)

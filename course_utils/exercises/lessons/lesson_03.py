@@ -113,16 +113,6 @@ def padded(rows, pad_id):
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def other_mask(mask_of):
-    """The right ids with another mask, `(ids, mask, pad_id)`."""
-
-    def mistaken(rows, pad_id):
-        ids, mask = padded(rows, pad_id).values()
-        return {"input_ids": ids, "attention_mask": mask_of(ids, mask, pad_id)}
-
-    return mistaken
-
-
 def some_rows(random, *lengths, pad_id=None, inside=False):
     """Draw rows of so many ids; the padding's id is among them if it is `inside`."""
     pad_id = int(random.integers(1, 9)) if pad_id is None else pad_id
@@ -146,15 +136,17 @@ q2 = Task(
     ),
     hint="`[pad_id] * n` is a list of n times the padding; the mask is made the same way, of ones and zeros.",
 )
-q2.mistake("You make the mask from the ids: a token may have the id of the padding, too. Make it from the lengths.")(
-    other_mask(lambda ids, mask, pad_id: (ids != pad_id).long())
+q2.patch(
+    "You make the mask from the ids: a token may have the id of the padding, too. Make it from the lengths.",
+    '"attention_mask": mask',
+    '"attention_mask": (ids != pad_id).long()',
 )
-q2.mistake("Your mask is the wrong way round: 1 for a token, 0 for padding.")(
-    other_mask(lambda ids, mask, pad_id: 1 - mask)
+q2.patch(
+    "Your mask is the wrong way round: 1 for a token, 0 for padding.",
+    '"attention_mask": mask',
+    '"attention_mask": 1 - mask',
 )
-q2.mistake("Your mask is all ones: where there is padding it must be 0.")(
-    other_mask(lambda ids, mask, pad_id: torch.ones_like(mask))
-)
+q2.patch("Your mask is all ones: where there is padding it must be 0.", "[0] *", "[1] *")
 
 
 @q2.mistake("You pad on the left: this model wants it on the right, behind the tokens.")
@@ -162,22 +154,22 @@ def padded_left(rows, pad_id):
     return {name: array.flip(-1) for name, array in padded([row[::-1] for row in rows], pad_id).items()}
 
 
-q2.mistake("You pad with 0: use `pad_id`, which is another number with other models.")(
-    lambda rows, pad_id: padded(rows, 0)
-)
+q2.patch("You pad with 0: use `pad_id`, which is another number with other models.", "pad_id] *", "0] *")
 q2.mistake("You cut the long rows: fill up the short ones, to the length of the longest.")(
     lambda rows, pad_id: padded([row[: min(map(len, rows))] for row in rows], pad_id)
 )
-q2.mistake("Every row is one place too long: the longest row needs no padding.")(
-    lambda rows, pad_id: {
-        name: array[:-1] for name, array in padded([*rows, [0] * (max(map(len, rows)) + 1)], pad_id).items()
-    }
+q2.patch(
+    "Every row is one place too long: the longest row needs no padding.",
+    "max(map(len, rows))",
+    "max(map(len, rows)) + 1",
 )
-q2.mistake("There is no mask: return a dict with `input_ids` and `attention_mask`.")(
-    lambda rows, pad_id: padded(rows, pad_id)["input_ids"]
+q2.patch(
+    "There is no mask: return a dict with `input_ids` and `attention_mask`.",
+    '{"input_ids": ids, "attention_mask": mask}',
+    "ids",
 )
-q2.mistake("The mask is missing in your dict: it must hold `input_ids` and `attention_mask`.")(
-    lambda rows, pad_id: {"input_ids": padded(rows, pad_id)["input_ids"]}
+q2.patch(
+    "The mask is missing in your dict: it must hold `input_ids` and `attention_mask`.", ', "attention_mask": mask', ""
 )
 
 
@@ -187,16 +179,8 @@ q2.mistake("The mask is missing in your dict: it must hold `input_ids` and `atte
 def forward(table, weights, input_ids, attention_mask):
     """The mean of the rows of the real tokens, times the weights."""
     vectors, mask = table[input_ids], attention_mask[..., None]
-    return (vectors * mask).sum(1) / mask.sum(1) @ weights
-
-
-def pooled(pool):
-    """The logits of another way to make one vector a text, `(vectors, mask) → (batch, width)`."""
-
-    def mistaken(table, weights, input_ids, attention_mask):
-        return pool(table[input_ids], attention_mask[..., None]) @ weights
-
-    return mistaken
+    mean = (vectors * mask).sum(1) / mask.sum(1)
+    return mean @ weights
 
 
 def some_arrays(random, *lengths, labels=2):
@@ -231,68 +215,66 @@ q3 = Task(
     hint="`attention_mask[..., None]` has a shape that multiplies the vectors: `(batch, seq, 1)`.",
     points=3,
 )
-q3.mistake("The padding is in your mean: multiply the vectors by the mask, and divide by its sum.")(
-    pooled(lambda vectors, mask: vectors.mean(1))
+q3.patch(
+    "The padding is in your mean: multiply the vectors by the mask, and divide by its sum.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors.mean(1)",
 )
-q3.mistake("You divide by all places: divide by the number of tokens, which is the sum of the mask.")(
-    pooled(lambda vectors, mask: (vectors * mask).mean(1))
+q3.patch(
+    "You divide by all places: divide by the number of tokens, which is the sum of the mask.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "(vectors * mask).mean(1)",
 )
-q3.mistake("The padding is in your sum: multiply the vectors by the mask before you add them up.")(
-    pooled(lambda vectors, mask: vectors.sum(1) / mask.sum(1))
+q3.patch(
+    "The padding is in your sum: multiply the vectors by the mask before you add them up.",
+    "(vectors * mask)",
+    "vectors",
 )
-q3.mistake(
+q3.patch(
     "You divide by a row of numbers, one for each column: it must be a column, one number for each text "
-    "(`sum(1, keepdim=True)`)."
-)(pooled(lambda vectors, mask: (vectors * mask).sum(1) / mask.sum((1, 2))))
-q3.mistake("You take the sum: divide it by the number of tokens, or long texts get large logits.")(
-    pooled(lambda vectors, mask: (vectors * mask).sum(1))
+    "(`sum(1, keepdim=True)`).",
+    "/ mask.sum(1)",
+    "/ mask.sum((1, 2))",
 )
-q3.mistake("You divide by the tokens of the whole batch: each text has a number of its own (`sum(1)`).")(
-    pooled(lambda vectors, mask: (vectors * mask).sum(1) / mask.sum())
+q3.patch("You take the sum: divide it by the number of tokens, or long texts get large logits.", " / mask.sum(1)", "")
+q3.patch(
+    "You divide by the tokens of the whole batch: each text has a number of its own (`sum(1)`).",
+    "/ mask.sum(1)",
+    "/ mask.sum()",
 )
-q3.mistake("You take the first token: this model takes the mean of all of them.")(
-    pooled(lambda vectors, mask: vectors[:, 0])
+q3.patch(
+    "You take the first token: this model takes the mean of all of them.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors[:, 0]",
 )
-q3.mistake("You take the largest value of each column: this model takes the mean.")(
-    pooled(lambda vectors, mask: vectors.masked_fill(mask == 0, float("-inf")).amax(1))
+q3.patch(
+    "You take the largest value of each column: this model takes the mean.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors.masked_fill(mask == 0, -torch.inf).amax(1)",
 )
-q3.mistake("You take the mean over the texts: it is one over the places of each text (`dim=1`).")(
-    pooled(lambda vectors, mask: (vectors * mask).sum(0) / mask.sum(0))
+q3.patch(
+    "You take the mean over the texts: it is one over the places of each text (`dim=1`).",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "(vectors * mask).sum(0) / mask.sum(0)",
 )
-q3.mistake("You return probabilities: the softmax belongs to postprocess.")(lambda *case: forward(*case).softmax(-1))
-q3.mistake("You return the mean vectors: multiply them by the weights, and there is a logit for each label.")(
-    lambda table, weights, ids, mask: forward(table, torch.eye(len(weights)), ids, mask)
+q3.patch(
+    "You return probabilities: the softmax belongs to postprocess.", "mean @ weights", "(mean @ weights).softmax(-1)"
+)
+q3.patch(
+    "You return the mean vectors: multiply them by the weights, and there is a logit for each label.",
+    "mean @ weights",
+    "mean",
 )
 
 
 # q4
 
 
-def answers(ranked, names):
-    """Pairs of score and label, for each text, as dicts."""
-    return [
-        [{"label": names[place], "score": score} for score, place in zip(*row, strict=True)]
-        for row in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True)
-    ]
-
-
 def postprocess(logits, names, count):
     """The `count` most probable labels of each text, with their probabilities."""
-    return answers(logits.softmax(-1).topk(count), names)
-
-
-def scored(score):
-    """The `count` best labels by another score."""
-    return lambda logits, names, count: answers(score(logits).topk(count), names)
-
-
-def answers_of(logits, names, count, scores):
-    """The right labels with other scores."""
-    right = postprocess(logits, names, count)
-    return [
-        [one | {"score": score} for one, score in zip(*row, strict=True)]
-        for row in zip(right, scores.tolist(), strict=True)
-    ]
+    best = logits.softmax(-1).topk(count)
+    rows = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return [[{"label": names[place], "score": score} for score, place in zip(*row, strict=True)] for row in rows]
 
 
 def some_logits(random, *sizes):
@@ -320,40 +302,42 @@ q4 = Task(
     ),
     hint="`logits.softmax(-1).topk(count)` has `.values` and `.indices`, a row for each text.",
 )
-q4.mistake("You take the softmax of the best ones only: take it over all labels, then cut.")(
-    lambda logits, names, count: answers_of(logits, names, count, logits.topk(count).values.softmax(-1))
+q4.patch(
+    "You take the softmax of the best ones only: take it over all labels, then cut.",
+    "logits.softmax(-1).topk",
+    "logits.topk",
+    "best.values",
+    "best.values.softmax(-1)",
 )
-q4.mistake("Your softmax runs over the texts: it runs over the labels, the last dimension.")(
-    scored(lambda logits: logits.softmax(0))
-)
-q4.mistake("Your scores are logits: the softmax makes probabilities of them.")(scored(lambda logits: logits))
-q4.mistake("You use the sigmoid: the labels share one probability of 1, so use the softmax.")(scored(torch.sigmoid))
-q4.mistake("Your scores are log-probabilities: `softmax`, not `log_softmax`.")(
-    scored(lambda logits: logits.log_softmax(-1))
-)
-q4.mistake("You return the least probable labels: begin with the most probable one.")(
-    lambda logits, names, count: answers(logits.softmax(-1).topk(count, largest=False), names)
+q4.patch("Your softmax runs over the texts: it runs over the labels, the last dimension.", "softmax(-1)", "softmax(0)")
+q4.patch("Your scores are logits: the softmax makes probabilities of them.", ".softmax(-1)", "")
+q4.patch("You use the sigmoid: the labels share one probability of 1, so use the softmax.", "softmax(-1)", "sigmoid()")
+q4.patch("Your scores are log-probabilities: `softmax`, not `log_softmax`.", "softmax(-1)", "log_softmax(-1)")
+q4.patch(
+    "You return the least probable labels: begin with the most probable one.",
+    "topk(count)",
+    "topk(count, largest=False)",
 )
 
+q4.patch(
+    "The scores are sorted and the labels are not: `topk` also returns the places, and these have the names.",
+    "best.indices.tolist()",
+    "[range(count)] * len(logits)",
+)
 
-@q4.mistake("The scores are sorted and the labels are not: `topk` also returns the places, and these have the names.")
-def labels_in_order(logits, names, count):
-    scores = logits.softmax(-1).topk(count).values.tolist()
-    return [[{"label": names[place], "score": score} for place, score in enumerate(row)] for row in scores]
+q4.patch(
+    "You take the first labels of the list: take the most probable ones, sorted.",
+    "best = logits.softmax(-1).topk(count)",
+    "scores = logits.softmax(-1)[:, :count].tolist()",
+    "best.values.tolist(), best.indices.tolist()",
+    "scores, [range(count)] * len(logits)",
+)
 
-
-@q4.mistake("You take the first labels of the list: take the most probable ones, sorted.")
-def unsorted(logits, names, count):
-    scores = logits.softmax(-1)[:, :count].tolist()
-    return [[{"label": names[place], "score": score} for place, score in enumerate(row)] for row in scores]
-
-
-@q4.mistake("Every text has the labels of the first: look them up for each row.")
-def labels_of_the_first(logits, names, count):
-    found = postprocess(logits, names, count)
-    return [[one | {"label": of_first["label"]} for one, of_first in zip(row, found[0], strict=True)] for row in found]
-
-
+q4.patch(
+    "Every text has the labels of the first: look them up for each row.",
+    "best.indices.tolist()",
+    "best.indices[:1].tolist() * len(logits)",
+)
 q4.mistake("You return one list for all texts: return a list for each text, also when it holds one label.")(
     lambda logits, names, count: [one for row in postprocess(logits, names, count) for one in row]
 )
