@@ -17,7 +17,7 @@ def padded(random, length, *sides):
     return torch.tensor(rows)
 
 
-# The encoder's mask.
+# q1: the encoder's mask
 
 
 def encoder(attention_mask):
@@ -33,79 +33,6 @@ def encoder_rows(attention_mask):
 def added(mask):
     """Return what is added to the scores."""
     return torch.zeros(mask.shape).masked_fill(~mask, -math.inf)
-
-
-# The decoder's mask.
-
-
-def causal(new, keys, shift=0):
-    """Let the last `new` of the keys look at themselves and back."""
-    return torch.ones(new, keys, dtype=torch.bool).tril(keys - new + shift)
-
-
-def decoder(attention_mask, new):
-    """Look back, and at no padding."""
-    return causal(new, attention_mask.shape[1]) & attention_mask.bool()[:, None, :]
-
-
-def decoder_shifted(shift):
-    """Look one token further, or one token less far."""
-    return lambda attention_mask, new: causal(new, attention_mask.shape[1], shift) & attention_mask.bool()[:, None, :]
-
-
-# The cross mask.
-
-
-def cross(source_mask, target_mask):
-    """Let every target position look at every real token of the source."""
-    return source_mask.bool()[:, None, :].expand(-1, target_mask.shape[1], -1)
-
-
-def cross_target(source_mask, target_mask):
-    """Hide the padding of the target in place of that of the source."""
-    return target_mask.bool()[:, :, None].expand(-1, -1, source_mask.shape[1])
-
-
-# How far a change reaches.
-
-
-def changed(mask, replaced, layers):
-    """Follow a change through some layers."""
-    found = torch.zeros(len(mask), dtype=torch.bool)
-    found[replaced] = True
-    for _ in range(layers):
-        found = found | (mask & found).any(-1)
-    return found.nonzero().flatten().tolist()
-
-
-def windowed(random, *layers):
-    """Masks that let a token look at itself and at the one or two before it; a token near the start is replaced."""
-    cases = []
-    for count in layers:
-        length, window = int(random.integers(9, 12)), int(random.integers(2, 4))
-        mask = torch.ones(length, length, dtype=torch.bool).tril().triu(1 - window)
-        cases.append((mask, int(random.integers(1, 3)), count))
-    return cases
-
-
-def scattered(random, *layers):
-    """Masks of a few random fields, and none on the diagonal."""
-    cases = []
-    for count in layers:
-        mask = torch.tensor(random.random((9, 9)) < 0.2) & ~torch.eye(9, dtype=torch.bool)
-        replaced = int(mask.sum(0).argmax())  # somebody looks at it
-        cases.append((mask, replaced, count))
-    return cases
-
-
-def whole_masks(random):
-    """The two masks of the lesson."""
-    everyone = torch.ones(5, 5, dtype=torch.bool)
-    return [
-        (everyone.tril(), 2, 1),
-        (everyone, 2, 1),
-        (torch.ones(7, 7, dtype=torch.bool).tril(), int(random.integers(1, 6)), 4),
-    ]
 
 
 q1 = Task(
@@ -152,6 +79,16 @@ q1.mistake("Each text has a single row: it needs one for each position that look
 )
 
 
+# q2: the decoder's mask
+
+
+def decoder(attention_mask, new):
+    """Look back, and at no padding."""
+    keys = attention_mask.shape[1]
+    triangle = torch.ones(new, keys, dtype=torch.bool).tril(keys - new)
+    return triangle & attention_mask.bool()[:, None, :]
+
+
 q2 = Task(
     name="q2",
     title="The decoder's mask",
@@ -173,43 +110,49 @@ q2 = Task(
     points=3,
 )
 
-
-@q2.mistake(
+q2.patch(
     "With a cache the queries are the last tokens, and you take them for the first: move the diagonal by "
-    "the number of old keys (`tril(keys - new)`)."
+    "the number of old keys (`tril(keys - new)`).",
+    "keys - new",
+    "0",
 )
-def decoder_without_cache(attention_mask, new):
-    return torch.ones(new, attention_mask.shape[1]).tril().bool() & attention_mask.bool()[:, None, :]
-
-
 q2.mistake("You return a row for every key: only the last `new` positions look.")(
     lambda mask, new: decoder(mask, mask.shape[1])
 )
-q2.mistake("A token cannot look at itself: the diagonal belongs to it (`tril(d)`, not `tril(d - 1)`).")(
-    decoder_shifted(-1)
+q2.patch(
+    "A token cannot look at itself: the diagonal belongs to it (`tril(d)`, not `tril(d - 1)`).",
+    "keys - new",
+    "keys - new - 1",
 )
-q2.mistake("Every token sees the next one, too: your diagonal is one too far to the right.")(decoder_shifted(1))
+q2.patch(
+    "Every token sees the next one, too: your diagonal is one too far to the right.", "keys - new", "keys - new + 1"
+)
 
-
-@q2.mistake("It looks ahead: take `tril` in place of `triu`.")
-def decoder_ahead(attention_mask, new):
-    keys = attention_mask.shape[1]
-    return torch.ones(new, keys).triu(keys - new).bool() & attention_mask.bool()[:, None, :]
-
-
+q2.patch("It looks ahead: take `tril` in place of `triu`.", "tril(", "triu(")
 q2.mistake("The padding is looked at: a column must also be a real token.")(
     lambda mask, new: decoder(torch.ones_like(mask), new)
 )
 q2.mistake("Only the padding is hidden: nobody may look ahead, either.")(
     lambda mask, new: mask.bool()[:, None, :].expand(-1, new, -1)
 )
-q2.mistake("One of the two conditions is enough for you: both must be true (`&`, not `|`).")(
-    lambda mask, new: causal(new, mask.shape[1]) | mask.bool()[:, None, :]
-)
+q2.patch("One of the two conditions is enough for you: both must be true (`&`, not `|`).", "triangle &", "triangle |")
 q2.mistake("It is the wrong way round: True where a token may look.")(lambda mask, new: ~decoder(mask, new))
 q2.mistake("You return what is added to the scores: return True and False.")(
     lambda mask, new: added(decoder(mask, new))
 )
+
+
+# q3: the cross mask
+
+
+def cross(source_mask, target_mask):
+    """Let every target position look at every real token of the source."""
+    return source_mask.bool()[:, None, :].expand(-1, target_mask.shape[1], -1)
+
+
+def cross_target(source_mask, target_mask):
+    """Hide the padding of the target in place of that of the source."""
+    return target_mask.bool()[:, :, None].expand(-1, -1, source_mask.shape[1])
 
 
 q3 = Task(
@@ -258,6 +201,48 @@ q3.mistake("The mask is as large as the source in both directions: it needs a ro
 )
 
 
+# q4: how far a change reaches
+
+
+def changed(mask, replaced, layers):
+    """Follow a change through some layers."""
+    found = torch.zeros(len(mask), dtype=torch.bool)
+    found[replaced] = True
+    for _ in range(layers):
+        found = found | (mask & found).any(-1)
+    return found.nonzero().flatten().tolist()
+
+
+def windowed(random, *layers):
+    """Masks that let a token look at itself and at the one or two before it; a token near the start is replaced."""
+    cases = []
+    for count in layers:
+        length, window = int(random.integers(9, 12)), int(random.integers(2, 4))
+        mask = torch.ones(length, length, dtype=torch.bool).tril().triu(1 - window)
+        cases.append((mask, int(random.integers(1, 3)), count))
+    return cases
+
+
+def scattered(random, *layers):
+    """Masks of a few random fields, and none on the diagonal."""
+    cases = []
+    for count in layers:
+        mask = torch.tensor(random.random((9, 9)) < 0.2) & ~torch.eye(9, dtype=torch.bool)
+        replaced = int(mask.sum(0).argmax())  # a place that someone looks at
+        cases.append((mask, replaced, count))
+    return cases
+
+
+def whole_masks(random):
+    """The two masks of the lesson."""
+    everyone = torch.ones(5, 5, dtype=torch.bool)
+    return [
+        (everyone.tril(), 2, 1),
+        (everyone, 2, 1),
+        (torch.ones(7, 7, dtype=torch.bool).tril(), int(random.integers(1, 6)), 4),
+    ]
+
+
 q4 = Task(
     name="q4",
     title="How far a change reaches",
@@ -272,43 +257,30 @@ q4 = Task(
     hint="A row changes in a layer if it looks at something that had changed: `(mask & changed).any(-1)`.",
     points=3,
 )
-q4.mistake("You ask whom the replaced token looks at: ask who looks at it. That is its column, not its row.")(
-    lambda mask, replaced, layers: changed(mask.T, replaced, layers)
+q4.patch(
+    "You ask whom the replaced token looks at: ask who looks at it. That is its column, not its row.",
+    "mask & found",
+    "mask.T & found",
 )
-q4.mistake("You stop after one layer: what has changed is looked at in the next one.")(
-    lambda mask, replaced, layers: changed(mask, replaced, min(layers, 1))
+q4.patch(
+    "You stop after one layer: what has changed is looked at in the next one.", "range(layers)", "range(min(layers, 1))"
 )
-q4.mistake("You go on until nothing changes any more: stop after `layers` layers.")(
-    lambda mask, replaced, layers: changed(mask, replaced, len(mask))
-)
+q4.patch("You go on until nothing changes any more: stop after `layers` layers.", "range(layers)", "range(len(mask))")
 
-
-@q4.mistake(
+q4.patch(
     "A position passes on what it has got in the same layer: all of them read what the layer *before* wrote, "
-    "so collect the new ones first."
+    "so collect the new ones first.",
+    "found = found | (mask & found).any(-1)",
+    "for query in range(len(mask)):\n            found[query] |= (mask[query] & found).any()",
 )
-def changed_in_place(mask, replaced, layers):
-    found = torch.zeros(len(mask), dtype=torch.bool)
-    found[replaced] = True
-    for _ in range(layers):
-        for query in range(len(mask)):
-            found[query] |= (mask[query] & found).any()
-    return found.nonzero().flatten().tolist()
 
-
-@q4.mistake("You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.")
-def changed_without_itself(mask, replaced, layers):
-    found = torch.zeros(len(mask), dtype=torch.bool)
-    found[replaced] = True
-    for _ in range(layers):
-        found = (mask & found).any(-1)
-    return found.nonzero().flatten().tolist()
-
-
-q4.mistake("You go through one layer too many.")(lambda mask, replaced, layers: changed(mask, replaced, layers + 1))
-q4.mistake("You go through one layer too few.")(
-    lambda mask, replaced, layers: changed(mask, replaced, max(layers - 1, 0))
+q4.patch(
+    "You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.",
+    "found | ",
+    "",
 )
+q4.patch("You go through one layer too many.", "range(layers)", "range(layers + 1)")
+q4.patch("You go through one layer too few.", "range(layers)", "range(layers - 1)")
 q4.mistake("You return everything from the replaced token on: that is the causal mask. Look into the mask.")(
     lambda mask, replaced, layers: list(range(replaced, len(mask)))
 )
@@ -316,11 +288,11 @@ q4.mistake("The replaced position is missing: its vector differs, too.")(
     lambda mask, replaced, layers: [place for place in changed(mask, replaced, layers) if place != replaced]
 )
 
-
-@q4.mistake("You return True and False for each position: return the positions where it is True.")
-def changed_as_truths(mask, replaced, layers):
-    found = changed(mask, replaced, layers)
-    return [place in found for place in range(len(mask))]
+q4.patch(
+    "You return True and False for each position: return the positions where it is True.",
+    "found.nonzero().flatten()",
+    "found",
+)
 
 
 TASKS = (q1, q2, q3, q4)
