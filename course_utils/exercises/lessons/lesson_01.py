@@ -5,9 +5,7 @@ from itertools import takewhile
 import torch
 
 from course_utils.exercises.task import Check, Prose, Task
-from course_utils.experiments.few_shot import calibrated
 from course_utils.experiments.shots import topic_sentences
-from course_utils.measuring.parameters import llama_parameters
 
 INVENTED = ("vor", "blem", "wug", "dax", "fep", "mip")
 
@@ -115,29 +113,16 @@ q1.mistake("The sentence that is asked for is missing: it comes last, with “To
 
 def count_parameters(config):
     """The parameters of a Llama by part; the output has none of its own when it is tied."""
-    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
-    sizes = (config[name] for name in (*names, "intermediate_size", "vocab_size"))
-    return {"output": 0} | llama_parameters(*sizes, tied=config["tie_word_embeddings"])
-
-
-def other(part, count):
-    """Count `part` in another way, from layers, width, all heads, KV heads and the inner width."""
-
-    def mistaken(config):
-        head = config["head_dim"]
-        sizes = config["hidden_size"], config["num_attention_heads"] * head, config["num_key_value_heads"] * head
-        changed = count(config["num_hidden_layers"], *sizes, config["intermediate_size"])
-        return count_parameters(config) | {part: changed}
-
-    return mistaken
-
-
-def other_output(count):
-    """Count the output in another way, from the table's size and whether it is tied."""
-    return lambda config: (
-        count_parameters(config)
-        | {"output": count(config["vocab_size"] * config["hidden_size"], config["tie_word_embeddings"])}
-    )
+    layers, width = config["num_hidden_layers"], config["hidden_size"]
+    heads, kv_heads = (config[name] * config["head_dim"] for name in ("num_attention_heads", "num_key_value_heads"))
+    table = config["vocab_size"] * width
+    return {
+        "embedding": table,
+        "attention": layers * width * (2 * heads + 2 * kv_heads),
+        "MLP": layers * 3 * width * config["intermediate_size"],
+        "norms": (2 * layers + 1) * width,
+        "output": 0 if config["tie_word_embeddings"] else table,
+    }
 
 
 def some_configs(random, layers, *tied):
@@ -185,66 +170,65 @@ q2 = Task(
     hint="Write down the two sides of every matrix first: one side is always `hidden_size`.",
     points=3,
 )
-q2.mistake("Your keys and values have as many heads as the queries: they have `num_key_value_heads`.")(
-    other("attention", lambda layers, width, heads, kv, inner: layers * 4 * width * heads)
+q2.patch(
+    "Your keys and values have as many heads as the queries: they have `num_key_value_heads`.",
+    "(2 * heads + 2 * kv_heads)",
+    "4 * heads",
 )
-q2.mistake(
+q2.patch(
     "Your four matrices of attention have hidden_size rows and columns: one side of each is heads times "
-    "`head_dim`, which may be another number."
-)(other("attention", lambda layers, width, heads, kv, inner: layers * 4 * width * width))
-q2.mistake(
+    "`head_dim`, which may be another number.",
+    "(2 * heads + 2 * kv_heads)",
+    "4 * width",
+)
+q2.patch(
     "Your queries and the output map have hidden_size rows and columns: one side of each is "
-    "`num_attention_heads` times `head_dim`, which may be another number."
-)(other("attention", lambda layers, width, heads, kv, inner: layers * (2 * width * width + 2 * width * kv)))
-q2.mistake(
+    "`num_attention_heads` times `head_dim`, which may be another number.",
+    "2 * heads",
+    "2 * width",
+)
+q2.patch(
     "Attention has a fourth matrix: after queries, keys and values comes the output map, as large as that of "
-    "the queries."
-)(other("attention", lambda layers, width, heads, kv, inner: layers * width * (heads + 2 * kv)))
-q2.mistake("Keys and values have a matrix each: you count one for both.")(
-    other("attention", lambda layers, width, heads, kv, inner: layers * width * (2 * heads + kv))
+    "the queries.",
+    "2 * heads",
+    "heads",
 )
-q2.mistake("The MLP of a Llama has three matrices (gate, up and down): you count two.")(
-    other("MLP", lambda layers, width, heads, kv, inner: layers * 2 * width * inner)
-)
+q2.patch("Keys and values have a matrix each: you count one for both.", "2 * kv_heads", "kv_heads")
+q2.patch("The MLP of a Llama has three matrices (gate, up and down): you count two.", "3 * width", "2 * width")
 q2.mistake("You count one layer: multiply attention, MLP and the two norms by `num_hidden_layers`.")(
     lambda config: count_parameters(config | {"num_hidden_layers": 1})
 )
-q2.mistake("One norm is missing: there are two in each layer, and one more at the end.")(
-    other("norms", lambda layers, width, heads, kv, inner: 2 * layers * width)
+q2.patch("One norm is missing: there are two in each layer, and one more at the end.", "(2 * layers + 1)", "2 * layers")
+q2.patch("The norm at the end is there once, not in every layer: 2 · layers + 1.", "(2 * layers + 1)", "3 * layers")
+q2.patch(
+    "You count one norm in each layer: there are two, before attention and before the MLP.",
+    "(2 * layers + 1)",
+    "(layers + 1)",
 )
-q2.mistake("The norm at the end is there once, not in every layer: 2 · layers + 1.")(
-    other("norms", lambda layers, width, heads, kv, inner: 3 * layers * width)
+q2.patch(
+    "You count the output of a tied model: it is the embedding's table, and takes no parameters of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    "table",
 )
-q2.mistake("You count one norm in each layer: there are two, before attention and before the MLP.")(
-    other("norms", lambda layers, width, heads, kv, inner: (layers + 1) * width)
+q2.patch(
+    "You count no output: where `tie_word_embeddings` is False it has a table of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    "0",
 )
-q2.mistake("You count the output of a tied model: it is the embedding's table, and takes no parameters of its own.")(
-    other_output(lambda table, tied: table)
-)
-q2.mistake("You count no output: where `tie_word_embeddings` is False it has a table of its own.")(
-    other_output(lambda table, tied: 0)
-)
-q2.mistake("You have it the wrong way round: a tied output takes 0 parameters, another one a table of its own.")(
-    other_output(lambda table, tied: table if tied else 0)
+q2.patch(
+    "You have it the wrong way round: a tied output takes 0 parameters, another one a table of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    'table if config["tie_word_embeddings"] else 0',
 )
 
 
 # q3
 
 
-def names_of(best, names):
-    """The name of each number."""
-    return [names[place] for place in best.tolist()]
-
-
 def calibrated_labels(scores, names):
     """The label of each text, after each label's mean over the texts is taken away."""
-    return names_of(calibrated(scores).argmax(-1), names)
-
-
-def by(change):
-    """Choose the label after another change of the scores."""
-    return lambda scores, names: names_of(change(scores).argmax(-1), names)
+    best = (scores - scores.mean(0)).argmax(-1)
+    return [names[place] for place in best.tolist()]
 
 
 def some_scores(random, tests, *likings):
@@ -275,30 +259,28 @@ q3 = Task(
     ),
     hint="`scores.mean(0)` has one number for each label: how much the model likes it anyway.",
 )
-q3.mistake(
+q3.patch(
     "Your labels are those without calibration: take from each column its mean over the texts (`dim=0`). "
-    "The mean of a row moves all labels of a text alike, and changes nothing."
-)(by(lambda scores: scores))
-q3.mistake("You take a mean for each text: take one for each label, over the texts (`dim=0`).")(
-    by(lambda scores: scores - scores.mean(1))
+    "The mean of a row moves all labels of a text alike, and changes nothing.",
+    " - scores.mean(0)",
+    "",
 )
-q3.mistake("You add the means: subtract them, so that the label that is liked less can win.")(
-    by(lambda scores: scores + scores.mean(0))
+q3.patch("You take a mean for each text: take one for each label, over the texts (`dim=0`).", "mean(0)", "mean(1)")
+q3.patch("You add the means: subtract them, so that the label that is liked less can win.", "scores - ", "scores + ")
+q3.patch("You choose the label with the lowest score: the best one has the highest.", "argmax", "argmin")
+q3.patch("You divide by the means: these are log-probabilities, so subtract.", "scores - ", "scores / ")
+q3.patch(
+    "You subtract means of probabilities: stay with the log-probabilities, no `exp`.",
+    "scores - scores",
+    "scores.exp() - scores.exp()",
 )
-q3.mistake("You choose the label with the lowest score: the best one has the highest.")(
-    by(lambda scores: -calibrated(scores))
-)
-q3.mistake("You divide by the means: these are log-probabilities, so subtract.")(
-    by(lambda scores: scores / scores.mean(0))
-)
-q3.mistake("You subtract means of probabilities: stay with the log-probabilities, no `exp`.")(
-    by(lambda scores: scores.exp() - scores.exp().mean(0))
-)
-q3.mistake("You return numbers: return the names, `names[number]`.")(
-    lambda scores, names: calibrated(scores).argmax(-1)
-)
-q3.mistake("You look for the best text of each label: look for the best label of each text (`argmax(-1)`).")(
-    lambda scores, names: calibrated(scores).argmax(0)
+q3.patch("You return numbers: return the names, `names[number]`.", "[names[place] for place in best.tolist()]", "best")
+q3.patch(
+    "You look for the best text of each label: look for the best label of each text (`argmax(-1)`).",
+    "argmax(-1)",
+    "argmax(0)",
+    "[names[place] for place in best.tolist()]",
+    "best",
 )
 
 
@@ -318,33 +300,9 @@ def two_scores(written, right):
     return {"digits": digits, "numbers": numbers, "independent": digits**length}
 
 
-def with_digits(count):
-    """Score with another share of digits."""
-
-    def mistaken(written, right):
-        digits = count(written, right)
-        return two_scores(written, right) | {"digits": digits, "independent": digits ** len(right[0])}
-
-    return mistaken
-
-
-def digits_anywhere(written, right):
-    """Count a digit wherever it stands in the number."""
-    found = sum(digit in number for own, number in zip(written, right, strict=True) for digit in own)
-    return found / sum(map(len, right))
-
-
-def digits_until_wrong(written, right):
-    """Stop at the first wrong digit."""
-    pairs = (zip(own, number, strict=False) for own, number in zip(written, right, strict=True))
-    return sum(len(list(takewhile(lambda pair: pair[0] == pair[1], pair))) for pair in pairs) / sum(map(len, right))
-
-
-def counts(written, right):
-    """Forget to divide."""
-    digits = sum(map(digits_in_place, written, right))
-    numbers = sum(map(str.__eq__, written, right))
-    return {"digits": digits, "numbers": numbers, "independent": digits ** len(right[0])}
+def digits_until_wrong(own, right):
+    """How many digits are right before the first wrong one."""
+    return len([*takewhile(lambda pair: pair[0] == pair[1], zip(own, right, strict=False))])
 
 
 def some_numbers(random, length, count, short=0):
@@ -374,8 +332,18 @@ q4 = Task(
     hint="`zip(own, right)` stops at the shorter number, and `own[place] == right[place]` then compares what is there.",
     points=3,
 )
-q4.mistake("You return counts: divide them, so that you return shares between 0 and 1.")(counts)
-q4.mistake("You count a digit wherever it stands: compare place by place.")(with_digits(digits_anywhere))
+q4.patch(
+    "You return counts: divide them, so that you return shares between 0 and 1.",
+    " / (length * len(right))",
+    "",
+    " / len(right)",
+    "",
+)
+q4.patch(
+    "You count a digit wherever it stands: compare place by place.",
+    "map(digits_in_place, written, right)",
+    "digit in number for own, number in zip(written, right) for digit in own",
+)
 
 
 @q4.mistake("A written number may be too short: do not ask for a digit that is not there, and count it as wrong.")
@@ -386,31 +354,33 @@ def digits_by_place(written, right):
     return two_scores(written, right)
 
 
-q4.mistake("You stop at the first wrong digit: every place counts for itself.")(with_digits(digits_until_wrong))
-q4.mistake(
+q4.patch("You stop at the first wrong digit: every place counts for itself.", "digits_in_place", "digits_until_wrong")
+q4.patch(
     "You divide by the digits that were written: divide by those of the right numbers, so that a missing digit "
-    "is a wrong one."
-)(with_digits(lambda written, right: sum(map(digits_in_place, written, right)) / sum(map(len, written))))
-q4.mistake("You count a number as soon as one digit is right: all of them must be.")(
-    lambda written, right: (
-        two_scores(written, right) | {"numbers": sum(map(bool, map(digits_in_place, written, right))) / len(right)}
-    )
+    "is a wrong one.",
+    "(length * len(right))",
+    "sum(map(len, written))",
 )
-q4.mistake("You calculate the share of numbers: count it, the calculated one is “independent”.")(
-    lambda written, right: two_scores(written, right) | {"numbers": two_scores(written, right)["independent"]}
+q4.patch(
+    "You count a number as soon as one digit is right: all of them must be.",
+    "map(str.__eq__, written, right)",
+    "map(bool, map(digits_in_place, written, right))",
 )
-q4.mistake("You always take the sixth power: take as many factors as a number has digits.")(
-    lambda written, right: two_scores(written, right) | {"independent": two_scores(written, right)["digits"] ** 6}
+q4.patch(
+    "You calculate the share of numbers: count it, the calculated one is “independent”.",
+    '"numbers": numbers',
+    '"numbers": digits**length',
 )
-q4.mistake("The exponent is the number of numbers: it is the number of digits in one of them.")(
-    lambda written, right: (
-        two_scores(written, right) | {"independent": two_scores(written, right)["digits"] ** len(right)}
-    )
+q4.patch("You always take the sixth power: take as many factors as a number has digits.", "digits**length", "digits**6")
+q4.patch(
+    "The exponent is the number of numbers: it is the number of digits in one of them.",
+    "digits**length",
+    "digits ** len(right)",
 )
-q4.mistake("You multiply by the number of digits: all of them must be right, so raise to that power.")(
-    lambda written, right: (
-        two_scores(written, right) | {"independent": two_scores(written, right)["digits"] * len(right[0])}
-    )
+q4.patch(
+    "You multiply by the number of digits: all of them must be right, so raise to that power.",
+    "digits**length",
+    "digits * length",
 )
 
 
