@@ -12,22 +12,12 @@ from course_utils.exercises.task import Check, Prose, Task
 
 def most_frequent_pair(words, times):
     """Return the first and the second id of the most frequent pair, and how often it occurs."""
-    return best_of(weighted(words, times))
-
-
-def weighted(words, times):
-    """Count the pairs of every word as often as the word occurs."""
     counts = Counter()
     for word, often in zip(words, times, strict=True):
         for pair in pairwise(word):
             counts[pair] += often
-    return counts
-
-
-def best_of(counts, key=None):
-    """Return a pair with the largest count, as `most_frequent_pair`; `key` decides between equals."""
-    pair = max(counts, key=key or counts.get)
-    return *pair, counts[pair]
+    best = max(counts, key=counts.get)
+    return *best, counts[best]
 
 
 def letters(random, count):
@@ -93,59 +83,49 @@ q1 = Task(
     ),
     hint="A `Counter` with a pair as its key: `for pair in pairwise(word): counts[pair] += often`.",
 )
-q1.mistake("You count every word once: a word that occurs five times counts five times.")(
-    lambda words, times: best_of(weighted(words, [1] * len(words)))
+q1.patch("You count every word once: a word that occurs five times counts five times.", "+= often", "+= 1")
+
+q1.patch(
+    "You count a pair once in each word: a pair that a word has twice counts twice.",
+    "pairwise(word)",
+    "dict.fromkeys(pairwise(word))",
 )
 
-
-@q1.mistake("You count a pair once in each word: a pair that a word has twice counts twice.")
-def once_a_word(words, times):
-    counts = Counter()
-    for word, often in zip(words, times, strict=True):
-        for pair in dict.fromkeys(pairwise(word)):
-            counts[pair] += often
-    return best_of(counts)
-
-
-@q1.mistake("You count pairs across the border of two words: look for neighbours within each word.")
-def across_words(words, times):
-    row = chain.from_iterable(word * often for word, often in zip(words, times, strict=True))
-    return best_of(Counter(pairwise(row)))
-
-
-@q1.mistake("You count a pair and its reverse together: (1, 2) and (2, 1) are two pairs.")
-def either_order(words, times):
-    counts = Counter()
-    for pair, count in weighted(words, times).items():
-        counts[pair if pair[::-1] not in counts else pair[::-1]] += count
-    return best_of(counts)
-
-
-@q1.mistake("You leave out every second pair: in 1, 2, 3 there are two, (1, 2) and (2, 3) (`pairwise`).")
-def every_second(words, times):
-    counts = Counter()
-    for word, often in zip(words, times, strict=True):
-        for pair in zip(word[::2], word[1::2], strict=False):
-            counts[pair] += often
-    return best_of(counts)
-
-
-q1.mistake("You leave out the last pair of each word: a word of n ids has n − 1 pairs of neighbours.")(
-    lambda words, times: best_of(weighted([word[:-1] for word in words], times))
+q1.mistake("You count pairs across the border of two words: look for neighbours within each word.")(
+    lambda words, times: most_frequent_pair([[*chain(*(word * n for word, n in zip(words, times, strict=True)))]], [1])
 )
 
-
-@q1.mistake("Of pairs that occur equally often you take the last: take the one that was seen first (`>`, not `>=`).")
-def last_of_equals(words, times):
-    counts = weighted(words, times)
-    return best_of(dict(reversed(counts.items())))
-
-
-q1.mistake("Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.")(
-    lambda words, times: best_of(dict(sorted(weighted(words, times).items())))
+q1.patch(
+    "You count a pair and its reverse together: (1, 2) and (2, 1) are two pairs.",
+    "counts[pair] +=",
+    "counts[pair if pair[::-1] not in counts else pair[::-1]] +=",
 )
-q1.mistake("Of pairs that occur equally often you take the one with the largest ids: take the one seen first.")(
-    lambda words, times: best_of(dict(sorted(weighted(words, times).items(), reverse=True)))
+
+q1.patch(
+    "You leave out every second pair: in 1, 2, 3 there are two, (1, 2) and (2, 3) (`pairwise`).",
+    "pairwise(word)",
+    "zip(word[::2], word[1::2])",
+)
+q1.patch(
+    "You leave out the last pair of each word: a word of n ids has n − 1 pairs of neighbours.",
+    "pairwise(word)",
+    "pairwise(word[:-1])",
+)
+
+q1.patch(
+    "Of pairs that occur equally often you take the last: take the one that was seen first (`>`, not `>=`).",
+    "max(counts",
+    "max(reversed(counts)",
+)
+q1.patch(
+    "Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.",
+    "max(counts",
+    "max(sorted(counts)",
+)
+q1.patch(
+    "Of pairs that occur equally often you take the one with the largest ids: take the one seen first.",
+    "max(counts",
+    "max(sorted(counts, reverse=True)",
 )
 
 
@@ -154,14 +134,9 @@ q1.mistake("Of pairs that occur equally often you take the one with the largest 
 
 def merge(ids, first, second, new):
     """Write `new` for every pair of neighbours `first`, `second`, from left to right."""
-    return merged(ids, new, lambda a, b: (a, b) == (first, second))
-
-
-def merged(ids, new, is_pair):
-    """Write `new` for every pair of neighbours for which `is_pair(a, b)`."""
     result, place = [], 0
     while place < len(ids):
-        if place + 1 < len(ids) and is_pair(ids[place], ids[place + 1]):
+        if ids[place : place + 2] == [first, second]:
             result.append(new)
             place += 2
         else:
@@ -216,50 +191,36 @@ q2 = Task(
     hint="A `while` loop with a place: step on by 2 after a pair, by 1 otherwise. The last id has no neighbour.",
 )
 
+q2.patch(
+    "You merge the first pair only: go on to the end of the text.",
+    "[first, second]",
+    "[first, second] and new not in result",
+)
 
-@q2.mistake("You merge the first pair only: go on to the end of the text.")
-def merge_once(ids, first, second, new):
-    for place, pair in enumerate(pairwise(ids)):
-        if pair == (first, second):
-            return [*ids[:place], new, *ids[place + 2 :]]
-    return ids
+q2.patch(
+    "You keep the second id of a pair: both ids go, and the new one takes their place (step on by two).",
+    "place += 2",
+    "place += 1",
+)
 
-
-@q2.mistake("You keep the second id of a pair: both ids go, and the new one takes their place (step on by two).")
-def keep_the_second(ids, first, second, new):
-    return [new if pair == (first, second) else pair[0] for pair in pairwise([*ids, None])]
-
-
-@q2.mistake("You lose the last id: when it is not part of a pair, it must be copied, too.")
-def lose_the_last(ids, first, second, new):
-    result, place = [], 0
-    while place < len(ids) - 1:
-        is_pair = (ids[place], ids[place + 1]) == (first, second)
-        result.append(new if is_pair else ids[place])
-        place += 2 if is_pair else 1
-    return result
-
-
+q2.patch("You lose the last id: when it is not part of a pair, it must be copied, too.", "len(ids)", "len(ids) - 1")
 q2.mistake("You look past the end: the last id has no neighbour. And after a pair you step on by two.")(
     lambda ids, first, second, new: [
         new if one == first and ids[place + 1] == second else one for place, one in enumerate(ids)
     ]
 )
 
-
-@q2.mistake("You look past the end: the last id has no neighbour, so ask for it only where `place + 1 < len(ids)`.")
-def past_the_end(ids, first, second, new):
-    if ids and merge(ids, first, second, new)[-1] == first == ids[-1]:
-        raise IndexError("list index out of range")
-    return merge(ids, first, second, new)
-
-
-q2.mistake("You merge the pair in either order: only the first followed by the second is the pair.")(
-    lambda ids, first, second, new: merged(ids, new, lambda a, b: {a, b} == {first, second})
+q2.patch(
+    "You look past the end: the last id has no neighbour, so ask for it only where `place + 1 < len(ids)`.",
+    "ids[place : place + 2] == [first, second]",
+    "ids[place] == first and ids[place + 1] == second",
 )
-q2.mistake("You merge the reversed pair: the first stands on the left.")(
-    lambda ids, first, second, new: merge(ids, second, first, new)
+q2.patch(
+    "You merge the pair in either order: only the first followed by the second is the pair.",
+    "== [first, second]",
+    "in ([first, second], [second, first])",
 )
+q2.patch("You merge the reversed pair: the first stands on the left.", "[first, second]", "[second, first]")
 
 
 @q2.mistake("You use an id in two pairs: in 7, 7, 7 the second one is gone when the first two are merged.")
@@ -278,7 +239,8 @@ q2.mistake("You merge from the right: in 7, 7, 7 the first two become the new id
 
 def text_of(ids, merges):
     """Return the text of some ids; id 256 is the first merge."""
-    return b"".join(expanded(one, merges) for one in ids).decode("utf-8", errors="replace")
+    data = b"".join(expanded(one, merges) for one in ids)
+    return data.decode("utf-8", errors="replace")
 
 
 def expanded(one, merges):
@@ -346,8 +308,10 @@ q3 = Task(
 q3.mistake("You decode each token on its own: a token may hold only some bytes of a character. Join all bytes first.")(
     lambda ids, merges: "".join(text_of([one], merges) for one in ids)
 )
-q3.mistake("You turn every byte into a letter (`chr`): bytes above 127 belong together, so join them and `decode`.")(
-    lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("latin-1")
+q3.patch(
+    "You turn every byte into a letter (`chr`): bytes above 127 belong together, so join them and `decode`.",
+    '"utf-8", errors="replace"',
+    '"latin-1"',
 )
 q3.mistake("You write the parts of a merge in the wrong order: the first one comes first.")(
     lambda ids, merges: text_of(ids, [pair[::-1] for pair in merges])
@@ -355,16 +319,18 @@ q3.mistake("You write the parts of a merge in the wrong order: the first one com
 q3.mistake("You are one merge off: id 256 is `merges[0]`, id 257 is `merges[1]`.")(
     lambda ids, merges: text_of([one - 1 if one >= 257 else one for one in ids], merges)
 )
-q3.mistake("You take a merge apart once: its parts may be merges, too. Go on until only bytes are left.")(
-    lambda ids, merges: bytes(part for one in ids for part in ([one] if one < 256 else merges[one - 256])).decode(
-        "utf-8", errors="replace"
-    )
+q3.patch(
+    "You take a merge apart once: its parts may be merges, too. Go on until only bytes are left.",
+    "expanded(one, merges)",
+    "bytes([one] if one < 256 else merges[one - 256])",
 )
-q3.mistake('A cut-off character makes `decode` raise: ask for � in its place with `errors="replace"`.')(
-    lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("utf-8")
+q3.patch(
+    'A cut-off character makes `decode` raise: ask for � in its place with `errors="replace"`.',
+    ', errors="replace"',
+    "",
 )
-q3.mistake('You drop a cut-off character: show that something is missing, with `errors="replace"`.')(
-    lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("utf-8", errors="ignore")
+q3.patch(
+    'You drop a cut-off character: show that something is missing, with `errors="replace"`.', '"replace"', '"ignore"'
 )
 
 
@@ -373,36 +339,17 @@ q3.mistake('You drop a cut-off character: show that something is missing, with `
 
 def neighbours(vectors, row, count):
     """Return the rows with the largest cosines to one row, without itself, and these cosines."""
-    return ranked(cosines(vectors, row), row, count)
-
-
-def cosines(vectors, row):
-    """Return the cosine of every row with one of them."""
     units = vectors / vectors.norm(dim=-1, keepdim=True)
-    return units @ units[row]
-
-
-def ranked(scores, row, count):
-    """Return the `count` best rows but `row`, and their scores."""
-    return top(scores.clone().index_fill(0, torch.tensor([row]), -torch.inf), count)
-
-
-def top(scores, count):
-    """Return the rows with the largest scores, and these."""
-    best = scores.topk(count)
+    cosines = units @ units[row]
+    cosines[row] = -torch.inf
+    best = cosines.topk(count)
     return best.indices, best.values
 
 
 def without_the_first(scores, count):
     """Return the `count` best rows after the first."""
-    rows, best = top(scores, count + 1)
-    return rows[1:], best[1:]
-
-
-def distances(vectors, row, count):
-    """Take the rows with the smallest distance, and return their distances."""
-    rows, negative = ranked(-(vectors - vectors[row]).norm(dim=-1), row, count)
-    return rows, -negative
+    best = scores.topk(count + 1)
+    return best.indices[1:], best.values[1:]
 
 
 def table(random, rows, width, shift=0.0):
@@ -440,19 +387,21 @@ q4 = Task(
     ),
     hint="Give every row the length 1; then a cosine is a dot product. `topk(count + 1)`, and the first is the row itself.",
 )
-q4.mistake("The nearest row is the row itself, which says nothing: leave it out.")(
-    lambda vectors, row, count: top(cosines(vectors, row), count)
+q4.patch("The nearest row is the row itself, which says nothing: leave it out.", "    cosines[row] = -torch.inf\n", "")
+q4.patch(
+    "You return the cosines first, as `topk` does: return the numbers of the rows, and then their cosines.",
+    "best.indices, best.values",
+    "best.values, best.indices",
 )
-q4.mistake("You return the cosines first, as `topk` does: return the numbers of the rows, and then their cosines.")(
-    lambda vectors, row, count: neighbours(vectors, row, count)[::-1]
+q4.patch(
+    "You return pairs of a row and its cosine: return all numbers of rows, and then all cosines.",
+    "best.indices, best.values",
+    "list(zip(best.indices.tolist(), best.values.tolist()))",
 )
-q4.mistake("You return pairs of a row and its cosine: return all numbers of rows, and then all cosines.")(
-    lambda vectors, row, count: [
-        [int(one), float(cosine)] for one, cosine in zip(*neighbours(vectors, row, count), strict=True)
-    ]
-)
-q4.mistake("You compare dot products, so long vectors win: divide both vectors by their lengths.")(
-    lambda vectors, row, count: ranked(vectors @ vectors[row], row, count)
+q4.patch(
+    "You compare dot products, so long vectors win: divide both vectors by their lengths.",
+    " / vectors.norm(dim=-1, keepdim=True)",
+    "",
 )
 q4.mistake(
     "You compare dot products, so long vectors win, and the row itself need not be the first: divide both "
@@ -461,43 +410,52 @@ q4.mistake(
 q4.mistake("You divide by one length for the whole table: every row has its own (`norm(dim=-1, keepdim=True)`).")(
     lambda vectors, row, count: without_the_first(vectors @ vectors[row] / vectors.norm() ** 2, count)
 )
-q4.mistake("You divide by the length of one vector only: the rows of the table need the length 1, too.")(
-    lambda vectors, row, count: ranked(vectors @ (vectors[row] / vectors[row].norm()), row, count)
+q4.patch(
+    "You divide by the length of one vector only: the rows of the table need the length 1, too.",
+    "units @ units[row]",
+    "vectors @ units[row]",
 )
-q4.mistake("Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.")(
-    lambda vectors, row, count: ranked((vectors / vectors.norm(dim=-1, keepdim=True)) @ vectors[row], row, count)
-)
-
-
-@q4.mistake("You divide the columns by their lengths: a token is a row (`dim=-1`).")
-def columns_as_rows(vectors, row, count):
-    units = vectors / vectors.norm(dim=0, keepdim=True)
-    return ranked(units @ units[row], row, count)
-
-
-q4.mistake("You take the nearest by distance: a long vector of the same direction is far away and has a cosine of 1.")(
-    distances
+q4.patch(
+    "Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.",
+    "units @ units[row]",
+    "units @ vectors[row]",
 )
 
-
-@q4.mistake("You choose by distance: choose the largest cosines.")
-def by_distance(vectors, row, count):
-    rows, _ = distances(vectors, row, count)
-    return rows, cosines(vectors, row)[rows]
-
-
-q4.mistake("You take the smallest cosines: a cosine of 1 is the same direction.")(
-    lambda vectors, row, count: [
-        cosines(vectors, row).topk(count, largest=False).indices,
-        cosines(vectors, row).topk(count, largest=False).values,
-    ]
+q4.patch("You divide the columns by their lengths: a token is a row (`dim=-1`).", "dim=-1", "dim=0")
+q4.patch(
+    "You take the nearest by distance: a long vector of the same direction is far away and has a cosine of 1.",
+    "units @ units[row]",
+    "-(vectors - vectors[row]).norm(dim=-1)",
+    "best.values",
+    "-best.values",
 )
-q4.mistake("You take cosines without their sign: a cosine of −1 is the opposite direction, and not near.")(
-    lambda vectors, row, count: ranked(cosines(vectors, row).abs(), row, count)
+
+q4.patch(
+    "You choose by distance: choose the largest cosines.",
+    "cosines[row] = -torch.inf",
+    "distances = (vectors - vectors[row]).norm(dim=-1)\n    distances[row] = torch.inf",
+    "cosines.topk(count)",
+    "distances.topk(count, largest=False)",
+    "best.values",
+    "cosines[best.indices]",
 )
-q4.mistake(
-    "You give the row itself a 0, which is larger than a negative cosine: give it −∞, or take the first one off."
-)(lambda vectors, row, count: top(cosines(vectors, row).index_fill(0, torch.tensor([row]), 0.0), count))
+q4.patch(
+    "You take the smallest cosines: a cosine of 1 is the same direction.",
+    "-torch.inf",
+    "torch.inf",
+    "topk(count)",
+    "topk(count, largest=False)",
+)
+q4.patch(
+    "You take cosines without their sign: a cosine of −1 is the opposite direction, and not near.",
+    "units @ units[row]",
+    "(units @ units[row]).abs()",
+)
+q4.patch(
+    "You give the row itself a 0, which is larger than a negative cosine: give it −∞, or take the first one off.",
+    "-torch.inf",
+    "0.0",
+)
 
 
 TASKS = (q1, q2, q3, q4)
