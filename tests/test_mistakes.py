@@ -67,10 +67,10 @@ def test_a_patch_of_a_function_of_the_engine():
 @pytest.mark.parametrize(
     ("pieces", "said"),
     [
-        (("nothing like it", ""), "got 'nothing like it': it is there 0 times"),
+        (("nothing like it", ""), "got 'nothing like it': it's there 0 times"),
         (("number - 1", "number"), ""),
-        (("number", "n"), "got 'number': it is there 5 times"),
-        (("number == 0", "not number", "number == 0", "x"), "got 'number == 0': it is there 0 times"),
+        (("number", "n"), "got 'number': it's there 5 times"),
+        (("number == 0", "not number", "number == 0", "x"), "got 'number == 0': it's there 0 times"),
     ],
 )
 def test_a_piece_must_be_there_once(pieces, said):
@@ -208,5 +208,5 @@ def test_a_file_of_checks_is_run_again_only_when_it_has_changed(tmp_path):
     assert changed is not task
     assert told(changed, lambda x: 3 * x) == "You multiply by three."
     file.write_text(text.replace('"2"', '"two"'))
-    with pytest.raises(ValueError, match="got 'two': it is there 0 times"):
+    with pytest.raises(ValueError, match="got 'two': it's there 0 times"):
         load_tasks(file)

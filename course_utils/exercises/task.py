@@ -57,7 +57,7 @@ class Mistake:
     function: Callable
 
 
-@dataclass(eq=False)  # a task is itself only: its mistakes are added after it is made
+@dataclass(eq=False)  # compared by identity: its mistakes are added after it is made
 class Task:
     """One function to write, such as q1 of lesson 11.
 
@@ -217,7 +217,7 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
     >>> judge(double, lambda arguments: call(lambda x: x * x, arguments)).lines[0].message
     'You square it.'
     """
-    arguments = task.arguments(seed)
+    arguments = _drawn(task, seed)
     answers = [[ask(list(case)) for case in cases] for cases in arguments]
     if all(answer.raised == NOT_STARTED for group in answers for answer in group):
         return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
@@ -259,7 +259,6 @@ def load_tasks(file: Path) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
 def _tasks_in(file: Path, text: bytes) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
     module = types.ModuleType(f"checks_of_{file.stem}")
     module.__file__ = str(file)
-    linecache.checkcache(str(file))  # `patch` reads the text that is there now
     try:
         exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))
     except Exception as error:
@@ -280,7 +279,7 @@ def _patched(task: Task, pieces: Sequence[str]) -> Callable:
         if text.count(old) != 1:
             raise ValueError(
                 f"a piece to patch must be in the right answer of {task.name} once, got {old!r}: "
-                f"it is there {text.count(old)} times"
+                f"it's there {text.count(old)} times"
             )
         text = text.replace(old, new)
     name = f"<mistake {len(task.mistakes) + 1} of {task.name}, {right.__code__.co_filename}>"
@@ -288,6 +287,12 @@ def _patched(task: Task, pieces: Sequence[str]) -> Callable:
     namespace = dict(right.__globals__)  # a copy: the right answer keeps its own name
     exec(compile(text, name, "exec", dont_inherit=True), namespace)
     return namespace[right.__name__]
+
+
+@functools.lru_cache(maxsize=100)
+def _drawn(task: Task, seed: int) -> list[list[list]]:
+    # Nothing can change them: each function gets copies, and a worker gets them as text.
+    return task.arguments(seed)
 
 
 def _argument(value: object) -> object:
@@ -304,7 +309,7 @@ def _own(task: Task, function: Callable, case: list) -> Answer:
 
     A learner who presses stop meanwhile stops everything.
     """
-    key = function, written(case)  # as text: whatever happens to the arguments later, it belongs to these
+    key = function, written(case)
     if key in task._kept:
         return task._kept[key]
     answer = call(function, case)
