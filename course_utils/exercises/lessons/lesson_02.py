@@ -65,7 +65,6 @@ q1 = Task(
     ),
     hint="Make two lists first: the answers whose truth is None, and the pairs of the others.",
 )
-
 q1.patch(
     "You divide by all questions: “right” and “refused” are shares of the real things, “invented” is one of the "
     "things that do not exist.",
@@ -193,7 +192,6 @@ q2.patch(
     "[range(len(ids)), ids]",
     ".amax(-1)",
 )
-
 q2.patch("You multiply logits: the softmax makes probabilities of them.", ".softmax(-1)", "")
 
 
@@ -249,7 +247,6 @@ q3.mistake(
     "You compare means over all answers: where the model is too sure in one bin and not sure enough in "
     "another, that hides both. Go bin by bin."
 )(lambda probabilities, right, bins: confidence_gap(probabilities, right, 1))
-
 q3.patch("Gaps of different signs cancel: take the absolute value of each.", "abs(mean - share)", "(mean - share)")
 
 
@@ -265,19 +262,16 @@ q3.patch(
     "min(int(p * bins), bins - 1)",
     "int(p * bins)",
 )
-
 q3.patch(
     "A probability of 1 is one bin too far: put it into the last one, with `min(…, bins - 1)`.",
     "min(int(p * bins), bins - 1)",
     "range(bins)[int(p * bins)]",
 )
-
 q3.patch(
     "You take the middle of the bin for its probability: take the mean of the answers in it.",
     "sum(probabilities[place] for place in own) / len(own)",
     "(number + 0.5) / bins",
 )
-
 q3.patch(
     "You divide by all bins, also the empty ones: let each bin count by its share of the answers.",
     "len(own) * abs",
@@ -304,7 +298,6 @@ q3.patch(
     "/ len(right)",
     "/ len(set(numbers))",
 )
-
 q3.patch(
     "You add up the gaps: let each count by its share of the answers.", "len(own) * abs", "abs", " / len(right)", ""
 )

@@ -318,13 +318,11 @@ q4.patch(
     "topk(count)",
     "topk(count, largest=False)",
 )
-
 q4.patch(
     "The scores are sorted and the labels are not: `topk` also returns the places, and these have the names.",
     "best.indices.tolist()",
     "[range(count)] * len(logits)",
 )
-
 q4.patch(
     "You take the first labels of the list: take the most probable ones, sorted.",
     "best = logits.softmax(-1).topk(count)",
@@ -332,7 +330,6 @@ q4.patch(
     "best.values.tolist(), best.indices.tolist()",
     "scores, [range(count)] * len(logits)",
 )
-
 q4.patch(
     "Every text has the labels of the first: look them up for each row.",
     "best.indices.tolist()",

@@ -76,17 +76,14 @@ q1 = Task(
     hint="Keep the tag before. A tag that is no O either continues (I-, and the same kind as before) or begins.",
     points=3,
 )
-
 q1.patch(
     "The last entity is missing: when the text ends inside an entity, it must be written down, too.",
     "return found",
     'return found[:-1] if tags[-1] != "O" else found',
 )
-
 q1.patch(
     "You leave B- or I- in the kind: return what comes after the hyphen (`tag[2:]`).", "append([tag[2:]", "append([tag"
 )
-
 q1.patch(
     "Your entities end with their first token: move the end on with every I- that continues them.",
     "found[-1][2] = end",
@@ -131,7 +128,6 @@ q1.patch(
     "tag[2:] != before[2:]",
     "not found",
 )
-
 q1.patch(
     "You join two entities with an O between them: look at the token right before, not at the last entity.",
     "        before = tag",

@@ -84,23 +84,19 @@ q1 = Task(
     hint="A `Counter` with a pair as its key: `for pair in pairwise(word): counts[pair] += often`.",
 )
 q1.patch("You count every word once: a word that occurs five times counts five times.", "+= often", "+= 1")
-
 q1.patch(
     "You count a pair once in each word: a pair that a word has twice counts twice.",
     "pairwise(word)",
     "dict.fromkeys(pairwise(word))",
 )
-
 q1.mistake("You count pairs across the border of two words: look for neighbours within each word.")(
     lambda words, times: most_frequent_pair([[*chain(*(word * n for word, n in zip(words, times, strict=True)))]], [1])
 )
-
 q1.patch(
     "You count a pair and its reverse together: (1, 2) and (2, 1) are two pairs.",
     "counts[pair] +=",
     "counts[pair if pair[::-1] not in counts else pair[::-1]] +=",
 )
-
 q1.patch(
     "You leave out every second pair: in 1, 2, 3 there are two, (1, 2) and (2, 3) (`pairwise`).",
     "pairwise(word)",
@@ -111,7 +107,6 @@ q1.patch(
     "pairwise(word)",
     "pairwise(word[:-1])",
 )
-
 q1.patch(
     "Of pairs that occur equally often you take the last: take the one that was seen first (`>`, not `>=`).",
     "max(counts",
@@ -190,26 +185,22 @@ q2 = Task(
     ),
     hint="A `while` loop with a place: step on by 2 after a pair, by 1 otherwise. The last id has no neighbour.",
 )
-
 q2.patch(
     "You merge the first pair only: go on to the end of the text.",
     "[first, second]",
     "[first, second] and new not in result",
 )
-
 q2.patch(
     "You keep the second id of a pair: both ids go, and the new one takes their place (step on by two).",
     "place += 2",
     "place += 1",
 )
-
 q2.patch("You lose the last id: when it is not part of a pair, it must be copied, too.", "len(ids)", "len(ids) - 1")
 q2.mistake("You look past the end: the last id has no neighbour. And after a pair you step on by two.")(
     lambda ids, first, second, new: [
         new if one == first and ids[place + 1] == second else one for place, one in enumerate(ids)
     ]
 )
-
 q2.patch(
     "You look past the end: the last id has no neighbour, so ask for it only where `place + 1 < len(ids)`.",
     "ids[place : place + 2] == [first, second]",
@@ -420,7 +411,6 @@ q4.patch(
     "units @ units[row]",
     "units @ vectors[row]",
 )
-
 q4.patch("You divide the columns by their lengths: a token is a row (`dim=-1`).", "dim=-1", "dim=0")
 q4.patch(
     "You take the nearest by distance: a long vector of the same direction is far away and has a cosine of 1.",
@@ -429,7 +419,6 @@ q4.patch(
     "best.values",
     "-best.values",
 )
-
 q4.patch(
     "You choose by distance: choose the largest cosines.",
     "cosines[row] = -torch.inf",

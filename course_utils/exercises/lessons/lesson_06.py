@@ -168,7 +168,6 @@ q2.patch(
     "(draws < 0.135)",
     "(draws < 0.12)",
 )
-
 q2.patch(
     "You have random and unchanged the wrong way round: draws from 0.12 to 0.135 show the random token.",
     "draws < 0.135",
@@ -250,7 +249,6 @@ q3.mistake("You take a label of −100 for token 0: leave these positions out.")
 q3.mistake("You shift once more: these labels already stand where they are asked for.")(
     lambda logits, labels: mean_loss(logits[:, :-1], labels[:, 1:])
 )
-
 q3.patch(
     "Your softmax goes over the positions: it goes over the vocabulary, the last dimension.",
     "logits[asked].log_softmax(-1)",
@@ -259,7 +257,6 @@ q3.patch(
 q3.patch(
     "You use the logits as they are: turn them into log probabilities (`log_softmax`) first.", ".log_softmax(-1)", ""
 )
-
 q3.patch(
     "A tiny probability becomes 0, and its logarithm −∞: use `log_softmax`, not the log of `softmax`.",
     "log_softmax(-1)",

@@ -109,7 +109,6 @@ q2 = Task(
     hint="Two masks, joined by `&`: the triangle `(new, keys)`, and the real tokens `(batch, 1, keys)`.",
     points=3,
 )
-
 q2.patch(
     "With a cache the queries are the last tokens, and you take them for the first: move the diagonal by "
     "the number of old keys (`tril(keys - new)`).",
@@ -127,7 +126,6 @@ q2.patch(
 q2.patch(
     "Every token sees the next one, too: your diagonal is one too far to the right.", "keys - new", "keys - new + 1"
 )
-
 q2.patch("It looks ahead: take `tril` in place of `triu`.", "tril(", "triu(")
 q2.mistake("The padding is looked at: a column must also be a real token.")(
     lambda mask, new: decoder(torch.ones_like(mask), new)
@@ -266,14 +264,12 @@ q4.patch(
     "You stop after one layer: what has changed is looked at in the next one.", "range(layers)", "range(min(layers, 1))"
 )
 q4.patch("You go on until nothing changes any more: stop after `layers` layers.", "range(layers)", "range(len(mask))")
-
 q4.patch(
     "A position passes on what it has got in the same layer: all of them read what the layer *before* wrote, "
     "so collect the new ones first.",
     "found = found | (mask & found).any(-1)",
     "for query in range(len(mask)):\n            found[query] |= (mask[query] & found).any()",
 )
-
 q4.patch(
     "You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.",
     "found | ",
@@ -287,7 +283,6 @@ q4.mistake("You return everything from the replaced token on: that is the causal
 q4.mistake("The replaced position is missing: its vector differs, too.")(
     lambda mask, replaced, layers: [place for place in changed(mask, replaced, layers) if place != replaced]
 )
-
 q4.patch(
     "You return True and False for each position: return the positions where it is True.",
     "found.nonzero().flatten()",

@@ -183,7 +183,6 @@ q2 = Task(
     points=3,
 )
 q2.patch("You leave no room for the answer: prompt and answer share the context.", " + answer", "")
-
 q2.patch(
     "The system prompt is dropped first, as it is the oldest message: keep it, and drop what comes after it.",
     "parted(messages)",
@@ -226,7 +225,6 @@ q2.patch(
     'turns[0]["role"] == "user" and ',
     "",
 )
-
 q2.patch(
     "What you keep begins with an answer whose question is gone: drop that, too. And when not even the last "
     "message fits, raise ValueError.",
@@ -250,13 +248,11 @@ def fit_behind_the_first(messages, context_length, answer):
 
 q2.patch("The tokens of the system prompt are not counted: it takes room, too.", "cost(system + turns)", "cost(turns)")
 q2.patch("You drop a turn too early: what fits exactly may stay (`<=`).", "<=", "<")
-
 q2.patch(
     "You keep the first message, whatever it is: only a system prompt has that right.",
     "parted(messages)",
     "(messages[:1], messages[1:])",
 )
-
 q2.patch(
     "You count characters: each message says how many *tokens* it has.",
     "cost(system + turns)",
@@ -345,7 +341,6 @@ q3.patch(
     ", plain=False",
     "",
 )
-
 q3.patch(
     "You take the special tokens out of the message: leave every character, as plain text.",
     "{one['content']}",
@@ -356,7 +351,6 @@ q3.patch(
     "[*ids, *tokens_of(model, OPENING, plain=False)]",
     "ids",
 )
-
 q3.patch("The line break after <|im_end|> is missing: it is a token, too.", ', *tokens_of(model, "\\n")]', "]")
 q3.mistake("You return a list in a list: one text, one list of ids.")(
     lambda model, messages: [safe_ids(model, messages)]
