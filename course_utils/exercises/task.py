@@ -249,10 +249,9 @@ def load_tasks(file: Path) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
     Raises:
         ValueError: The file cannot be run, or has no tasks.
     """
-    try:
-        return _tasks_in(file, file.read_bytes())
-    except OSError:
-        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}") from None
+    if file.suffix != ".py" or not file.is_file():
+        raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
+    return _tasks_in(file, file.read_bytes())
 
 
 @functools.lru_cache(maxsize=32)
