@@ -96,8 +96,9 @@ def test_what_cannot_be_patched():
             ValueError, match=r"^right must be a `def` outside of any other to be patched, got .* in q1$"
         ):
             make(right).patch("Never.", "number", "n")
-    with pytest.raises(ValueError, match="argument"):
-        make(countdown).patch("Never.", "number == 0")
+    for pieces in ((), ("number == 0",), ("number == 0", "number < 1", "return []")):
+        with pytest.raises(ValueError, match=r"^pieces must come in pairs, what is replaced and by what, got \("):
+            make(countdown).patch("Never.", *pieces)
 
 
 def test_a_patch_that_raises_has_its_text_in_the_traceback_and_explains_an_answer_that_raises():

@@ -124,7 +124,7 @@ class Task:
             pieces: A piece of the text of `right` and what replaces it; then, if need be, another two, and so on.
 
         Raises:
-            ValueError: A piece isn't there exactly once, or `right` isn't a `def` of its own.
+            ValueError: A piece isn't there exactly once or has no other, or `right` isn't a `def` outside of any other.
 
         >>> text = Task("q1", "Text", "call_text", call_text, (), "Join the arguments by commas.")
         >>> without_comma = text.patch("The comma is missing.", "', '.join", "' '.join")
@@ -273,6 +273,8 @@ def _patched(task: Task, pieces: Sequence[str]) -> Callable:
     right = unwrapped(task.right)
     if right is None or right.__name__ == "<lambda>" or right.__closure__:
         raise ValueError(f"right must be a `def` outside of any other to be patched, got {task.right!r} in {task.name}")
+    if not pieces or len(pieces) % 2:
+        raise ValueError(f"pieces must come in pairs, what is replaced and by what, got {pieces!r} in {task.name}")
     text = textwrap.dedent(inspect.getsource(right))
     for old, new in zip(pieces[::2], pieces[1::2], strict=True):
         if text.count(old) != 1:
