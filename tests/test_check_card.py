@@ -265,7 +265,7 @@ def borrowed_inside(logits, k):
 def test_what_the_course_does_by_itself_is_said(progress, function):
     shown = checker("11", {"top_k": function}, progress)("q2")
     said = "which the grader does not have: there it gives no points. Write it yourself."
-    assert re.search(rf"This uses course_utils\.inference\.sampling[\w.]*, {said}", text_of(shown))
+    assert re.search(rf"This uses course_utils\.engine\.sampling[\w.]*, {said}", text_of(shown))
     assert "of 2 points" not in text_of(shown)
 
 

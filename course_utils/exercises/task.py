@@ -1,7 +1,11 @@
 """A task of an exercise: what is asked, what is right, and the usual mistakes with the sentence for each."""
 
 import builtins
-import importlib.util
+import functools
+import inspect
+import linecache
+import textwrap
+import types
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils.exercises.calling import NOT_STARTED, Answer, call
+from course_utils.exercises.calling import NOT_STARTED, Answer, call, unwrapped
 from course_utils.exercises.comparing import Tolerance, difference, kind_of_difference
-from course_utils.exercises.plain_data import ModelName, plain
+from course_utils.exercises.plain_data import ModelName, plain, written
 from course_utils.exercises.showing import BREAK, as_code, beside, count, short
 
 Cases = Callable[[np.random.Generator], Sequence[Sequence]]
@@ -19,6 +23,7 @@ LONGEST_CALL = 84  # characters of a call, and of an answer, that are shown
 MOST_IN_CODE = 100  # values in a call and its right answer that are shown to the last digit
 LONGEST_CODE = 1_500  # characters
 WIDEST_CODE = 92  # where a line of it can be broken
+MOST_KEPT = 2_000  # answers of a task's own functions
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Mistake:
     function: Callable
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # compared by identity: its mistakes are added after it is made
 class Task:
     """One function to write, such as q1 of lesson 11.
 
@@ -62,8 +67,9 @@ class Task:
         function: The name that the learner's function must have.
         right: A function that is right.
         checks: The lines of the card, the easy ones first. The answers to at least one depend on the seed.
-        mistakes: The more special ones first.
         hint: One sentence; the card shows it after the second try.
+        mistakes: The more special ones first, because the first that explains every answer is named. `mistake` and
+            `patch` add one at the end.
         points: What it is worth.
         tolerance: How far numbers may be off.
         given: The modules of the course that the exercise imports. The grader's sandbox has no others, so that nobody
@@ -77,17 +83,55 @@ class Task:
     function: str
     right: Callable
     checks: tuple[Check, ...]
-    mistakes: tuple[Mistake, ...]
     hint: str
+    mistakes: tuple[Mistake, ...] = ()
     points: int = 2
     tolerance: Tolerance = field(default_factory=Tolerance)
     given: tuple[str, ...] = ()
     ready_made: tuple[str, ...] = ()
+    _kept: dict[tuple[Callable, str], Answer] = field(default_factory=dict, init=False, repr=False)
 
     def arguments(self, seed: int) -> list[list[list]]:
         """Return the arguments of each call of each check; the same for the same seed."""
         random = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
         return [check.arguments(random) for check in self.checks]
+
+    def mistake(self, says: str) -> Callable[[Callable], Callable]:
+        """Add a usual mistake: the decorator of a function that makes it, which stays what it is.
+
+        Args:
+            says: The sentence for it.
+
+        >>> double = Task("q1", "Double", "double", lambda x: 2 * x, (), "Add it to itself.")
+        >>> @double.mistake("You square it.")
+        ... def squared(x):
+        ...     return x * x
+        >>> double.mistake("You halve it.")(lambda x: x / 2)(6), [mistake.says for mistake in double.mistakes]
+        (3.0, ['You square it.', 'You halve it.'])
+        """
+
+        def add(function: Callable) -> Callable:
+            self.mistakes = (*self.mistakes, Mistake(says, function))
+            return function
+
+        return add
+
+    def patch(self, says: str, *pieces: str) -> Callable:
+        """Add a usual mistake that is the right answer with pieces of its text replaced; return its function.
+
+        Args:
+            says: The sentence for it.
+            pieces: A piece of the text of `right` and what replaces it; then, if need be, another two, and so on.
+
+        Raises:
+            ValueError: A piece isn't there exactly once or has no other, or `right` isn't a `def` outside of any other.
+
+        >>> text = Task("q1", "Text", "call_text", call_text, (), "Join the arguments by commas.")
+        >>> without_comma = text.patch("The comma is missing.", "', '.join", "' '.join")
+        >>> without_comma("top_k", [3, 4]), call_text("top_k", [3, 4])
+        ('top_k(3 4)', 'top_k(3, 4)')
+        """
+        return self.mistake(says)(_patched(self, pieces))
 
 
 @dataclass(frozen=True)
@@ -169,15 +213,15 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
         seed: Where the inputs come from.
 
     >>> double = Task("q1", "Double", "double", lambda x: 2 * x, (Check("doubles", lambda random: [(3,)]),),
-    ...               (Mistake("You square it.", lambda x: x * x),), "Add it to itself.")
+    ...               "Add it to itself.", (Mistake("You square it.", lambda x: x * x),))
     >>> judge(double, lambda arguments: call(lambda x: x * x, arguments)).lines[0].message
     'You square it.'
     """
-    arguments = task.arguments(seed)
+    arguments = _drawn(task, seed)
     answers = [[ask(list(case)) for case in cases] for cases in arguments]
     if all(answer.raised == NOT_STARTED for group in answers for answer in group):
         return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
-    right = [[_own(task.right, case) for case in cases] for cases in arguments]
+    right = [[_own(task, task.right, case) for case in cases] for cases in arguments]
     wrong = [
         [_wrong(own, wanted, task) for own, wanted in zip(*groups, strict=True)]
         for groups in zip(answers, right, strict=True)
@@ -200,23 +244,56 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
 
 
 def load_tasks(file: Path) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
-    """Return the `TASKS` and the `PROSE` of a file of checks.
+    """Return the `TASKS` and the `PROSE` of a file of checks: the same ones until the file changes.
 
     Raises:
         ValueError: The file cannot be run, or has no tasks.
     """
-    spec = importlib.util.spec_from_file_location(f"checks_of_{file.stem}", file)
-    if spec is None or not file.is_file():
+    if file.suffix != ".py" or not file.is_file():
         raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
-    module = importlib.util.module_from_spec(spec)
+    return _tasks_in(file, file.read_bytes())
+
+
+@functools.lru_cache(maxsize=32)
+def _tasks_in(file: Path, text: bytes) -> tuple[tuple[Task, ...], tuple[Prose, ...]]:
+    module = types.ModuleType(f"checks_of_{file.stem}")
+    module.__file__ = str(file)
     try:
-        spec.loader.exec_module(module)
+        exec(compile(text, str(file), "exec", dont_inherit=True), vars(module))
     except Exception as error:
         raise ValueError(f"checks must be a Python file that runs, got {str(file)!r}: {error}") from error
     tasks = tuple(getattr(module, "TASKS", ()))
     if not tasks or not all(isinstance(task, Task) for task in tasks):
         raise ValueError(f"checks must be a Python file with TASKS, got {str(file)!r}")
     return tasks, tuple(getattr(module, "PROSE", ()))
+
+
+def _patched(task: Task, pieces: Sequence[str]) -> Callable:
+    """Return the right answer of a task with pieces of its text replaced."""
+    right = unwrapped(task.right)
+    if right is None or right.__name__ == "<lambda>" or right.__closure__:
+        raise ValueError(f"right must be a `def` outside of any other to be patched, got {task.right!r} in {task.name}")
+    if not pieces or len(pieces) % 2:
+        raise ValueError(f"pieces must come in pairs, what is replaced and by what, got {pieces!r} in {task.name}")
+    text = textwrap.dedent(inspect.getsource(right))
+    for old, new in zip(pieces[::2], pieces[1::2], strict=True):
+        if text.count(old) != 1:
+            raise ValueError(
+                f"a piece to patch must be in the right answer of {task.name} once, got {old!r}: "
+                f"it's there {text.count(old)} times"
+            )
+        text = text.replace(old, new)
+    name = f"<mistake {len(task.mistakes) + 1} of {task.name}, {right.__code__.co_filename}>"
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name  # for tracebacks
+    namespace = dict(right.__globals__)  # a copy: the right answer keeps its own name
+    exec(compile(text, name, "exec", dont_inherit=True), namespace)
+    return namespace[right.__name__]
+
+
+@functools.lru_cache(maxsize=100)
+def _drawn(task: Task, seed: int) -> list[list[list]]:
+    # Nothing can change them: each function gets copies, and a worker gets them as text.
+    return task.arguments(seed)
 
 
 def _argument(value: object) -> object:
@@ -228,11 +305,21 @@ def _argument(value: object) -> object:
     return plain(value)
 
 
-def _own(function: Callable, case: list) -> Answer:
-    """Call a function of the checks; a learner who presses stop meanwhile stops everything."""
+def _own(task: Task, function: Callable, case: list) -> Answer:
+    """Call a function of the checks, once for the same arguments.
+
+    A learner who presses stop meanwhile stops everything.
+    """
+    key = function, written(case)
+    if key in task._kept:
+        return task._kept[key]
     answer = call(function, case)
     if answer.raised == "KeyboardInterrupt":
         raise KeyboardInterrupt
+    if not answer.raised:  # an exception may be the machine's fault, and be gone the next time
+        if len(task._kept) >= MOST_KEPT:
+            task._kept.clear()
+        task._kept[key] = answer
     return answer
 
 
@@ -279,7 +366,7 @@ def _mistake(task: Task, arguments: list, answers: list) -> str:
         for case, own in zip(cases, group, strict=True)
     ]
     for mistake in task.mistakes:
-        if all(_same(own, _own(mistake.function, case), task) for case, own in calls):
+        if all(_same(own, _own(task, mistake.function, case), task) for case, own in calls):
             return mistake.says
     return ""
 

@@ -3,6 +3,9 @@
 import numpy as np
 import torch
 
+from course_utils.experiments.few_shot import calibrated
+from course_utils.measuring.parameters import llama_parameters
+
 
 def prompt_by_adding(instruction, shots, count, text):
     prompt = instruction + "\n\n"
@@ -274,10 +277,20 @@ def nothing(*arguments):
     print(arguments)
 
 
+def count_by_the_course(config):
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
+    sizes = (config[name] for name in (*names, "intermediate_size", "vocab_size"))
+    return {"output": 0} | llama_parameters(*sizes, tied=config["tie_word_embeddings"])
+
+
+def labels_by_the_course(scores, names):
+    return [names[place] for place in calibrated(scores).argmax(-1).tolist()]
+
+
 RIGHT = {
     "q1": [prompt_by_adding, prompt_of_lines, prompt_by_stripping],
-    "q2": [count_with_modules, count_in_floats, count_in_numpy, count],
-    "q3": [labels_in_a_loop, labels_in_numpy, labels_by_ratio],
+    "q2": [count_with_modules, count_in_floats, count_in_numpy, count, count_by_the_course],
+    "q3": [labels_in_a_loop, labels_in_numpy, labels_by_ratio, labels_by_the_course],
     "q4": [scores_in_a_loop, scores_in_numpy, scores_in_torch],
 }
 WRONG = {

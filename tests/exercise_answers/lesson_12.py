@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
+from course_utils.engine.penalties import apply_repetition_penalty
+from course_utils.engine.stopping import StopRules, StopStringBuffer, mask_eos
+
 
 def additive_in_a_loop(logits, ids, prompt_length, presence, frequency):
     out = logits.clone()
@@ -386,11 +389,39 @@ def early(step, minimum):
     return step < minimum
 
 
+def repetition_by_the_course(logits, texts, penalty):
+    rows = [
+        apply_repetition_penalty(row[None], torch.tensor([text], dtype=torch.long), penalty)
+        for row, text in zip(logits, texts, strict=True)
+    ]
+    return torch.cat(rows)
+
+
+def stop_by_the_course(pieces, stops):
+    buffer, text = StopStringBuffer(stops), ""
+    for count, piece in enumerate(pieces, 1):
+        text += buffer.push(piece)
+        if buffer.found is not None:
+            return text, count
+    return text + buffer.finish(), len(pieces)
+
+
+def end_by_the_course(logits, eos, minimum, maximum):
+    rules, ids = StopRules((eos,), maximum), []
+    for row in logits:
+        if len(ids) < minimum:
+            row = mask_eos(row[None], [eos])[0]
+        ids.append(row.argmax().item())
+        reason = rules.reason(ids)
+        if reason:
+            return ids, str(reason)
+
+
 RIGHT = {
     "q1": [additive_in_a_loop, additive_one_hot, additive_in_numpy, additive_by_adding_at],
-    "q2": [repetition_by_index, repetition_in_lists, repetition_by_powers],
-    "q3": [stop_with_find, stop_by_ends, stop_by_splitting],
-    "q4": [end_in_one_go, end_by_second_best, end_in_numpy],
+    "q2": [repetition_by_index, repetition_in_lists, repetition_by_powers, repetition_by_the_course],
+    "q3": [stop_with_find, stop_by_ends, stop_by_splitting, stop_by_the_course],
+    "q4": [end_in_one_go, end_by_second_best, end_in_numpy, end_by_the_course],
 }
 WRONG = {
     "q1": [

@@ -7,6 +7,9 @@ from heapq import heapify, heapreplace
 import numpy as np
 import torch
 
+from course_utils.measuring.memory import kv_cache_bytes
+from course_utils.measuring.model_shapes import ModelShape
+
 
 def latency_by_gaps(sent, times):
     gaps = [times[place + 1] - times[place] for place in range(len(times) - 1)]
@@ -287,9 +290,16 @@ def nothing(*arguments):
     list(arguments)
 
 
+def cache_by_the_course(config, tokens, batch, number_bytes):
+    layers, hidden, heads = config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"]
+    kv_heads, size = config.get("num_key_value_heads", heads), config.get("head_dim", hidden // heads)
+    shape = ModelShape("made up", 1, layers, hidden, heads, kv_heads, size, 1, 1, "nowhere")
+    return kv_cache_bytes(shape, tokens, batch, number_bytes)
+
+
 RIGHT = {
     "q1": [latency_by_gaps, latency_in_numpy, latency_in_tensors],
-    "q2": [cache_in_steps, cache_of_a_tensor, cache_by_prod],
+    "q2": [cache_in_steps, cache_of_a_tensor, cache_by_prod, cache_by_the_course],
     "q3": [fit_in_bytes, fit_by_cumsum, fit_with_a_deque],
     "q4": [steps_by_simulation, steps_with_a_heap, steps_in_tensors],
 }

@@ -4,10 +4,8 @@ from itertools import takewhile
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
-from course_utils.experiments.few_shot import calibrated
+from course_utils.exercises.task import Check, Prose, Task
 from course_utils.experiments.shots import topic_sentences
-from course_utils.measuring.parameters import llama_parameters
 
 INVENTED = ("vor", "blem", "wug", "dax", "fep", "mip")
 
@@ -24,17 +22,6 @@ def shots_prompt(instruction, shots, count, text):
     return "\n\n".join([instruction, *(one_block(*shot) for shot in shots[:count]), one_block(text)])
 
 
-def repeated_instruction(instruction, shots, count, text):
-    """Say the instruction before every block."""
-    blocks = [*(one_block(*shot) for shot in shots[:count]), one_block(text)]
-    return "\n\n".join(part for block in blocks for part in (instruction, block))
-
-
-def question_first(instruction, shots, count, text):
-    """Ask before the shots come."""
-    return "\n\n".join([instruction, one_block(text), *(one_block(*shot) for shot in shots[:count])])
-
-
 def some_shots(random, *counts, shots=5):
     """Draw shots with real or invented labels, and one more sentence, for each count."""
     cases = []
@@ -48,39 +35,94 @@ def some_shots(random, *counts, shots=5):
     return cases
 
 
+q1 = Task(
+    name="q1",
+    title="A prompt with shots",
+    function="shots_prompt",
+    right=shots_prompt,
+    checks=(
+        Check(
+            "shows a shot, then asks",
+            lambda random: [("Topics.", [["The soup needs salt.", "food"]], 1, "She won the set.")],
+        ),
+        Check("takes as many shots as it is told, from the first on", lambda random: some_shots(random, 2, 4, 5)),
+        Check("leaves the instruction alone when there are no shots", lambda random: some_shots(random, 0)),
+    ),
+    hint='Make a list of parts, and join it once: `"\\n\\n".join(parts)`.',
+)
+q1.mistake(
+    "There is a space after the last “Topic:”: end without it, because the space belongs to the token of "
+    "the label (“ food” is one token)."
+)(lambda *prompt: f"{shots_prompt(*prompt)} ")
+q1.mistake("The prompt ends with a new line: end at “Topic:”, so that the label is what comes next.")(
+    lambda *prompt: f"{shots_prompt(*prompt)}\n"
+)
+q1.mistake("You show all shots: take the first `count` of them.")(
+    lambda instruction, shots, count, text: shots_prompt(instruction, shots, len(shots), text)
+)
+q1.mistake("You take the last shots: take the first `count` of them.")(
+    lambda instruction, shots, count, text: shots_prompt(instruction, shots[len(shots) - count :], count, text)
+)
+q1.mistake("You take the last shots, and with `count` 0 all of them (`shots[-0:]` is the whole list): take the first.")(
+    lambda instruction, shots, count, text: shots_prompt(instruction, shots[-count:], len(shots), text)
+)
+q1.mistake("You take one shot too few: `shots[:count]` has `count` of them.")(
+    lambda instruction, shots, count, text: shots_prompt(instruction, shots, max(count - 1, 0), text)
+)
+q1.mistake("The blank lines are missing: two line breaks stand between the parts.")(
+    lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n")
+)
+q1.mistake("A blank line is missing after the instruction: two line breaks stand between all parts.")(
+    lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n", 1)
+)
+q1.mistake("There is a blank line between a sentence and its topic: they stand on two lines, one below the other.")(
+    lambda *prompt: shots_prompt(*prompt).replace("\nTopic", "\n\nTopic")
+)
+q1.mistake("The topics of the shots are missing: a shot shows its answer, “Topic: food”.")(
+    lambda instruction, shots, count, text: shots_prompt(
+        instruction, [[sentence, ""] for sentence, _ in shots], count, text
+    )
+)
+
+
+@q1.mistake("The instruction comes before every shot: say it once, at the start.")
+def repeated_instruction(instruction, shots, count, text):
+    blocks = [*(one_block(*shot) for shot in shots[:count]), one_block(text)]
+    return "\n\n".join(part for block in blocks for part in (instruction, block))
+
+
+q1.mistake("The instruction is missing: it stands first, also when there are no shots.")(
+    lambda instruction, *rest: shots_prompt("", *rest).removeprefix("\n\n")
+)
+
+
+@q1.mistake(
+    "The sentence that is asked for stands before the shots: put it last, because the model goes on at the end."
+)
+def question_first(instruction, shots, count, text):
+    return "\n\n".join([instruction, one_block(text), *(one_block(*shot) for shot in shots[:count])])
+
+
+q1.mistake("The sentence that is asked for is missing: it comes last, with “Topic:” and no label.")(
+    lambda instruction, shots, count, text: "\n\n".join([instruction, *(one_block(*shot) for shot in shots[:count])])
+)
+
+
 # q2
 
 
 def count_parameters(config):
     """The parameters of a Llama by part; the output has none of its own when it is tied."""
-    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim")
-    sizes = (config[name] for name in (*names, "intermediate_size", "vocab_size"))
-    return {"output": 0} | llama_parameters(*sizes, tied=config["tie_word_embeddings"])
-
-
-def other(part, count):
-    """Count `part` in another way, from layers, width, all heads, KV heads and the inner width."""
-
-    def mistaken(config):
-        head = config["head_dim"]
-        sizes = config["hidden_size"], config["num_attention_heads"] * head, config["num_key_value_heads"] * head
-        changed = count(config["num_hidden_layers"], *sizes, config["intermediate_size"])
-        return count_parameters(config) | {part: changed}
-
-    return mistaken
-
-
-def other_output(count):
-    """Count the output in another way, from the table's size and whether it is tied."""
-    return lambda config: (
-        count_parameters(config)
-        | {"output": count(config["vocab_size"] * config["hidden_size"], config["tie_word_embeddings"])}
-    )
-
-
-def one_layer(config):
-    """Forget that there are several layers."""
-    return count_parameters(config | {"num_hidden_layers": 1})
+    layers, width = config["num_hidden_layers"], config["hidden_size"]
+    heads, kv_heads = (config[name] * config["head_dim"] for name in ("num_attention_heads", "num_key_value_heads"))
+    table = config["vocab_size"] * width
+    return {
+        "embedding": table,
+        "attention": layers * width * (2 * heads + 2 * kv_heads),
+        "MLP": layers * 3 * width * config["intermediate_size"],
+        "norms": (2 * layers + 1) * width,
+        "output": 0 if config["tie_word_embeddings"] else table,
+    }
 
 
 def some_configs(random, layers, *tied):
@@ -113,22 +155,80 @@ TOY_CONFIG = {
     "tie_word_embeddings": False,
 }
 
+
+q2 = Task(
+    name="q2",
+    title="Count the parameters",
+    function="count_parameters",
+    right=count_parameters,
+    ready_made=("LlamaForCausalLM",),
+    checks=(
+        Check("counts one layer", lambda random: [(TOY_CONFIG,), *some_configs(random, 1, False)]),
+        Check("counts every layer, and the last norm once", lambda random: some_configs(random, 7, False)),
+        Check("counts a tied table once", lambda random: some_configs(random, 3, True, False)),
+    ),
+    hint="Write down the two sides of every matrix first: one side is always `hidden_size`.",
+    points=3,
+)
+q2.patch(
+    "Your keys and values have as many heads as the queries: they have `num_key_value_heads`.",
+    "(2 * heads + 2 * kv_heads)",
+    "4 * heads",
+)
+q2.patch(
+    "Your four matrices of attention have hidden_size rows and columns: one side of each is heads times "
+    "`head_dim`, which may be another number.",
+    "(2 * heads + 2 * kv_heads)",
+    "4 * width",
+)
+q2.patch(
+    "Your queries and the output map have hidden_size rows and columns: one side of each is "
+    "`num_attention_heads` times `head_dim`, which may be another number.",
+    "2 * heads",
+    "2 * width",
+)
+q2.patch(
+    "Attention has a fourth matrix: after queries, keys and values comes the output map, as large as that of "
+    "the queries.",
+    "2 * heads",
+    "heads",
+)
+q2.patch("Keys and values have a matrix each: you count one for both.", "2 * kv_heads", "kv_heads")
+q2.patch("The MLP of a Llama has three matrices (gate, up and down): you count two.", "3 * width", "2 * width")
+q2.mistake("You count one layer: multiply attention, MLP and the two norms by `num_hidden_layers`.")(
+    lambda config: count_parameters(config | {"num_hidden_layers": 1})
+)
+q2.patch("One norm is missing: there are two in each layer, and one more at the end.", "(2 * layers + 1)", "2 * layers")
+q2.patch("The norm at the end is there once, not in every layer: 2 · layers + 1.", "(2 * layers + 1)", "3 * layers")
+q2.patch(
+    "You count one norm in each layer: there are two, before attention and before the MLP.",
+    "(2 * layers + 1)",
+    "(layers + 1)",
+)
+q2.patch(
+    "You count the output of a tied model: it is the embedding's table, and takes no parameters of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    "table",
+)
+q2.patch(
+    "You count no output: where `tie_word_embeddings` is False it has a table of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    "0",
+)
+q2.patch(
+    "You have it the wrong way round: a tied output takes 0 parameters, another one a table of its own.",
+    '0 if config["tie_word_embeddings"] else table',
+    'table if config["tie_word_embeddings"] else 0',
+)
+
+
 # q3
-
-
-def names_of(best, names):
-    """The name of each number."""
-    return [names[place] for place in best.tolist()]
 
 
 def calibrated_labels(scores, names):
     """The label of each text, after each label's mean over the texts is taken away."""
-    return names_of(calibrated(scores).argmax(-1), names)
-
-
-def by(change):
-    """Choose the label after another change of the scores."""
-    return lambda scores, names: names_of(change(scores).argmax(-1), names)
+    best = (scores - scores.mean(0)).argmax(-1)
+    return [names[place] for place in best.tolist()]
 
 
 def some_scores(random, tests, *likings):
@@ -142,6 +242,46 @@ def some_scores(random, tests, *likings):
         names = [str(name) for name in random.permutation(INVENTED)[: len(liking)]]
         cases.append((scores.float(), names))
     return cases
+
+
+q3 = Task(
+    name="q3",
+    title="Take the liking away",
+    function="calibrated_labels",
+    right=calibrated_labels,
+    checks=(
+        Check(
+            "finds the text that deserves the unloved label",
+            lambda random: [(torch.tensor([[-1.0, -4.0], [-3.0, -4.5]]), ["food", "sport"])],
+        ),
+        Check("is fair to two labels", lambda random: some_scores(random, 30, (-1.0, -1.8), (-7.0, -1.2))),
+        Check("is fair to three labels", lambda random: some_scores(random, 30, (-3.0, -2.2, -4.0))),
+    ),
+    hint="`scores.mean(0)` has one number for each label: how much the model likes it anyway.",
+)
+q3.patch(
+    "Your labels are those without calibration: take from each column its mean over the texts (`dim=0`). "
+    "The mean of a row moves all labels of a text alike, and changes nothing.",
+    " - scores.mean(0)",
+    "",
+)
+q3.patch("You take a mean for each text: take one for each label, over the texts (`dim=0`).", "mean(0)", "mean(1)")
+q3.patch("You add the means: subtract them, so that the label that is liked less can win.", "scores - ", "scores + ")
+q3.patch("You choose the label with the lowest score: the best one has the highest.", "argmax", "argmin")
+q3.patch("You divide by the means: these are log-probabilities, so subtract.", "scores - ", "scores / ")
+q3.patch(
+    "You subtract means of probabilities: stay with the log-probabilities, no `exp`.",
+    "scores - scores",
+    "scores.exp() - scores.exp()",
+)
+q3.patch("You return numbers: return the names, `names[number]`.", "[names[place] for place in best.tolist()]", "best")
+q3.patch(
+    "You look for the best text of each label: look for the best label of each text (`argmax(-1)`).",
+    "argmax(-1)",
+    "argmax(0)",
+    "[names[place] for place in best.tolist()]",
+    "best",
+)
 
 
 # q4
@@ -160,41 +300,9 @@ def two_scores(written, right):
     return {"digits": digits, "numbers": numbers, "independent": digits**length}
 
 
-def with_digits(count):
-    """Score with another share of digits."""
-
-    def mistaken(written, right):
-        digits = count(written, right)
-        return two_scores(written, right) | {"digits": digits, "independent": digits ** len(right[0])}
-
-    return mistaken
-
-
-def digits_anywhere(written, right):
-    """Count a digit wherever it stands in the number."""
-    found = sum(digit in number for own, number in zip(written, right, strict=True) for digit in own)
-    return found / sum(map(len, right))
-
-
-def digits_until_wrong(written, right):
-    """Stop at the first wrong digit."""
-    pairs = (zip(own, number, strict=False) for own, number in zip(written, right, strict=True))
-    return sum(len(list(takewhile(lambda pair: pair[0] == pair[1], pair))) for pair in pairs) / sum(map(len, right))
-
-
-def counts(written, right):
-    """Forget to divide."""
-    digits = sum(map(digits_in_place, written, right))
-    numbers = sum(map(str.__eq__, written, right))
-    return {"digits": digits, "numbers": numbers, "independent": digits ** len(right[0])}
-
-
-def digits_by_place(written, right):
-    """Ask for every digit by its place, also where the number has ended."""
-    for own, number in zip(written, right, strict=True):
-        for place in range(len(number)):
-            own[place]
-    return two_scores(written, right)
+def digits_until_wrong(own, right):
+    """How many digits are right before the first wrong one."""
+    return len([*takewhile(lambda pair: pair[0] == pair[1], zip(own, right, strict=False))])
 
 
 def some_numbers(random, length, count, short=0):
@@ -210,278 +318,73 @@ def some_numbers(random, length, count, short=0):
     return written, ["".join(map(str, row)) for row in right.tolist()]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="A prompt with shots",
-        function="shots_prompt",
-        right=shots_prompt,
-        checks=(
-            Check(
-                "shows a shot, then asks",
-                lambda random: [("Topics.", [["The soup needs salt.", "food"]], 1, "She won the set.")],
-            ),
-            Check("takes as many shots as it is told, from the first on", lambda random: some_shots(random, 2, 4, 5)),
-            Check("leaves the instruction alone when there are no shots", lambda random: some_shots(random, 0)),
-        ),
-        mistakes=(
-            Mistake(
-                "There is a space after the last “Topic:”: end without it, because the space belongs to the token of "
-                "the label (“ food” is one token).",
-                lambda *prompt: f"{shots_prompt(*prompt)} ",
-            ),
-            Mistake(
-                "The prompt ends with a new line: end at “Topic:”, so that the label is what comes next.",
-                lambda *prompt: f"{shots_prompt(*prompt)}\n",
-            ),
-            Mistake(
-                "You show all shots: take the first `count` of them.",
-                lambda instruction, shots, count, text: shots_prompt(instruction, shots, len(shots), text),
-            ),
-            Mistake(
-                "You take the last shots: take the first `count` of them.",
-                lambda instruction, shots, count, text: shots_prompt(
-                    instruction, shots[len(shots) - count :], count, text
-                ),
-            ),
-            Mistake(
-                "You take the last shots, and with `count` 0 all of them (`shots[-0:]` is the whole list): take the first.",
-                lambda instruction, shots, count, text: shots_prompt(instruction, shots[-count:], len(shots), text),
-            ),
-            Mistake(
-                "You take one shot too few: `shots[:count]` has `count` of them.",
-                lambda instruction, shots, count, text: shots_prompt(instruction, shots, max(count - 1, 0), text),
-            ),
-            Mistake(
-                "The blank lines are missing: two line breaks stand between the parts.",
-                lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n"),
-            ),
-            Mistake(
-                "A blank line is missing after the instruction: two line breaks stand between all parts.",
-                lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n", 1),
-            ),
-            Mistake(
-                "There is a blank line between a sentence and its topic: they stand on two lines, one below the other.",
-                lambda *prompt: shots_prompt(*prompt).replace("\nTopic", "\n\nTopic"),
-            ),
-            Mistake(
-                "The topics of the shots are missing: a shot shows its answer, “Topic: food”.",
-                lambda instruction, shots, count, text: shots_prompt(
-                    instruction, [[sentence, ""] for sentence, _ in shots], count, text
-                ),
-            ),
-            Mistake(
-                "The instruction comes before every shot: say it once, at the start.",
-                repeated_instruction,
-            ),
-            Mistake(
-                "The instruction is missing: it stands first, also when there are no shots.",
-                lambda instruction, *rest: shots_prompt("", *rest).removeprefix("\n\n"),
-            ),
-            Mistake(
-                "The sentence that is asked for stands before the shots: put it last, because the model goes on at the end.",
-                question_first,
-            ),
-            Mistake(
-                "The sentence that is asked for is missing: it comes last, with “Topic:” and no label.",
-                lambda instruction, shots, count, text: "\n\n".join(
-                    [instruction, *(one_block(*shot) for shot in shots[:count])]
-                ),
-            ),
-        ),
-        hint='Make a list of parts, and join it once: `"\\n\\n".join(parts)`.',
+q4 = Task(
+    name="q4",
+    title="Two ways to count",
+    function="two_scores",
+    right=two_scores,
+    checks=(
+        Check("counts digits and numbers", lambda random: [(["1234", "5670"], ["1234", "5678"])]),
+        Check("counts a digit only in its place", lambda random: [some_numbers(random, 6, 12)]),
+        Check("knows how long a number is", lambda random: [some_numbers(random, size, 10) for size in (3, 8)]),
+        Check("takes a missing digit for a wrong one", lambda random: [some_numbers(random, 5, 10, short=4)]),
     ),
-    Task(
-        name="q2",
-        title="Count the parameters",
-        function="count_parameters",
-        right=count_parameters,
-        ready_made=("LlamaForCausalLM",),
-        checks=(
-            Check("counts one layer", lambda random: [(TOY_CONFIG,), *some_configs(random, 1, False)]),
-            Check("counts every layer, and the last norm once", lambda random: some_configs(random, 7, False)),
-            Check("counts a tied table once", lambda random: some_configs(random, 3, True, False)),
-        ),
-        mistakes=(
-            Mistake(
-                "Your keys and values have as many heads as the queries: they have `num_key_value_heads`.",
-                other("attention", lambda layers, width, heads, kv, inner: layers * 4 * width * heads),
-            ),
-            Mistake(
-                "Your four matrices of attention have hidden_size rows and columns: one side of each is heads times "
-                "`head_dim`, which may be another number.",
-                other("attention", lambda layers, width, heads, kv, inner: layers * 4 * width * width),
-            ),
-            Mistake(
-                "Your queries and the output map have hidden_size rows and columns: one side of each is "
-                "`num_attention_heads` times `head_dim`, which may be another number.",
-                other(
-                    "attention", lambda layers, width, heads, kv, inner: layers * (2 * width * width + 2 * width * kv)
-                ),
-            ),
-            Mistake(
-                "Attention has a fourth matrix: after queries, keys and values comes the output map, as large as that of "
-                "the queries.",
-                other("attention", lambda layers, width, heads, kv, inner: layers * width * (heads + 2 * kv)),
-            ),
-            Mistake(
-                "Keys and values have a matrix each: you count one for both.",
-                other("attention", lambda layers, width, heads, kv, inner: layers * width * (2 * heads + kv)),
-            ),
-            Mistake(
-                "The MLP of a Llama has three matrices (gate, up and down): you count two.",
-                other("MLP", lambda layers, width, heads, kv, inner: layers * 2 * width * inner),
-            ),
-            Mistake(
-                "You count one layer: multiply attention, MLP and the two norms by `num_hidden_layers`.", one_layer
-            ),
-            Mistake(
-                "One norm is missing: there are two in each layer, and one more at the end.",
-                other("norms", lambda layers, width, heads, kv, inner: 2 * layers * width),
-            ),
-            Mistake(
-                "The norm at the end is there once, not in every layer: 2 · layers + 1.",
-                other("norms", lambda layers, width, heads, kv, inner: 3 * layers * width),
-            ),
-            Mistake(
-                "You count one norm in each layer: there are two, before attention and before the MLP.",
-                other("norms", lambda layers, width, heads, kv, inner: (layers + 1) * width),
-            ),
-            Mistake(
-                "You count the output of a tied model: it is the embedding's table, and takes no parameters of its own.",
-                other_output(lambda table, tied: table),
-            ),
-            Mistake(
-                "You count no output: where `tie_word_embeddings` is False it has a table of its own.",
-                other_output(lambda table, tied: 0),
-            ),
-            Mistake(
-                "You have it the wrong way round: a tied output takes 0 parameters, another one a table of its own.",
-                other_output(lambda table, tied: table if tied else 0),
-            ),
-        ),
-        hint="Write down the two sides of every matrix first: one side is always `hidden_size`.",
-        points=3,
-    ),
-    Task(
-        name="q3",
-        title="Take the liking away",
-        function="calibrated_labels",
-        right=calibrated_labels,
-        checks=(
-            Check(
-                "finds the text that deserves the unloved label",
-                lambda random: [(torch.tensor([[-1.0, -4.0], [-3.0, -4.5]]), ["food", "sport"])],
-            ),
-            Check("is fair to two labels", lambda random: some_scores(random, 30, (-1.0, -1.8), (-7.0, -1.2))),
-            Check("is fair to three labels", lambda random: some_scores(random, 30, (-3.0, -2.2, -4.0))),
-        ),
-        mistakes=(
-            Mistake(
-                "Your labels are those without calibration: take from each column its mean over the texts (`dim=0`). "
-                "The mean of a row moves all labels of a text alike, and changes nothing.",
-                by(lambda scores: scores),
-            ),
-            Mistake(
-                "You take a mean for each text: take one for each label, over the texts (`dim=0`).",
-                by(lambda scores: scores - scores.mean(1)),
-            ),
-            Mistake(
-                "You add the means: subtract them, so that the label that is liked less can win.",
-                by(lambda scores: scores + scores.mean(0)),
-            ),
-            Mistake(
-                "You choose the label with the lowest score: the best one has the highest.",
-                by(lambda scores: -calibrated(scores)),
-            ),
-            Mistake(
-                "You divide by the means: these are log-probabilities, so subtract.",
-                by(lambda scores: scores / scores.mean(0)),
-            ),
-            Mistake(
-                "You subtract means of probabilities: stay with the log-probabilities, no `exp`.",
-                by(lambda scores: scores.exp() - scores.exp().mean(0)),
-            ),
-            Mistake(
-                "You return numbers: return the names, `names[number]`.",
-                lambda scores, names: calibrated(scores).argmax(-1),
-            ),
-            Mistake(
-                "You look for the best text of each label: look for the best label of each text (`argmax(-1)`).",
-                lambda scores, names: calibrated(scores).argmax(0),
-            ),
-        ),
-        hint="`scores.mean(0)` has one number for each label: how much the model likes it anyway.",
-    ),
-    Task(
-        name="q4",
-        title="Two ways to count",
-        function="two_scores",
-        right=two_scores,
-        checks=(
-            Check("counts digits and numbers", lambda random: [(["1234", "5670"], ["1234", "5678"])]),
-            Check("counts a digit only in its place", lambda random: [some_numbers(random, 6, 12)]),
-            Check("knows how long a number is", lambda random: [some_numbers(random, size, 10) for size in (3, 8)]),
-            Check("takes a missing digit for a wrong one", lambda random: [some_numbers(random, 5, 10, short=4)]),
-        ),
-        mistakes=(
-            Mistake(
-                "You return counts: divide them, so that you return shares between 0 and 1.",
-                counts,
-            ),
-            Mistake(
-                "You count a digit wherever it stands: compare place by place.",
-                with_digits(digits_anywhere),
-            ),
-            Mistake(
-                "A written number may be too short: do not ask for a digit that is not there, and count it as wrong.",
-                digits_by_place,
-            ),
-            Mistake(
-                "You stop at the first wrong digit: every place counts for itself.",
-                with_digits(digits_until_wrong),
-            ),
-            Mistake(
-                "You divide by the digits that were written: divide by those of the right numbers, so that a missing digit "
-                "is a wrong one.",
-                with_digits(lambda written, right: sum(map(digits_in_place, written, right)) / sum(map(len, written))),
-            ),
-            Mistake(
-                "You count a number as soon as one digit is right: all of them must be.",
-                lambda written, right: (
-                    two_scores(written, right)
-                    | {"numbers": sum(map(bool, map(digits_in_place, written, right))) / len(right)}
-                ),
-            ),
-            Mistake(
-                "You calculate the share of numbers: count it, the calculated one is “independent”.",
-                lambda written, right: (
-                    two_scores(written, right) | {"numbers": two_scores(written, right)["independent"]}
-                ),
-            ),
-            Mistake(
-                "You always take the sixth power: take as many factors as a number has digits.",
-                lambda written, right: (
-                    two_scores(written, right) | {"independent": two_scores(written, right)["digits"] ** 6}
-                ),
-            ),
-            Mistake(
-                "The exponent is the number of numbers: it is the number of digits in one of them.",
-                lambda written, right: (
-                    two_scores(written, right) | {"independent": two_scores(written, right)["digits"] ** len(right)}
-                ),
-            ),
-            Mistake(
-                "You multiply by the number of digits: all of them must be right, so raise to that power.",
-                lambda written, right: (
-                    two_scores(written, right) | {"independent": two_scores(written, right)["digits"] * len(right[0])}
-                ),
-            ),
-        ),
-        hint="`zip(own, right)` stops at the shorter number, and `own[place] == right[place]` then compares what is there.",
-        points=3,
-    ),
+    hint="`zip(own, right)` stops at the shorter number, and `own[place] == right[place]` then compares what is there.",
+    points=3,
 )
+q4.patch(
+    "You return counts: divide them, so that you return shares between 0 and 1.",
+    " / (length * len(right))",
+    "",
+    " / len(right)",
+    "",
+)
+q4.patch(
+    "You count a digit wherever it stands: compare place by place.",
+    "map(digits_in_place, written, right)",
+    "digit in number for own, number in zip(written, right) for digit in own",
+)
+
+
+@q4.mistake("A written number may be too short: do not ask for a digit that is not there, and count it as wrong.")
+def digits_by_place(written, right):
+    for own, number in zip(written, right, strict=True):
+        for place in range(len(number)):
+            own[place]
+    return two_scores(written, right)
+
+
+q4.patch("You stop at the first wrong digit: every place counts for itself.", "digits_in_place", "digits_until_wrong")
+q4.patch(
+    "You divide by the digits that were written: divide by those of the right numbers, so that a missing digit "
+    "is a wrong one.",
+    "(length * len(right))",
+    "sum(map(len, written))",
+)
+q4.patch(
+    "You count a number as soon as one digit is right: all of them must be.",
+    "map(str.__eq__, written, right)",
+    "map(bool, map(digits_in_place, written, right))",
+)
+q4.patch(
+    "You calculate the share of numbers: count it, the calculated one is “independent”.",
+    '"numbers": numbers',
+    '"numbers": digits**length',
+)
+q4.patch("You always take the sixth power: take as many factors as a number has digits.", "digits**length", "digits**6")
+q4.patch(
+    "The exponent is the number of numbers: it is the number of digits in one of them.",
+    "digits**length",
+    "digits ** len(right)",
+)
+q4.patch(
+    "You multiply by the number of digits: all of them must be right, so raise to that power.",
+    "digits**length",
+    "digits * length",
+)
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

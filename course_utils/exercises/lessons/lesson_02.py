@@ -4,7 +4,7 @@ import torch
 
 from course_utils.exercises.comparing import Tolerance
 from course_utils.exercises.plain_data import ModelName
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 from course_utils.experiments.failure_cases import CAPITALS, INVENTED_COUNTRIES
 from course_utils.experiments.pronouns import share_of_first
 
@@ -18,50 +18,15 @@ def is_refusal(answer):
     return "not know" in answer or "no such" in answer
 
 
-def counted_answers(answers, truths, is_right=lambda answer, truth: truth in answer):
-    """How many questions about something real and about nothing there are, and what was answered."""
+def answer_shares(answers, truths):
+    """What share of real things is right and refused, and what share of nothing gets an answer."""
     pairs = list(zip(answers, truths, strict=True))
     real = [(answer, truth) for answer, truth in pairs if truth is not None]
     nothing = [answer for answer, truth in pairs if truth is None]
-    return {
-        "real": len(real),
-        "nothing": len(nothing),
-        "right": sum(is_right(answer, truth) for answer, truth in real),
-        "refused": sum(is_refusal(answer) for answer, _ in real),
-        "invented": sum(not is_refusal(answer) for answer in nothing),
-    }
-
-
-def shares(counts, **changed):
-    """The three shares of some counts, of which some are changed."""
-    own = {"right": counts["right"] / counts["real"], "refused": counts["refused"] / counts["real"]}
-    return own | {"invented": counts["invented"] / counts["nothing"]} | changed
-
-
-def answer_shares(answers, truths):
-    """What share of real things is right and refused, and what share of nothing gets an answer."""
-    return shares(counted_answers(answers, truths))
-
-
-def of_all(answers, truths):
-    """Divide by all questions."""
-    counts = counted_answers(answers, truths)
-    return {name: counts[name] / len(answers) for name in ("right", "refused", "invented")}
-
-
-def changed_shares(change):
-    """Shares of which some are worked out in another way, from the counts."""
-
-    def mistaken(answers, truths):
-        counts = counted_answers(answers, truths)
-        return shares(counts, **change(counts, answers, truths))
-
-    return mistaken
-
-
-def only_one_refusal(answers, truths):
-    """Know one way of refusing only."""
-    return answer_shares([answer.replace("no such", "a") for answer in answers], truths)
+    right = sum(truth in answer for answer, truth in real)
+    refused = sum(is_refusal(answer) for answer, _ in real)
+    invented = sum(not is_refusal(answer) for answer in nothing)
+    return {"right": right / len(real), "refused": refused / len(real), "invented": invented / len(nothing)}
 
 
 def some_answers(random, real, nothing):
@@ -80,59 +45,86 @@ def some_answers(random, real, nothing):
     return [pairs[place][0] for place in order], [pairs[place][1] for place in order]
 
 
+q1 = Task(
+    name="q1",
+    title="Right, refused, invented",
+    function="answer_shares",
+    right=answer_shares,
+    checks=(
+        Check(
+            "counts the example",
+            lambda random: [
+                (
+                    ["Paris", "Istanbul", "I do not know", "Velt City", "There is no such country"],
+                    ["Paris", "Ankara", "Nairobi", None, None],
+                )
+            ],
+        ),
+        Check("tells real things from nothing", lambda random: [some_answers(random, 9, 6)]),
+        Check("counts each kind among its own", lambda random: [some_answers(random, *n) for n in ((12, 5), (6, 11))]),
+    ),
+    hint="Make two lists first: the answers whose truth is None, and the pairs of the others.",
+)
+q1.patch(
+    "You divide by all questions: “right” and “refused” are shares of the real things, “invented” is one of the "
+    "things that do not exist.",
+    "right / len(real)",
+    "right / len(answers)",
+    "refused / len(real)",
+    "refused / len(answers)",
+    "/ len(nothing)",
+    "/ len(answers)",
+)
+q1.patch(
+    "You return counts: divide each by the number of questions of its kind.",
+    "right / len(real)",
+    "right",
+    "refused / len(real)",
+    "refused",
+    " / len(nothing)",
+    "",
+)
+q1.patch(
+    "You ask for an answer that equals the truth: it is right as soon as it contains it (`truth in answer`).",
+    "truth in answer",
+    "truth == answer",
+)
+q1.patch(
+    "“invented” is the share of refusals with you: it is the share of answers that are none.",
+    "not is_refusal",
+    "is_refusal",
+)
+q1.patch(
+    "You count refusals of things that do not exist as “refused”: there they are right. Count the real ones.",
+    "refused / len(real)",
+    "sum(map(is_refusal, answers)) / len(answers)",
+)
+q1.patch(
+    "You count wrong answers about real things as “invented”: count the answers whose truth is None.",
+    "invented / len(nothing)",
+    "(invented + len(real) - right - refused) / len(answers)",
+)
+q1.patch(
+    "You leave refusals out of “right”: a refused question about a real thing is one that is not answered right.",
+    "right / len(real)",
+    "right / (len(real) - refused)",
+)
+q1.mistake("You know one refusal only: “not know” and “no such” both count.")(
+    lambda answers, truths: answer_shares([answer.replace("no such", "a") for answer in answers], truths)
+)
+
+
 # q2
-
-
-def token_probabilities(model, prompt, answer, shift=1):
-    """The probability of each token of the answer."""
-    asked, ids = model.encode(prompt), model.encode(answer)[0]
-    with torch.inference_mode():
-        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0]
-    first = asked.shape[1] - shift
-    return logits[first : first + len(ids)].softmax(-1)[range(len(ids)), ids]
 
 
 def answer_probability(model, prompt, answer):
     """The product of the probabilities of the tokens of an answer."""
-    return token_probabilities(model, prompt, answer).prod()
-
-
-def of_tokens(change):
-    """Make something else of the probabilities of the tokens."""
-    return lambda *case: change(token_probabilities(*case))
-
-
-def with_the_prompt(model, prompt, answer):
-    """Take the tokens of the prompt for part of the answer."""
-    return answer_probability(model, prompt[0], prompt[1:] + answer)
-
-
-def answer_alone(model, prompt, answer):
-    """Do not show the prompt to the model."""
-    return answer_probability(model, answer[0], answer[1:]) if len(answer) > 1 else torch.tensor(1.0)
-
-
-def product_of_logits(model, prompt, answer):
-    """Forget the softmax."""
     asked, ids = model.encode(prompt), model.encode(answer)[0]
     with torch.inference_mode():
-        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0, asked.shape[1] - 1 : -1]
-    return logits[range(len(ids)), ids].prod()
-
-
-def greedy_probability(model, prompt, answer):
-    """Take the best token in each place, whatever the answer is."""
-    asked, ids = model.encode(prompt), model.encode(answer)[0]
-    with torch.inference_mode():
-        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0, asked.shape[1] - 1 : -1]
-    return logits.softmax(-1).amax(-1).prod()
-
-
-def all_after_the_prompt(model, prompt, answer):
-    """Look up all tokens of the answer in the distribution after the prompt."""
-    ids = model.encode(answer)[0]
-    with torch.inference_mode():
-        return model.model(model.encode(prompt)).logits[0, -1].softmax(-1)[ids].prod()
+        logits = model.model(torch.cat([asked, ids[None]], 1)).logits[0]
+    first = asked.shape[1] - 1
+    chances = logits[first : first + len(ids)].softmax(-1)[range(len(ids)), ids]
+    return chances.prod()
 
 
 def some_texts(random, *lengths):
@@ -144,87 +136,77 @@ def some_texts(random, *lengths):
     return [(ModelName("practice"), letters(random.integers(3, 7)), letters(length)) for length in lengths]
 
 
+q2 = Task(
+    name="q2",
+    title="The probability of an answer",
+    function="answer_probability",
+    right=answer_probability,
+    checks=(
+        Check("finds the probability of one token", lambda random: some_texts(random, 1, 1)),
+        Check("multiplies over the tokens of the answer", lambda random: some_texts(random, 2, 3)),
+        Check(
+            "reads the answer so far",
+            lambda random: [(ModelName("practice"), "the", "answer"[: int(random.integers(3, 6))])],
+        ),
+    ),
+    hint="With a prompt of n tokens, the logits at place n − 1 predict the first token of the answer.",
+    points=3,
+    tolerance=Tolerance(relative=1e-3, absolute=1e-12),
+)
+q2.patch(
+    "You read the logits at the token itself: the logits *before* a token predict it, one place earlier.",
+    "asked.shape[1] - 1",
+    "asked.shape[1]",
+)
+q2.patch("You add up the probabilities: all tokens must be written, so multiply.", "prod()", "sum()")
+q2.patch("You take the mean of the probabilities: multiply them.", "prod()", "mean()")
+q2.patch("You return a log-probability: `exp` makes a probability of it.", "prod()", "log().sum()")
+q2.patch(
+    "You return the probability of the first token only: the whole answer must follow.", "chances.prod()", "chances[0]"
+)
+q2.patch("You return the probability of the last token only: multiply over all.", "chances.prod()", "chances[-1]")
+q2.patch(
+    "You leave out the first token of the answer: the last logits of the prompt predict it.",
+    "chances.prod()",
+    "chances[1:].prod()",
+)
+q2.mistake("The tokens of the prompt are in your product: they are given, so multiply over the answer only.")(
+    lambda model, prompt, answer: answer_probability(model, prompt[0], prompt[1:] + answer)
+)
+
+
+@q2.mistake("You look up every token in the distribution after the prompt: each token has read the answer before it.")
+def all_after_the_prompt(model, prompt, answer):
+    ids = model.encode(answer)[0]
+    with torch.inference_mode():
+        return model.model(model.encode(prompt)).logits[0, -1].softmax(-1)[ids].prod()
+
+
+@q2.mistake("The model does not see the prompt: join the ids of prompt and answer.")
+def answer_alone(model, prompt, answer):
+    return answer_probability(model, answer[0], answer[1:]) if len(answer) > 1 else torch.tensor(1.0)
+
+
+q2.patch(
+    "You take the most probable token in each place: look up the token of the answer.",
+    "[range(len(ids)), ids]",
+    ".amax(-1)",
+)
+q2.patch("You multiply logits: the softmax makes probabilities of them.", ".softmax(-1)", "")
+
+
 # q3
-
-
-def bin_of(probability, bins):
-    """The number of the bin; a probability of 1 is in the last one."""
-    return min(int(probability * bins), bins - 1)
-
-
-def gaps(probabilities, right, bins, number=bin_of):
-    """By bin with an answer in it: how many answers, their mean probability and the share that is right."""
-    found = []
-    for place in range(bins):
-        own = [pair for pair in zip(probabilities, right, strict=True) if number(pair[0], bins) == place]
-        if own:
-            mean, share = (sum(values) / len(own) for values in zip(*own, strict=True))
-            found.append((len(own), mean, share, (place + 0.5) / bins))
-    return found
 
 
 def confidence_gap(probabilities, right, bins):
     """The gap between mean probability and share of right answers, over the bins, each by its number of answers."""
-    return sum(count * abs(mean - share) for count, mean, share, _ in gaps(probabilities, right, bins)) / len(right)
-
-
-def overall(probabilities, right, bins):
-    """Make one bin of all."""
-    return confidence_gap(probabilities, right, 1)
-
-
-def mean_gap(found):
-    """The mean of the gaps, in which each bin counts alike."""
-    return sum(abs(mean - share) for _, mean, share, _ in found) / len(found)
-
-
-def unweighted(probabilities, right, bins):
-    """Let each bin count alike."""
-    return mean_gap(gaps(probabilities, right, bins))
-
-
-def over_all_bins(probabilities, right, bins):
-    """Let each bin count alike, also the empty ones."""
-    return sum(abs(mean - share) for _, mean, share, _ in gaps(probabilities, right, bins)) / bins
-
-
-def summed(probabilities, right, bins):
-    """Add up the gaps."""
-    return sum(abs(mean - share) for _, mean, share, _ in gaps(probabilities, right, bins))
-
-
-def with_signs(probabilities, right, bins):
-    """Let gaps of different signs cancel."""
-    return sum(count * (mean - share) for count, mean, share, _ in gaps(probabilities, right, bins)) / len(right)
-
-
-def from_the_middle(probabilities, right, bins):
-    """Take the middle of a bin for the probability of its answers."""
-    found = gaps(probabilities, right, bins)
-    return sum(count * abs(middle - share) for count, _, share, middle in found) / len(right)
-
-
-def found_below_one(probabilities, right, bins):
-    """The bins without the answers that have a probability of 1."""
-    return gaps(probabilities, right, bins, lambda probability, bins: int(probability * bins))
-
-
-def without_ones(probabilities, right, bins):
-    """Lose the answers with a probability of 1."""
-    found = found_below_one(probabilities, right, bins)
-    return sum(count * abs(mean - share) for count, mean, share, _ in found) / len(right)
-
-
-def one_too_far(probabilities, right, bins):
-    """Look for a bin behind the last one."""
-    for probability in probabilities:
-        range(bins)[int(probability * bins)]
-    return confidence_gap(probabilities, right, bins)
-
-
-def each_answer(probabilities, right, bins):
-    """Take the distance of every single answer."""
-    return sum(abs(p - is_right) for p, is_right in zip(probabilities, right, strict=True)) / len(right)
+    numbers, total = [min(int(p * bins), bins - 1) for p in probabilities], 0
+    for number in set(numbers):
+        own = [place for place, other in enumerate(numbers) if other == number]
+        mean = sum(probabilities[place] for place in own) / len(own)
+        share = sum(right[place] for place in own) / len(own)
+        total += len(own) * abs(mean - share)
+    return total / len(right)
 
 
 def some_probabilities(random, count, *bins, power=2.0, ones=0):
@@ -240,38 +222,94 @@ def some_probabilities(random, count, *bins, power=2.0, ones=0):
     return cases
 
 
+q3 = Task(
+    name="q3",
+    title="Confidence against truth",
+    function="confidence_gap",
+    right=confidence_gap,
+    checks=(
+        Check(
+            "measures the example",
+            lambda random: [([0.9, 0.7, 0.2, 0.4], [True, True, False, False], 2)],
+        ),
+        Check("measures a model that is too sure", lambda random: some_probabilities(random, 40, 4, 5, power=2.5)),
+        Check(
+            "measures a model that is not sure enough",
+            lambda random: some_probabilities(random, 40, 4, power=0.3),
+        ),
+        Check("has a place for a probability of 1", lambda random: some_probabilities(random, 20, 3, ones=5)),
+        Check("leaves empty bins alone", lambda random: some_probabilities(random, 6, 10)),
+    ),
+    hint="`min(int(probability * bins), bins - 1)` is the number of the bin.",
+    points=3,
+)
+q3.mistake(
+    "You compare means over all answers: where the model is too sure in one bin and not sure enough in "
+    "another, that hides both. Go bin by bin."
+)(lambda probabilities, right, bins: confidence_gap(probabilities, right, 1))
+q3.patch("Gaps of different signs cancel: take the absolute value of each.", "abs(mean - share)", "(mean - share)")
+
+
+@q3.mistake("You take the distance of every single answer from 0 or 1: compare means, one pair in each bin.")
+def each_answer(probabilities, right, bins):
+    return sum(abs(p - is_right) for p, is_right in zip(probabilities, right, strict=True)) / len(right)
+
+
+q3.patch(
+    "A probability of 1 falls out of your bins, or into one too many: it belongs to the last bin.",
+    "for number in set(numbers)",
+    "for number in set(numbers) - {bins}",
+    "min(int(p * bins), bins - 1)",
+    "int(p * bins)",
+)
+q3.patch(
+    "A probability of 1 is one bin too far: put it into the last one, with `min(…, bins - 1)`.",
+    "min(int(p * bins), bins - 1)",
+    "range(bins)[int(p * bins)]",
+)
+q3.patch(
+    "You take the middle of the bin for its probability: take the mean of the answers in it.",
+    "sum(probabilities[place] for place in own) / len(own)",
+    "(number + 0.5) / bins",
+)
+q3.patch(
+    "You divide by all bins, also the empty ones: let each bin count by its share of the answers.",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ bins",
+)
+q3.patch(
+    "Two things: each bin counts alike, and should count by its share of the answers; and a probability of 1 "
+    "falls out, and belongs to the last bin.",
+    "for number in set(numbers)",
+    "for number in set(numbers) - {bins}",
+    "min(int(p * bins), bins - 1)",
+    "int(p * bins)",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ len({*numbers} - {bins})",
+)
+q3.patch(
+    "Each bin counts alike: let it count by its share of the answers.",
+    "len(own) * abs",
+    "abs",
+    "/ len(right)",
+    "/ len(set(numbers))",
+)
+q3.patch(
+    "You add up the gaps: let each count by its share of the answers.", "len(own) * abs", "abs", " / len(right)", ""
+)
+
+
 # q4
-
-
-def of_shares(mean_share, distances):
-    """Level and bias, from the mean share of each occupation and its distance from no preference."""
-    return {"level": mean_share.mean(), "bias": distances.mean()}
 
 
 def pronoun_bias(probabilities):
     """Mean share of "she", and how far the occupations are from no preference: 0 to 1."""
     share = share_of_first(probabilities).mean(0)
-    return of_shares(share, 2 * (share - 0.5).abs())
-
-
-def by_share(share_of):
-    """Level and bias of another share, `(frame, occupation, 2) → (occupation,)`."""
-
-    def mistaken(probabilities):
-        share = share_of(probabilities)
-        return of_shares(share, 2 * (share - 0.5).abs())
-
-    return mistaken
-
-
-def by_distance(distance_of):
-    """The right level, and another distance of the shares `(frame, occupation)`."""
-
-    def mistaken(probabilities):
-        shares = share_of_first(probabilities)
-        return of_shares(shares.mean(0), distance_of(shares))
-
-    return mistaken
+    return {"level": share.mean(), "bias": (2 * (share - 0.5).abs()).mean()}
 
 
 def some_pronouns(random, frames, *occupations, lean=0.0):
@@ -285,241 +323,60 @@ def some_pronouns(random, frames, *occupations, lean=0.0):
     return cases
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="Right, refused, invented",
-        function="answer_shares",
-        right=answer_shares,
-        checks=(
-            Check(
-                "counts the example",
-                lambda random: [
-                    (
-                        ["Paris", "Istanbul", "I do not know", "Velt City", "There is no such country"],
-                        ["Paris", "Ankara", "Nairobi", None, None],
-                    )
-                ],
-            ),
-            Check("tells real things from nothing", lambda random: [some_answers(random, 9, 6)]),
-            Check(
-                "counts each kind among its own", lambda random: [some_answers(random, *n) for n in ((12, 5), (6, 11))]
-            ),
+q4 = Task(
+    name="q4",
+    title="A level and a bias",
+    function="pronoun_bias",
+    right=pronoun_bias,
+    checks=(
+        Check(
+            "measures the example",
+            lambda random: [(torch.tensor([[[0.3, 0.1], [0.05, 0.15]], [[0.1, 0.3], [0.0, 0.4]]]),)],
         ),
-        mistakes=(
-            Mistake(
-                "You divide by all questions: “right” and “refused” are shares of the real things, “invented” is one of the "
-                "things that do not exist.",
-                of_all,
-            ),
-            Mistake(
-                "You return counts: divide each by the number of questions of its kind.",
-                lambda *case: {name: counted_answers(*case)[name] for name in ("right", "refused", "invented")},
-            ),
-            Mistake(
-                "You ask for an answer that equals the truth: it is right as soon as it contains it (`truth in answer`).",
-                lambda answers, truths: shares(counted_answers(answers, truths, str.__eq__)),
-            ),
-            Mistake(
-                "“invented” is the share of refusals with you: it is the share of answers that are none.",
-                changed_shares(lambda counts, *case: {"invented": 1 - counts["invented"] / counts["nothing"]}),
-            ),
-            Mistake(
-                "You count refusals of things that do not exist as “refused”: there they are right. Count the real ones.",
-                changed_shares(
-                    lambda counts, answers, truths: {"refused": sum(map(is_refusal, answers)) / len(answers)}
-                ),
-            ),
-            Mistake(
-                "You count wrong answers about real things as “invented”: count the answers whose truth is None.",
-                changed_shares(
-                    lambda counts, answers, truths: {
-                        "invented": (counts["invented"] + counts["real"] - counts["right"] - counts["refused"])
-                        / len(answers)
-                    }
-                ),
-            ),
-            Mistake(
-                "You leave refusals out of “right”: a refused question about a real thing is one that is not answered right.",
-                changed_shares(lambda counts, *case: {"right": counts["right"] / (counts["real"] - counts["refused"])}),
-            ),
-            Mistake(
-                "You know one refusal only: “not know” and “no such” both count.",
-                only_one_refusal,
-            ),
-        ),
-        hint="Make two lists first: the answers whose truth is None, and the pairs of the others.",
+        Check("takes the share of the two", lambda random: some_pronouns(random, 1, 8)),
+        Check("gives every sentence the same weight", lambda random: some_pronouns(random, 3, 9, lean=-0.8)),
+        Check("measures from no preference", lambda random: some_pronouns(random, 4, 12, 7, lean=1.2)),
     ),
-    Task(
-        name="q2",
-        title="The probability of an answer",
-        function="answer_probability",
-        right=answer_probability,
-        checks=(
-            Check("finds the probability of one token", lambda random: some_texts(random, 1, 1)),
-            Check("multiplies over the tokens of the answer", lambda random: some_texts(random, 2, 3)),
-            Check(
-                "reads the answer so far",
-                lambda random: [(ModelName("practice"), "the", "answer"[: int(random.integers(3, 6))])],
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "You read the logits at the token itself: the logits *before* a token predict it, one place earlier.",
-                lambda *case: token_probabilities(*case, shift=0).prod(),
-            ),
-            Mistake(
-                "You add up the probabilities: all tokens must be written, so multiply.",
-                of_tokens(torch.sum),
-            ),
-            Mistake("You take the mean of the probabilities: multiply them.", of_tokens(torch.mean)),
-            Mistake(
-                "You return a log-probability: `exp` makes a probability of it.",
-                of_tokens(lambda chances: chances.log().sum()),
-            ),
-            Mistake(
-                "You return the probability of the first token only: the whole answer must follow.",
-                of_tokens(lambda chances: chances[0]),
-            ),
-            Mistake(
-                "You return the probability of the last token only: multiply over all.",
-                of_tokens(lambda chances: chances[-1]),
-            ),
-            Mistake(
-                "You leave out the first token of the answer: the last logits of the prompt predict it.",
-                of_tokens(lambda chances: chances[1:].prod()),
-            ),
-            Mistake(
-                "The tokens of the prompt are in your product: they are given, so multiply over the answer only.",
-                with_the_prompt,
-            ),
-            Mistake(
-                "You look up every token in the distribution after the prompt: each token has read the answer before it.",
-                all_after_the_prompt,
-            ),
-            Mistake("The model does not see the prompt: join the ids of prompt and answer.", answer_alone),
-            Mistake(
-                "You take the most probable token in each place: look up the token of the answer.", greedy_probability
-            ),
-            Mistake("You multiply logits: the softmax makes probabilities of them.", product_of_logits),
-        ),
-        hint="With a prompt of n tokens, the logits at place n − 1 predict the first token of the answer.",
-        points=3,
-        tolerance=Tolerance(relative=1e-3, absolute=1e-12),
-    ),
-    Task(
-        name="q3",
-        title="Confidence against truth",
-        function="confidence_gap",
-        right=confidence_gap,
-        checks=(
-            Check(
-                "measures the example",
-                lambda random: [([0.9, 0.7, 0.2, 0.4], [True, True, False, False], 2)],
-            ),
-            Check("measures a model that is too sure", lambda random: some_probabilities(random, 40, 4, 5, power=2.5)),
-            Check(
-                "measures a model that is not sure enough",
-                lambda random: some_probabilities(random, 40, 4, power=0.3),
-            ),
-            Check("has a place for a probability of 1", lambda random: some_probabilities(random, 20, 3, ones=5)),
-            Check("leaves empty bins alone", lambda random: some_probabilities(random, 6, 10)),
-        ),
-        mistakes=(
-            Mistake(
-                "You compare means over all answers: where the model is too sure in one bin and not sure enough in "
-                "another, that hides both. Go bin by bin.",
-                overall,
-            ),
-            Mistake("Gaps of different signs cancel: take the absolute value of each.", with_signs),
-            Mistake(
-                "You take the distance of every single answer from 0 or 1: compare means, one pair in each bin.",
-                each_answer,
-            ),
-            Mistake(
-                "A probability of 1 falls out of your bins, or into one too many: it belongs to the last bin.",
-                without_ones,
-            ),
-            Mistake(
-                "A probability of 1 is one bin too far: put it into the last one, with `min(…, bins - 1)`.",
-                one_too_far,
-            ),
-            Mistake(
-                "You take the middle of the bin for its probability: take the mean of the answers in it.",
-                from_the_middle,
-            ),
-            Mistake(
-                "You divide by all bins, also the empty ones: let each bin count by its share of the answers.",
-                over_all_bins,
-            ),
-            Mistake(
-                "Two things: each bin counts alike, and should count by its share of the answers; and a probability of 1 "
-                "falls out, and belongs to the last bin.",
-                lambda probabilities, right, bins: mean_gap(found_below_one(probabilities, right, bins)),
-            ),
-            Mistake("Each bin counts alike: let it count by its share of the answers.", unweighted),
-            Mistake("You add up the gaps: let each count by its share of the answers.", summed),
-        ),
-        hint="`min(int(probability * bins), bins - 1)` is the number of the bin.",
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="A level and a bias",
-        function="pronoun_bias",
-        right=pronoun_bias,
-        checks=(
-            Check(
-                "measures the example",
-                lambda random: [(torch.tensor([[[0.3, 0.1], [0.05, 0.15]], [[0.1, 0.3], [0.0, 0.4]]]),)],
-            ),
-            Check("takes the share of the two", lambda random: some_pronouns(random, 1, 8)),
-            Check("gives every sentence the same weight", lambda random: some_pronouns(random, 3, 9, lean=-0.8)),
-            Check("measures from no preference", lambda random: some_pronouns(random, 4, 12, 7, lean=1.2)),
-        ),
-        mistakes=(
-            Mistake(
-                "You use P(she) itself: divide by P(she) + P(he) first, because most of the probability goes to other words.",
-                by_share(lambda probabilities: probabilities[..., 0].mean(0)),
-            ),
-            Mistake(
-                "You measure “he”: the first of the two numbers is P(she).",
-                by_share(lambda probabilities: 1 - share_of_first(probabilities).mean(0)),
-            ),
-            Mistake(
-                "You divide P(she) by P(he): a share is divided by the sum of the two.",
-                by_share(lambda probabilities: (probabilities[..., 0] / probabilities[..., 1]).mean(0)),
-            ),
-            Mistake(
-                "You average the probabilities over the sentences first, so one in which pronouns are likely counts more: "
-                "take the share in each sentence, then the mean.",
-                by_share(lambda probabilities: share_of_first(probabilities.mean(0))),
-            ),
-            Mistake(
-                "Your occupations cancel each other: take the absolute value of each distance from 0.5.",
-                by_distance(lambda shares: 2 * (shares.mean(0) - 0.5)),
-            ),
-            Mistake(
-                "You take the distances before the mean over the sentences, so ups and downs of one occupation add up: "
-                "first the mean of each occupation, then its distance.",
-                by_distance(lambda shares: 2 * (shares - 0.5).abs()),
-            ),
-            Mistake(
-                "You take the distance of the mean over all occupations: every occupation has a distance of its own.",
-                by_distance(lambda shares: 2 * (shares.mean() - 0.5).abs()),
-            ),
-            Mistake(
-                "Your bias ends at 0.5: double the distance, so that 1 means one pronoun only.",
-                by_distance(lambda shares: (shares.mean(0) - 0.5).abs()),
-            ),
-            Mistake(
-                "You measure from the model's own level: no preference is 0.5.",
-                by_distance(lambda shares: 2 * (shares.mean(0) - shares.mean()).abs()),
-            ),
-        ),
-        hint="Three steps: a share for each sentence and occupation, the mean over the sentences (`mean(0)`), the distances.",
-    ),
+    hint="Three steps: a share for each sentence and occupation, the mean over the sentences (`mean(0)`), the distances.",
 )
+q4.patch(
+    "You use P(she) itself: divide by P(she) + P(he) first, because most of the probability goes to other words.",
+    "share_of_first(probabilities).mean(0)",
+    "probabilities[..., 0].mean(0)",
+)
+q4.patch(
+    "You measure “he”: the first of the two numbers is P(she).",
+    "share_of_first(probabilities).mean(0)",
+    "1 - share_of_first(probabilities).mean(0)",
+)
+q4.patch(
+    "You divide P(she) by P(he): a share is divided by the sum of the two.",
+    "share_of_first(probabilities).mean(0)",
+    "(probabilities[..., 0] / probabilities[..., 1]).mean(0)",
+)
+q4.patch(
+    "You average the probabilities over the sentences first, so one in which pronouns are likely counts more: "
+    "take the share in each sentence, then the mean.",
+    "share_of_first(probabilities).mean(0)",
+    "share_of_first(probabilities.mean(0))",
+)
+q4.patch("Your occupations cancel each other: take the absolute value of each distance from 0.5.", ".abs()", "")
+q4.patch(
+    "You take the distances before the mean over the sentences, so ups and downs of one occupation add up: "
+    "first the mean of each occupation, then its distance.",
+    ".mean(0)",
+    "",
+)
+q4.patch(
+    "You take the distance of the mean over all occupations: every occupation has a distance of its own.",
+    "(share - 0.5)",
+    "(share.mean() - 0.5)",
+)
+q4.patch("Your bias ends at 0.5: double the distance, so that 1 means one pronoun only.", "2 * ", "")
+q4.patch("You measure from the model's own level: no preference is 0.5.", "- 0.5", "- share.mean()")
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

@@ -2,7 +2,7 @@
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 WORDS = ("a", "film", "great", "bad", "not", "slow", "long", "quiet", "joy", "boring", "music", "plot", "the", "was")
 UNKNOWN = ("zebra", "qualm", "ferry", "owl")
@@ -16,37 +16,6 @@ def preprocess(texts, vocabulary, longest):
     """Ids of each text: [CLS], its words in small letters, [SEP]; at most `longest` of them."""
     rows = ([vocabulary.get(word, vocabulary["[UNK]"]) for word in text.lower().split()] for text in texts)
     return [[vocabulary["[CLS]"], *row[: longest - 2], vocabulary["[SEP]"]] for row in rows]
-
-
-def cut_after_the_end(texts, vocabulary, longest):
-    """Cut when [SEP] is there already."""
-    return [row[:longest] for row in preprocess(texts, vocabulary, 1000)]
-
-
-def unknown_left_out(texts, vocabulary, longest):
-    """Leave words out that are not in the vocabulary."""
-    known = (" ".join(word for word in text.split() if word.lower() in vocabulary) for text in texts)
-    return preprocess(list(known), vocabulary, longest)
-
-
-def letters_as_written(texts, vocabulary, longest):
-    """Look words up as they are written."""
-    unknown = (" ".join(word if word in vocabulary else "[unk]" for word in text.split()) for text in texts)
-    return preprocess(list(unknown), vocabulary, longest)
-
-
-def first_words_only(texts, vocabulary, longest):
-    """Cut the start of a text."""
-    rows = preprocess(texts, vocabulary, 1000)
-    return [row if len(row) <= longest else [row[0], *row[len(row) - longest + 1 :]] for row in rows]
-
-
-def unknown_raises(texts, vocabulary, longest):
-    """Look words up as if all were there."""
-    for text in texts:
-        for word in text.lower().split():
-            vocabulary[word]
-    return preprocess(texts, vocabulary, longest)
 
 
 def some_texts(random, *lengths, longest=20, unknown=False, capitals=False):
@@ -66,6 +35,73 @@ def some_texts(random, *lengths, longest=20, unknown=False, capitals=False):
 
 TOY_VOCABULARY = {"[CLS]": 1, "[SEP]": 2, "[UNK]": 3, "a": 4, "great": 5, "film": 6}
 
+
+q1 = Task(
+    name="q1",
+    title="Preprocess",
+    function="preprocess",
+    right=preprocess,
+    checks=(
+        Check(
+            "turns the example into ids",
+            lambda random: [(["A great film", "great music"], TOY_VOCABULARY, 8)],
+        ),
+        Check("puts [CLS] and [SEP] around every text", lambda random: some_texts(random, 3, 5, 1)),
+        Check("writes in small letters", lambda random: some_texts(random, 4, 2, capitals=True)),
+        Check("has an id for a word that it does not know", lambda random: some_texts(random, 4, 3, unknown=True)),
+        Check("keeps [SEP] when it cuts", lambda random: some_texts(random, 9, 2, 5, longest=6)),
+    ),
+    hint="For each text: the ids of its words first, then the cut, then [CLS] and [SEP] around it.",
+)
+q1.mistake("[SEP] is cut off: the words get two places fewer than `longest`, and [SEP] comes after the cut.")(
+    lambda texts, vocabulary, longest: [row[:longest] for row in preprocess(texts, vocabulary, 1000)]
+)
+q1.mistake("You cut the words at `longest`: [CLS] and [SEP] need two of these places.")(
+    lambda texts, vocabulary, longest: preprocess(texts, vocabulary, longest + 2)
+)
+
+
+@q1.mistake("You cut the start of a long text: keep its first words.")
+def first_words_only(texts, vocabulary, longest):
+    rows = preprocess(texts, vocabulary, 1000)
+    return [row if len(row) <= longest else [row[0], *row[len(row) - longest + 1 :]] for row in rows]
+
+
+q1.mistake("You do not cut: a row has at most `longest` ids.")(
+    lambda texts, vocabulary, longest: preprocess(texts, vocabulary, 1000)
+)
+
+
+@q1.mistake("Words that are not in the vocabulary are left out: they get the id of [UNK].")
+def unknown_left_out(texts, vocabulary, longest):
+    known = (" ".join(word for word in text.split() if word.lower() in vocabulary) for text in texts)
+    return preprocess(list(known), vocabulary, longest)
+
+
+@q1.mistake("A word that is not in the vocabulary stops you: `vocabulary.get(word, …)` has a second choice.")
+def unknown_raises(texts, vocabulary, longest):
+    for text in texts:
+        for word in text.lower().split():
+            vocabulary[word]
+    return preprocess(texts, vocabulary, longest)
+
+
+@q1.mistake("You look words up as they are written: turn them into small letters first, or “A” is unknown.")
+def letters_as_written(texts, vocabulary, longest):
+    unknown = (" ".join(word if word in vocabulary else "[unk]" for word in text.split()) for text in texts)
+    return preprocess(list(unknown), vocabulary, longest)
+
+
+q1.mistake("[CLS] is missing: it is the first id of every text.")(lambda *case: [row[1:] for row in preprocess(*case)])
+q1.mistake("[SEP] is missing: it is the last id of every text.")(lambda *case: [row[:-1] for row in preprocess(*case)])
+q1.mistake("[CLS] and [SEP] are missing: they stand around every text.")(
+    lambda *case: [row[1:-1] for row in preprocess(*case)]
+)
+q1.mistake("You return one long list: return a list of ids for each text.")(
+    lambda *case: [number for row in preprocess(*case) for number in row]
+)
+
+
 # q2
 
 
@@ -77,26 +113,6 @@ def padded(rows, pad_id):
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def other_mask(mask_of):
-    """The right ids with another mask, `(ids, mask, pad_id)`."""
-
-    def mistaken(rows, pad_id):
-        ids, mask = padded(rows, pad_id).values()
-        return {"input_ids": ids, "attention_mask": mask_of(ids, mask, pad_id)}
-
-    return mistaken
-
-
-def padded_left(rows, pad_id):
-    """Fill up on the left."""
-    return {name: array.flip(-1) for name, array in padded([row[::-1] for row in rows], pad_id).items()}
-
-
-def cut_to_the_shortest(rows, pad_id):
-    """Make the rows equal the other way."""
-    return padded([row[: min(map(len, rows))] for row in rows], pad_id)
-
-
 def some_rows(random, *lengths, pad_id=None, inside=False):
     """Draw rows of so many ids; the padding's id is among them if it is `inside`."""
     pad_id = int(random.integers(1, 9)) if pad_id is None else pad_id
@@ -106,22 +122,65 @@ def some_rows(random, *lengths, pad_id=None, inside=False):
     return [(rows, pad_id)]
 
 
+q2 = Task(
+    name="q2",
+    title="Padding and its mask",
+    function="pad",
+    right=padded,
+    checks=(
+        Check("pads the example", lambda random: [([[1, 4, 2], [1, 2]], 0)]),
+        Check("makes every row as long as the longest", lambda random: some_rows(random, 3, 7, 1, 5)),
+        Check("marks what is a token and what is padding", lambda random: some_rows(random, 2, 6, pad_id=0)),
+        Check("knows a token that has the id of the padding", lambda random: some_rows(random, 4, 2, 6, inside=True)),
+        Check("needs no padding when all are as long", lambda random: some_rows(random, 3, 3)),
+    ),
+    hint="`[pad_id] * n` is a list of n times the padding; the mask is made the same way, of ones and zeros.",
+)
+q2.patch(
+    "You make the mask from the ids: a token may have the id of the padding, too. Make it from the lengths.",
+    '"attention_mask": mask',
+    '"attention_mask": (ids != pad_id).long()',
+)
+q2.patch(
+    "Your mask is the wrong way round: 1 for a token, 0 for padding.",
+    '"attention_mask": mask',
+    '"attention_mask": 1 - mask',
+)
+q2.patch("Your mask is all ones: where there is padding it must be 0.", "[0] *", "[1] *")
+
+
+@q2.mistake("You pad on the left: this model wants it on the right, behind the tokens.")
+def padded_left(rows, pad_id):
+    return {name: array.flip(-1) for name, array in padded([row[::-1] for row in rows], pad_id).items()}
+
+
+q2.patch("You pad with 0: use `pad_id`, which is another number with other models.", "pad_id] *", "0] *")
+q2.mistake("You cut the long rows: fill up the short ones, to the length of the longest.")(
+    lambda rows, pad_id: padded([row[: min(map(len, rows))] for row in rows], pad_id)
+)
+q2.patch(
+    "Every row is one place too long: the longest row needs no padding.",
+    "max(map(len, rows))",
+    "max(map(len, rows)) + 1",
+)
+q2.patch(
+    "There is no mask: return a dict with `input_ids` and `attention_mask`.",
+    '{"input_ids": ids, "attention_mask": mask}',
+    "ids",
+)
+q2.patch(
+    "The mask is missing in your dict: it must hold `input_ids` and `attention_mask`.", ', "attention_mask": mask', ""
+)
+
+
 # q3
 
 
 def forward(table, weights, input_ids, attention_mask):
     """The mean of the rows of the real tokens, times the weights."""
     vectors, mask = table[input_ids], attention_mask[..., None]
-    return (vectors * mask).sum(1) / mask.sum(1) @ weights
-
-
-def pooled(pool):
-    """The logits of another way to make one vector a text, `(vectors, mask) → (batch, width)`."""
-
-    def mistaken(table, weights, input_ids, attention_mask):
-        return pool(table[input_ids], attention_mask[..., None]) @ weights
-
-    return mistaken
+    mean = (vectors * mask).sum(1) / mask.sum(1)
+    return mean @ weights
 
 
 def some_arrays(random, *lengths, labels=2):
@@ -133,62 +192,89 @@ def some_arrays(random, *lengths, labels=2):
     return [(table, weights, *padded(rows, 0).values())]
 
 
+q3 = Task(
+    name="q3",
+    title="Forward, with the mask",
+    function="forward",
+    right=forward,
+    checks=(
+        Check(
+            "computes the example",
+            lambda random: [
+                (
+                    torch.tensor([[9.0, 9.0], [2.0, 0.0], [0.0, 6.0]]),
+                    torch.tensor([[1.0, -1.0], [0.0, 1.0]]),
+                    *padded([[1, 2], [1]], 0).values(),
+                )
+            ],
+        ),
+        Check("takes the mean of one text", lambda random: some_arrays(random, 5)),
+        Check("does not read the padding", lambda random: some_arrays(random, 2, 6, 4)),
+        Check("has a logit for each label", lambda random: some_arrays(random, 3, 1, labels=4)),
+    ),
+    hint="`attention_mask[..., None]` has a shape that multiplies the vectors: `(batch, seq, 1)`.",
+    points=3,
+)
+q3.patch(
+    "The padding is in your mean: multiply the vectors by the mask, and divide by its sum.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors.mean(1)",
+)
+q3.patch(
+    "You divide by all places: divide by the number of tokens, which is the sum of the mask.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "(vectors * mask).mean(1)",
+)
+q3.patch(
+    "The padding is in your sum: multiply the vectors by the mask before you add them up.",
+    "(vectors * mask)",
+    "vectors",
+)
+q3.patch(
+    "You divide by a row of numbers, one for each column: it must be a column, one number for each text "
+    "(`sum(1, keepdim=True)`).",
+    "/ mask.sum(1)",
+    "/ mask.sum((1, 2))",
+)
+q3.patch("You take the sum: divide it by the number of tokens, or long texts get large logits.", " / mask.sum(1)", "")
+q3.patch(
+    "You divide by the tokens of the whole batch: each text has a number of its own (`sum(1)`).",
+    "/ mask.sum(1)",
+    "/ mask.sum()",
+)
+q3.patch(
+    "You take the first token: this model takes the mean of all of them.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors[:, 0]",
+)
+q3.patch(
+    "You take the largest value of each column: this model takes the mean.",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "vectors.masked_fill(mask == 0, -torch.inf).amax(1)",
+)
+q3.patch(
+    "You take the mean over the texts: it is one over the places of each text (`dim=1`).",
+    "(vectors * mask).sum(1) / mask.sum(1)",
+    "(vectors * mask).sum(0) / mask.sum(0)",
+)
+q3.patch(
+    "You return probabilities: the softmax belongs to postprocess.", "mean @ weights", "(mean @ weights).softmax(-1)"
+)
+q3.patch(
+    "You return the mean vectors: multiply them by the weights, and there is a logit for each label.",
+    "mean @ weights",
+    "mean",
+)
+
+
 # q4
-
-
-def answers(ranked, names):
-    """Pairs of score and label, for each text, as dicts."""
-    return [
-        [{"label": names[place], "score": score} for score, place in zip(*row, strict=True)]
-        for row in zip(ranked.values.tolist(), ranked.indices.tolist(), strict=True)
-    ]
 
 
 def postprocess(logits, names, count):
     """The `count` most probable labels of each text, with their probabilities."""
-    return answers(logits.softmax(-1).topk(count), names)
-
-
-def scored(score):
-    """The `count` best labels by another score."""
-    return lambda logits, names, count: answers(score(logits).topk(count), names)
-
-
-def softmax_of_the_best(logits, names, count):
-    """Cut first, and make probabilities of what is left."""
-    return answers_of(logits, names, count, logits.topk(count).values.softmax(-1))
-
-
-def answers_of(logits, names, count, scores):
-    """The right labels with other scores."""
-    right = postprocess(logits, names, count)
-    return [
-        [one | {"score": score} for one, score in zip(*row, strict=True)]
-        for row in zip(right, scores.tolist(), strict=True)
-    ]
-
-
-def labels_in_order(logits, names, count):
-    """Sort the scores and leave the labels where they are."""
-    scores = logits.softmax(-1).topk(count).values.tolist()
-    return [[{"label": names[place], "score": score} for place, score in enumerate(row)] for row in scores]
-
-
-def unsorted(logits, names, count):
-    """Take the first labels of the list."""
-    scores = logits.softmax(-1)[:, :count].tolist()
-    return [[{"label": names[place], "score": score} for place, score in enumerate(row)] for row in scores]
-
-
-def labels_of_the_first(logits, names, count):
-    """Give every text the labels of the first one."""
-    found = postprocess(logits, names, count)
-    return [[one | {"label": of_first["label"]} for one, of_first in zip(row, found[0], strict=True)] for row in found]
-
-
-def flat(logits, names, count):
-    """Return all answers in one list."""
-    return [one for row in postprocess(logits, names, count) for one in row]
+    best = logits.softmax(-1).topk(count)
+    rows = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return [[{"label": names[place], "score": score} for score, place in zip(*row, strict=True)] for row in rows]
 
 
 def some_logits(random, *sizes):
@@ -201,256 +287,60 @@ def some_logits(random, *sizes):
     return cases
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="Preprocess",
-        function="preprocess",
-        right=preprocess,
-        checks=(
-            Check(
-                "turns the example into ids",
-                lambda random: [(["A great film", "great music"], TOY_VOCABULARY, 8)],
-            ),
-            Check("puts [CLS] and [SEP] around every text", lambda random: some_texts(random, 3, 5, 1)),
-            Check("writes in small letters", lambda random: some_texts(random, 4, 2, capitals=True)),
-            Check("has an id for a word that it does not know", lambda random: some_texts(random, 4, 3, unknown=True)),
-            Check("keeps [SEP] when it cuts", lambda random: some_texts(random, 9, 2, 5, longest=6)),
+q4 = Task(
+    name="q4",
+    title="Postprocess",
+    function="postprocess",
+    right=postprocess,
+    checks=(
+        Check(
+            "gives the example its label and score",
+            lambda random: [(torch.tensor([[0.0, 1.0]]), ["NEGATIVE", "POSITIVE"], 1)],
         ),
-        mistakes=(
-            Mistake(
-                "[SEP] is cut off: the words get two places fewer than `longest`, and [SEP] comes after the cut.",
-                cut_after_the_end,
-            ),
-            Mistake(
-                "You cut the words at `longest`: [CLS] and [SEP] need two of these places.",
-                lambda texts, vocabulary, longest: preprocess(texts, vocabulary, longest + 2),
-            ),
-            Mistake(
-                "You cut the start of a long text: keep its first words.",
-                first_words_only,
-            ),
-            Mistake(
-                "You do not cut: a row has at most `longest` ids.",
-                lambda texts, vocabulary, longest: preprocess(texts, vocabulary, 1000),
-            ),
-            Mistake(
-                "Words that are not in the vocabulary are left out: they get the id of [UNK].",
-                unknown_left_out,
-            ),
-            Mistake(
-                "A word that is not in the vocabulary stops you: `vocabulary.get(word, …)` has a second choice.",
-                unknown_raises,
-            ),
-            Mistake(
-                "You look words up as they are written: turn them into small letters first, or “A” is unknown.",
-                letters_as_written,
-            ),
-            Mistake(
-                "[CLS] is missing: it is the first id of every text.",
-                lambda *case: [row[1:] for row in preprocess(*case)],
-            ),
-            Mistake(
-                "[SEP] is missing: it is the last id of every text.",
-                lambda *case: [row[:-1] for row in preprocess(*case)],
-            ),
-            Mistake(
-                "[CLS] and [SEP] are missing: they stand around every text.",
-                lambda *case: [row[1:-1] for row in preprocess(*case)],
-            ),
-            Mistake(
-                "You return one long list: return a list of ids for each text.",
-                lambda *case: [number for row in preprocess(*case) for number in row],
-            ),
-        ),
-        hint="For each text: the ids of its words first, then the cut, then [CLS] and [SEP] around it.",
+        Check("gives every text its own labels", lambda random: some_logits(random, (4, 3, 1), (3, 4, 2))),
+        Check("sorts the labels, the most probable first", lambda random: some_logits(random, (2, 5, 5), (3, 4, 4))),
     ),
-    Task(
-        name="q2",
-        title="Padding and its mask",
-        function="pad",
-        right=padded,
-        checks=(
-            Check("pads the example", lambda random: [([[1, 4, 2], [1, 2]], 0)]),
-            Check("makes every row as long as the longest", lambda random: some_rows(random, 3, 7, 1, 5)),
-            Check("marks what is a token and what is padding", lambda random: some_rows(random, 2, 6, pad_id=0)),
-            Check(
-                "knows a token that has the id of the padding", lambda random: some_rows(random, 4, 2, 6, inside=True)
-            ),
-            Check("needs no padding when all are as long", lambda random: some_rows(random, 3, 3)),
-        ),
-        mistakes=(
-            Mistake(
-                "You make the mask from the ids: a token may have the id of the padding, too. Make it from the lengths.",
-                other_mask(lambda ids, mask, pad_id: (ids != pad_id).long()),
-            ),
-            Mistake(
-                "Your mask is the wrong way round: 1 for a token, 0 for padding.",
-                other_mask(lambda ids, mask, pad_id: 1 - mask),
-            ),
-            Mistake(
-                "Your mask is all ones: where there is padding it must be 0.",
-                other_mask(lambda ids, mask, pad_id: torch.ones_like(mask)),
-            ),
-            Mistake(
-                "You pad on the left: this model wants it on the right, behind the tokens.",
-                padded_left,
-            ),
-            Mistake(
-                "You pad with 0: use `pad_id`, which is another number with other models.",
-                lambda rows, pad_id: padded(rows, 0),
-            ),
-            Mistake(
-                "You cut the long rows: fill up the short ones, to the length of the longest.",
-                cut_to_the_shortest,
-            ),
-            Mistake(
-                "Every row is one place too long: the longest row needs no padding.",
-                lambda rows, pad_id: {
-                    name: array[:-1] for name, array in padded([*rows, [0] * (max(map(len, rows)) + 1)], pad_id).items()
-                },
-            ),
-            Mistake(
-                "There is no mask: return a dict with `input_ids` and `attention_mask`.",
-                lambda rows, pad_id: padded(rows, pad_id)["input_ids"],
-            ),
-            Mistake(
-                "The mask is missing in your dict: it must hold `input_ids` and `attention_mask`.",
-                lambda rows, pad_id: {"input_ids": padded(rows, pad_id)["input_ids"]},
-            ),
-        ),
-        hint="`[pad_id] * n` is a list of n times the padding; the mask is made the same way, of ones and zeros.",
-    ),
-    Task(
-        name="q3",
-        title="Forward, with the mask",
-        function="forward",
-        right=forward,
-        checks=(
-            Check(
-                "computes the example",
-                lambda random: [
-                    (
-                        torch.tensor([[9.0, 9.0], [2.0, 0.0], [0.0, 6.0]]),
-                        torch.tensor([[1.0, -1.0], [0.0, 1.0]]),
-                        *padded([[1, 2], [1]], 0).values(),
-                    )
-                ],
-            ),
-            Check("takes the mean of one text", lambda random: some_arrays(random, 5)),
-            Check("does not read the padding", lambda random: some_arrays(random, 2, 6, 4)),
-            Check("has a logit for each label", lambda random: some_arrays(random, 3, 1, labels=4)),
-        ),
-        mistakes=(
-            Mistake(
-                "The padding is in your mean: multiply the vectors by the mask, and divide by its sum.",
-                pooled(lambda vectors, mask: vectors.mean(1)),
-            ),
-            Mistake(
-                "You divide by all places: divide by the number of tokens, which is the sum of the mask.",
-                pooled(lambda vectors, mask: (vectors * mask).mean(1)),
-            ),
-            Mistake(
-                "The padding is in your sum: multiply the vectors by the mask before you add them up.",
-                pooled(lambda vectors, mask: vectors.sum(1) / mask.sum(1)),
-            ),
-            Mistake(
-                "You divide by a row of numbers, one for each column: it must be a column, one number for each text "
-                "(`sum(1, keepdim=True)`).",
-                pooled(lambda vectors, mask: (vectors * mask).sum(1) / mask.sum((1, 2))),
-            ),
-            Mistake(
-                "You take the sum: divide it by the number of tokens, or long texts get large logits.",
-                pooled(lambda vectors, mask: (vectors * mask).sum(1)),
-            ),
-            Mistake(
-                "You divide by the tokens of the whole batch: each text has a number of its own (`sum(1)`).",
-                pooled(lambda vectors, mask: (vectors * mask).sum(1) / mask.sum()),
-            ),
-            Mistake(
-                "You take the first token: this model takes the mean of all of them.",
-                pooled(lambda vectors, mask: vectors[:, 0]),
-            ),
-            Mistake(
-                "You take the largest value of each column: this model takes the mean.",
-                pooled(lambda vectors, mask: vectors.masked_fill(mask == 0, float("-inf")).amax(1)),
-            ),
-            Mistake(
-                "You take the mean over the texts: it is one over the places of each text (`dim=1`).",
-                pooled(lambda vectors, mask: (vectors * mask).sum(0) / mask.sum(0)),
-            ),
-            Mistake(
-                "You return probabilities: the softmax belongs to postprocess.",
-                lambda *case: forward(*case).softmax(-1),
-            ),
-            Mistake(
-                "You return the mean vectors: multiply them by the weights, and there is a logit for each label.",
-                lambda table, weights, ids, mask: forward(table, torch.eye(len(weights)), ids, mask),
-            ),
-        ),
-        hint="`attention_mask[..., None]` has a shape that multiplies the vectors: `(batch, seq, 1)`.",
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="Postprocess",
-        function="postprocess",
-        right=postprocess,
-        checks=(
-            Check(
-                "gives the example its label and score",
-                lambda random: [(torch.tensor([[0.0, 1.0]]), ["NEGATIVE", "POSITIVE"], 1)],
-            ),
-            Check("gives every text its own labels", lambda random: some_logits(random, (4, 3, 1), (3, 4, 2))),
-            Check(
-                "sorts the labels, the most probable first", lambda random: some_logits(random, (2, 5, 5), (3, 4, 4))
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "You take the softmax of the best ones only: take it over all labels, then cut.",
-                softmax_of_the_best,
-            ),
-            Mistake(
-                "Your softmax runs over the texts: it runs over the labels, the last dimension.",
-                scored(lambda logits: logits.softmax(0)),
-            ),
-            Mistake(
-                "Your scores are logits: the softmax makes probabilities of them.",
-                scored(lambda logits: logits),
-            ),
-            Mistake(
-                "You use the sigmoid: the labels share one probability of 1, so use the softmax.",
-                scored(torch.sigmoid),
-            ),
-            Mistake(
-                "Your scores are log-probabilities: `softmax`, not `log_softmax`.",
-                scored(lambda logits: logits.log_softmax(-1)),
-            ),
-            Mistake(
-                "You return the least probable labels: begin with the most probable one.",
-                lambda logits, names, count: answers(logits.softmax(-1).topk(count, largest=False), names),
-            ),
-            Mistake(
-                "The scores are sorted and the labels are not: `topk` also returns the places, and these have the names.",
-                labels_in_order,
-            ),
-            Mistake(
-                "You take the first labels of the list: take the most probable ones, sorted.",
-                unsorted,
-            ),
-            Mistake(
-                "Every text has the labels of the first: look them up for each row.",
-                labels_of_the_first,
-            ),
-            Mistake(
-                "You return one list for all texts: return a list for each text, also when it holds one label.",
-                flat,
-            ),
-        ),
-        hint="`logits.softmax(-1).topk(count)` has `.values` and `.indices`, a row for each text.",
-    ),
+    hint="`logits.softmax(-1).topk(count)` has `.values` and `.indices`, a row for each text.",
 )
+q4.patch(
+    "You take the softmax of the best ones only: take it over all labels, then cut.",
+    "logits.softmax(-1).topk",
+    "logits.topk",
+    "best.values",
+    "best.values.softmax(-1)",
+)
+q4.patch("Your softmax runs over the texts: it runs over the labels, the last dimension.", "softmax(-1)", "softmax(0)")
+q4.patch("Your scores are logits: the softmax makes probabilities of them.", ".softmax(-1)", "")
+q4.patch("You use the sigmoid: the labels share one probability of 1, so use the softmax.", "softmax(-1)", "sigmoid()")
+q4.patch("Your scores are log-probabilities: `softmax`, not `log_softmax`.", "softmax(-1)", "log_softmax(-1)")
+q4.patch(
+    "You return the least probable labels: begin with the most probable one.",
+    "topk(count)",
+    "topk(count, largest=False)",
+)
+q4.patch(
+    "The scores are sorted and the labels are not: `topk` also returns the places, and these have the names.",
+    "best.indices.tolist()",
+    "[range(count)] * len(logits)",
+)
+q4.patch(
+    "You take the first labels of the list: take the most probable ones, sorted.",
+    "best = logits.softmax(-1).topk(count)",
+    "scores = logits.softmax(-1)[:, :count].tolist()",
+    "best.values.tolist(), best.indices.tolist()",
+    "scores, [range(count)] * len(logits)",
+)
+q4.patch(
+    "Every text has the labels of the first: look them up for each row.",
+    "best.indices.tolist()",
+    "best.indices[:1].tolist() * len(logits)",
+)
+q4.mistake("You return one list for all texts: return a list for each text, also when it holds one label.")(
+    lambda logits, names, count: [one for row in postprocess(logits, names, count) for one in row]
+)
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

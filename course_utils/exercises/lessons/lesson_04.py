@@ -2,64 +2,21 @@
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 # q1: entities
 
 
 def entities(tags, offsets):
     """Return (kind, start, end) of every entity, as `aggregation_strategy="simple"` groups tokens."""
-    return grouped(tags, offsets, lambda tag, before: tag[0] == "B" or tag[2:] != before[2:])
-
-
-def grouped(tags, offsets, begins):
-    """Group tokens; an entity begins where `begins(tag, the tag before)`, and before the first of all."""
     found, before = [], "O"
     for tag, (start, end) in zip(tags, offsets, strict=True):
         if tag != "O":
-            if begins(tag, before) or not found:
+            if tag[0] == "B" or tag[2:] != before[2:]:
                 found.append([tag[2:], start, end])
             found[-1][2] = end
         before = tag
     return found
-
-
-def across_gaps(tags, offsets):
-    """Compare with the last entity, also when an O stands between."""
-    kept = [(tag, place) for tag, place in zip(tags, offsets, strict=True) if tag != "O"]
-    return entities([tag for tag, _ in kept], [place for _, place in kept])
-
-
-def only_after_a_b(tags, offsets):
-    """Drop every I- that continues no entity."""
-    found, before = [], "O"
-    for tag, (start, end) in zip(tags, offsets, strict=True):
-        if tag[0] == "B":
-            found.append([tag[2:], start, end])
-        elif tag[0] == "I" and tag[2:] == before[2:]:
-            found[-1][2] = end
-        else:
-            tag = "O"
-        before = tag
-    return found
-
-
-def end_of_the_first_token(tags, offsets):
-    """Never move the end."""
-    ends = {start: end for start, end in offsets}
-    return [[kind, start, ends[start]] for kind, start, _ in entities(tags, offsets)]
-
-
-def without_the_last(tags, offsets):
-    """Write an entity down only when a token follows that does not continue it."""
-    found = entities(tags, offsets)
-    return found[:-1] if tags[-1] != "O" else found
-
-
-def whole_tags(tags, offsets):
-    """Leave B- and I- in the kind."""
-    begin_with = {start: tag for tag, (start, _) in zip(tags, offsets, strict=True)}
-    return [[begin_with[start], start, end] for _, start, end in entities(tags, offsets)]
 
 
 def tagged(random, *tags):
@@ -103,45 +60,91 @@ def at_the_end(random):
 
 SYLVAIN = (["O", "B-PER", "I-PER", "I-PER", "O"], [[8, 10], [11, 13], [13, 16], [16, 18], [19, 22]])
 
+
+q1 = Task(
+    name="q1",
+    title="From tags to entities",
+    function="entities",
+    right=entities,
+    checks=(
+        Check("puts the tokens of a name together", lambda random: [SYLVAIN, clean(random), clean(random)]),
+        Check("keeps a name at the end of the text", lambda random: [at_the_end(random)]),
+        Check("begins a new entity at every B-", lambda random: [side_by_side(random), side_by_side(random)]),
+        Check("begins one at an I- that continues nothing", lambda random: [without_a_b(random)]),
+        Check("finds nothing where nothing is", lambda random: [tagged(random, "O", "O", "O")]),
+    ),
+    hint="Keep the tag before. A tag that is no O either continues (I-, and the same kind as before) or begins.",
+    points=3,
+)
+q1.patch(
+    "The last entity is missing: when the text ends inside an entity, it must be written down, too.",
+    "return found",
+    'return found[:-1] if tags[-1] != "O" else found',
+)
+q1.patch(
+    "You leave B- or I- in the kind: return what comes after the hyphen (`tag[2:]`).", "append([tag[2:]", "append([tag"
+)
+q1.patch(
+    "Your entities end with their first token: move the end on with every I- that continues them.",
+    "found[-1][2] = end",
+    "pass",
+)
+q1.patch(
+    "Every token becomes an entity of its own: an I- of the same kind continues the one before it.",
+    'tag[0] == "B" or tag[2:] != before[2:]',
+    "True",
+)
+q1.patch(
+    "You continue an entity at a B-: it begins a new one, also right after one of the same kind.",
+    'tag[0] == "B" or ',
+    "",
+)
+
+
+@q1.mistake(
+    "You drop an I- with nothing before it to continue: it begins an entity, although the model should have said B-."
+)
+def only_after_a_b(tags, offsets):
+    found, before = [], "O"
+    for tag, (start, end) in zip(tags, offsets, strict=True):
+        if tag[0] == "B":
+            found.append([tag[2:], start, end])
+        elif tag[0] == "I" and tag[2:] == before[2:]:
+            found[-1][2] = end
+        else:
+            tag = "O"
+        before = tag
+    return found
+
+
+q1.patch(
+    "An I- of another kind continues the entity before: compare the kinds; when they differ, begin a new one.",
+    "tag[2:] != before[2:]",
+    'before == "O"',
+)
+q1.patch(
+    "Every I- continues the entity before it, whatever stands between: it continues only if the token right "
+    "before has the same kind.",
+    "tag[2:] != before[2:]",
+    "not found",
+)
+q1.patch(
+    "You join two entities with an O between them: look at the token right before, not at the last entity.",
+    "        before = tag",
+    '        before = before if tag == "O" else tag',
+)
+
+
 # q2: spans
 
 
 def best_span(start_logits, end_logits, in_context, longest):
     """Return the first and the last token of the best valid span, and its score."""
-    return best_of(_shares(start_logits, in_context), _shares(end_logits, in_context), valid(len(in_context), longest))
-
-
-def valid(tokens, longest):
-    """Mark the pairs (first, last) with at most `longest` tokens."""
-    return torch.ones(tokens, tokens, dtype=torch.bool).triu().tril(longest - 1)
-
-
-def best_of(start, end, pairs):
-    """Return the best of some `pairs`, and the product of its two numbers."""
-    scores = (start[:, None] * end[None, :]).masked_fill(~pairs, -1.0)
-    first, last = divmod(scores.argmax().item(), len(end))
-    return first, last, (start[first] * end[last]).item()
-
-
-def _shares(logits, in_context):
-    return logits.masked_fill(~in_context, -torch.inf).softmax(-1)
-
-
-def among(pairs):
-    """Choose as `best_span`, among other pairs: `(tokens, longest) → mask`."""
-    return lambda start, end, inside, longest: best_of(
-        _shares(start, inside), _shares(end, inside), pairs(len(inside), longest)
-    )
-
-
-def with_score(score):
-    """Choose as `best_span`, and return another score: `(start, end, inside, first, last) → number`."""
-
-    def span(start, end, inside, longest):
-        first, last, _ = best_span(start, end, inside, longest)
-        return first, last, score(start, end, inside, first, last)
-
-    return span
+    start, end = (logits.masked_fill(~in_context, -torch.inf).softmax(-1) for logits in (start_logits, end_logits))
+    scores = start[:, None] * end
+    valid = torch.ones_like(scores).triu().tril(longest - 1).bool()
+    first, last = divmod(scores.masked_fill(~valid, -1).argmax().item(), len(end))
+    return first, last, scores[first, last].item()
 
 
 def peaks(random, starts, ends, longest, tokens=14):
@@ -188,32 +191,68 @@ def one_token_spans(random):
     return [peaks(random, {place: 4}, {place: 4}, 3)]
 
 
+q2 = Task(
+    name="q2",
+    title="The best span",
+    function="best_span",
+    right=best_span,
+    checks=(
+        Check("finds a clear answer, and its score", clear_spans),
+        Check("never points at the question", outside_spans),
+        Check("never ends before it starts", crossing_spans),
+        Check("takes no more than `longest` tokens", long_spans),
+        Check("may take a single token", one_token_spans),
+    ),
+    hint="A table of all pairs, `start[:, None] * end[None, :]`; `triu()` and `tril(longest - 1)` leave the valid ones.",
+    points=3,
+)
+q2.patch(
+    "You point outside the context: mask both rows of logits with `in_context`.",
+    ".masked_fill(~in_context, -torch.inf)",
+    "",
+)
+q2.patch(
+    "You mask after the softmax, so the question keeps its share: mask the logits with −∞ first.",
+    "scores[first, last]",
+    "(start_logits.softmax(-1)[first] * end_logits.softmax(-1)[last])",
+)
+q2.patch(
+    "Your score is a sum of logits: turn both rows into probabilities, and multiply.",
+    "scores[first, last]",
+    "(start_logits[first] + end_logits[last])",
+)
+q2.patch(
+    "You add the two probabilities: start and end must both be right, so multiply them.",
+    "scores[first, last]",
+    "(start[first] + end[last])",
+)
+q2.patch(
+    "You choose the best start and the best end each on its own: score all pairs, and take the best valid one.",
+    ".triu().tril(longest - 1)",
+    "",
+)
+q2.patch("You allow an end before its start: only pairs with `first <= last` are valid (`triu`).", ".triu()", "")
+q2.patch("You leave out spans of one token: an answer may start and end at the same token.", "triu()", "triu(1)")
+q2.patch(
+    "Your spans may be as long as they like: `longest` is the most tokens they may have.", ".tril(longest - 1)", ""
+)
+q2.patch(
+    "Your spans may be one token too long: from first to last there are last − first + 1 tokens.",
+    "longest - 1",
+    "longest",
+)
+q2.patch("Your spans may not be long enough: exactly `longest` tokens are still allowed.", "longest - 1", "longest - 2")
+
+
 # q3: zero-shot
 
 
 def label_scores(logits, names, multi_label):
     """Return the score of each label, as the zero-shot pipeline does."""
     yes, no = names.index("entailment"), names.index("contradiction")
-    return logits[:, [no, yes]].softmax(-1)[:, 1] if multi_label else logits[:, yes].softmax(-1)
-
-
-def other_single(function):
-    """Score as is right with `multi_label`, and without it by `function(logits, yes)`."""
-    return lambda logits, names, multi_label: (
-        label_scores(logits, names, True) if multi_label else function(logits, names.index("entailment"))
-    )
-
-
-def other_multi(function):
-    """Score as is right without `multi_label`, and with it by `function(logits, yes)`."""
-    return lambda logits, names, multi_label: (
-        function(logits, names.index("entailment")) if multi_label else label_scores(logits, names, False)
-    )
-
-
-def always_named(*order):
-    """Take the columns for what they are in one model."""
-    return lambda logits, names, multi_label: label_scores(logits, list(order), multi_label)
+    if multi_label:
+        return logits[:, [no, yes]].softmax(-1)[:, 1]
+    return logits[:, yes].softmax(-1)
 
 
 NAMES = ["entailment", "neutral", "contradiction"]
@@ -228,193 +267,78 @@ def zero_shot(random, multi_label, *counts):
     ]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="From tags to entities",
-        function="entities",
-        right=entities,
-        checks=(
-            Check("puts the tokens of a name together", lambda random: [SYLVAIN, clean(random), clean(random)]),
-            Check("keeps a name at the end of the text", lambda random: [at_the_end(random)]),
-            Check("begins a new entity at every B-", lambda random: [side_by_side(random), side_by_side(random)]),
-            Check("begins one at an I- that continues nothing", lambda random: [without_a_b(random)]),
-            Check("finds nothing where nothing is", lambda random: [tagged(random, "O", "O", "O")]),
-        ),
-        mistakes=(
-            Mistake(
-                "The last entity is missing: when the text ends inside an entity, it must be written down, too.",
-                without_the_last,
-            ),
-            Mistake("You leave B- or I- in the kind: return what comes after the hyphen (`tag[2:]`).", whole_tags),
-            Mistake(
-                "Your entities end with their first token: move the end on with every I- that continues them.",
-                end_of_the_first_token,
-            ),
-            Mistake(
-                "Every token becomes an entity of its own: an I- of the same kind continues the one before it.",
-                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: True),
-            ),
-            Mistake(
-                "You continue an entity at a B-: it begins a new one, also right after one of the same kind.",
-                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[2:] != before[2:]),
-            ),
-            Mistake(
-                "You drop an I- with nothing before it to continue: it begins an entity, although the model should have "
-                "said B-.",
-                only_after_a_b,
-            ),
-            Mistake(
-                "An I- of another kind continues the entity before: compare the kinds; when they differ, begin a new one.",
-                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[0] == "B" or before == "O"),
-            ),
-            Mistake(
-                "Every I- continues the entity before it, whatever stands between: it continues only if the token right "
-                "before has the same kind.",
-                lambda tags, offsets: grouped(tags, offsets, lambda tag, before: tag[0] == "B"),
-            ),
-            Mistake(
-                "You join two entities with an O between them: look at the token right before, not at the last entity.",
-                across_gaps,
-            ),
-        ),
-        hint="Keep the tag before. A tag that is no O either continues (I-, and the same kind as before) or begins.",
-        points=3,
+q3 = Task(
+    name="q3",
+    title="Scores for labels of your own",
+    function="label_scores",
+    right=label_scores,
+    checks=(
+        Check("lets the labels compete", lambda random: zero_shot(random, False, 3, 4, 2)),
+        Check("judges every label alone with `multi_label`", lambda random: zero_shot(random, True, 3, 4, 2)),
+        Check("gives the only label a score of 1", lambda random: zero_shot(random, False, 1)),
     ),
-    Task(
-        name="q2",
-        title="The best span",
-        function="best_span",
-        right=best_span,
-        checks=(
-            Check("finds a clear answer, and its score", clear_spans),
-            Check("never points at the question", outside_spans),
-            Check("never ends before it starts", crossing_spans),
-            Check("takes no more than `longest` tokens", long_spans),
-            Check("may take a single token", one_token_spans),
-        ),
-        mistakes=(
-            Mistake(
-                "You point outside the context: mask both rows of logits with `in_context`.",
-                lambda start, end, inside, longest: best_span(start, end, torch.ones_like(inside), longest),
-            ),
-            Mistake(
-                "You mask after the softmax, so the question keeps its share: mask the logits with −∞ first.",
-                with_score(lambda start, end, inside, i, j: (start.softmax(-1)[i] * end.softmax(-1)[j]).item()),
-            ),
-            Mistake(
-                "Your score is a sum of logits: turn both rows into probabilities, and multiply.",
-                with_score(lambda start, end, inside, i, j: (start[i] + end[j]).item()),
-            ),
-            Mistake(
-                "You add the two probabilities: start and end must both be right, so multiply them.",
-                with_score(
-                    lambda start, end, inside, i, j: (_shares(start, inside)[i] + _shares(end, inside)[j]).item()
-                ),
-            ),
-            Mistake(
-                "You choose the best start and the best end each on its own: score all pairs, and take the best valid one.",
-                among(lambda tokens, longest: torch.ones(tokens, tokens, dtype=torch.bool)),
-            ),
-            Mistake(
-                "You allow an end before its start: only pairs with `first <= last` are valid (`triu`).",
-                among(lambda tokens, longest: torch.ones(tokens, tokens, dtype=torch.bool).tril(longest - 1)),
-            ),
-            Mistake(
-                "You leave out spans of one token: an answer may start and end at the same token.",
-                among(lambda tokens, longest: valid(tokens, longest).triu(1)),
-            ),
-            Mistake(
-                "Your spans may be as long as they like: `longest` is the most tokens they may have.",
-                among(lambda tokens, longest: valid(tokens, tokens)),
-            ),
-            Mistake(
-                "Your spans may be one token too long: from first to last there are last − first + 1 tokens.",
-                among(lambda tokens, longest: valid(tokens, longest + 1)),
-            ),
-            Mistake(
-                "Your spans may not be long enough: exactly `longest` tokens are still allowed.",
-                among(lambda tokens, longest: valid(tokens, longest - 1)),
-            ),
-        ),
-        hint="A table of all pairs, `start[:, None] * end[None, :]`; `triu()` and `tril(longest - 1)` leave the valid ones.",
-        points=3,
-    ),
-    Task(
-        name="q3",
-        title="Scores for labels of your own",
-        function="label_scores",
-        right=label_scores,
-        checks=(
-            Check("lets the labels compete", lambda random: zero_shot(random, False, 3, 4, 2)),
-            Check("judges every label alone with `multi_label`", lambda random: zero_shot(random, True, 3, 4, 2)),
-            Check("gives the only label a score of 1", lambda random: zero_shot(random, False, 1)),
-        ),
-        mistakes=(
-            Mistake(
-                "You always take the first column for entailment: models differ, so look it up in `names`.",
-                always_named(*NAMES),
-            ),
-            Mistake(
-                "You always take the last column for entailment: models differ, so look it up in `names`.",
-                always_named(*NAMES[::-1]),
-            ),
-            Mistake(
-                "You score how false a label is: take the column of entailment, not that of contradiction.",
-                lambda logits, names, multi_label: label_scores(
-                    logits,
-                    [{"entailment": "contradiction", "contradiction": "entailment"}.get(name, name) for name in names],
-                    multi_label,
-                ),
-            ),
-            Mistake(
-                "You have the two cases the wrong way round: with `multi_label` every label is judged alone.",
-                lambda logits, names, multi_label: label_scores(logits, names, not multi_label),
-            ),
-            Mistake(
-                "With `multi_label` your labels still compete: judge each alone, by a softmax over its own two logits, contradiction "
-                "and entailment.",
-                lambda logits, names, multi_label: label_scores(logits, names, False),
-            ),
-            Mistake(
-                "Your labels never compete: without `multi_label` the softmax goes over all labels (`dim=0`).",
-                lambda logits, names, multi_label: label_scores(logits, names, True),
-            ),
-            Mistake(
-                "You take the softmax over the three columns in both cases. Alone: over entailment and contradiction. "
-                "Together: over the labels, in the column of entailment.",
-                lambda logits, names, multi_label: logits.softmax(-1)[:, names.index("entailment")],
-            ),
-            Mistake(
-                "Without `multi_label` you take the softmax over the columns: it goes over the labels (`dim=0`).",
-                other_single(lambda logits, yes: logits.softmax(-1)[:, yes]),
-            ),
-            Mistake(
-                "Without `multi_label` you divide probabilities by their sum: take one softmax over the logits of entailment.",
-                other_single(lambda logits, yes: logits.softmax(-1)[:, yes] / logits.softmax(-1)[:, yes].sum()),
-            ),
-            Mistake(
-                "With `multi_label` you leave neutral in: the softmax is over contradiction and entailment only.",
-                other_multi(lambda logits, yes: logits.softmax(-1)[:, yes]),
-            ),
-            Mistake(
-                "With `multi_label` you take the sigmoid of one logit: compare entailment with contradiction.",
-                other_multi(lambda logits, yes: logits[:, yes].sigmoid()),
-            ),
-            Mistake(
-                "You sort the scores: leave them in the order of the labels.",
-                lambda logits, names, multi_label: (
-                    label_scores(logits, names, multi_label).sort(descending=True).values
-                ),
-            ),
-            Mistake(
-                "You return logits: a score is a probability, so take a softmax.",
-                lambda logits, names, multi_label: logits[:, names.index("entailment")],
-            ),
-        ),
-        hint='`names.index("entailment")` is the column. One softmax down that column, or one along each row of two columns.',
-    ),
+    hint='`names.index("entailment")` is the column. One softmax down that column, or one along each row of two columns.',
 )
+q3.mistake("You always take the first column for entailment: models differ, so look it up in `names`.")(
+    lambda logits, names, multi_label: label_scores(logits, NAMES, multi_label)
+)
+q3.mistake("You always take the last column for entailment: models differ, so look it up in `names`.")(
+    lambda logits, names, multi_label: label_scores(logits, NAMES[::-1], multi_label)
+)
+q3.patch(
+    "You score how false a label is: take the column of entailment, not that of contradiction.",
+    "yes, no =",
+    "no, yes =",
+)
+q3.patch(
+    "You have the two cases the wrong way round: with `multi_label` every label is judged alone.",
+    "if multi_label",
+    "if not multi_label",
+)
+q3.patch(
+    "With `multi_label` your labels still compete: judge each alone, by a softmax over its own two logits, contradiction "
+    "and entailment.",
+    "if multi_label",
+    "if False",
+)
+q3.patch(
+    "Your labels never compete: without `multi_label` the softmax goes over all labels (`dim=0`).",
+    "if multi_label",
+    "if True",
+)
+q3.mistake(
+    "You take the softmax over the three columns in both cases. Alone: over entailment and contradiction. "
+    "Together: over the labels, in the column of entailment."
+)(lambda logits, names, multi_label: logits.softmax(-1)[:, names.index("entailment")])
+q3.patch(
+    "Without `multi_label` you take the softmax over the columns: it goes over the labels (`dim=0`).",
+    "logits[:, yes].softmax(-1)",
+    "logits.softmax(-1)[:, yes]",
+)
+q3.patch(
+    "Without `multi_label` you divide probabilities by their sum: take one softmax over the logits of entailment.",
+    "logits[:, yes].softmax(-1)",
+    "logits.softmax(-1)[:, yes] / logits.softmax(-1)[:, yes].sum()",
+)
+q3.patch(
+    "With `multi_label` you leave neutral in: the softmax is over contradiction and entailment only.",
+    "logits[:, [no, yes]].softmax(-1)[:, 1]",
+    "logits.softmax(-1)[:, yes]",
+)
+q3.patch(
+    "With `multi_label` you take the sigmoid of one logit: compare entailment with contradiction.",
+    "logits[:, [no, yes]].softmax(-1)[:, 1]",
+    "logits[:, yes].sigmoid()",
+)
+q3.mistake("You sort the scores: leave them in the order of the labels.")(
+    lambda logits, names, multi_label: label_scores(logits, names, multi_label).sort(descending=True).values
+)
+q3.mistake("You return logits: a score is a probability, so take a softmax.")(
+    lambda logits, names, multi_label: logits[:, names.index("entailment")]
+)
+
+
+TASKS = (q1, q2, q3)
 PROSE = (
     Prose(
         name="q4",

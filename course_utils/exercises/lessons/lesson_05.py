@@ -5,77 +5,19 @@ from itertools import chain, pairwise
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 # q1: count
 
 
 def most_frequent_pair(words, times):
     """Return the first and the second id of the most frequent pair, and how often it occurs."""
-    return best_of(weighted(words, times))
-
-
-def weighted(words, times):
-    """Count the pairs of every word as often as the word occurs."""
     counts = Counter()
     for word, often in zip(words, times, strict=True):
         for pair in pairwise(word):
             counts[pair] += often
-    return counts
-
-
-def best_of(counts, key=None):
-    """Return a pair with the largest count, as `most_frequent_pair`; `key` decides between equals."""
-    pair = max(counts, key=key or counts.get)
-    return *pair, counts[pair]
-
-
-def once_a_word(words, times):
-    """Count a pair once in each word."""
-    counts = Counter()
-    for word, often in zip(words, times, strict=True):
-        for pair in dict.fromkeys(pairwise(word)):
-            counts[pair] += often
-    return best_of(counts)
-
-
-def across_words(words, times):
-    """Write all words into one row."""
-    row = chain.from_iterable(word * often for word, often in zip(words, times, strict=True))
-    return best_of(Counter(pairwise(row)))
-
-
-def either_order(words, times):
-    """Count a pair and its reverse together."""
-    counts = Counter()
-    for pair, count in weighted(words, times).items():
-        counts[pair if pair[::-1] not in counts else pair[::-1]] += count
-    return best_of(counts)
-
-
-def every_second(words, times):
-    """Cut each word into pairs that share no id."""
-    counts = Counter()
-    for word, often in zip(words, times, strict=True):
-        for pair in zip(word[::2], word[1::2], strict=False):
-            counts[pair] += often
-    return best_of(counts)
-
-
-def last_of_equals(words, times):
-    """Take the last of several equals."""
-    counts = weighted(words, times)
-    return best_of(dict(reversed(counts.items())))
-
-
-def smallest_of_equals(words, times):
-    """Take the pair with the smallest ids of several equals."""
-    return best_of(dict(sorted(weighted(words, times).items())))
-
-
-def largest_of_equals(words, times):
-    """Take the pair with the largest ids of several equals."""
-    return best_of(dict(sorted(weighted(words, times).items(), reverse=True)))
+    best = max(counts, key=counts.get)
+    return *best, counts[best]
 
 
 def letters(random, count):
@@ -123,66 +65,79 @@ def equals(random):
     return [first, largest, smallest, last, ids[:3:-1]], [*[int(random.integers(2, 6))] * 4, 1]
 
 
+q1 = Task(
+    name="q1",
+    title="Count the pairs",
+    function="most_frequent_pair",
+    right=most_frequent_pair,
+    checks=(
+        Check(
+            "counts a word as often as it occurs",
+            lambda random: [([[1, 2, 3], [2, 3, 4]], [5, 2]), frequent_word(random)],
+        ),
+        Check("counts every pair of a word", lambda random: [twice_in_a_word(random)]),
+        Check("stays inside the words", lambda random: [at_the_border(random)]),
+        Check("keeps the order of a pair", lambda random: [both_orders(random)]),
+        Check("takes the first of several equals", lambda random: [equals(random)]),
+        Check("counts in many words", lambda random: [many_words(random), many_words(random)]),
+    ),
+    hint="A `Counter` with a pair as its key: `for pair in pairwise(word): counts[pair] += often`.",
+)
+q1.patch("You count every word once: a word that occurs five times counts five times.", "+= often", "+= 1")
+q1.patch(
+    "You count a pair once in each word: a pair that a word has twice counts twice.",
+    "pairwise(word)",
+    "dict.fromkeys(pairwise(word))",
+)
+q1.mistake("You count pairs across the border of two words: look for neighbours within each word.")(
+    lambda words, times: most_frequent_pair([[*chain(*(word * n for word, n in zip(words, times, strict=True)))]], [1])
+)
+q1.patch(
+    "You count a pair and its reverse together: (1, 2) and (2, 1) are two pairs.",
+    "counts[pair] +=",
+    "counts[pair if pair[::-1] not in counts else pair[::-1]] +=",
+)
+q1.patch(
+    "You leave out every second pair: in 1, 2, 3 there are two, (1, 2) and (2, 3) (`pairwise`).",
+    "pairwise(word)",
+    "zip(word[::2], word[1::2])",
+)
+q1.patch(
+    "You leave out the last pair of each word: a word of n ids has n − 1 pairs of neighbours.",
+    "pairwise(word)",
+    "pairwise(word[:-1])",
+)
+q1.patch(
+    "Of pairs that occur equally often you take the last: take the one that was seen first (`>`, not `>=`).",
+    "max(counts",
+    "max(reversed(counts)",
+)
+q1.patch(
+    "Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.",
+    "max(counts",
+    "max(sorted(counts)",
+)
+q1.patch(
+    "Of pairs that occur equally often you take the one with the largest ids: take the one seen first.",
+    "max(counts",
+    "max(sorted(counts, reverse=True)",
+)
+
+
 # q2: merge
 
 
 def merge(ids, first, second, new):
     """Write `new` for every pair of neighbours `first`, `second`, from left to right."""
-    return merged(ids, new, lambda a, b: (a, b) == (first, second))
-
-
-def merged(ids, new, is_pair):
-    """Write `new` for every pair of neighbours for which `is_pair(a, b)`."""
     result, place = [], 0
     while place < len(ids):
-        if place + 1 < len(ids) and is_pair(ids[place], ids[place + 1]):
+        if ids[place : place + 2] == [first, second]:
             result.append(new)
             place += 2
         else:
             result.append(ids[place])
             place += 1
     return result
-
-
-def merge_once(ids, first, second, new):
-    """Merge the first pair only."""
-    for place, pair in enumerate(pairwise(ids)):
-        if pair == (first, second):
-            return [*ids[:place], new, *ids[place + 2 :]]
-    return ids
-
-
-def merge_from_the_right(ids, first, second, new):
-    """Begin at the end."""
-    return merge(ids[::-1], second, first, new)[::-1]
-
-
-def keep_the_second(ids, first, second, new):
-    """Replace the first of the two, and keep the second."""
-    return [new if pair == (first, second) else pair[0] for pair in pairwise([*ids, None])]
-
-
-def lose_the_last(ids, first, second, new):
-    """Stop before the last id, unless it is merged."""
-    result, place = [], 0
-    while place < len(ids) - 1:
-        is_pair = (ids[place], ids[place + 1]) == (first, second)
-        result.append(new if is_pair else ids[place])
-        place += 2 if is_pair else 1
-    return result
-
-
-def past_the_end(ids, first, second, new):
-    """Ask the last id for its neighbour."""
-    if ids and merge(ids, first, second, new)[-1] == first == ids[-1]:
-        raise IndexError("list index out of range")
-    return merge(ids, first, second, new)
-
-
-def overlapping(ids, first, second, new):
-    """Let an id be in two pairs."""
-    hits = [False, *(pair == (first, second) for pair in pairwise(ids)), False]
-    return [new if hits[i + 1] else one for i, one in enumerate(ids) if hits[i + 1] or not hits[i]]
 
 
 def sprinkled(random, *parts):
@@ -217,12 +172,66 @@ def short_cases(random):
     return [([], a, b, 256), ([a], a, b, 256), ([a, b], a, b, 256)]
 
 
+q2 = Task(
+    name="q2",
+    title="Merge one pair",
+    function="merge",
+    right=merge,
+    checks=(
+        Check("writes the new id for every pair", pair_cases),
+        Check("leaves the reversed pair alone", reversed_cases),
+        Check("merges equal ids from the left, each of them once", equal_cases),
+        Check("takes very short texts", short_cases),
+    ),
+    hint="A `while` loop with a place: step on by 2 after a pair, by 1 otherwise. The last id has no neighbour.",
+)
+q2.patch(
+    "You merge the first pair only: go on to the end of the text.",
+    "[first, second]",
+    "[first, second] and new not in result",
+)
+q2.patch(
+    "You keep the second id of a pair: both ids go, and the new one takes their place (step on by two).",
+    "place += 2",
+    "place += 1",
+)
+q2.patch("You lose the last id: when it is not part of a pair, it must be copied, too.", "len(ids)", "len(ids) - 1")
+q2.mistake("You look past the end: the last id has no neighbour. And after a pair you step on by two.")(
+    lambda ids, first, second, new: [
+        new if one == first and ids[place + 1] == second else one for place, one in enumerate(ids)
+    ]
+)
+q2.patch(
+    "You look past the end: the last id has no neighbour, so ask for it only where `place + 1 < len(ids)`.",
+    "ids[place : place + 2] == [first, second]",
+    "ids[place] == first and ids[place + 1] == second",
+)
+q2.patch(
+    "You merge the pair in either order: only the first followed by the second is the pair.",
+    "== [first, second]",
+    "in ([first, second], [second, first])",
+)
+q2.patch("You merge the reversed pair: the first stands on the left.", "[first, second]", "[second, first]")
+
+
+@q2.mistake("You use an id in two pairs: in 7, 7, 7 the second one is gone when the first two are merged.")
+def overlapping(ids, first, second, new):
+    hits = [False, *(pair == (first, second) for pair in pairwise(ids)), False]
+    return [new if hits[i + 1] else one for i, one in enumerate(ids) if hits[i + 1] or not hits[i]]
+
+
+q2.mistake("You merge from the right: in 7, 7, 7 the first two become the new id.")(
+    lambda ids, first, second, new: merge(ids[::-1], second, first, new)[::-1]
+)
+
+
 # q3: back to text
 
 
 def text_of(ids, merges):
     """Return the text of some ids; id 256 is the first merge."""
-    return b"".join(expanded(one, merges) for one in ids).decode("utf-8", errors="replace")
+    data = b"".join(expanded(one, merges) for one in ids)
+    return data.decode("utf-8", errors="replace")
 
 
 def expanded(one, merges):
@@ -231,16 +240,6 @@ def expanded(one, merges):
         return bytes([one])
     first, second = merges[one - 256]
     return expanded(first, merges) + expanded(second, merges)
-
-
-def reversed_text(ids, merges):
-    """Write the second part of a merge first."""
-    return text_of(ids, [pair[::-1] for pair in merges])
-
-
-def one_merge_off(ids, merges):
-    """Count the merges from 255 or 257; one of them is outside."""
-    return text_of([one - 1 if one >= 257 else one for one in ids], merges)
 
 
 def learned(text, count):
@@ -283,63 +282,65 @@ def cut_off(random):
     return [([*data, *"🙂".encode()[: int(random.integers(1, 4))]], [])]
 
 
+q3 = Task(
+    name="q3",
+    title="Back to text",
+    function="text_of",
+    right=text_of,
+    checks=(
+        Check("takes merged ids apart", plain_text),
+        Check("puts the bytes of a character together", accents),
+        Check("reads a character that two tokens share", shared_characters),
+        Check("writes � for a character that is cut off", cut_off),
+    ),
+    hint='Make a function for the bytes of one id that calls itself. `b"".join(…).decode("utf-8", errors="replace")`.',
+    points=3,
+)
+q3.mistake("You decode each token on its own: a token may hold only some bytes of a character. Join all bytes first.")(
+    lambda ids, merges: "".join(text_of([one], merges) for one in ids)
+)
+q3.patch(
+    "You turn every byte into a letter (`chr`): bytes above 127 belong together, so join them and `decode`.",
+    '"utf-8", errors="replace"',
+    '"latin-1"',
+)
+q3.mistake("You write the parts of a merge in the wrong order: the first one comes first.")(
+    lambda ids, merges: text_of(ids, [pair[::-1] for pair in merges])
+)
+q3.mistake("You are one merge off: id 256 is `merges[0]`, id 257 is `merges[1]`.")(
+    lambda ids, merges: text_of([one - 1 if one >= 257 else one for one in ids], merges)
+)
+q3.patch(
+    "You take a merge apart once: its parts may be merges, too. Go on until only bytes are left.",
+    "expanded(one, merges)",
+    "bytes([one] if one < 256 else merges[one - 256])",
+)
+q3.patch(
+    'A cut-off character makes `decode` raise: ask for � in its place with `errors="replace"`.',
+    ', errors="replace"',
+    "",
+)
+q3.patch(
+    'You drop a cut-off character: show that something is missing, with `errors="replace"`.', '"replace"', '"ignore"'
+)
+
+
 # q4: neighbours
 
 
 def neighbours(vectors, row, count):
     """Return the rows with the largest cosines to one row, without itself, and these cosines."""
-    return ranked(cosines(vectors, row), row, count)
-
-
-def cosines(vectors, row):
-    """Return the cosine of every row with one of them."""
     units = vectors / vectors.norm(dim=-1, keepdim=True)
-    return units @ units[row]
-
-
-def ranked(scores, row, count):
-    """Return the `count` best rows but `row`, and their scores."""
-    return top(scores.clone().index_fill(0, torch.tensor([row]), -torch.inf), count)
-
-
-def top(scores, count):
-    """Return the rows with the largest scores, and these."""
-    best = scores.topk(count)
+    cosines = units @ units[row]
+    cosines[row] = -torch.inf
+    best = cosines.topk(count)
     return best.indices, best.values
-
-
-def by_distance(vectors, row, count):
-    """Take the rows with the smallest distance, and return their cosines."""
-    rows, _ = distances(vectors, row, count)
-    return rows, cosines(vectors, row)[rows]
 
 
 def without_the_first(scores, count):
     """Return the `count` best rows after the first."""
-    rows, best = top(scores, count + 1)
-    return rows[1:], best[1:]
-
-
-def distances(vectors, row, count):
-    """Take the rows with the smallest distance, and return their distances."""
-    rows, negative = ranked(-(vectors - vectors[row]).norm(dim=-1), row, count)
-    return rows, -negative
-
-
-def columns_as_rows(vectors, row, count):
-    """Give every column the length 1."""
-    units = vectors / vectors.norm(dim=0, keepdim=True)
-    return ranked(units @ units[row], row, count)
-
-
-def one_length_only(vectors, row, count):
-    """Divide by the length of the row that is compared with, not by those of the others."""
-    return ranked(vectors @ (vectors[row] / vectors[row].norm()), row, count)
-
-
-def other_lengths_only(vectors, row, count):
-    """Divide by the lengths of the others, not by that of the row itself."""
-    return ranked((vectors / vectors.norm(dim=-1, keepdim=True)) @ vectors[row], row, count)
+    best = scores.topk(count + 1)
+    return best.indices[1:], best.values[1:]
 
 
 def table(random, rows, width, shift=0.0):
@@ -366,235 +367,87 @@ def pointing_away(random):
     return [(vectors, row, 2)]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="Count the pairs",
-        function="most_frequent_pair",
-        right=most_frequent_pair,
-        checks=(
-            Check(
-                "counts a word as often as it occurs",
-                lambda random: [([[1, 2, 3], [2, 3, 4]], [5, 2]), frequent_word(random)],
-            ),
-            Check("counts every pair of a word", lambda random: [twice_in_a_word(random)]),
-            Check("stays inside the words", lambda random: [at_the_border(random)]),
-            Check("keeps the order of a pair", lambda random: [both_orders(random)]),
-            Check("takes the first of several equals", lambda random: [equals(random)]),
-            Check("counts in many words", lambda random: [many_words(random), many_words(random)]),
-        ),
-        mistakes=(
-            Mistake(
-                "You count every word once: a word that occurs five times counts five times.",
-                lambda words, times: best_of(weighted(words, [1] * len(words))),
-            ),
-            Mistake(
-                "You count a pair once in each word: a pair that a word has twice counts twice.",
-                once_a_word,
-            ),
-            Mistake(
-                "You count pairs across the border of two words: look for neighbours within each word.",
-                across_words,
-            ),
-            Mistake(
-                "You count a pair and its reverse together: (1, 2) and (2, 1) are two pairs.",
-                either_order,
-            ),
-            Mistake(
-                "You leave out every second pair: in 1, 2, 3 there are two, (1, 2) and (2, 3) (`pairwise`).",
-                every_second,
-            ),
-            Mistake(
-                "You leave out the last pair of each word: a word of n ids has n − 1 pairs of neighbours.",
-                lambda words, times: best_of(weighted([word[:-1] for word in words], times)),
-            ),
-            Mistake(
-                "Of pairs that occur equally often you take the last: take the one that was seen first (`>`, not `>=`).",
-                last_of_equals,
-            ),
-            Mistake(
-                "Of pairs that occur equally often you take the one with the smallest ids: take the one seen first.",
-                smallest_of_equals,
-            ),
-            Mistake(
-                "Of pairs that occur equally often you take the one with the largest ids: take the one seen first.",
-                largest_of_equals,
-            ),
-        ),
-        hint="A `Counter` with a pair as its key: `for pair in pairwise(word): counts[pair] += often`.",
+q4 = Task(
+    name="q4",
+    title="Neighbours by cosine",
+    function="neighbours",
+    right=neighbours,
+    checks=(
+        Check("finds the rows with the largest cosines", neighbour_cases),
+        Check("leaves the row itself out, even when all others point away", pointing_away),
     ),
-    Task(
-        name="q2",
-        title="Merge one pair",
-        function="merge",
-        right=merge,
-        checks=(
-            Check("writes the new id for every pair", pair_cases),
-            Check("leaves the reversed pair alone", reversed_cases),
-            Check("merges equal ids from the left, each of them once", equal_cases),
-            Check("takes very short texts", short_cases),
-        ),
-        mistakes=(
-            Mistake("You merge the first pair only: go on to the end of the text.", merge_once),
-            Mistake(
-                "You keep the second id of a pair: both ids go, and the new one takes their place (step on by two).",
-                keep_the_second,
-            ),
-            Mistake(
-                "You lose the last id: when it is not part of a pair, it must be copied, too.",
-                lose_the_last,
-            ),
-            Mistake(
-                "You look past the end: the last id has no neighbour. And after a pair you step on by two.",
-                lambda ids, first, second, new: [
-                    new if one == first and ids[place + 1] == second else one for place, one in enumerate(ids)
-                ],
-            ),
-            Mistake(
-                "You look past the end: the last id has no neighbour, so ask for it only where `place + 1 < len(ids)`.",
-                past_the_end,
-            ),
-            Mistake(
-                "You merge the pair in either order: only the first followed by the second is the pair.",
-                lambda ids, first, second, new: merged(ids, new, lambda a, b: {a, b} == {first, second}),
-            ),
-            Mistake(
-                "You merge the reversed pair: the first stands on the left.",
-                lambda ids, first, second, new: merge(ids, second, first, new),
-            ),
-            Mistake(
-                "You use an id in two pairs: in 7, 7, 7 the second one is gone when the first two are merged.",
-                overlapping,
-            ),
-            Mistake(
-                "You merge from the right: in 7, 7, 7 the first two become the new id.",
-                merge_from_the_right,
-            ),
-        ),
-        hint="A `while` loop with a place: step on by 2 after a pair, by 1 otherwise. The last id has no neighbour.",
-    ),
-    Task(
-        name="q3",
-        title="Back to text",
-        function="text_of",
-        right=text_of,
-        checks=(
-            Check("takes merged ids apart", plain_text),
-            Check("puts the bytes of a character together", accents),
-            Check("reads a character that two tokens share", shared_characters),
-            Check("writes � for a character that is cut off", cut_off),
-        ),
-        mistakes=(
-            Mistake(
-                "You decode each token on its own: a token may hold only some bytes of a character. Join all bytes first.",
-                lambda ids, merges: "".join(text_of([one], merges) for one in ids),
-            ),
-            Mistake(
-                "You turn every byte into a letter (`chr`): bytes above 127 belong together, so join them and `decode`.",
-                lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("latin-1"),
-            ),
-            Mistake(
-                "You write the parts of a merge in the wrong order: the first one comes first.",
-                reversed_text,
-            ),
-            Mistake(
-                "You are one merge off: id 256 is `merges[0]`, id 257 is `merges[1]`.",
-                one_merge_off,
-            ),
-            Mistake(
-                "You take a merge apart once: its parts may be merges, too. Go on until only bytes are left.",
-                lambda ids, merges: bytes(
-                    part for one in ids for part in ([one] if one < 256 else merges[one - 256])
-                ).decode("utf-8", errors="replace"),
-            ),
-            Mistake(
-                'A cut-off character makes `decode` raise: ask for � in its place with `errors="replace"`.',
-                lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("utf-8"),
-            ),
-            Mistake(
-                'You drop a cut-off character: show that something is missing, with `errors="replace"`.',
-                lambda ids, merges: b"".join(expanded(one, merges) for one in ids).decode("utf-8", errors="ignore"),
-            ),
-        ),
-        hint='Make a function for the bytes of one id that calls itself. `b"".join(…).decode("utf-8", errors="replace")`.',
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="Neighbours by cosine",
-        function="neighbours",
-        right=neighbours,
-        checks=(
-            Check("finds the rows with the largest cosines", neighbour_cases),
-            Check("leaves the row itself out, even when all others point away", pointing_away),
-        ),
-        mistakes=(
-            Mistake(
-                "The nearest row is the row itself, which says nothing: leave it out.",
-                lambda vectors, row, count: top(cosines(vectors, row), count),
-            ),
-            Mistake(
-                "You return the cosines first, as `topk` does: return the numbers of the rows, and then their cosines.",
-                lambda vectors, row, count: neighbours(vectors, row, count)[::-1],
-            ),
-            Mistake(
-                "You return pairs of a row and its cosine: return all numbers of rows, and then all cosines.",
-                lambda vectors, row, count: [
-                    [int(one), float(cosine)] for one, cosine in zip(*neighbours(vectors, row, count), strict=True)
-                ],
-            ),
-            Mistake(
-                "You compare dot products, so long vectors win: divide both vectors by their lengths.",
-                lambda vectors, row, count: ranked(vectors @ vectors[row], row, count),
-            ),
-            Mistake(
-                "You compare dot products, so long vectors win, and the row itself need not be the first: divide both "
-                "vectors by their lengths.",
-                lambda vectors, row, count: without_the_first(vectors @ vectors[row], count),
-            ),
-            Mistake(
-                "You divide by one length for the whole table: every row has its own (`norm(dim=-1, keepdim=True)`).",
-                lambda vectors, row, count: without_the_first(vectors @ vectors[row] / vectors.norm() ** 2, count),
-            ),
-            Mistake(
-                "You divide by the length of one vector only: the rows of the table need the length 1, too.",
-                one_length_only,
-            ),
-            Mistake(
-                "Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.",
-                other_lengths_only,
-            ),
-            Mistake(
-                "You divide the columns by their lengths: a token is a row (`dim=-1`).",
-                columns_as_rows,
-            ),
-            Mistake(
-                "You take the nearest by distance: a long vector of the same direction is far away and has a cosine of 1.",
-                distances,
-            ),
-            Mistake(
-                "You choose by distance: choose the largest cosines.",
-                by_distance,
-            ),
-            Mistake(
-                "You take the smallest cosines: a cosine of 1 is the same direction.",
-                lambda vectors, row, count: [
-                    cosines(vectors, row).topk(count, largest=False).indices,
-                    cosines(vectors, row).topk(count, largest=False).values,
-                ],
-            ),
-            Mistake(
-                "You take cosines without their sign: a cosine of −1 is the opposite direction, and not near.",
-                lambda vectors, row, count: ranked(cosines(vectors, row).abs(), row, count),
-            ),
-            Mistake(
-                "You give the row itself a 0, which is larger than a negative cosine: give it −∞, or take the first one off.",
-                lambda vectors, row, count: top(cosines(vectors, row).index_fill(0, torch.tensor([row]), 0.0), count),
-            ),
-        ),
-        hint="Give every row the length 1; then a cosine is a dot product. `topk(count + 1)`, and the first is the row itself.",
-    ),
+    hint="Give every row the length 1; then a cosine is a dot product. `topk(count + 1)`, and the first is the row itself.",
 )
+q4.patch("The nearest row is the row itself, which says nothing: leave it out.", "    cosines[row] = -torch.inf\n", "")
+q4.patch(
+    "You return the cosines first, as `topk` does: return the numbers of the rows, and then their cosines.",
+    "best.indices, best.values",
+    "best.values, best.indices",
+)
+q4.patch(
+    "You return pairs of a row and its cosine: return all numbers of rows, and then all cosines.",
+    "best.indices, best.values",
+    "list(zip(best.indices.tolist(), best.values.tolist()))",
+)
+q4.patch(
+    "You compare dot products, so long vectors win: divide both vectors by their lengths.",
+    " / vectors.norm(dim=-1, keepdim=True)",
+    "",
+)
+q4.mistake(
+    "You compare dot products, so long vectors win, and the row itself need not be the first: divide both "
+    "vectors by their lengths."
+)(lambda vectors, row, count: without_the_first(vectors @ vectors[row], count))
+q4.mistake("You divide by one length for the whole table: every row has its own (`norm(dim=-1, keepdim=True)`).")(
+    lambda vectors, row, count: without_the_first(vectors @ vectors[row] / vectors.norm() ** 2, count)
+)
+q4.patch(
+    "You divide by the length of one vector only: the rows of the table need the length 1, too.",
+    "units @ units[row]",
+    "vectors @ units[row]",
+)
+q4.patch(
+    "Your order is right, but the cosines are too large or too small: `vectors[row]` needs the length 1, too.",
+    "units @ units[row]",
+    "units @ vectors[row]",
+)
+q4.patch("You divide the columns by their lengths: a token is a row (`dim=-1`).", "dim=-1", "dim=0")
+q4.patch(
+    "You take the nearest by distance: a long vector of the same direction is far away and has a cosine of 1.",
+    "units @ units[row]",
+    "-(vectors - vectors[row]).norm(dim=-1)",
+    "best.values",
+    "-best.values",
+)
+q4.patch(
+    "You choose by distance: choose the largest cosines.",
+    "cosines[row] = -torch.inf",
+    "distances = (vectors - vectors[row]).norm(dim=-1)\n    distances[row] = torch.inf",
+    "cosines.topk(count)",
+    "distances.topk(count, largest=False)",
+    "best.values",
+    "cosines[best.indices]",
+)
+q4.patch(
+    "You take the smallest cosines: a cosine of 1 is the same direction.",
+    "-torch.inf",
+    "torch.inf",
+    "topk(count)",
+    "topk(count, largest=False)",
+)
+q4.patch(
+    "You take cosines without their sign: a cosine of −1 is the opposite direction, and not near.",
+    "units @ units[row]",
+    "(units @ units[row]).abs()",
+)
+q4.patch(
+    "You give the row itself a 0, which is larger than a negative cosine: give it −∞, or take the first one off.",
+    "-torch.inf",
+    "0.0",
+)
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 
 def padded(random, length, *sides):
@@ -17,7 +17,7 @@ def padded(random, length, *sides):
     return torch.tensor(rows)
 
 
-# The encoder's mask.
+# q1: the encoder's mask
 
 
 def encoder(attention_mask):
@@ -30,47 +30,117 @@ def encoder_rows(attention_mask):
     return encoder(attention_mask).transpose(1, 2)
 
 
-def encoder_from_the_left(attention_mask):
-    """Count the real tokens, and take so many from the left."""
-    places = torch.arange(attention_mask.shape[1])
-    return encoder((places < attention_mask.sum(-1, keepdim=True)).long())
-
-
 def added(mask):
     """Return what is added to the scores."""
     return torch.zeros(mask.shape).masked_fill(~mask, -math.inf)
 
 
-# The decoder's mask.
+q1 = Task(
+    name="q1",
+    title="The encoder's mask",
+    function="encoder_mask",
+    right=encoder,
+    checks=(
+        Check("hides the padding on the right", lambda random: [(torch.tensor([[1, 1, 0]]),)]),
+        Check("hides the padding on the left", lambda random: [(padded(random, 6, "left"),)]),
+        Check("gives every text its own mask", lambda random: [(padded(random, 7, "right", "left", "right"),)]),
+    ),
+    hint="`attention_mask.bool()[:, None, :]` has the columns right, and one row; `expand` makes more of it.",
+)
+q1.mistake("You hide the rows of the padding: hide its columns. A row looks, a column is looked at.")(encoder_rows)
+q1.mistake(
+    "You empty the rows of the padding as well: leave them as the others. The softmax of a row that is all "
+    "−∞ is no number."
+)(lambda mask: encoder(mask) & encoder_rows(mask))
+q1.mistake("It is the wrong way round: True where a token may look, and False at the padding.")(
+    lambda mask: ~encoder(mask)
+)
+q1.mistake("The padding is looked at: its columns must be False.")(lambda mask: torch.ones_like(encoder(mask)))
+q1.mistake("You return what is added to the scores: return True and False.")(lambda mask: added(encoder(mask)))
 
 
-def causal(new, keys, shift=0):
-    """Let the last `new` of the keys look at themselves and back."""
-    return torch.ones(new, keys, dtype=torch.bool).tril(keys - new + shift)
+@q1.mistake(
+    "You count the real tokens and take so many from the left: padding can stand on the left. Take the "
+    "attention mask itself."
+)
+def encoder_from_the_left(attention_mask):
+    places = torch.arange(attention_mask.shape[1])
+    return encoder((places < attention_mask.sum(-1, keepdim=True)).long())
+
+
+q1.mistake("You forbid looking ahead: that is a decoder. Here everyone looks at every real token.")(
+    lambda mask: encoder(mask).tril()
+)
+q1.mistake("All texts get the padding of the first one: keep the dimension of the batch.")(
+    lambda mask: encoder(mask[:1].expand_as(mask))
+)
+q1.mistake("Each text has a single row: it needs one for each position that looks (`expand`).")(
+    lambda mask: encoder(mask)[:, :1]
+)
+
+
+# q2: the decoder's mask
 
 
 def decoder(attention_mask, new):
     """Look back, and at no padding."""
-    return causal(new, attention_mask.shape[1]) & attention_mask.bool()[:, None, :]
-
-
-def decoder_shifted(shift):
-    """Look one token further, or one token less far."""
-    return lambda attention_mask, new: causal(new, attention_mask.shape[1], shift) & attention_mask.bool()[:, None, :]
-
-
-def decoder_without_cache(attention_mask, new):
-    """Take the queries for the first tokens."""
-    return torch.ones(new, attention_mask.shape[1]).tril().bool() & attention_mask.bool()[:, None, :]
-
-
-def decoder_ahead(attention_mask, new):
-    """Look ahead."""
     keys = attention_mask.shape[1]
-    return torch.ones(new, keys).triu(keys - new).bool() & attention_mask.bool()[:, None, :]
+    triangle = torch.ones(new, keys, dtype=torch.bool).tril(keys - new)
+    return triangle & attention_mask.bool()[:, None, :]
 
 
-# The cross mask.
+q2 = Task(
+    name="q2",
+    title="The decoder's mask",
+    function="decoder_mask",
+    right=decoder,
+    checks=(
+        Check("looks back, and at itself", lambda random: [(torch.ones(1, 4, dtype=torch.long), 4)]),
+        Check("hides the padding, too", lambda random: [(padded(random, 6, "left", "right", "left"), 6)]),
+        Check(
+            "takes the queries for the last tokens",
+            lambda random: [
+                (torch.ones(1, 5, dtype=torch.long), 2),
+                (padded(random, 8, "left", "left"), int(random.integers(2, 5))),
+                (padded(random, 7, "left"), 1),
+            ],
+        ),
+    ),
+    hint="Two masks, joined by `&`: the triangle `(new, keys)`, and the real tokens `(batch, 1, keys)`.",
+    points=3,
+)
+q2.patch(
+    "With a cache the queries are the last tokens, and you take them for the first: move the diagonal by "
+    "the number of old keys (`tril(keys - new)`).",
+    "keys - new",
+    "0",
+)
+q2.mistake("You return a row for every key: only the last `new` positions look.")(
+    lambda mask, new: decoder(mask, mask.shape[1])
+)
+q2.patch(
+    "A token cannot look at itself: the diagonal belongs to it (`tril(d)`, not `tril(d - 1)`).",
+    "keys - new",
+    "keys - new - 1",
+)
+q2.patch(
+    "Every token sees the next one, too: your diagonal is one too far to the right.", "keys - new", "keys - new + 1"
+)
+q2.patch("It looks ahead: take `tril` in place of `triu`.", "tril(", "triu(")
+q2.mistake("The padding is looked at: a column must also be a real token.")(
+    lambda mask, new: decoder(torch.ones_like(mask), new)
+)
+q2.mistake("Only the padding is hidden: nobody may look ahead, either.")(
+    lambda mask, new: mask.bool()[:, None, :].expand(-1, new, -1)
+)
+q2.patch("One of the two conditions is enough for you: both must be true (`&`, not `|`).", "triangle &", "triangle |")
+q2.mistake("It is the wrong way round: True where a token may look.")(lambda mask, new: ~decoder(mask, new))
+q2.mistake("You return what is added to the scores: return True and False.")(
+    lambda mask, new: added(decoder(mask, new))
+)
+
+
+# q3: the cross mask
 
 
 def cross(source_mask, target_mask):
@@ -78,17 +148,58 @@ def cross(source_mask, target_mask):
     return source_mask.bool()[:, None, :].expand(-1, target_mask.shape[1], -1)
 
 
-def cross_causal(source_mask, target_mask):
-    """Look at the source only up to one's own place."""
-    return cross(source_mask, target_mask).tril()
-
-
 def cross_target(source_mask, target_mask):
     """Hide the padding of the target in place of that of the source."""
     return target_mask.bool()[:, :, None].expand(-1, -1, source_mask.shape[1])
 
 
-# How far a change reaches.
+q3 = Task(
+    name="q3",
+    title="The cross mask",
+    function="cross_mask",
+    right=cross,
+    checks=(
+        Check(
+            "has a row for each target position",
+            lambda random: [(torch.ones(1, 4, dtype=torch.long), torch.ones(1, 3, dtype=torch.long))],
+        ),
+        Check(
+            "hides the padding of the source",
+            lambda random: [
+                (padded(random, 6, "right"), torch.ones(1, 4, dtype=torch.long)),
+                (padded(random, 3, "left"), torch.ones(1, 5, dtype=torch.long)),
+            ],
+        ),
+        Check(
+            "keeps apart what is padded where",
+            lambda random: [(padded(random, 6, "right", "left"), padded(random, 4, "right", "right"))],
+        ),
+    ),
+    hint="It is the encoder's mask with another number of rows: that of the target.",
+)
+q3.mistake("Rows and columns are exchanged: the target looks (rows), the source is looked at (columns).")(
+    lambda source, target: cross(source, target).transpose(1, 2)
+)
+q3.mistake("You forbid looking ahead: the source is there from the start, and all of it may be looked at.")(
+    lambda source_mask, target_mask: cross(source_mask, target_mask).tril()
+)
+q3.mistake("You hide the padding of the target: it is the source that is looked at, so its padding is hidden.")(
+    cross_target
+)
+q3.mistake(
+    "You empty the rows of the target's padding as well: leave them as the others. The softmax of a row that "
+    "is all −∞ is no number."
+)(lambda source, target: cross(source, target) & cross_target(source, target))
+q3.mistake("The padding of the source is looked at: its columns must be False.")(
+    lambda source, target: torch.ones_like(cross(source, target))
+)
+q3.mistake("It is the wrong way round: True where a token may look.")(lambda source, target: ~cross(source, target))
+q3.mistake("The mask is as large as the source in both directions: it needs a row for each *target* position.")(
+    lambda source, target: encoder(source)
+)
+
+
+# q4: how far a change reaches
 
 
 def changed(mask, replaced, layers):
@@ -97,31 +208,6 @@ def changed(mask, replaced, layers):
     found[replaced] = True
     for _ in range(layers):
         found = found | (mask & found).any(-1)
-    return found.nonzero().flatten().tolist()
-
-
-def changed_as_truths(mask, replaced, layers):
-    """Return True and False for each position."""
-    found = changed(mask, replaced, layers)
-    return [place in found for place in range(len(mask))]
-
-
-def changed_in_place(mask, replaced, layers):
-    """Let a position pass on what it got in the same layer."""
-    found = torch.zeros(len(mask), dtype=torch.bool)
-    found[replaced] = True
-    for _ in range(layers):
-        for query in range(len(mask)):
-            found[query] |= (mask[query] & found).any()
-    return found.nonzero().flatten().tolist()
-
-
-def changed_without_itself(mask, replaced, layers):
-    """Forget that a vector keeps what it was."""
-    found = torch.zeros(len(mask), dtype=torch.bool)
-    found[replaced] = True
-    for _ in range(layers):
-        found = (mask & found).any(-1)
     return found.nonzero().flatten().tolist()
 
 
@@ -140,7 +226,7 @@ def scattered(random, *layers):
     cases = []
     for count in layers:
         mask = torch.tensor(random.random((9, 9)) < 0.2) & ~torch.eye(9, dtype=torch.bool)
-        replaced = int(mask.sum(0).argmax())  # somebody looks at it
+        replaced = int(mask.sum(0).argmax())  # a place that someone looks at
         cases.append((mask, replaced, count))
     return cases
 
@@ -155,228 +241,56 @@ def whole_masks(random):
     ]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="The encoder's mask",
-        function="encoder_mask",
-        right=encoder,
-        checks=(
-            Check("hides the padding on the right", lambda random: [(torch.tensor([[1, 1, 0]]),)]),
-            Check("hides the padding on the left", lambda random: [(padded(random, 6, "left"),)]),
-            Check("gives every text its own mask", lambda random: [(padded(random, 7, "right", "left", "right"),)]),
-        ),
-        mistakes=(
-            Mistake(
-                "You hide the rows of the padding: hide its columns. A row looks, a column is looked at.", encoder_rows
-            ),
-            Mistake(
-                "You empty the rows of the padding as well: leave them as the others. The softmax of a row that is all "
-                "−∞ is no number.",
-                lambda mask: encoder(mask) & encoder_rows(mask),
-            ),
-            Mistake(
-                "It is the wrong way round: True where a token may look, and False at the padding.",
-                lambda mask: ~encoder(mask),
-            ),
-            Mistake(
-                "The padding is looked at: its columns must be False.", lambda mask: torch.ones_like(encoder(mask))
-            ),
-            Mistake(
-                "You return what is added to the scores: return True and False.",
-                lambda mask: added(encoder(mask)),
-            ),
-            Mistake(
-                "You count the real tokens and take so many from the left: padding can stand on the left. Take the "
-                "attention mask itself.",
-                encoder_from_the_left,
-            ),
-            Mistake(
-                "You forbid looking ahead: that is a decoder. Here everyone looks at every real token.",
-                lambda mask: encoder(mask).tril(),
-            ),
-            Mistake(
-                "All texts get the padding of the first one: keep the dimension of the batch.",
-                lambda mask: encoder(mask[:1].expand_as(mask)),
-            ),
-            Mistake(
-                "Each text has a single row: it needs one for each position that looks (`expand`).",
-                lambda mask: encoder(mask)[:, :1],
-            ),
-        ),
-        hint="`attention_mask.bool()[:, None, :]` has the columns right, and one row; `expand` makes more of it.",
+q4 = Task(
+    name="q4",
+    title="How far a change reaches",
+    function="changed_positions",
+    right=changed,
+    checks=(
+        Check("knows the masks of an encoder and a decoder", whole_masks),
+        Check("goes one window further with every layer", lambda random: windowed(random, 1, 2, 3)),
+        Check("follows any mask", lambda random: scattered(random, 1, 2, 2, 3)),
+        Check("stays at the replaced token without a layer", lambda random: windowed(random, 0)),
     ),
-    Task(
-        name="q2",
-        title="The decoder's mask",
-        function="decoder_mask",
-        right=decoder,
-        checks=(
-            Check("looks back, and at itself", lambda random: [(torch.ones(1, 4, dtype=torch.long), 4)]),
-            Check("hides the padding, too", lambda random: [(padded(random, 6, "left", "right", "left"), 6)]),
-            Check(
-                "takes the queries for the last tokens",
-                lambda random: [
-                    (torch.ones(1, 5, dtype=torch.long), 2),
-                    (padded(random, 8, "left", "left"), int(random.integers(2, 5))),
-                    (padded(random, 7, "left"), 1),
-                ],
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "With a cache the queries are the last tokens, and you take them for the first: move the diagonal by "
-                "the number of old keys (`tril(keys - new)`).",
-                decoder_without_cache,
-            ),
-            Mistake(
-                "You return a row for every key: only the last `new` positions look.",
-                lambda mask, new: decoder(mask, mask.shape[1]),
-            ),
-            Mistake(
-                "A token cannot look at itself: the diagonal belongs to it (`tril(d)`, not `tril(d - 1)`).",
-                decoder_shifted(-1),
-            ),
-            Mistake(
-                "Every token sees the next one, too: your diagonal is one too far to the right.", decoder_shifted(1)
-            ),
-            Mistake("It looks ahead: take `tril` in place of `triu`.", decoder_ahead),
-            Mistake(
-                "The padding is looked at: a column must also be a real token.",
-                lambda mask, new: decoder(torch.ones_like(mask), new),
-            ),
-            Mistake(
-                "Only the padding is hidden: nobody may look ahead, either.",
-                lambda mask, new: mask.bool()[:, None, :].expand(-1, new, -1),
-            ),
-            Mistake(
-                "One of the two conditions is enough for you: both must be true (`&`, not `|`).",
-                lambda mask, new: causal(new, mask.shape[1]) | mask.bool()[:, None, :],
-            ),
-            Mistake("It is the wrong way round: True where a token may look.", lambda mask, new: ~decoder(mask, new)),
-            Mistake(
-                "You return what is added to the scores: return True and False.",
-                lambda mask, new: added(decoder(mask, new)),
-            ),
-        ),
-        hint="Two masks, joined by `&`: the triangle `(new, keys)`, and the real tokens `(batch, 1, keys)`.",
-        points=3,
-    ),
-    Task(
-        name="q3",
-        title="The cross mask",
-        function="cross_mask",
-        right=cross,
-        checks=(
-            Check(
-                "has a row for each target position",
-                lambda random: [(torch.ones(1, 4, dtype=torch.long), torch.ones(1, 3, dtype=torch.long))],
-            ),
-            Check(
-                "hides the padding of the source",
-                lambda random: [
-                    (padded(random, 6, "right"), torch.ones(1, 4, dtype=torch.long)),
-                    (padded(random, 3, "left"), torch.ones(1, 5, dtype=torch.long)),
-                ],
-            ),
-            Check(
-                "keeps apart what is padded where",
-                lambda random: [(padded(random, 6, "right", "left"), padded(random, 4, "right", "right"))],
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "Rows and columns are exchanged: the target looks (rows), the source is looked at (columns).",
-                lambda source, target: cross(source, target).transpose(1, 2),
-            ),
-            Mistake(
-                "You forbid looking ahead: the source is there from the start, and all of it may be looked at.",
-                cross_causal,
-            ),
-            Mistake(
-                "You hide the padding of the target: it is the source that is looked at, so its padding is hidden.",
-                cross_target,
-            ),
-            Mistake(
-                "You empty the rows of the target's padding as well: leave them as the others. The softmax of a row that "
-                "is all −∞ is no number.",
-                lambda source, target: cross(source, target) & cross_target(source, target),
-            ),
-            Mistake(
-                "The padding of the source is looked at: its columns must be False.",
-                lambda source, target: torch.ones_like(cross(source, target)),
-            ),
-            Mistake(
-                "It is the wrong way round: True where a token may look.",
-                lambda source, target: ~cross(source, target),
-            ),
-            Mistake(
-                "The mask is as large as the source in both directions: it needs a row for each *target* position.",
-                lambda source, target: encoder(source),
-            ),
-        ),
-        hint="It is the encoder's mask with another number of rows: that of the target.",
-    ),
-    Task(
-        name="q4",
-        title="How far a change reaches",
-        function="changed_positions",
-        right=changed,
-        checks=(
-            Check("knows the masks of an encoder and a decoder", whole_masks),
-            Check("goes one window further with every layer", lambda random: windowed(random, 1, 2, 3)),
-            Check("follows any mask", lambda random: scattered(random, 1, 2, 2, 3)),
-            Check("stays at the replaced token without a layer", lambda random: windowed(random, 0)),
-        ),
-        mistakes=(
-            Mistake(
-                "You ask whom the replaced token looks at: ask who looks at it. That is its column, not its row.",
-                lambda mask, replaced, layers: changed(mask.T, replaced, layers),
-            ),
-            Mistake(
-                "You stop after one layer: what has changed is looked at in the next one.",
-                lambda mask, replaced, layers: changed(mask, replaced, min(layers, 1)),
-            ),
-            Mistake(
-                "You go on until nothing changes any more: stop after `layers` layers.",
-                lambda mask, replaced, layers: changed(mask, replaced, len(mask)),
-            ),
-            Mistake(
-                "A position passes on what it has got in the same layer: all of them read what the layer *before* wrote, "
-                "so collect the new ones first.",
-                changed_in_place,
-            ),
-            Mistake(
-                "You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.",
-                changed_without_itself,
-            ),
-            Mistake(
-                "You go through one layer too many.",
-                lambda mask, replaced, layers: changed(mask, replaced, layers + 1),
-            ),
-            Mistake(
-                "You go through one layer too few.",
-                lambda mask, replaced, layers: changed(mask, replaced, max(layers - 1, 0)),
-            ),
-            Mistake(
-                "You return everything from the replaced token on: that is the causal mask. Look into the mask.",
-                lambda mask, replaced, layers: list(range(replaced, len(mask))),
-            ),
-            Mistake(
-                "The replaced position is missing: its vector differs, too.",
-                lambda mask, replaced, layers: [
-                    place for place in changed(mask, replaced, layers) if place != replaced
-                ],
-            ),
-            Mistake(
-                "You return True and False for each position: return the positions where it is True.",
-                changed_as_truths,
-            ),
-        ),
-        hint="A row changes in a layer if it looks at something that had changed: `(mask & changed).any(-1)`.",
-        points=3,
-    ),
+    hint="A row changes in a layer if it looks at something that had changed: `(mask & changed).any(-1)`.",
+    points=3,
 )
+q4.patch(
+    "You ask whom the replaced token looks at: ask who looks at it. That is its column, not its row.",
+    "mask & found",
+    "mask.T & found",
+)
+q4.patch(
+    "You stop after one layer: what has changed is looked at in the next one.", "range(layers)", "range(min(layers, 1))"
+)
+q4.patch("You go on until nothing changes any more: stop after `layers` layers.", "range(layers)", "range(len(mask))")
+q4.patch(
+    "A position passes on what it has got in the same layer: all of them read what the layer *before* wrote, "
+    "so collect the new ones first.",
+    "found = found | (mask & found).any(-1)",
+    "for query in range(len(mask)):\n            found[query] |= (mask[query] & found).any()",
+)
+q4.patch(
+    "You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.",
+    "found | ",
+    "",
+)
+q4.patch("You go through one layer too many.", "range(layers)", "range(layers + 1)")
+q4.patch("You go through one layer too few.", "range(layers)", "range(layers - 1)")
+q4.mistake("You return everything from the replaced token on: that is the causal mask. Look into the mask.")(
+    lambda mask, replaced, layers: list(range(replaced, len(mask)))
+)
+q4.mistake("The replaced position is missing: its vector differs, too.")(
+    lambda mask, replaced, layers: [place for place in changed(mask, replaced, layers) if place != replaced]
+)
+q4.patch(
+    "You return True and False for each position: return the positions where it is True.",
+    "found.nonzero().flatten()",
+    "found",
+)
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

@@ -6,9 +6,9 @@ from functools import lru_cache
 import torch
 
 from course_utils.engine.cache import shared_prefix
-from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
+from course_utils.engine.prefill_decode import decode_step, next_logits, prefill  # noqa: F401 - a patch uses it
 from course_utils.exercises.plain_data import ModelName
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 from course_utils.models.practice import LETTERS, practice_model
 
 PRACTICE = ModelName("practice")
@@ -63,58 +63,78 @@ def exact(random):
 SMOLLM2 = {"layers": 30, "query_heads": 9, "kv_heads": 3, "hidden_size": 576, "bytes_per_number": 4}
 
 
-# q2: greedy with a cache, and with its usual mistakes
+q1 = Task(
+    name="q1",
+    title="How many tokens fit",
+    function="tokens_that_fit",
+    right=tokens_that_fit,
+    given=GIVEN,
+    checks=(
+        Check(
+            "fills the memory with one text",
+            lambda random: [(SMOLLM2, 1_000_000, 1), *budgets(random, 1), *budgets(random, 1, spare=(0.1, 0.4))],
+        ),
+        Check("shares it among several texts", lambda random: [(SMOLLM2, 1_000_000, 2), *budgets(random, 2, 5)]),
+        Check("uses the last byte, and no more", exact),
+    ),
+    hint="First the bytes of one token: 2 × layers × KV heads × width of a head × bytes per number.",
+)
+q1.mistake("You count keys only: the cache holds a key and a value for every token, so it takes twice that.")(
+    with_numbers(lambda shape, width: shape["kv_heads"] * width)
+)
+q1.mistake(
+    "You keep as much as for all query heads: only the KV heads are in the cache, and each is hidden_size / "
+    "query_heads numbers wide."
+)(with_numbers(lambda shape, width: 2 * shape["hidden_size"]))
+q1.mistake(
+    "You take hidden_size for the width of one head: the query heads share it, so a head has hidden_size / "
+    "query_heads numbers."
+)(with_numbers(lambda shape, width: 2 * shape["kv_heads"] * shape["hidden_size"]))
+q1.mistake("You take 64 for the width of a head: that is SmolLM2's. It is hidden_size / query_heads.")(
+    with_numbers(lambda shape, width: 2 * shape["kv_heads"] * 64)
+)
+q1.mistake("You leave the KV heads out: every one of them keeps its own key and value.")(
+    with_numbers(lambda shape, width: 2 * width)
+)
+q1.mistake("You count numbers, and the memory counts bytes: multiply by bytes_per_number.")(
+    lambda shape, memory, texts: tokens_that_fit(shape | {"bytes_per_number": 1}, memory, texts)
+)
+q1.mistake("You count one layer: every layer keeps keys and values of its own.")(
+    lambda shape, memory, texts: tokens_that_fit(shape | {"layers": 1}, memory, texts)
+)
+q1.mistake("You give all the memory to one text: each of the texts needs a cache.")(
+    lambda shape, memory, texts: tokens_that_fit(shape, memory, 1)
+)
+q1.mistake("You return the tokens of all texts together: divide by the number of texts.")(
+    lambda shape, memory, texts: tokens_that_fit(shape, memory, texts) * texts
+)
+q1.mistake("A part of a token is no use: round down (`//`).")(
+    lambda shape, memory, texts: memory / (texts * bytes_of_a_token(shape))
+)
+q1.mistake("You round to the nearest, and then the last token does not fit: round down (`//`).")(
+    lambda shape, memory, texts: round(memory / (texts * bytes_of_a_token(shape)))
+)
+q1.mistake("You round up, and then the last token does not fit: round down (`//`).")(
+    lambda shape, memory, texts: math.ceil(memory / (texts * bytes_of_a_token(shape)))
+)
 
 
-def reading(unread=lambda ids, kept: ids[:, kept:], hands_back=True, position=-1, steps=lambda new: new, makes=None):
-    """Return a greedy loop whose pieces can be exchanged: what a step reads, whether the cache is handed back, …"""
-
-    @torch.inference_mode()
-    def loop(loaded, prompt, new_tokens):
-        ids, cache, kept = loaded.encode(prompt), None, 0
-        start, found = ids.shape[1], {"tokens": [], "read": [], "kept": []}
-        for _ in range(steps(new_tokens)):
-            inputs = unread(ids, kept)
-            output = loaded.model(inputs, past_key_values=cache if hands_back else None, use_cache=True)
-            cache = output.past_key_values
-            ids = torch.cat([ids, output.logits[:, position].argmax(-1, keepdim=True)], dim=1)
-            kept = cache.get_seq_length()
-            found["read"].append(inputs.shape[1])
-            found["kept"].append(kept)
-        found["tokens"] = ids[0, start : start + new_tokens].tolist()
-        return makes(found, ids) if makes else found
-
-    return loop
+# q2: greedy with a cache
 
 
-def late(ids, kept):
-    """Read the token before the newest one."""
-    return ids[:, -2:-1] if kept else ids
-
-
-def two(ids, kept):
-    """Read the last two tokens in every step."""
-    return ids[:, -2:] if kept else ids
-
-
-def newest(ids, kept):
-    """Read the newest token alone."""
-    return ids[:, -1:] if kept else ids
-
-
-def whole(ids, kept):
-    """Read everything in every step."""
-    return ids
-
-
-def with_the_prompt(found, ids):
-    """Return the prompt's tokens, too."""
-    return found | {"tokens": ids[0].tolist()}
-
-
-def kept_before(found, ids):
-    """Note the length of the cache before the step, not after it."""
-    return found | {"kept": [0, *found["kept"][:-1]]}
+@torch.inference_mode()
+def greedy(loaded, prompt, new_tokens):
+    """Return the new tokens, and for each step how many tokens it read and the cache then held."""
+    ids, cache, read, kept = loaded.encode(prompt), None, [], []
+    unread, start = ids, ids.shape[1]
+    for _ in range(new_tokens):
+        output = loaded.model(unread, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        read.append(unread.shape[1])
+        kept.append(cache.get_seq_length())
+        unread = output.logits[:, -1].argmax(-1, keepdim=True)
+        ids = torch.cat([ids, unread], dim=1)
+    return {"tokens": ids[0, start:].tolist(), "read": read, "kept": kept}
 
 
 def word(random, length):
@@ -148,6 +168,76 @@ def prompts(random, *sizes):
             prompt = word(random, letters)
         cases.append((PRACTICE, prompt, new_tokens))
     return cases
+
+
+q2 = Task(
+    name="q2",
+    title="A loop with a cache",
+    function="greedy",
+    right=greedy,
+    given=("course_utils.models.practice",),  # this one is to be written without prefill and decode_step
+    ready_made=(".generate(",),
+    checks=(
+        Check("makes one token in prefill", lambda random: prompts(random, (5, 1), (3, 1))),
+        Check("goes on with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
+        Check("goes on for long", lambda random: prompts(random, (9, 14))),
+    ),
+    hint="Before the loop all of the prompt is unread; at the end of a step, only the new token is.",
+    points=3,
+)
+q2.patch(
+    "You hand over the whole text and the cache as well, so the cache gets everything again: a step reads "
+    "only what the cache has not seen.",
+    "ids = torch.cat",
+    "ids = unread = torch.cat",
+)
+q2.patch(
+    "The tokens are right, and every step reads the whole text again: hand the cache of the step before "
+    "back in, with the newest token alone.",
+    "ids = torch.cat",
+    "ids = unread = torch.cat",
+    "past_key_values=cache",
+    "past_key_values=None",
+)
+q2.patch(
+    "A decode step has forgotten the text before it: hand the cache of the step before back in "
+    "(`past_key_values=cache`).",
+    "past_key_values=cache",
+    "past_key_values=None",
+)
+q2.patch(
+    "Off by one: a decode step reads the newest token, not the one before it.",
+    "dim=1)",
+    "dim=1); unread = ids[:, -2:-1]",
+)
+q2.patch(
+    "Off by one: a decode step reads two tokens, and the first of them is in the cache already.",
+    "dim=1)",
+    "dim=1); unread = ids[:, -2:]",
+)
+q2.patch(
+    "You take the logits of the first position: those of the last one, `[:, -1]`, say what comes next.",
+    "[:, -1]",
+    "[:, 0]",
+)
+q2.patch(
+    "One read too many: the last token is chosen, and nobody has to read it.",
+    "(new_tokens)",
+    "(new_tokens + 1)",
+    "start:]",
+    "start:-1]",
+)
+q2.patch(
+    "One token too few: prefill makes the first, and the decode steps make all others.",
+    "(new_tokens)",
+    "(new_tokens - 1)",
+)
+q2.patch(
+    "`kept` is one step behind: note the length of the cache after the step has read.",
+    "cache.get_seq_length()",
+    "cache.get_seq_length() - unread.shape[1]",
+)
+q2.patch("`tokens` holds the new tokens only: leave the prompt out.", "ids[0, start:]", "ids[0]")
 
 
 # q3: what has to be read
@@ -188,54 +278,76 @@ def pairs(random, *sizes):
     return [texts_that_share(random, *size) for size in sizes]
 
 
+q3 = Task(
+    name="q3",
+    title="What has to be read",
+    function="unread",
+    right=unread,
+    given=GIVEN,
+    ready_made=("shared_prefix",),
+    checks=(
+        Check(
+            "reads from the first token that differs",
+            lambda random: [([5, 6, 7, 8], [5, 6, 9, 8, 1]), *pairs(random, (4, 3, 3), (7, 2, 5))],
+        ),
+        Check("reads the rest of a longer prompt", lambda random: pairs(random, (5, 0, 3), (2, 0, 6))),
+        Check("reads everything when nothing is shared", lambda random: pairs(random, (0, 4, 4), (0, 0, 5), (0, 1, 3))),
+        Check(
+            "reads the last token when the cache holds the whole prompt",
+            lambda random: pairs(random, (6, 0, 0), (4, 5, 0)),
+        ),
+    ),
+    hint="Walk along both lists while they agree, and stop one token before the end of the prompt.",
+)
+q3.mistake("When the cache holds the whole prompt you read nothing, and have no logits: read its last token again.")(
+    from_place(shared_prefix)
+)
+q3.mistake("When the cache holds the whole prompt you read all of it: its last token is enough.")(
+    from_place(lambda kept, prompt: shared_prefix(kept, prompt) % len(prompt))
+)
+q3.mistake("You look behind the end of `kept`: it may be shorter than the prompt, so stop where it ends.")(
+    from_place(while_both_last)
+)
+q3.mistake(
+    "You count equal tokens behind the first that differs: their keys and values have seen another text, so "
+    "stop counting there."
+)(from_place(equal_places))
+q3.mistake("You skip as many tokens as the cache holds, whatever they are: compare them one by one.")(
+    from_place(lambda kept, prompt: min(len(kept), len(prompt) - 1))
+)
+q3.mistake(
+    "You skip every token that is in the cache somewhere: it must stand at the same place, behind the same tokens."
+)(lambda kept, prompt: [token for token in prompt if token not in kept] or prompt[-1:])
+q3.mistake("You skip the first token that differs: it is the first that must be read.")(
+    from_place(lambda kept, prompt: min(shared_prefix(kept, prompt) + 1, len(prompt) - 1))
+)
+q3.mistake("You read the last shared token again: it is in the cache, with the right tokens before it.")(
+    from_place(lambda kept, prompt: max(shared_prefix(kept, prompt) - 1, 0))
+)
+q3.mistake("You return what is shared: return the rest of the prompt.")(
+    lambda kept, prompt: prompt[: min(shared_prefix(kept, prompt), len(prompt) - 1)]
+)
+q3.mistake("You return how many tokens: return the tokens themselves, as a list.")(
+    lambda kept, prompt: len(unread(kept, prompt))
+)
+
+
 # q4: one cache for prompt after prompt
 
 
-def answering(
-    place=lambda held, prompt: min(shared_prefix(held, prompt), len(prompt) - 1),
-    remembers=lambda prompt, tokens: [*prompt, *tokens[:-1]],
-    crops=True,
-    fresh=False,
-    reads_last=False,
-    read=lambda prompt, place: len(prompt) - place,
-):
-    """Return a function that answers prompts with one cache, and whose pieces can be exchanged."""
-
-    def answers(loaded, prompts, new_tokens):
-        cache, held, found = None, [], []
-        for prompt in prompts:
-            if fresh:
-                cache, held = None, []
-            keep = place(held, prompt)
-            if cache is not None and crops:
-                cache.crop(keep)
-            ids = torch.tensor([prompt])
-            if cache is None or crops:
-                logits, cache = prefill(loaded.model, ids, cache)
-            else:
-                logits = next_logits(loaded.model, ids[:, keep:], cache)
-            tokens = [int(logits.argmax())]
-            while len(tokens) < new_tokens:
-                tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
-            if reads_last:
-                decode_step(loaded.model, torch.tensor(tokens[-1:]), cache)
-            held = remembers(prompt, tokens)
-            found.append({"tokens": tokens, "read": read(prompt, keep)})
-        return found
-
-    return answers
-
-
-def prefill_without_crop(loaded, prompts, new_tokens):
-    """Hand every prompt to prefill with the cache as it is."""
-    cache, found = None, []
+def answers(loaded, prompts, new_tokens):
+    """Answer prompt after prompt with one cache; say how much of each prompt is read."""
+    cache, held, found = None, [], []
     for prompt in prompts:
-        before = 0 if cache is None else cache.length
+        keep = min(shared_prefix(held, prompt), len(prompt) - 1)
+        if cache is not None:
+            cache.crop(keep)
         logits, cache = prefill(loaded.model, torch.tensor([prompt]), cache)
         tokens = [int(logits.argmax())]
         while len(tokens) < new_tokens:
             tokens.append(int(decode_step(loaded.model, torch.tensor(tokens[-1:]), cache).argmax()))
-        found.append({"tokens": tokens, "read": len(prompt) - before})
+        held = [*prompt, *tokens[:-1]]
+        found.append({"tokens": tokens, "read": len(prompt) - keep})
     return found
 
 
@@ -279,254 +391,58 @@ def asked_again(random):
             return [(PRACTICE, asked, 3)]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="How many tokens fit",
-        function="tokens_that_fit",
-        right=tokens_that_fit,
-        given=GIVEN,
-        checks=(
-            Check(
-                "fills the memory with one text",
-                lambda random: [(SMOLLM2, 1_000_000, 1), *budgets(random, 1), *budgets(random, 1, spare=(0.1, 0.4))],
-            ),
-            Check("shares it among several texts", lambda random: [(SMOLLM2, 1_000_000, 2), *budgets(random, 2, 5)]),
-            Check("uses the last byte, and no more", exact),
-        ),
-        mistakes=(
-            Mistake(
-                "You count keys only: the cache holds a key and a value for every token, so it takes twice that.",
-                with_numbers(lambda shape, width: shape["kv_heads"] * width),
-            ),
-            Mistake(
-                "You keep as much as for all query heads: only the KV heads are in the cache, and each is hidden_size / "
-                "query_heads numbers wide.",
-                with_numbers(lambda shape, width: 2 * shape["hidden_size"]),
-            ),
-            Mistake(
-                "You take hidden_size for the width of one head: the query heads share it, so a head has hidden_size / "
-                "query_heads numbers.",
-                with_numbers(lambda shape, width: 2 * shape["kv_heads"] * shape["hidden_size"]),
-            ),
-            Mistake(
-                "You take 64 for the width of a head: that is SmolLM2's. It is hidden_size / query_heads.",
-                with_numbers(lambda shape, width: 2 * shape["kv_heads"] * 64),
-            ),
-            Mistake(
-                "You leave the KV heads out: every one of them keeps its own key and value.",
-                with_numbers(lambda shape, width: 2 * width),
-            ),
-            Mistake(
-                "You count numbers, and the memory counts bytes: multiply by bytes_per_number.",
-                lambda shape, memory, texts: tokens_that_fit(shape | {"bytes_per_number": 1}, memory, texts),
-            ),
-            Mistake(
-                "You count one layer: every layer keeps keys and values of its own.",
-                lambda shape, memory, texts: tokens_that_fit(shape | {"layers": 1}, memory, texts),
-            ),
-            Mistake(
-                "You give all the memory to one text: each of the texts needs a cache.",
-                lambda shape, memory, texts: tokens_that_fit(shape, memory, 1),
-            ),
-            Mistake(
-                "You return the tokens of all texts together: divide by the number of texts.",
-                lambda shape, memory, texts: tokens_that_fit(shape, memory, texts) * texts,
-            ),
-            Mistake(
-                "A part of a token is no use: round down (`//`).",
-                lambda shape, memory, texts: memory / (texts * bytes_of_a_token(shape)),
-            ),
-            Mistake(
-                "You round to the nearest, and then the last token does not fit: round down (`//`).",
-                lambda shape, memory, texts: round(memory / (texts * bytes_of_a_token(shape))),
-            ),
-            Mistake(
-                "You round up, and then the last token does not fit: round down (`//`).",
-                lambda shape, memory, texts: math.ceil(memory / (texts * bytes_of_a_token(shape))),
-            ),
-        ),
-        hint="First the bytes of one token: 2 × layers × KV heads × width of a head × bytes per number.",
+q4 = Task(
+    name="q4",
+    title="One cache for many prompts",
+    function="answers",
+    right=answers,
+    given=GIVEN,
+    ready_made=("shared_prefix",),
+    checks=(
+        Check("keeps what two prompts share", questions),
+        Check("keeps the answers, too, when a chat goes on", chat),
+        Check("answers the same prompt again", asked_again),
     ),
-    Task(
-        name="q2",
-        title="A loop with a cache",
-        function="greedy",
-        right=reading(),
-        given=("course_utils.models.practice",),  # this one is to be written without prefill and decode_step
-        ready_made=(".generate(",),
-        checks=(
-            Check("makes one token in prefill", lambda random: prompts(random, (5, 1), (3, 1))),
-            Check("goes on with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
-            Check("goes on for long", lambda random: prompts(random, (9, 14))),
-        ),
-        mistakes=(
-            Mistake(
-                "You hand over the whole text and the cache as well, so the cache gets everything again: a step reads "
-                "only what the cache has not seen.",
-                reading(unread=whole),
-            ),
-            Mistake(
-                "The tokens are right, and every step reads the whole text again: hand the cache of the step before "
-                "back in, with the newest token alone.",
-                reading(unread=whole, hands_back=False),
-            ),
-            Mistake(
-                "A decode step has forgotten the text before it: hand the cache of the step before back in "
-                "(`past_key_values=cache`).",
-                reading(unread=newest, hands_back=False),
-            ),
-            Mistake(
-                "Off by one: a decode step reads the newest token, not the one before it.",
-                reading(unread=late),
-            ),
-            Mistake(
-                "Off by one: a decode step reads two tokens, and the first of them is in the cache already.",
-                reading(unread=two),
-            ),
-            Mistake(
-                "You take the logits of the first position: those of the last one, `[:, -1]`, say what comes next.",
-                reading(position=0),
-            ),
-            Mistake(
-                "One read too many: the last token is chosen, and nobody has to read it.",
-                reading(steps=lambda new: new + 1),
-            ),
-            Mistake(
-                "One token too few: prefill makes the first, and the decode steps make all others.",
-                reading(steps=lambda new: new - 1),
-            ),
-            Mistake(
-                "`kept` is one step behind: note the length of the cache after the step has read.",
-                reading(makes=kept_before),
-            ),
-            Mistake("`tokens` holds the new tokens only: leave the prompt out.", reading(makes=with_the_prompt)),
-        ),
-        hint="Before the loop all of the prompt is unread; at the end of a step, only the new token is.",
-        points=3,
-    ),
-    Task(
-        name="q3",
-        title="What has to be read",
-        function="unread",
-        right=unread,
-        given=GIVEN,
-        ready_made=("shared_prefix",),
-        checks=(
-            Check(
-                "reads from the first token that differs",
-                lambda random: [([5, 6, 7, 8], [5, 6, 9, 8, 1]), *pairs(random, (4, 3, 3), (7, 2, 5))],
-            ),
-            Check("reads the rest of a longer prompt", lambda random: pairs(random, (5, 0, 3), (2, 0, 6))),
-            Check(
-                "reads everything when nothing is shared", lambda random: pairs(random, (0, 4, 4), (0, 0, 5), (0, 1, 3))
-            ),
-            Check(
-                "reads the last token when the cache holds the whole prompt",
-                lambda random: pairs(random, (6, 0, 0), (4, 5, 0)),
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "When the cache holds the whole prompt you read nothing, and have no logits: read its last token "
-                "again.",
-                from_place(shared_prefix),
-            ),
-            Mistake(
-                "When the cache holds the whole prompt you read all of it: its last token is enough.",
-                from_place(lambda kept, prompt: shared_prefix(kept, prompt) % len(prompt)),
-            ),
-            Mistake(
-                "You look behind the end of `kept`: it may be shorter than the prompt, so stop where it ends.",
-                from_place(while_both_last),
-            ),
-            Mistake(
-                "You count equal tokens behind the first that differs: their keys and values have seen another text, so "
-                "stop counting there.",
-                from_place(equal_places),
-            ),
-            Mistake(
-                "You skip as many tokens as the cache holds, whatever they are: compare them one by one.",
-                from_place(lambda kept, prompt: min(len(kept), len(prompt) - 1)),
-            ),
-            Mistake(
-                "You skip every token that is in the cache somewhere: it must stand at the same place, behind the same "
-                "tokens.",
-                lambda kept, prompt: [token for token in prompt if token not in kept] or prompt[-1:],
-            ),
-            Mistake(
-                "You skip the first token that differs: it is the first that must be read.",
-                from_place(lambda kept, prompt: min(shared_prefix(kept, prompt) + 1, len(prompt) - 1)),
-            ),
-            Mistake(
-                "You read the last shared token again: it is in the cache, with the right tokens before it.",
-                from_place(lambda kept, prompt: max(shared_prefix(kept, prompt) - 1, 0)),
-            ),
-            Mistake(
-                "You return what is shared: return the rest of the prompt.",
-                lambda kept, prompt: prompt[: min(shared_prefix(kept, prompt), len(prompt) - 1)],
-            ),
-            Mistake(
-                "You return how many tokens: return the tokens themselves, as a list.",
-                lambda kept, prompt: len(unread(kept, prompt)),
-            ),
-        ),
-        hint="Walk along both lists while they agree, and stop one token before the end of the prompt.",
-    ),
-    Task(
-        name="q4",
-        title="One cache for many prompts",
-        function="answers",
-        right=answering(),
-        given=GIVEN,
-        ready_made=("shared_prefix",),
-        checks=(
-            Check("keeps what two prompts share", questions),
-            Check("keeps the answers, too, when a chat goes on", chat),
-            Check("answers the same prompt again", asked_again),
-        ),
-        mistakes=(
-            Mistake(
-                "You read every prompt from its start: keep the cache, forget what the next prompt does not share "
-                "(`crop`), and read the rest.",
-                answering(fresh=True),
-            ),
-            Mistake(
-                "You forget nothing, so `prefill` takes the end of the old text for a part of the new one: crop the cache "
-                "to what both share.",
-                prefill_without_crop,
-            ),
-            Mistake(
-                "You read the right tokens, but behind the old ones: crop the cache to what both share first.",
-                answering(crops=False),
-            ),
-            Mistake(
-                "You compare with the prompt before: the cache holds its answer, too, and the next message of a chat "
-                "shares it.",
-                answering(remembers=lambda prompt, tokens: prompt),
-            ),
-            Mistake(
-                "You count the last token of an answer as kept: it was chosen and never read.",
-                answering(remembers=lambda prompt, tokens: [*prompt, *tokens]),
-            ),
-            Mistake(
-                "You read the last token of an answer, too: stop when it is chosen.",
-                answering(remembers=lambda prompt, tokens: [*prompt, *tokens], reads_last=True),
-            ),
-            Mistake(
-                "When the cache holds the whole prompt you leave nothing to read: keep one token less, so that there are "
-                "logits.",
-                answering(place=shared_prefix),
-            ),
-            Mistake(
-                "`read` is what is read of the prompt: you return what is kept.",
-                answering(read=lambda prompt, place: place),
-            ),
-        ),
-        hint="Keep a list of what the cache holds: the prompt and the answer without its last token.",
-        points=3,
-    ),
+    hint="Keep a list of what the cache holds: the prompt and the answer without its last token.",
+    points=3,
 )
+q4.patch(
+    "You read every prompt from its start: keep the cache, forget what the next prompt does not share "
+    "(`crop`), and read the rest.",
+    "keep = min",
+    "cache, held = None, []; keep = min",
+)
+q4.patch(
+    "You forget nothing, so `prefill` takes the end of the old text for a part of the new one: crop the cache "
+    "to what both share.",
+    "cache.crop(keep)",
+    "keep = cache.length",
+)
+q4.patch(
+    "You read the right tokens, but behind the old ones: crop the cache to what both share first.",
+    "            cache.crop(keep)\n",
+    "            logits = next_logits(loaded.model, torch.tensor([prompt[keep:]]), cache)\n        else:\n    ",
+)
+q4.patch(
+    "You compare with the prompt before: the cache holds its answer, too, and the next message of a chat shares it.",
+    "held = [*prompt, *tokens[:-1]]",
+    "held = prompt",
+)
+q4.patch("You count the last token of an answer as kept: it was chosen and never read.", "*tokens[:-1]]", "*tokens]")
+q4.patch(
+    "You read the last token of an answer, too: stop when it is chosen.",
+    "held = [*prompt, *tokens[:-1]]",
+    "held = [*prompt, *tokens]; decode_step(loaded.model, torch.tensor(tokens[-1:]), cache)",
+)
+q4.patch(
+    "When the cache holds the whole prompt you leave nothing to read: keep one token less, so that there are logits.",
+    "min(shared_prefix(held, prompt), len(prompt) - 1)",
+    "shared_prefix(held, prompt)",
+)
+q4.patch("`read` is what is read of the prompt: you return what is kept.", "len(prompt) - keep", "keep")
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

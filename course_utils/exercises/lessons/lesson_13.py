@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 
 WORDS, END = 6, 5  # the vocabulary of the tables; the last token ends a text
 
@@ -28,12 +28,8 @@ def diary():
 
 def score(table, text, length_penalty):
     """Return the sum of log-probabilities divided by the number of new tokens to the power of the penalty."""
-    return total(table, text) / (len(text) - 1) ** length_penalty
-
-
-def total(table, text, first=1):
-    """Add up the log-probabilities of the tokens from place `first` on."""
-    return float(sum(table[text[place - 1], text[place]] for place in range(first, len(text))))
+    total = float(sum(table[last, new] for last, new in pairwise(text)))
+    return total / (len(text) - 1) ** length_penalty
 
 
 def texts(random, *settings):
@@ -41,6 +37,57 @@ def texts(random, *settings):
     return [
         (log_table(random), [4, *random.integers(0, 4, size=length).tolist()], penalty) for length, penalty in settings
     ]
+
+
+q1 = Task(
+    name="q1",
+    title="The score of a text",
+    function="score",
+    right=score,
+    checks=(
+        Check(
+            "adds the log-probabilities of the new tokens",
+            lambda random: [(diary(), [3, 0, 1], 0), *texts(random, (5, 0), (3, 0))],
+        ),
+        Check("takes their mean at 1", lambda random: texts(random, (4, 1), (7, 1))),
+        Check("divides by the length to the power", lambda random: texts(random, (3, 0.5), (6, 2), (5, 0.8))),
+    ),
+    hint="Every neighbour pair of the text is one place of the table; there are `len(text) - 1` of them.",
+)
+q1.patch(
+    "You read the table the wrong way round: the row is the token before, the column the one that comes "
+    "(`table[last, next]`).",
+    "table[last, new]",
+    "table[new, last]",
+)
+q1.patch("You add probabilities: their logarithms are what is added.", "table[last, new]", "table[last, new].exp()")
+q1.patch(
+    "You return the probability of the text: leave the sum as it is, without `exp`.",
+    "return total",
+    "return math.exp(total)",
+)
+q1.patch(
+    "The first new token is missing: it comes after `text[0]`, and has a log-probability, too.",
+    "(text)))",
+    "(text[1:])))",
+)
+q1.patch("You count the prompt: the length is the number of new tokens.", "(len(text) - 1)", "len(text)")
+q1.patch(
+    "You leave the length out: divide the sum by the number of new tokens to the power of the penalty.",
+    " / (len(text) - 1) ** length_penalty",
+    "",
+)
+q1.patch(
+    "You take the mean whatever the penalty is: the length belongs in brackets, `(len(text) - 1) ** p`, because "
+    "`1 ** p` is always 1.",
+    " ** length_penalty",
+    "",
+)
+q1.patch("You multiply by the length: divide, so that long texts come closer to 0.", "total / ", "total * ")
+q1.mistake("The sum itself is taken to a power: only the length is.")(
+    lambda table, text, penalty: -((-score(table, text, 1)) ** penalty)
+)
+q1.patch("The sign: log-probabilities are not above 0, and neither is a score.", "return total", "return -total")
 
 
 # q2: where two scores are equal
@@ -61,61 +108,50 @@ def two_texts(random, count):
     return cases
 
 
+q2 = Task(
+    name="q2",
+    title="Where the long text wins",
+    function="turning_point",
+    right=turning_point,
+    checks=(
+        Check("finds a half", lambda random: [(-2.0, 2, -4.0, 8), *two_texts(random, 1)]),
+        Check("finds it for other texts", lambda random: two_texts(random, 4)),
+    ),
+    hint="Both scores equal means (long_tokens / short_tokens) ** p = long_sum / short_sum; take logarithms.",
+)
+q2.mistake(
+    "The sign: with a positive length penalty the long text comes up, so divide the long sum by the short one "
+    "as you divide the long length by the short one."
+)(lambda s, n, long_sum, m: -turning_point(s, n, long_sum, m))
+q2.mistake("It is upside down: the sums are the numerator, the lengths the denominator.")(
+    lambda s, n, long_sum, m: 1 / turning_point(s, n, long_sum, m)
+)
+q2.mistake("You divide the ratios: the penalty is an exponent, and only a logarithm brings it down.")(
+    lambda s, n, long_sum, m: (long_sum / s) / (m / n)
+)
+q2.mistake("You take the logarithm of the sums only: the lengths stand under the power, so they need it, too.")(
+    lambda s, n, long_sum, m: math.log(long_sum / s) / (m / n)
+)
+q2.mistake("You take differences before the logarithm: divide, `log(a / b)`, or take the logarithms first.")(
+    lambda s, n, long_sum, m: math.log(s - long_sum) / math.log(m - n)
+)
+q2.mistake("You compare the lengths by their difference: what counts is how many times longer the text is.")(
+    lambda s, n, long_sum, m: math.log(long_sum / s) / math.log(m - n)
+)
+q2.mistake("You compare the means: that is a penalty of 1. Ask for which penalty both scores are equal.")(
+    lambda s, n, long_sum, m: long_sum / m - s / n
+)
+
+
 # q3: one step
 
 
-def beam_step(beams_texts, sums, table, beams, look=lambda texts: texts[:, -1], rows_of=None, largest=True, most=True):
-    """Extend, add and keep; the pieces can be exchanged."""
-    totals = sums[:, None] + table[look(beams_texts)]
-    count = min(beams, totals.numel()) if most else beams
-    best, places = totals.flatten().topk(count, largest=largest)
-    rows, tokens = places // totals.shape[1], places % totals.shape[1]
-    return torch.cat([beams_texts[rows_of(rows) if rows_of else rows], tokens[:, None]], dim=1), best
-
-
-def step_without_sums(beams_texts, sums, table, beams):
-    """Rank by the new token alone."""
-    return beam_step(beams_texts, torch.zeros_like(sums), table, beams)
-
-
-def step_of_probabilities(beams_texts, sums, table, beams):
-    """Add probabilities, not their logarithms."""
-    return beam_step(beams_texts, sums, table.exp(), beams)
-
-
-def step_of_each_beam(beams_texts, sums, table, beams):
-    """Let every beam go on with its own best token."""
-    best, tokens = (sums[:, None] + table[beams_texts[:, -1]]).max(-1)
-    order = best.argsort(descending=True)[:beams]
-    return torch.cat([beams_texts, tokens[:, None]], dim=1)[order], best[order]
-
-
-def step_of_the_best_beam(beams_texts, sums, table, beams):
-    """Extend the best beam only."""
-    return beam_step(beams_texts[:1], sums[:1], table, beams)
-
-
-def step_with_places_swapped(beams_texts, sums, table, beams):
-    """Take the row for the token and the column for the beam."""
-    totals = sums[:, None] + table[beams_texts[:, -1]]
-    best, places = totals.flatten().topk(min(beams, totals.numel()))
-    rows, tokens = places % totals.shape[1], places // totals.shape[1]
-    return torch.cat([beams_texts[rows], tokens[:, None]], dim=1), best
-
-
-def step_in_old_order(beams_texts, sums, table, beams):
-    """Put the new tokens behind the texts as they stood."""
-    totals = sums[:, None] + table[beams_texts[:, -1]]
-    best, places = totals.flatten().topk(min(beams, totals.numel()))
-    return torch.cat([beams_texts, (places % totals.shape[1])[:, None]], dim=1), best
-
-
-def step_that_multiplies(beams_texts, sums, table, beams):
-    """Multiply logarithms."""
-    totals = sums[:, None] * table[beams_texts[:, -1]]
+def beam_step(texts, sums, table, beams):
+    """Extend every text by every token, and keep the best."""
+    totals = sums[:, None] + table[texts[:, -1]]
     best, places = totals.flatten().topk(min(beams, totals.numel()))
     rows, tokens = places // totals.shape[1], places % totals.shape[1]
-    return torch.cat([beams_texts[rows], tokens[:, None]], dim=1), best
+    return torch.cat([texts[rows], tokens[:, None]], dim=1), best
 
 
 def alive(random, rows, length):
@@ -149,69 +185,104 @@ def first_steps(random, *wanted):
     return [(torch.tensor([[int(random.integers(0, WORDS))]]), torch.zeros(1), log_table(random), k) for k in wanted]
 
 
+q3 = Task(
+    name="q3",
+    title="One step",
+    function="beam_step",
+    right=beam_step,
+    checks=(
+        Check("keeps the best of all candidates", lambda random: steps(random, (2, 3), (3, 4), (4, 2))),
+        Check("takes the first step from one beam", lambda random: first_steps(random, 1, 3)),
+        Check("keeps all when there are fewer candidates than beams", lambda random: first_steps(random, 9)),
+    ),
+    hint="`sums[:, None] + table[texts[:, -1]]` has a row for each beam; flatten it and take `topk`.",
+    points=3,
+)
+q3.patch("The sum so far is missing: a beam that was likely until now has a lead.", "sums[:, None] + ", "")
+q3.patch("You add probabilities to sums of logarithms: add the log-probabilities.", "+ table", "+ table.exp()")
+q3.patch("You multiply logarithms: they are added.", "+ table", "* table")
+
+
+@q3.mistake(
+    "Every beam goes on with its own best token: compare all candidates of all beams, and let a beam go on "
+    "twice, or not at all."
+)
+def step_of_each_beam(texts, sums, table, beams):
+    best, tokens = (sums[:, None] + table[texts[:, -1]]).max(-1)
+    order = best.argsort(descending=True)[:beams]
+    return torch.cat([texts, tokens[:, None]], dim=1)[order], best[order]
+
+
+q3.mistake("You extend the best beam only: extend every beam by every token, and then compare.")(
+    lambda texts, sums, table, beams: beam_step(texts[:1], sums[:1], table, beams)
+)
+q3.patch(
+    "You keep the lowest sums: the most likely text has the highest, the one closest to 0.",
+    "numel())",
+    "numel()), largest=False",
+)
+q3.patch(
+    "Beam and token are swapped: the place in the flat list, divided by the vocabulary, is the beam "
+    "(`//`), and the rest is the token (`%`).",
+    "rows, tokens =",
+    "tokens, rows =",
+)
+q3.patch(
+    "The new tokens stand behind the wrong texts: take the texts in the order of the winners first (`texts[rows]`).",
+    "texts[rows]",
+    "texts",
+)
+q3.patch(
+    "You look at the first token of a text: what comes next depends on its last one, `texts[:, -1]`.",
+    "[:, -1]",
+    "[:, 0]",
+)
+q3.patch(
+    "You read the table the wrong way round: the row is the token before, the column the one that comes.",
+    "table[",
+    "table.T[",
+)
+q3.patch(
+    "With fewer candidates than beams `topk` raises: take `min(beams, totals.numel())`.",
+    "min(beams, totals.numel())",
+    "beams",
+)
+
+
 # q4: the whole search
 
 
-def searching(
-    ends=lambda token: token == END,
-    scored=lambda value, tokens, penalty: value / len(tokens) ** penalty,
-    leftover=True,
-    from_best=True,
-    refills=True,
-    stops=lambda finished, beams: False,
-    result=lambda tokens: tokens,
-    order=lambda finished: sorted(finished, key=lambda pair: -pair[0]),
-    most=lambda finished, beams: finished[:beams],
-):
-    """Return a beam search on a table, whose pieces can be exchanged.
-
-    Args:
-        ends: Whether a token ends its text.
-        scored: The score of a finished text.
-        leftover: Whether texts that are alive at the end count.
-        from_best: Whether a text ends only from among the best `beams` candidates.
-        refills: Whether the next best takes the place of a text that has ended.
-        stops: Whether to stop before all steps are done.
-        result: What is returned of a text's tokens.
-        order: How the finished texts are sorted.
-        most: How many of them are returned.
-    """
-
-    def search(table, start, beams, steps, length_penalty, gaps=None):
-        rows, finished = table.tolist(), []
-        living = [(0.0, [])]
-        for _ in range(steps):
-            candidates = [
-                (value + rows[(tokens or [start])[-1]][token], [*tokens, token])
-                for value, tokens in living
-                for token in range(len(rows))
-            ]
-            candidates.sort(key=lambda pair: -pair[0])
-            note_gaps(gaps, candidates[: 2 * beams + 1])
-            ended = [ends(tokens[-1]) for _, tokens in candidates]
-            for (value, tokens), is_end in list(zip(candidates, ended, strict=True))[: beams if from_best else None]:
-                if is_end:
-                    finished.append([scored(value, tokens, length_penalty), tokens])
-            if refills:
-                living = [pair for pair, is_end in zip(candidates, ended, strict=True) if not is_end][:beams]
-            else:
-                best = list(zip(candidates, ended, strict=True))[:beams]
-                living = [pair for pair, is_end in best if not is_end]
-            if not living or stops(finished, beams):
-                break
-        if leftover:
-            finished += [[scored(value, tokens, length_penalty), tokens] for value, tokens in living]
-        note_gaps(gaps, sorted(finished, key=lambda pair: -pair[0])[: beams + 1])
-        return [[value, result(tokens)] for value, tokens in most(order(finished), beams)]
-
-    return search
+def search(table, start, beams, steps, length_penalty, gaps=None):
+    """Return the best texts, each after its score; `gaps` takes the distances between neighbours of each ranking."""
+    rows, living, finished = table.tolist(), [(0.0, [])], []
+    for _ in range(steps):
+        candidates = [
+            (value + rows[(tokens or [start])[-1]][token], [*tokens, token])
+            for value, tokens in living
+            for token in range(len(rows))
+        ]
+        candidates.sort(key=best_first)
+        note_gaps(gaps, candidates[: 2 * beams + 1])
+        finished += [pair for pair in candidates[:beams] if has_ended(pair)]
+        living = [pair for pair in candidates if not has_ended(pair)][:beams]
+    texts = [[value / len(tokens) ** length_penalty, tokens] for value, tokens in finished + living]
+    texts.sort(key=best_first)
+    note_gaps(gaps, texts[: beams + 1])
+    return texts[:beams]
 
 
-search = searching()
+def best_first(pair):
+    """The key that sorts by score."""
+    return -pair[0]
+
+
+def has_ended(pair):
+    """Whether the last token of a text is the one that ends it."""
+    return pair[1][-1] == END
 
 
 def note_gaps(gaps, ranked):
-    """Add the distances between neighbours of a ranking to `gaps`, if anybody wants them."""
+    """Add the distances between neighbours of a ranking to `gaps`, if they are wanted."""
     if gaps is not None:
         values = [value for value, _ in ranked if value > -math.inf]
         gaps += [one - other for one, other in pairwise(values)]
@@ -221,7 +292,7 @@ def is_steady(case):
     """Tell whether no two candidates are nearly equal: texts with the same steps in another order are, for example."""
     gaps = []
     search(*case, gaps)
-    WITHOUT_ENDS(*case, gaps)
+    without_ends(*case, gaps)
     return min(gaps, default=1) > 0.002
 
 
@@ -253,260 +324,94 @@ def endless(random, *settings):
     return cases
 
 
-WITHOUT_ENDS = searching(ends=lambda token: False)
-KEEPS_ITS_BEAM = searching(refills=False)
-FROM_ANYWHERE = searching(from_best=False)
-STOPS_EARLY = searching(stops=lambda finished, beams: len(finished) >= beams)
-UNENDED = searching(leftover=False)
-
-
-TASKS = (
-    Task(
-        name="q1",
-        title="The score of a text",
-        function="score",
-        right=score,
-        checks=(
-            Check(
-                "adds the log-probabilities of the new tokens",
-                lambda random: [(diary(), [3, 0, 1], 0), *texts(random, (5, 0), (3, 0))],
-            ),
-            Check("takes their mean at 1", lambda random: texts(random, (4, 1), (7, 1))),
-            Check("divides by the length to the power", lambda random: texts(random, (3, 0.5), (6, 2), (5, 0.8))),
+q4 = Task(
+    name="q4",
+    title="The whole search",
+    function="search",
+    right=search,
+    checks=(
+        Check("finds the best texts of one length", lambda random: endless(random, (1, 3), (2, 4), (3, 5))),
+        Check(
+            "sets texts aside that end",
+            lambda random: [
+                *tables(random, keeps_its_beam, (2, 5, 1.0), (3, 5, 1.0)),
+                *tables(random, stops_early, (3, 6, 1.2), (2, 6, 1.5)),
+            ],
         ),
-        mistakes=(
-            Mistake(
-                "You read the table the wrong way round: the row is the token before, the column the one that comes "
-                "(`table[last, next]`).",
-                lambda table, text, penalty: score(table.T, text, penalty),
-            ),
-            Mistake(
-                "You add probabilities: their logarithms are what is added.",
-                lambda table, text, penalty: score(table.exp(), text, penalty),
-            ),
-            Mistake(
-                "You return the probability of the text: leave the sum as it is, without `exp`.",
-                lambda table, text, penalty: math.exp(total(table, text)) / (len(text) - 1) ** penalty,
-            ),
-            Mistake(
-                "The first new token is missing: it comes after `text[0]`, and has a log-probability, too.",
-                lambda table, text, penalty: total(table, text, 2) / (len(text) - 1) ** penalty,
-            ),
-            Mistake(
-                "You count the prompt: the length is the number of new tokens.",
-                lambda table, text, penalty: total(table, text) / len(text) ** penalty,
-            ),
-            Mistake(
-                "You leave the length out: divide the sum by the number of new tokens to the power of the penalty.",
-                lambda table, text, penalty: total(table, text),
-            ),
-            Mistake(
-                "You take the mean whatever the penalty is: the length belongs in brackets, `(len(text) - 1) ** p`, because "
-                "`1 ** p` is always 1.",
-                lambda table, text, penalty: total(table, text) / (len(text) - 1),
-            ),
-            Mistake(
-                "You multiply by the length: divide, so that long texts come closer to 0.",
-                lambda table, text, penalty: total(table, text) * (len(text) - 1) ** penalty,
-            ),
-            Mistake(
-                "The sum itself is taken to a power: only the length is.",
-                lambda table, text, penalty: -((-total(table, text) / (len(text) - 1)) ** penalty),
-            ),
-            Mistake(
-                "The sign: log-probabilities are not above 0, and neither is a score.",
-                lambda table, text, penalty: -score(table, text, penalty),
-            ),
+        Check(
+            "ranks them with the length penalty",
+            lambda random: [
+                *tables(random, from_anywhere, (2, 5, 0.0), (3, 4, 0.0)),
+                *tables(random, unended, (3, 5, 0.5), (4, 5, 2.0)),
+            ],
         ),
-        hint="Every neighbour pair of the text is one place of the table; there are `len(text) - 1` of them.",
     ),
-    Task(
-        name="q2",
-        title="Where the long text wins",
-        function="turning_point",
-        right=turning_point,
-        checks=(
-            Check("finds a half", lambda random: [(-2.0, 2, -4.0, 8), *two_texts(random, 1)]),
-            Check("finds it for other texts", lambda random: two_texts(random, 4)),
-        ),
-        mistakes=(
-            Mistake(
-                "The sign: with a positive length penalty the long text comes up, so divide the long sum by the short one "
-                "as you divide the long length by the short one.",
-                lambda s, n, long_sum, m: -turning_point(s, n, long_sum, m),
-            ),
-            Mistake(
-                "It is upside down: the sums are the numerator, the lengths the denominator.",
-                lambda s, n, long_sum, m: 1 / turning_point(s, n, long_sum, m),
-            ),
-            Mistake(
-                "You divide the ratios: the penalty is an exponent, and only a logarithm brings it down.",
-                lambda s, n, long_sum, m: (long_sum / s) / (m / n),
-            ),
-            Mistake(
-                "You take the logarithm of the sums only: the lengths stand under the power, so they need it, too.",
-                lambda s, n, long_sum, m: math.log(long_sum / s) / (m / n),
-            ),
-            Mistake(
-                "You take differences before the logarithm: divide, `log(a / b)`, or take the logarithms first.",
-                lambda s, n, long_sum, m: math.log(s - long_sum) / math.log(m - n),
-            ),
-            Mistake(
-                "You compare the lengths by their difference: what counts is how many times longer the text is.",
-                lambda s, n, long_sum, m: math.log(long_sum / s) / math.log(m - n),
-            ),
-            Mistake(
-                "You compare the means: that is a penalty of 1. Ask for which penalty both scores are equal.",
-                lambda s, n, long_sum, m: long_sum / m - s / n,
-            ),
-        ),
-        hint="Both scores equal means (long_tokens / short_tokens) ** p = long_sum / short_sum; take logarithms.",
-    ),
-    Task(
-        name="q3",
-        title="One step",
-        function="beam_step",
-        right=beam_step,
-        checks=(
-            Check("keeps the best of all candidates", lambda random: steps(random, (2, 3), (3, 4), (4, 2))),
-            Check("takes the first step from one beam", lambda random: first_steps(random, 1, 3)),
-            Check("keeps all when there are fewer candidates than beams", lambda random: first_steps(random, 9)),
-        ),
-        mistakes=(
-            Mistake(
-                "The sum so far is missing: a beam that was likely until now has a lead.",
-                step_without_sums,
-            ),
-            Mistake("You add probabilities to sums of logarithms: add the log-probabilities.", step_of_probabilities),
-            Mistake("You multiply logarithms: they are added.", step_that_multiplies),
-            Mistake(
-                "Every beam goes on with its own best token: compare all candidates of all beams, and let a beam go on "
-                "twice, or not at all.",
-                step_of_each_beam,
-            ),
-            Mistake(
-                "You extend the best beam only: extend every beam by every token, and then compare.",
-                step_of_the_best_beam,
-            ),
-            Mistake(
-                "You keep the lowest sums: the most likely text has the highest, the one closest to 0.",
-                lambda t, sums, table, beams: beam_step(t, sums, table, beams, largest=False),
-            ),
-            Mistake(
-                "Beam and token are swapped: the place in the flat list, divided by the vocabulary, is the beam "
-                "(`//`), and the rest is the token (`%`).",
-                step_with_places_swapped,
-            ),
-            Mistake(
-                "The new tokens stand behind the wrong texts: take the texts in the order of the winners first "
-                "(`texts[rows]`).",
-                step_in_old_order,
-            ),
-            Mistake(
-                "You look at the first token of a text: what comes next depends on its last one, `texts[:, -1]`.",
-                lambda t, sums, table, beams: beam_step(t, sums, table, beams, look=lambda texts: texts[:, 0]),
-            ),
-            Mistake(
-                "You read the table the wrong way round: the row is the token before, the column the one that comes.",
-                lambda t, sums, table, beams: beam_step(t, sums, table.T, beams),
-            ),
-            Mistake(
-                "With fewer candidates than beams `topk` raises: take `min(beams, totals.numel())`.",
-                lambda t, sums, table, beams: beam_step(t, sums, table, beams, most=False),
-            ),
-        ),
-        hint="`sums[:, None] + table[texts[:, -1]]` has a row for each beam; flatten it and take `topk`.",
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="The whole search",
-        function="search",
-        right=search,
-        checks=(
-            Check("finds the best texts of one length", lambda random: endless(random, (1, 3), (2, 4), (3, 5))),
-            Check(
-                "sets texts aside that end",
-                lambda random: [
-                    *tables(random, KEEPS_ITS_BEAM, (2, 5, 1.0), (3, 5, 1.0)),
-                    *tables(random, STOPS_EARLY, (3, 6, 1.2), (2, 6, 1.5)),
-                ],
-            ),
-            Check(
-                "ranks them with the length penalty",
-                lambda random: [
-                    *tables(random, FROM_ANYWHERE, (2, 5, 0.0), (3, 4, 0.0)),
-                    *tables(random, UNENDED, (3, 5, 0.5), (4, 5, 2.0)),
-                ],
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "You leave the length out of the score: divide the sum by the number of new tokens to the power of "
-                "length_penalty.",
-                searching(scored=lambda value, tokens, penalty: value),
-            ),
-            Mistake(
-                "You count the prompt in the length: it is the number of new tokens.",
-                searching(scored=lambda value, tokens, penalty: value / (len(tokens) + 1) ** penalty),
-            ),
-            Mistake(
-                "Your texts do not end: one whose new token is the last of the vocabulary is finished, and goes on no "
-                "more.",
-                WITHOUT_ENDS,
-            ),
-            Mistake(
-                "A text that has ended keeps its beam: the next best candidate takes its place, so that `beams` texts go "
-                "on.",
-                KEEPS_ITS_BEAM,
-            ),
-            Mistake(
-                "You stop when `beams` texts are finished: go on to the last step, a longer text may score better.",
-                STOPS_EARLY,
-            ),
-            Mistake(
-                "You stop at the first text that ends: set it aside, and go on with the others.",
-                searching(stops=lambda finished, beams: bool(finished)),
-            ),
-            Mistake(
-                "Texts end that are not among the best `beams` candidates: those are pruned.",
-                FROM_ANYWHERE,
-            ),
-            Mistake(
-                "The texts that are alive after the last step are missing: score them as well.",
-                UNENDED,
-            ),
-            Mistake(
-                "The token that ends a text is missing: it belongs to the text, and to its length.",
-                searching(result=lambda tokens: tokens[:-1] if tokens[-1] == END else tokens),
-            ),
-            Mistake(
-                "Your texts begin with `start`: return the tokens behind it.",
-                lambda table, start, *rest: [
-                    [value, [start, *tokens]] for value, tokens in search(table, start, *rest)
-                ],
-            ),
-            Mistake(
-                "Your texts are in the order in which they ended: sort them by score, the best first.",
-                searching(order=lambda finished: finished),
-            ),
-            Mistake(
-                "The worst text comes first: sort by score, the best (closest to 0) first.",
-                searching(order=lambda finished: sorted(finished, key=lambda pair: pair[0])),
-            ),
-            Mistake(
-                "You return all finished texts: the best `beams` of them are enough.",
-                searching(most=lambda finished, beams: finished),
-            ),
-            Mistake(
-                "You return the best text only: return the best `beams`.",
-                searching(most=lambda finished, beams: finished[:1]),
-            ),
-        ),
-        hint="In each step sort all candidates; look at the best `beams` for ends, and keep the best `beams` that go on.",
-        points=4,
-    ),
+    hint="In each step sort all candidates; look at the best `beams` for ends, and keep the best `beams` that go on.",
+    points=4,
 )
+q4.patch(
+    "You leave the length out of the score: divide the sum by the number of new tokens to the power of length_penalty.",
+    " / len(tokens) ** length_penalty",
+    "",
+)
+q4.patch(
+    "You count the prompt in the length: it is the number of new tokens.", "len(tokens) **", "(len(tokens) + 1) **"
+)
+without_ends = q4.patch(
+    "Your texts do not end: one whose new token is the last of the vocabulary is finished, and goes on no more.",
+    "if has_ended(pair)",
+    "if False",
+    "if not has_ended(pair)",
+    "if True",
+)
+keeps_its_beam = q4.patch(
+    "A text that has ended keeps its beam: the next best candidate takes its place, so that `beams` texts go on.",
+    "candidates if not has_ended(pair)][:beams]",
+    "candidates[:beams] if not has_ended(pair)]",
+)
+stops_early = q4.patch(
+    "You stop when `beams` texts are finished: go on to the last step, a longer text may score better.",
+    "range(steps):",
+    "range(steps):\n        if len(finished) >= beams: break",
+)
+q4.patch(
+    "You stop at the first text that ends: set it aside, and go on with the others.",
+    "range(steps):",
+    "range(steps):\n        if finished: break",
+)
+from_anywhere = q4.patch(
+    "Texts end that are not among the best `beams` candidates: those are pruned.",
+    "in candidates[:beams]",
+    "in candidates",
+)
+unended = q4.patch(
+    "The texts that are alive after the last step are missing: score them as well.", "finished + living", "finished"
+)
+q4.patch(
+    "The token that ends a text is missing: it belongs to the text, and to its length.",
+    "return texts[:beams]",
+    "return [[value, tokens[:-1] if tokens[-1] == END else tokens] for value, tokens in texts[:beams]]",
+)
+q4.patch(
+    "Your texts begin with `start`: return the tokens behind it.",
+    "return texts[:beams]",
+    "return [[value, [start, *tokens]] for value, tokens in texts[:beams]]",
+)
+q4.patch(
+    "Your texts are in the order in which they ended: sort them by score, the best first.",
+    "texts.sort(key=best_first)",
+    "",
+)
+q4.patch(
+    "The worst text comes first: sort by score, the best (closest to 0) first.",
+    "texts.sort(key=best_first)",
+    "texts.sort()",
+)
+q4.patch("You return all finished texts: the best `beams` of them are enough.", "texts[:beams]", "texts")
+q4.patch("You return the best text only: return the best `beams`.", "texts[:beams]", "texts[:1]")
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",

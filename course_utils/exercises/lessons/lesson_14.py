@@ -3,34 +3,27 @@
 import math
 from itertools import pairwise
 
-from course_utils.exercises.task import Check, Mistake, Prose, Task
+from course_utils.exercises.task import Check, Prose, Task
 from course_utils.measuring.batching import continuous_schedule, static_schedule
-from course_utils.measuring.memory import kv_cache_bytes
-from course_utils.measuring.model_shapes import ModelShape
 
 # q1 · TTFT and TPOT
 
 
 def ttft_and_tpot(sent, times):
     """Tell the wait before the first token from the steps after it."""
+    ttft = times[0] - sent
     tpot = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else None
-    return times[0] - sent, tpot
+    return ttft, tpot
 
 
-def tpot_mistakes(says, tpot):
-    """A mistake in TPOT, once with a case for a single token and once without."""
-    return (
-        Mistake(says, lambda sent, times: (times[0] - sent, tpot(sent, times) if len(times) > 1 else None)),
-        Mistake(says, lambda sent, times: (times[0] - sent, tpot(sent, times))),
-    )
+def tpot_mistake(says, tpot):
+    """Add a mistake in TPOT, once with a case for a single token and once without."""
+    mean = "(times[-1] - times[0]) / (len(times) - 1)"
+    q1.patch(says, mean, tpot)
+    q1.patch(says, f"{mean} if len(times) > 1 else None", tpot)
 
 
-def ttft_mistake(says, ttft):
-    """A mistake in TTFT."""
-    return Mistake(says, lambda sent, times: (ttft(sent, times), ttft_and_tpot(sent, times)[1]))
-
-
-def median_gap(sent, times):
+def median_gap(times):
     """The middle one of the times between two tokens."""
     gaps = sorted(later - earlier for earlier, later in pairwise(times))
     return (gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2]) / 2
@@ -46,6 +39,60 @@ def requests(random, *counts):
     return cases
 
 
+q1 = Task(
+    name="q1",
+    title="TTFT and TPOT",
+    function="ttft_and_tpot",
+    right=ttft_and_tpot,
+    checks=(
+        Check(
+            "tells the silence from the steps after it",
+            lambda random: [(10.0, [12.0, 12.5, 13.0]), *requests(random, 4, 9)],
+        ),
+        Check("divides by the steps, also when there is only one", lambda random: requests(random, 2, 2)),
+        Check("knows that one token has no TPOT", lambda random: requests(random, 1)),
+    ),
+    hint="Two differences: first token − sent, last token − first token. By how many steps is the second divided?",
+)
+q1.patch(
+    "Your TTFT is a time of day: it counts from the moment when the request was sent.", "times[0] - sent", "times[0]"
+)
+q1.patch("Your TTFT is the time to the *last* token: it ends with the first.", "times[0] - sent", "times[-1] - sent")
+tpot_mistake(
+    "Your TPOT counts prefill as well: the first token belongs to TTFT. Count from it, and without it.",
+    "(times[-1] - sent) / len(times)",
+)
+tpot_mistake(
+    "Your TPOT starts when the request was sent: the silence before the first token belongs to TTFT.",
+    "(times[-1] - sent) / (len(times) - 1)",
+)
+tpot_mistake(
+    "You divide by all tokens: between n tokens there are n − 1 steps, because the first belongs to prefill.",
+    "(times[-1] - times[0]) / len(times)",
+)
+tpot_mistake(
+    "You return steps a second: TPOT is seconds a step, the other way round.",
+    "(len(times) - 1) / (times[-1] - times[0])",
+)
+tpot_mistake(
+    "You take the middle one of the gaps: TPOT is their mean, so that TTFT + (n − 1) · TPOT is the total.",
+    "median_gap(times)",
+)
+tpot_mistake("You take one gap only: TPOT is the mean of all.", "times[1] - times[0]")
+q1.patch(
+    "With one token you divide by 0: there is no TPOT then, so return None for it.", " if len(times) > 1 else None", ""
+)
+q1.patch(
+    "With one token you say a TPOT of 0, and that would be infinitely fast: nobody knows it, so return None.",
+    "else None",
+    "else 0.0",
+)
+q1.patch("The two are in the wrong order: TTFT first.", "return ttft, tpot", "return tpot, ttft")
+q1.mistake("You return milliseconds: leave the seconds as they are.")(
+    lambda sent, times: [value and 1000 * value for value in ttft_and_tpot(sent, times)]
+)
+
+
 # q2 · The KV cache
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, HEAD_SIZE = (
@@ -58,31 +105,16 @@ LAYERS, HIDDEN, HEADS, KV_HEADS, HEAD_SIZE = (
 SMOLLM2 = {LAYERS: 30, HIDDEN: 576, HEADS: 9, KV_HEADS: 3, HEAD_SIZE: 64}
 
 
-def filled(config):
-    """Add what a configuration leaves out."""
-    return {KV_HEADS: config[HEADS], HEAD_SIZE: config[HIDDEN] // config[HEADS]} | config
-
-
-def filled_heads(config):
-    """Add the KV heads only."""
-    return {KV_HEADS: config[HEADS]} | config
-
-
 def cache_bytes(config, tokens, batch, number_bytes):
-    """Ask the library."""
-    c = filled(config)
-    shape = ModelShape("made up", 1, c[LAYERS], c[HIDDEN], c[HEADS], c[KV_HEADS], c[HEAD_SIZE], 1, 1, "nowhere")
-    return kv_cache_bytes(shape, tokens, batch, number_bytes)
+    """Fill in what a configuration leaves out, and multiply."""
+    config = {KV_HEADS: config[HEADS], HEAD_SIZE: config[HIDDEN] // config[HEADS]} | config
+    return 2 * config[LAYERS] * config[KV_HEADS] * config[HEAD_SIZE] * tokens * batch * number_bytes
 
 
-def product(config, tokens, batch, number_bytes, heads=KV_HEADS, size=HEAD_SIZE):
-    """The formula, for a configuration that leaves out nothing that is read."""
-    return 2 * config[LAYERS] * (1 if heads is None else config[heads]) * config[size] * tokens * batch * number_bytes
-
-
-def cache_mistakes(says, size):
-    """A mistake in the product: for learners who fill in what a configuration leaves out, and for others."""
-    return Mistake(says, lambda config, *numbers: size(filled(config), *numbers)), Mistake(says, size)
+def cache_mistake(says, *pieces):
+    """Add a mistake in the product: for learners who fill in what a configuration leaves out, and for others."""
+    q2.patch(says, *pieces)
+    q2.patch(says, *pieces, "config = {", "filled = {")
 
 
 def configuration(random, leave_out=(), grouped=True):
@@ -100,60 +132,98 @@ def caches(random, *numbers, **how):
     return [(configuration(random, **how), *three) for three in numbers]
 
 
+q2 = Task(
+    name="q2",
+    title="The bytes of a KV cache",
+    function="cache_bytes",
+    right=cache_bytes,
+    checks=(
+        Check(
+            "counts keys and values in every layer",
+            lambda random: [(SMOLLM2, 1, 1, 4), *caches(random, (100, 1, 4), grouped=False)],
+        ),
+        Check("counts KV heads, not query heads", lambda random: caches(random, (256, 1, 2), (1000, 1, 4))),
+        Check(
+            "takes tokens, texts and the bytes of a number",
+            lambda random: caches(random, (7, 3, 1), (512, 16, 0.5)),
+        ),
+        Check(
+            "knows what is meant when KV heads are left out",
+            lambda random: caches(random, (300, 2, 2), leave_out=(KV_HEADS,)),
+        ),
+        Check(
+            "knows what is meant when the head size is left out",
+            lambda random: caches(random, (64, 1, 2), leave_out=(HEAD_SIZE,)),
+        ),
+    ),
+    hint="2 × layers × KV heads × head size × tokens × texts × bytes; `dict.get` fills in what is left out.",
+)
+cache_mistake("You count keys or values: both are kept, so the product begins with 2.", "2 * ", "")
+cache_mistake(
+    "You count query heads: the cache holds keys and values, and several query heads share a KV head.",
+    "* config[KV_HEADS]",
+    "* config[HEADS]",
+)
+cache_mistake(
+    "You take `hidden_size` for all heads together: here it is KV heads × head size.",
+    "config[KV_HEADS] * config[HEAD_SIZE]",
+    "config[HIDDEN]",
+)
+cache_mistake(
+    "You take `hidden_size` for every head: a head has `head_dim` numbers.", "config[HEAD_SIZE]", "config[HIDDEN]"
+)
+cache_mistake(
+    "You work out the head size even where `head_dim` says it: they need not agree, and `head_dim` is right.",
+    "config[HEAD_SIZE]",
+    "(config[HIDDEN] // config[HEADS])",
+)
+cache_mistake("You count one layer: every layer has a cache of its own.", " * config[LAYERS]", "")
+cache_mistake("You forget `batch`: every text has keys and values of its own.", " * batch", "")
+cache_mistake("You count numbers: multiply by the bytes of one.", " * number_bytes", "")
+cache_mistake("You divide by 8: `number_bytes` are bytes already, not bits.", " * number_bytes", " * number_bytes / 8")
+cache_mistake(
+    "Your cache grows with the square of the tokens: each token adds the same bytes.", "* tokens", "* tokens * tokens"
+)
+q2.patch(
+    "A configuration can leave out `num_key_value_heads` and `head_dim`, and then your function stops with a "
+    "KeyError: ask with `config.get(name, otherwise)`.",
+    "config = {",
+    "filled = {",
+)
+q2.patch(
+    "A configuration can leave out `num_key_value_heads`: then there are as many as query heads "
+    "(`config.get(name, otherwise)`).",
+    "KV_HEADS: config[HEADS], ",
+    "",
+)
+q2.patch(
+    "A configuration can leave out `head_dim`: then it is hidden size / query heads (`config.get(name, otherwise)`).",
+    ", HEAD_SIZE: config[HIDDEN] // config[HEADS]",
+    "",
+)
+q2.patch(
+    "Where `head_dim` is left out you divide `hidden_size` by the KV heads: divide it by the query heads.",
+    "// config[HEADS]",
+    "// config.get(KV_HEADS, config[HEADS])",
+)
+q2.patch(
+    "Where `num_key_value_heads` is left out you take one KV head: there are as many as query heads.",
+    "config[HEADS],",
+    "1,",
+)
+
+
 # q3 · How many fit
 
 
-def pages_of(tokens, page):
-    """Whole pages for so many tokens."""
-    return math.ceil(tokens / page)
-
-
-def in_order(need):
-    """Admit requests in the order of the queue; `need(tokens, page)` is what one takes, in tokens."""
-
-    def function(queue, memory, weights, token_bytes, page):
-        free = memory - weights
-        for count, tokens in enumerate(queue):
-            free -= need(tokens, page) * token_bytes
-            if free < 0:
-                return count
-        return len(queue)
-
-    return function
-
-
-requests_that_fit = in_order(lambda tokens, page: pages_of(tokens, page) * page)
-
-
-def overtaking(queue, memory, weights, token_bytes, page):
-    """Skip a request that does not fit, and look at those behind it."""
-    free, count = memory - weights, 0
-    for tokens in queue:
-        need = pages_of(tokens, page) * page * token_bytes
-        if need <= free:
-            free, count = free - need, count + 1
-    return count
-
-
-def never_exactly(queue, memory, weights, token_bytes, page):
-    """Refuse a request that fits exactly."""
-    return requests_that_fit(queue, memory - 1, weights, token_bytes, page)
-
-
-def never_all_pages(queue, memory, weights, token_bytes, page):
-    """Refuse a request that takes the last free page."""
-    free = (memory - weights) // (page * token_bytes)
-    return requests_that_fit(queue, free - 1, 0, 1 / page, page)
-
-
-def room_for_the_longest(queue, memory, weights, token_bytes, page):
-    """Reserve as much for everybody as the longest one needs."""
-    return requests_that_fit([max(queue)] * len(queue), memory, weights, token_bytes, page)
-
-
-def one_more(queue, memory, weights, token_bytes, page):
-    """Count the request that did not fit."""
-    return min(requests_that_fit(queue, memory, weights, token_bytes, page) + 1, len(queue))
+def requests_that_fit(queue, memory, weights, token_bytes, page):
+    """Admit requests in the order of the queue; each takes whole pages."""
+    free = memory - weights
+    for count, tokens in enumerate(queue):
+        free -= math.ceil(tokens / page) * page * token_bytes
+        if free < 0:
+            return count
+    return len(queue)
 
 
 def queue_and_memory(random, whole=False, full=False, fit=None):
@@ -176,6 +246,88 @@ def short_requests(random):
     page, token_bytes, weights = 16, int(random.integers(200, 5000)), int(random.integers(10**7, 10**8))
     queue = random.integers(8, 13, size=20).tolist()
     return queue, weights + int(random.integers(5, 9)) * page * token_bytes, weights, token_bytes, page
+
+
+q3 = Task(
+    name="q3",
+    title="How many fit",
+    function="requests_that_fit",
+    right=requests_that_fit,
+    checks=(
+        Check(
+            "serves the queue as long as there are pages",
+            lambda random: [
+                ([50, 20, 100, 10], 1000, 600, 2, 16),
+                *(queue_and_memory(random) for _ in range(3)),
+                short_requests(random),
+            ],
+        ),
+        Check(
+            "gives a request no page that it does not need",
+            lambda random: [queue_and_memory(random, whole=True) for _ in range(2)],
+        ),
+        Check(
+            "fills the memory to the last byte",
+            lambda random: [queue_and_memory(random, full=True) for _ in range(2)],
+        ),
+        Check("knows when all fit", lambda random: [queue_and_memory(random, fit=9)]),
+        Check(
+            "knows when nobody fits",
+            lambda random: [
+                queue_and_memory(random, fit=0),
+                ([100, 20], 1000, int(random.integers(1100, 2000)), 2, 16),
+            ],
+        ),
+    ),
+    hint="Free pages = (memory − weights) // (page × token_bytes). Then go through the queue and take them away.",
+    points=3,
+)
+q3.patch("You forget the weights: only what they leave free is cut into pages.", " - weights", "")
+q3.patch(
+    "You count tokens one by one: a request takes whole pages, and the rest of its last page is nobody else's.",
+    "math.ceil(tokens / page) * page",
+    "tokens",
+)
+q3.patch(
+    "You round the pages down: a page that has begun is a whole one (`math.ceil`).",
+    "math.ceil(tokens / page)",
+    "tokens // page",
+)
+q3.patch(
+    "A request that fills its pages gets one too many in your count: take `math.ceil`, not `// page + 1`.",
+    "math.ceil(tokens / page)",
+    "(tokens // page + 1)",
+)
+q3.patch("Compare bytes with bytes: a page takes page × token_bytes.", " * page", "")
+
+
+@q3.mistake("You let short requests overtake: the first one that does not fit ends the count.")
+def overtaking(queue, memory, weights, token_bytes, page):
+    free, count = memory - weights, 0
+    for tokens in queue:
+        need = math.ceil(tokens / page) * page * token_bytes
+        if need <= free:
+            free, count = free - need, count + 1
+    return count
+
+
+q3.patch(
+    "You reserve room for the longest request every time: each one takes its own pages.",
+    "tokens / page",
+    "max(queue) / page",
+)
+q3.patch("You count the request that did not fit, too.", "return count", "return count + 1")
+q3.patch("You refuse a request that fits exactly: memory may be full (`<=`, not `<`).", "free < 0", "free <= 0")
+q3.patch(
+    "You refuse a request that fits exactly: memory may be full (`<=`, not `<`).",
+    "memory - weights",
+    "(memory - weights) // (page * token_bytes)",
+    " * page * token_bytes",
+    "",
+    "free < 0",
+    "free <= 0",
+)
+q3.patch("Compare bytes with bytes: a page takes page × token_bytes.", " * token_bytes", "")
 
 
 # q4 · Static and continuous
@@ -222,303 +374,68 @@ def plans(random, ways, *sizes):
     ]
 
 
-TASKS = (
-    Task(
-        name="q1",
-        title="TTFT and TPOT",
-        function="ttft_and_tpot",
-        right=ttft_and_tpot,
-        checks=(
-            Check(
-                "tells the silence from the steps after it",
-                lambda random: [(10.0, [12.0, 12.5, 13.0]), *requests(random, 4, 9)],
-            ),
-            Check("divides by the steps, also when there is only one", lambda random: requests(random, 2, 2)),
-            Check("knows that one token has no TPOT", lambda random: requests(random, 1)),
+q4 = Task(
+    name="q4",
+    title="Static and continuous",
+    function="steps_needed",
+    right=steps_needed,
+    checks=(
+        Check(
+            "static: waits for the longest of each batch",
+            lambda random: [([5, 2, 2], 2, False), *plans(random, [False], (8, 4), (9, 3))],
         ),
-        mistakes=(
-            ttft_mistake(
-                "Your TTFT is a time of day: it counts from the moment when the request was sent.",
-                lambda sent, times: times[0],
-            ),
-            ttft_mistake(
-                "Your TTFT is the time to the *last* token: it ends with the first.",
-                lambda sent, times: times[-1] - sent,
-            ),
-            *tpot_mistakes(
-                "Your TPOT counts prefill as well: the first token belongs to TTFT. Count from it, and without it.",
-                lambda sent, times: (times[-1] - sent) / len(times),
-            ),
-            *tpot_mistakes(
-                "Your TPOT starts when the request was sent: the silence before the first token belongs to TTFT.",
-                lambda sent, times: (times[-1] - sent) / (len(times) - 1),
-            ),
-            *tpot_mistakes(
-                "You divide by all tokens: between n tokens there are n − 1 steps, because the first belongs to prefill.",
-                lambda sent, times: (times[-1] - times[0]) / len(times),
-            ),
-            *tpot_mistakes(
-                "You return steps a second: TPOT is seconds a step, the other way round.",
-                lambda sent, times: (len(times) - 1) / (times[-1] - times[0]),
-            ),
-            *tpot_mistakes(
-                "You take the middle one of the gaps: TPOT is their mean, so that TTFT + (n − 1) · TPOT is the total.",
-                median_gap,
-            ),
-            *tpot_mistakes("You take one gap only: TPOT is the mean of all.", lambda sent, times: times[1] - times[0]),
-            Mistake(
-                "With one token you divide by 0: there is no TPOT then, so return None for it.",
-                lambda sent, times: (times[0] - sent, (times[-1] - times[0]) / (len(times) - 1)),
-            ),
-            Mistake(
-                "With one token you say a TPOT of 0, and that would be infinitely fast: nobody knows it, so return None.",
-                lambda sent, times: (times[0] - sent, ttft_and_tpot(sent, times)[1] or 0.0),
-            ),
-            Mistake(
-                "The two are in the wrong order: TTFT first.",
-                lambda sent, times: ttft_and_tpot(sent, times)[::-1],
-            ),
-            Mistake(
-                "You return milliseconds: leave the seconds as they are.",
-                lambda sent, times: [value and 1000 * value for value in ttft_and_tpot(sent, times)],
-            ),
+        Check("static: runs a last batch that is not full", lambda random: plans(random, [False], (7, 3), (9, 4))),
+        Check(
+            "continuous: gives a free slot away at once",
+            lambda random: [([5, 2, 2], 2, True), *plans(random, [True], (9, 3), (12, 4), (10, 2))],
         ),
-        hint="Two differences: first token − sent, last token − first token. By how many steps is the second divided?",
+        Check(
+            "needs as many steps as the longest when all have a slot",
+            lambda random: plans(random, [False, True], (4, 6)),
+        ),
+        Check("runs one after the other in one slot", lambda random: plans(random, [False, True], (5, 1))),
     ),
-    Task(
-        name="q2",
-        title="The bytes of a KV cache",
-        function="cache_bytes",
-        right=cache_bytes,
-        checks=(
-            Check(
-                "counts keys and values in every layer",
-                lambda random: [(SMOLLM2, 1, 1, 4), *caches(random, (100, 1, 4), grouped=False)],
-            ),
-            Check("counts KV heads, not query heads", lambda random: caches(random, (256, 1, 2), (1000, 1, 4))),
-            Check(
-                "takes tokens, texts and the bytes of a number",
-                lambda random: caches(random, (7, 3, 1), (512, 16, 0.5)),
-            ),
-            Check(
-                "knows what is meant when KV heads are left out",
-                lambda random: caches(random, (300, 2, 2), leave_out=(KV_HEADS,)),
-            ),
-            Check(
-                "knows what is meant when the head size is left out",
-                lambda random: caches(random, (64, 1, 2), leave_out=(HEAD_SIZE,)),
-            ),
-        ),
-        mistakes=(
-            *cache_mistakes(
-                "You count keys or values: both are kept, so the product begins with 2.",
-                lambda c, *numbers: product(c, *numbers) / 2,
-            ),
-            *cache_mistakes(
-                "You count query heads: the cache holds keys and values, and several query heads share a KV head.",
-                lambda c, *numbers: product(c, *numbers, heads=HEADS),
-            ),
-            *cache_mistakes(
-                "You take `hidden_size` for all heads together: here it is KV heads × head size.",
-                lambda c, *numbers: product(c, *numbers, heads=None, size=HIDDEN),
-            ),
-            *cache_mistakes(
-                "You take `hidden_size` for every head: a head has `head_dim` numbers.",
-                lambda c, *numbers: product(c, *numbers, size=HIDDEN),
-            ),
-            *cache_mistakes(
-                "You work out the head size even where `head_dim` says it: they need not agree, and `head_dim` is right.",
-                lambda c, *numbers: product(c | {HEAD_SIZE: c[HIDDEN] // c[HEADS]}, *numbers),
-            ),
-            *cache_mistakes(
-                "You count one layer: every layer has a cache of its own.",
-                lambda c, *numbers: product(c, *numbers) / c[LAYERS],
-            ),
-            *cache_mistakes(
-                "You forget `batch`: every text has keys and values of its own.",
-                lambda c, tokens, batch, size: product(c, tokens, 1, size),
-            ),
-            *cache_mistakes(
-                "You count numbers: multiply by the bytes of one.",
-                lambda c, tokens, batch, size: product(c, tokens, batch, 1),
-            ),
-            *cache_mistakes(
-                "You divide by 8: `number_bytes` are bytes already, not bits.",
-                lambda c, *numbers: product(c, *numbers) / 8,
-            ),
-            *cache_mistakes(
-                "Your cache grows with the square of the tokens: each token adds the same bytes.",
-                lambda c, tokens, *numbers: product(c, tokens * tokens, *numbers),
-            ),
-            Mistake(
-                "A configuration can leave out `num_key_value_heads` and `head_dim`, and then your function stops with a "
-                "KeyError: ask with `config.get(name, otherwise)`.",
-                product,
-            ),
-            Mistake(
-                "A configuration can leave out `num_key_value_heads`: then there are as many as query heads "
-                "(`config.get(name, otherwise)`).",
-                lambda c, *numbers: product(filled(c) | {KV_HEADS: c[KV_HEADS]}, *numbers),
-            ),
-            Mistake(
-                "A configuration can leave out `head_dim`: then it is hidden size / query heads "
-                "(`config.get(name, otherwise)`).",
-                lambda c, *numbers: product(filled(c) | {HEAD_SIZE: c[HEAD_SIZE]}, *numbers),
-            ),
-            Mistake(
-                "Where `head_dim` is left out you divide `hidden_size` by the KV heads: divide it by the query heads.",
-                lambda c, *numbers: product({HEAD_SIZE: c[HIDDEN] // filled(c)[KV_HEADS]} | filled_heads(c), *numbers),
-            ),
-            Mistake(
-                "Where `num_key_value_heads` is left out you take one KV head: there are as many as query heads.",
-                lambda c, *numbers: product({KV_HEADS: 1} | c | {HEAD_SIZE: filled(c)[HEAD_SIZE]}, *numbers),
-            ),
-        ),
-        hint="2 × layers × KV heads × head size × tokens × texts × bytes; `dict.get` fills in what is left out.",
-    ),
-    Task(
-        name="q3",
-        title="How many fit",
-        function="requests_that_fit",
-        right=requests_that_fit,
-        checks=(
-            Check(
-                "serves the queue as long as there are pages",
-                lambda random: [
-                    ([50, 20, 100, 10], 1000, 600, 2, 16),
-                    *(queue_and_memory(random) for _ in range(3)),
-                    short_requests(random),
-                ],
-            ),
-            Check(
-                "gives a request no page that it does not need",
-                lambda random: [queue_and_memory(random, whole=True) for _ in range(2)],
-            ),
-            Check(
-                "fills the memory to the last byte",
-                lambda random: [queue_and_memory(random, full=True) for _ in range(2)],
-            ),
-            Check("knows when all fit", lambda random: [queue_and_memory(random, fit=9)]),
-            Check(
-                "knows when nobody fits",
-                lambda random: [
-                    queue_and_memory(random, fit=0),
-                    ([100, 20], 1000, int(random.integers(1100, 2000)), 2, 16),
-                ],
-            ),
-        ),
-        mistakes=(
-            Mistake(
-                "You forget the weights: only what they leave free is cut into pages.",
-                lambda queue, memory, weights, *sizes: requests_that_fit(queue, memory, 0, *sizes),
-            ),
-            Mistake(
-                "You count tokens one by one: a request takes whole pages, and the rest of its last page is nobody else's.",
-                in_order(lambda tokens, page: tokens),
-            ),
-            Mistake(
-                "You round the pages down: a page that has begun is a whole one (`math.ceil`).",
-                in_order(lambda tokens, page: tokens // page * page),
-            ),
-            Mistake(
-                "A request that fills its pages gets one too many in your count: take `math.ceil`, not `// page + 1`.",
-                in_order(lambda tokens, page: (tokens // page + 1) * page),
-            ),
-            Mistake("Compare bytes with bytes: a page takes page × token_bytes.", in_order(pages_of)),
-            Mistake("You let short requests overtake: the first one that does not fit ends the count.", overtaking),
-            Mistake(
-                "You reserve room for the longest request every time: each one takes its own pages.",
-                room_for_the_longest,
-            ),
-            Mistake("You count the request that did not fit, too.", one_more),
-            Mistake("You refuse a request that fits exactly: memory may be full (`<=`, not `<`).", never_exactly),
-            Mistake("You refuse a request that fits exactly: memory may be full (`<=`, not `<`).", never_all_pages),
-            Mistake(
-                "Compare bytes with bytes: a page takes page × token_bytes.",
-                lambda queue, memory, weights, token_bytes, page: requests_that_fit(queue, memory, weights, 1, page),
-            ),
-        ),
-        hint="Free pages = (memory − weights) // (page × token_bytes). Then go through the queue and take them away.",
-        points=3,
-    ),
-    Task(
-        name="q4",
-        title="Static and continuous",
-        function="steps_needed",
-        right=steps_needed,
-        checks=(
-            Check(
-                "static: waits for the longest of each batch",
-                lambda random: [([5, 2, 2], 2, False), *plans(random, [False], (8, 4), (9, 3))],
-            ),
-            Check("static: runs a last batch that is not full", lambda random: plans(random, [False], (7, 3), (9, 4))),
-            Check(
-                "continuous: gives a free slot away at once",
-                lambda random: [([5, 2, 2], 2, True), *plans(random, [True], (9, 3), (12, 4), (10, 2))],
-            ),
-            Check(
-                "needs as many steps as the longest when all have a slot",
-                lambda random: plans(random, [False, True], (4, 6)),
-            ),
-            Check("runs one after the other in one slot", lambda random: plans(random, [False, True], (5, 1))),
-        ),
-        mistakes=(
-            Mistake("You exchange the two ways.", planned(in_turns, static)),
-            Mistake(
-                "`continuous` changes nothing: you always wait for the longest of a batch.",
-                planned(in_turns=static),
-            ),
-            Mistake(
-                "`continuous` changes nothing: without it, nobody gets a slot before the whole batch is done.",
-                planned(in_turns),
-            ),
-            Mistake(
-                "Static: a batch is done when its *longest* request is, not its shortest.",
-                planned(lambda lengths, slots: sum(map(min, batches(lengths, slots)))),
-            ),
-            Mistake(
-                "Static: every batch has its own longest request; you take the longest of all every time.",
-                planned(lambda lengths, slots: len(batches(lengths, slots)) * max(lengths)),
-            ),
-            Mistake(
-                "Static: you leave out the last batch when it is not full.",
-                planned(
-                    lambda lengths, slots: sum(max(batch) for batch in batches(lengths, slots) if len(batch) == slots)
-                ),
-            ),
-            Mistake(
-                "Static: you add up all lengths, and in a step each of the running requests gets a token.",
-                planned(lambda lengths, slots: sum(lengths)),
-            ),
-            Mistake(
-                "You sort the requests by length: they are served in the order in which they came.",
-                lambda lengths, slots, continuous: steps_needed(sorted(lengths), slots, continuous),
-            ),
-            Mistake(
-                "You sort the requests by length: they are served in the order in which they came.",
-                lambda lengths, slots, continuous: steps_needed(sorted(lengths, reverse=True), slots, continuous),
-            ),
-            Mistake(
-                "Continuous: you divide all tokens by the slots, and a request cannot be spread over several of them.",
-                planned(in_turns=lambda lengths, slots: math.ceil(sum(lengths) / slots)),
-            ),
-            Mistake(
-                "Continuous: you deal the requests out in turn; the next one gets the slot that is free *first*.",
-                planned(in_turns=lambda lengths, slots: max(sum(lengths[slot::slots]) for slot in range(slots))),
-            ),
-            Mistake(
-                "Continuous: the plan is over when the *last* slot is done, not the first.",
-                planned(in_turns=first_free_at_the_end),
-            ),
-            Mistake(
-                "Continuous: the longest request is not all: others wait for a slot before they begin.",
-                planned(in_turns=lambda lengths, slots: max(lengths)),
-            ),
-        ),
-        hint="Static: add up maxima. Continuous: a list with one number for each slot, when it is free; take its least.",
-        points=3,
-    ),
+    hint="Static: add up maxima. Continuous: a list with one number for each slot, when it is free; take its least.",
+    points=3,
 )
+q4.mistake("You exchange the two ways.")(planned(in_turns, static))
+q4.mistake("`continuous` changes nothing: you always wait for the longest of a batch.")(planned(in_turns=static))
+q4.mistake("`continuous` changes nothing: without it, nobody gets a slot before the whole batch is done.")(
+    planned(in_turns)
+)
+q4.mistake("Static: a batch is done when its *longest* request is, not its shortest.")(
+    planned(lambda lengths, slots: sum(map(min, batches(lengths, slots))))
+)
+q4.mistake("Static: every batch has its own longest request; you take the longest of all every time.")(
+    planned(lambda lengths, slots: len(batches(lengths, slots)) * max(lengths))
+)
+q4.mistake("Static: you leave out the last batch when it is not full.")(
+    planned(lambda lengths, slots: sum(max(batch) for batch in batches(lengths, slots) if len(batch) == slots))
+)
+q4.mistake("Static: you add up all lengths, and in a step each of the running requests gets a token.")(
+    planned(lambda lengths, slots: sum(lengths))
+)
+q4.mistake("You sort the requests by length: they are served in the order in which they came.")(
+    lambda lengths, slots, continuous: steps_needed(sorted(lengths), slots, continuous)
+)
+q4.mistake("You sort the requests by length: they are served in the order in which they came.")(
+    lambda lengths, slots, continuous: steps_needed(sorted(lengths, reverse=True), slots, continuous)
+)
+q4.mistake("Continuous: you divide all tokens by the slots, and a request cannot be spread over several of them.")(
+    planned(in_turns=lambda lengths, slots: math.ceil(sum(lengths) / slots))
+)
+q4.mistake("Continuous: you deal the requests out in turn; the next one gets the slot that is free *first*.")(
+    planned(in_turns=lambda lengths, slots: max(sum(lengths[slot::slots]) for slot in range(slots)))
+)
+q4.mistake("Continuous: the plan is over when the *last* slot is done, not the first.")(
+    planned(in_turns=first_free_at_the_end)
+)
+q4.mistake("Continuous: the longest request is not all: others wait for a slot before they begin.")(
+    planned(in_turns=lambda lengths, slots: max(lengths))
+)
+
+
+TASKS = (q1, q2, q3, q4)
 PROSE = (
     Prose(
         name="q5",
