@@ -12,6 +12,7 @@ import pytest
 
 from course_utils import files
 from course_utils.cli import main
+from course_utils.errors import CourseError
 from course_utils.files import write_whole
 from course_utils.grading import command
 from course_utils.grading.command import checks_file, grade_all
@@ -175,7 +176,7 @@ def test_whose_a_notebook_is(tmp_path):
     assert found["fay"].path is found["zoe"].path is None
     assert found["gus"].problem == "has 2 notebooks, and which one counts is not said."
     assert find_submissions([tmp_path / "ada" / "00_x.ipynb"], "00_x")[0].learner == "ada"
-    with pytest.raises(FileNotFoundError, match="There is no submission at"):
+    with pytest.raises(CourseError, match="There is no submission at"):
         find_submissions([tmp_path / "nobody"], "00_x")
 
 
