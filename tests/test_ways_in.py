@@ -2,6 +2,7 @@
 
 import json
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -220,3 +221,14 @@ def test_colabs_first_cell_is_code():
     assert "enable_custom_widget_manager()" in cell
     code = re.sub(r"^[%!].*$", "", cell, flags=re.MULTILINE)
     compile(code, "cell", "exec")
+
+
+def test_every_module_that_a_file_names_is_there():
+    """Also in files that no tool for Python reads: a Dockerfile, a shell script, a page of words."""
+    named = re.compile(r"\bcourse_utils(?:\.[a-z][a-z_0-9]*)+")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    texts = [ROOT / name for name in listed if Path(name).suffix in ("", ".md", ".sh", ".toml", ".yml", ".yaml", ".js")]
+    assert len(texts) > 40
+    for file in texts:
+        for name in named.findall(file.read_text(encoding="utf-8")):
+            assert pkgutil.resolve_name(name), file
