@@ -42,10 +42,10 @@ def top_p_without_crossing(values, top_p):
     return keep(values, torch.zeros_like(values, dtype=torch.bool).scatter(-1, order, ranked.cumsum(-1) <= top_p))
 
 
-def top_p_of_the_tail(values, top_p):
+def top_p_of_the_tail(values, top_p, crosses=True):
     """Keep the least likely tokens, which add up to p."""
     ranked, order = values.softmax(-1).sort()
-    kept = ranked.cumsum(-1) - ranked < top_p
+    kept = ranked.cumsum(-1) - crosses * ranked < top_p
     return keep(values, torch.zeros_like(kept).scatter(-1, order, kept))
 
 
@@ -184,6 +184,10 @@ TASKS = (
                 top_p_without_crossing,
             ),
             Mistake("You keep the tokens below p: start to add at the most likely one.", top_p_of_the_tail),
+            Mistake(
+                "You keep the tokens below p: start to add at the most likely one.",
+                lambda values, top_p: top_p_of_the_tail(values, top_p, crosses=False),
+            ),
             Mistake("You add up in the order of the vocabulary: sort by probability first.", top_p_unsorted),
             Mistake(
                 "The result is in sorted order: put every token back where it was (`scatter` with the indices of `sort`).",
