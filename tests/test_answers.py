@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from course_utils.exercises.calling import LONGEST_PRINT, NOT_STARTED, Answer, call, is_stub
 from course_utils.exercises.comparing import Tolerance, difference
-from course_utils.exercises.plain_data import DEEPEST, ModelName, NotPlainError, for_function, plain, read, written
+from course_utils.exercises.plain_data import (
+    DEEPEST,
+    ModelName,
+    NotPlainError,
+    Settings,
+    for_function,
+    plain,
+    read,
+    written,
+)
 from course_utils.exercises.showing import LONGEST, beside, short
 
 PLAIN = st.recursive(
@@ -76,6 +85,24 @@ def test_models_are_names_only_in_arguments():
     assert read(line, may_name_models=True) == [ModelName("practice"), 1]
     with pytest.raises(NotPlainError):
         read(line)
+
+
+def test_a_part_of_a_model_can_be_named():
+    model, tokenizer = (ModelName(f"practice.{part}") for part in ("model", "tokenizer"))
+    assert model.module == tokenizer.module == "course_utils.models.practice"
+    assert model.load() is ModelName("practice").load().model
+    assert tokenizer.load().decode([2, 0, 1]) == "cab"
+
+
+def test_settings_arrive_as_keyword_arguments_here_and_in_the_sandbox():
+    case = read(written([np.ones(2), Settings(seed=3, filters=[["top_k", 5]])]), may_name_models=True)
+    assert isinstance(case[1], Settings)
+    answer = call(lambda values, **settings: [values.sum(), settings], case)
+    assert answer.value == [2.0, {"seed": 3, "filters": [["top_k", 5]]}]
+    assert not answer.is_changed
+    assert call(lambda values, filters, **more: filters.pop(), case).is_changed
+    with pytest.raises(NotPlainError):  # an answer has none
+        read(written(Settings(seed=3)))
 
 
 @pytest.mark.parametrize(

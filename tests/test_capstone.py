@@ -1,6 +1,7 @@
 """The capstone's checks: what is right passes, each usual mistake gets its sentence, and nothing gets through."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,23 +10,23 @@ from transformers import DynamicCache
 
 from course_utils.engine.settings import GenerationSettings
 from course_utils.engine.stopping import TextStream
-from course_utils.learner.capstone import ALL_PARTS, check_part, judge
-from course_utils.learner.capstone_cases import OURS, PARTS, THEIRS, Case, expected
-from course_utils.learner.capstone_loop import Loop
-from course_utils.learner.capstone_mistakes import MISTAKES
-from course_utils.learner.capstone_runs import Answer, ask
+from course_utils.exercises.calling import call
+from course_utils.exercises.lessons.lesson_15 import by_transformers
+from course_utils.exercises.task import judge
+from course_utils.learner.capstone import PARTS, case, check_part
+from course_utils.learner.capstone_runs import new_texts
 from course_utils.models.practice import practice_model
 from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
 
 RIGHT = {"the engine": (by_the_course, stream_by_the_course), "a learner": (Learner().generate, Learner().stream)}
 
 
-@pytest.mark.parametrize("part", ALL_PARTS)
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("who", RIGHT)
 def test_what_is_right_passes(part, who):
     check = check_part(part, RIGHT[who][part == "streaming"])
-    assert check.ok, check
-    assert repr(check).startswith(f"✓ {part}: ")
+    assert check.is_right, check
+    assert repr(check).startswith(f"✅ {part}: ")
 
 
 def without_cache(self, model, ids, state):
@@ -102,10 +103,10 @@ WRONG = [
     (
         "loop",
         {"read": lambda self, model, ids, state: model(state.setdefault("prompt", ids)).logits[0, -1]},
-        "prompt again",
+        "Every step chooses after the prompt",
     ),
-    ("loop", {"read": lambda self, model, ids, state: model(ids).logits[0, 0]}, "Those of the last position"),
-    ("loop", {"result": lambda self, ids, new: torch.tensor([new])}, "the prompt is missing"),
+    ("loop", {"read": lambda self, model, ids, state: model(ids).logits[0, 0]}, "those of the last one, `[:, -1]`"),
+    ("loop", {"result": lambda self, ids, new: torch.tensor([new])}, "The prompt is missing: return the ids"),
     ("loop", {"result": lambda self, ids, new: [*ids[0].tolist(), *new]}, "as a tensor, (1, seq), got list"),
     ("loop", {"result": lambda self, ids, new: None}, "got None (is a return missing?)"),
     ("cache", {"read": without_cache}, "Without a cache, every step reads the whole text again."),
@@ -119,38 +120,54 @@ WRONG = [
     ("cache", {"read": cached(lambda ids, length: at(length + 1, ids))}, "Off by one: the position of a new token"),
     ("cache", {"read": cached(lambda ids, length: at(length - 1, ids))}, "Off by one: the position of a new token"),
     ("cache", {"tokens": reads_the_last_too}, "The last token is read, and nobody asks"),
-    ("filters", {"temperature": lambda self, logits, setting: logits * setting}, "Do you multiply by the temperature?"),
-    ("filters", {"top_p": first_try_top_p}, "the token that crosses the line belongs"),
-    ("filters", {"top_p": wrong_end_top_p}, "which end do you sum from?"),
+    (
+        "filters",
+        {"temperature": lambda self, logits, setting: logits * setting},
+        "temperature: You multiply by the temperature",
+    ),
+    ("filters", {"top_p": first_try_top_p}, "top_p: You drop the token that crosses p"),
+    ("filters", {"top_p": wrong_end_top_p}, "top_p: You keep the tokens below p: start to add at the most likely one"),
     (
         "filters",
         {"min_p": lambda self, logits, p: torch.where(logits.softmax(-1) < p, -torch.inf, logits)},
-        "a share of",
+        "min_p: You compare with min-p itself",
     ),
-    ("filters", {"ordered": fixed_order}, "The filters come in the order of the list."),
+    ("filters", {"ordered": fixed_order}, "The filters come in an order of your own"),
     ("filters", {"ordered": lambda self, filters: []}, "The filters have no effect"),
     ("filters", {"choose": lambda self, logits, *_: int(logits.argmax())}, "Nothing is drawn"),
-    ("filters", {"generator": lambda self, chosen, before: None}, "The same seed gives two texts"),
-    ("filters", {"generator": lambda self, chosen, before: Learner.generator(self, chosen, None)}, "begins anew"),
+    (
+        "filters",
+        {"generator": lambda self, chosen, before: None},
+        "gives two texts for one seed: draw with a torch.Generator()",
+    ),
+    (
+        "filters",
+        {"generator": lambda self, chosen, before: Learner.generator(self, chosen, None)},
+        "starts over in every step",
+    ),
     ("penalties", {name: added(name) for name in ("presence_penalty", "frequency_penalty")}, "The sign: presence and"),
     ("penalties", {"repetition_penalty": always_divides}, "The sign rule: a negative logit is multiplied"),
     ("penalties", {"frequency_penalty": Learner.presence_penalty}, "A frequency penalty counts"),
     ("penalties", {"presence_penalty": Learner.frequency_penalty}, "A presence penalty does not count"),
-    ("penalties", {"counts_prompt": lambda self, name: True}, "The prompt does not count for presence"),
-    ("penalties", {"counts_prompt": lambda self, name: False}, "The prompt counts for repetition_penalty"),
-    ("stopping", {"is_end": ends_where(lambda new, ids: new[-1:])}, "A stop string can lie across tokens"),
-    ("stopping", {"is_end": ends_where(lambda new, ids: ids[0])}, "Is the prompt searched, too?"),
-    ("stopping", {"is_end": ends_where(lambda new, ids: [])}, "Stop strings have no effect."),
+    ("penalties", {"counts_prompt": lambda self, name: True}, "presence and frequency look at the new tokens"),
+    (
+        "penalties",
+        {"counts_prompt": lambda self, name: False},
+        "The prompt counts for the repetition penalty: it looks",
+    ),
+    ("stopping", {"is_end": ends_where(lambda new, ids: new[-1:])}, "one can lie across two, so decode all new tokens"),
+    ("stopping", {"is_end": ends_where(lambda new, ids: ids[0])}, "You look for stop strings in the prompt, too"),
+    ("stopping", {"is_end": ends_where(lambda new, ids: [])}, "Stop strings have no effect"),
     ("stopping", {"is_too_short": lambda *_: False}, "min_new_tokens has no effect"),
     (
         "stopping",
         {"is_too_short": lambda self, new, start, s: len(new) + start < s.min_new_tokens},
-        "Does the prompt count",
+        "The prompt counts for your min_new_tokens",
     ),
     (
         "stopping",
         {"is_too_short": lambda self, new, start, s: len(new) <= s.min_new_tokens},
-        "Off by one: when there are",
+        "Off by one: with min_new_tokens new tokens the text is long enough",
     ),
     ("beams", {"search_settings": changed_settings(length_penalty=0.0)}, "Does the score leave the length out?"),
     ("beams", {"best": normalised_by_nothing}, "Does the score leave the length out?"),
@@ -164,10 +181,10 @@ WRONG = [
 @pytest.mark.parametrize(("part", "wrong", "sentence"), WRONG, ids=[f"{part}-{text[:24]}" for part, _, text in WRONG])
 def test_a_mistake_gets_its_sentence(part, wrong, sentence):
     check = check_part(part, learner(**wrong).generate)
-    assert not check.ok
-    assert sentence in check.sentence, check
-    assert check.detail
-    assert all(len(line) < 300 for line in repr(check).splitlines())
+    assert not check.is_right
+    assert sentence in check.message, check
+    assert "seen with  my_generate(<" in repr(check)
+    assert all(len(line) < 120 for line in repr(check).splitlines())
 
 
 def each_alone(self, model, ids, tokenizer, **settings):
@@ -224,8 +241,8 @@ WRONG_STREAMS = [
 @pytest.mark.parametrize(("stream", "sentence"), WRONG_STREAMS)
 def test_a_wrong_stream_gets_its_sentence(stream, sentence):
     check = check_part("streaming", learner(stream=stream).stream)
-    assert not check.ok
-    assert sentence in check.sentence, check
+    assert not check.is_right
+    assert sentence in check.message, check
 
 
 def test_half_a_character_is_seen():
@@ -236,7 +253,7 @@ def test_half_a_character_is_seen():
         for token in Learner().tokens(model, ids, tokenizer, settings_of(settings)):
             yield tokenizer.decode([token])
 
-    assert "decode all new tokens together" in check_part("streaming", half).sentence
+    assert "decode all new tokens together" in check_part("streaming", half).message
 
 
 def raises(*_, **__):
@@ -254,10 +271,10 @@ def writes_into_ids(model, ids, tokenizer, max_new_tokens):
 
 
 BROKEN = [
-    (raises, "stopped in its line 2 with IndexError: list index out of range"),
+    (raises, "raises IndexError: list index out of range (line 2 of your function)."),
     (never_ends, "does the loop end?"),
     (writes_into_ids, "must not change the ids that it gets"),
-    (lambda *_, **__: exit(), "SystemExit"),
+    (lambda *_, **__: exit(), "ends the program: take out exit() and quit()"),
     (lambda: None, "TypeError"),
     (lambda *_, **__: "Paris", "got str"),
     (lambda model, ids, tokenizer, max_new_tokens: ids.float(), "whole numbers, got torch.float32"),
@@ -272,60 +289,119 @@ BROKEN = [
 def test_nothing_gets_through(function, sentence):
     before, random_numbers = practice_model().model.training, torch.random.get_rng_state()
     check = check_part("loop", function)
-    assert (check.right, check.ok) == (0, False)
-    assert sentence in check.sentence
-    assert not check_part("filters", function).ok
+    assert (check.right, check.status) == (0, "wrong")
+    assert sentence in check.message
+    assert not check_part("filters", function).is_right
     assert practice_model().model.training == before
     assert torch.equal(torch.random.get_rng_state(), random_numbers)
     assert not practice_model().model.get_input_embeddings()._forward_pre_hooks
+
+
+def test_ids_that_the_model_does_not_have_are_named():
+    check = check_part("loop", lambda model, ids, *_, **__: torch.cat([ids, torch.tensor([[96_000]])], 1))
+    assert check.message == "Your function must return ids of the model's 96 tokens, got 96000."
+
+
+def test_the_form_of_an_older_edition_is_named():
+    """Once the exercise asked for `my_generate(loaded, ids, settings)`, and for the list of the new tokens."""
+
+    def my_generate(loaded, ids, settings):
+        return [36, 73]
+
+    assert (
+        "It is called as `my_generate(model, ids, tokenizer, **settings)`." in check_part("loop", my_generate).message
+    )
+    check = check_part("loop", lambda *given, **settings: by_the_course(*given, **settings)[0].tolist())
+    assert "must return prompt and new tokens as a tensor, (1, seq), got list" in check.message
 
 
 def test_longer_and_shorter_texts_are_counted():
     def longer(model, ids, tokenizer, max_new_tokens):
         return by_the_course(model, ids, tokenizer, max_new_tokens=max_new_tokens + 1)
 
-    check = check_part("loop", longer)
-    assert check.detail.endswith("6 new tokens, and 5 are right.")
-    assert check.sentence == "None of the usual mistakes makes these texts."
+    assert check_part("loop", longer).message == "Your function returns 13 values, and 12 are right."
 
 
-def test_the_case_and_the_first_different_token_are_named():
-    answers = [Answer(expected(case)[0], 1) for case in PARTS["penalties"]]
-    answers[4] = Answer((19, 23, 0, *answers[4].tokens[3:]), 1)
-    check = judge("penalties", answers)
-    assert (check.right, check.cases) == (11, 12)
-    assert "“lazy”" in check.detail
-    assert "new token 3 is 'a'" in check.detail
+def test_a_mistake_of_ones_own_is_shown_where_it_begins():
+    def sometimes(model, ids, tokenizer, **settings):
+        row = by_the_course(model, ids, tokenizer, **settings)
+        row[0, ids.shape[1] + 2] = 0 if settings["penalties"][0][1] == 0.5 else row[0, ids.shape[1] + 2]
+        return row
+
+    check = check_part("penalties", sometimes)
+    assert (check.right, len(check.lines)) == (3, 5)
+    assert re.fullmatch(r"Your function returns 'a' at place 2, and '\w+' is right\.", check.message)
+    assert (
+        "seen with  my_generate(<practice>, 'lazy', max_new_tokens=12, penalties=[['frequency_penalty', 0.5]])"
+        in repr(check)
+    )
+
+
+def test_a_seed_that_is_not_used_is_seen_wherever_the_numbers_come_from():
+    chance = random.Random(3)
+
+    class Unseeded(Learner):
+        def generator(self, chosen, before):
+            return before or torch.Generator().manual_seed(chance.randrange(10**6))
+
+    assert "gives two texts for one seed" in check_part("filters", Unseeded().generate).message
+
+
+def test_what_is_read_twice_is_counted():
+    def reads_the_prompt_twice(model, ids, tokenizer, **settings):
+        model(ids)
+        return Learner().generate(model, ids, tokenizer, **settings)
+
+    check = check_part("cache", reads_the_prompt_twice)
+    assert check.message == "Something is read twice: 17 positions, and 14 are enough."
 
 
 def test_bad_calls_get_one_sentence():
     with pytest.raises(ValueError, match=r"^part must be one of \['loop', .* got 'speed'$"):
         check_part("speed", by_the_course)
-    with pytest.raises(TypeError, match=r"^function must be a function, as my_generate without brackets, got Tensor$"):
-        check_part("loop", torch.zeros(1))
+    assert check_part("loop", torch.zeros(1)).message == "Your function is no function: my_generate is of type Tensor."
+
+
+def test_a_stub_is_not_started():
+    def my_generate(model, ids, tokenizer, **settings):
+        raise NotImplementedError
+
+    assert repr(check_part("filters", my_generate)).startswith("⬜ filters: not started.")
 
 
 def test_a_check_is_readable_without_a_kernel():
     check = check_part("loop", lambda *_, **__: "<b>")
-    assert "<p><strong>✗ loop: 0 of 6 texts are right." in check._repr_html_()
+    assert "loop: 0 of 3 checks pass." in check._repr_html_()
     assert "<b>" not in check._repr_html_()
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_the_exchangeable_loop_is_right_and_no_mistake_looks_right(part):
-    """A check can only name what shows: every mistake changes a text, and no two mistakes are the same."""
-    cases = [case for case in PARTS[part] if not case.is_real]
-    right = [expected(case)[0] for case in cases]
-    if part != "beams":
-        assert [Loop().write(case) for case in cases] == right
-    texts = [tuple(mistake.text(case) for case in cases) for mistake in MISTAKES[part]]
-    assert all(list(text) != right for text in texts)
-    assert len(set(texts)) == len(texts)
+OF_THE_LESSON = [
+    *("Every step chooses after the prompt", "You take the logits of the first position", "for your max_new_tokens"),
+    *("temperature: You multiply", "top_p: You drop the token that crosses p", "top_p: You keep the tokens below p"),
+    *("min_p: You compare with min-p itself", "top_k: You keep one token too few", "an order of your own, or of"),
+    *("The filters have no effect", "Nothing is drawn", "Where do_sample is False", "The generator starts over"),
+    *("The sign: presence and frequency", "The sign rule", "A frequency penalty counts", "A presence penalty does not"),
+    *("presence and frequency look at the new tokens", "The prompt counts for the repetition penalty: it looks"),
+    *("The logits are not changed", "one can lie across two", "min_new_tokens has no effect"),
+    *("The prompt counts for your min_new_tokens", "is long enough and may end", "in the prompt, too"),
+    *("Stop strings have no effect", "Your text does not end at eos_ids", "Only the first of the eos_ids"),
+    "The token that ends a text is missing",
+]
+SHOWS_IN = {"loop": OF_THE_LESSON[:3], "filters": OF_THE_LESSON[3:13], "penalties": OF_THE_LESSON[13:20]}
+SHOWS_IN["stopping"] = OF_THE_LESSON[20:]
 
 
-def test_who_judges_is_said():
-    assert expected(Case("cab", {"max_new_tokens": 3, "penalties": [("presence_penalty", 1.0)]}))[1] == OURS
-    assert expected(Case("cab", {"max_new_tokens": 3, "penalties": [("repetition_penalty", 1.2)]}))[1] == THEIRS
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "streaming"])
+def test_every_mistake_of_a_part_is_found_by_its_own_sentence(part):
+    """A check can only name what shows: each of these changes a text of its part, and is taken for no other."""
+    task = PARTS[part]
+    own = [mistake for mistake in task.mistakes if any(words in mistake.says for words in SHOWS_IN.get(part, []))]
+    assert len(own) >= len(SHOWS_IN.get(part, []))
+    if part in ("cache", "beams"):  # their own mistakes come first
+        own = task.mistakes[: {"cache": 8, "beams": 7}[part]]
+    for mistake in own:
+        result = judge(task, lambda arguments, mistake=mistake: call(mistake.function, arguments))
+        assert next(line.message for line in result.lines if line.message) == mistake.says
 
 
 def test_the_judges_agree():
@@ -334,7 +410,6 @@ def test_the_judges_agree():
     settings = {"temperature": 1.3, "top_k": 12, "top_p": 0.8, "min_p": 0.05}
     for seed in range(20):
         names = chance.sample(sorted(settings), chance.randint(1, 4))
-        case = Case("brown", {"max_new_tokens": 8, "do_sample": True, "seed": seed} | {
-            "filters": [(name, settings[name]) for name in names]
-        })  # fmt: skip
-        assert ask(by_the_course, case).tokens == expected(case)[0]
+        model, prompt, given = case("brown", *((name, settings[name]) for name in names), seed=seed)
+        texts = [new_texts(write)(model.load(), prompt, **given) for write in (by_the_course, by_transformers)]
+        assert texts[0] == texts[1]

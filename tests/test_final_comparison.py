@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from course_utils.engine.settings import GenerationSettings
-from course_utils.learner import capstone_hidden, scoreboard
-from course_utils.learner.capstone_cases import OURS, THEIRS, Case
-from course_utils.learner.final_comparison import Comparison, Row, final_comparison
+from course_utils.exercises.task import Seen
+from course_utils.learner import final_comparison as hidden
+from course_utils.learner import scoreboard
+from course_utils.learner.capstone import case
+from course_utils.learner.check_card import CheckCard
+from course_utils.learner.final_comparison import final_comparison
 from course_utils.learner.score_file import Score, ScoreFile
 from course_utils.learner.scoreboard import Scoreboard, keep_score
 from course_utils.measuring.timing import GenerationTiming, this_machine
@@ -21,14 +24,23 @@ from tests.capstone_functions import Learner, by_the_course, learner, stream_by_
 @pytest.mark.parametrize(("function", "seed"), [(by_the_course, 3), (Learner().generate, 4)])
 def test_right_functions_are_equal_everywhere(function, seed):
     comparison = final_comparison(function, seed=seed)
-    assert comparison.ok, comparison
-    assert (comparison.equal, len(comparison.rows), comparison.seed) == (24, 24, seed)
-    assert {row.what for row in comparison.rows if row.judge == OURS} == {"presence, frequency"}
-    assert {row.judge for row in comparison.rows} == {OURS, THEIRS}
+    assert comparison.is_right, comparison
+    assert (comparison.right, len(comparison.lines)) == (24, 24)
+    assert f"seed {seed}" in comparison.title
+    says = [says for _, says, *_ in comparison.lines]
+    assert {kind_of(line) for line in says if line.endswith("as the course's generate")} == {"presence, frequency"}
+    assert sum(line.endswith("as transformers") for line in says) == 22
+
+
+def kind_of(says):
+    return says.partition(" · ")[2].partition(":")[0]
+
+
+DRAW = hidden.hidden_cases
 
 
 def practice_only(seed):
-    return [(what, case) for what, case in capstone_hidden.hidden_cases(seed) if not case.is_real]
+    return [(what, drawn) for what, drawn in DRAW(seed) if drawn[0].name == "practice"]
 
 
 REPETITION = {"repetition, n-grams", "beams and penalty", "all but beams"}
@@ -45,48 +57,47 @@ SOME_WRONG = [
 
 @pytest.mark.parametrize(("wrong", "kinds"), SOME_WRONG)
 def test_a_wrong_function_is_found_and_only_where_it_is_wrong(wrong, kinds, monkeypatch):
-    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", practice_only)
+    monkeypatch.setattr(hidden, "hidden_cases", practice_only)
     function, found = learner(**wrong).generate, set()
     for seed in range(4):
         comparison = final_comparison(function, seed=seed)
-        found |= {row.what for row in comparison.rows if not row.ok}
-        for row in comparison.rows:
-            assert row.ok or row.problem.startswith(("number ", "yours has "))
+        found |= {kind_of(says) for is_right, says, *_ in comparison.lines if not is_right}
+        for is_right, _, message, seen in comparison.lines:
+            assert is_right or not message or (message.startswith("Your function returns ") and isinstance(seen, Seen))
         if found:
             break
     assert found
     assert found <= kinds
 
 
-def test_a_broken_function_is_a_sentence_in_every_line(monkeypatch):
-    case = Case("cab", {"max_new_tokens": 3})
-    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", lambda seed: [("greedy", case)] * 2)
+def test_a_broken_function_is_a_sentence(monkeypatch):
+    cases = [("greedy", case("cab", max_new_tokens=3))] * 2
+    monkeypatch.setattr(hidden, "hidden_cases", lambda seed: cases)
     comparison = final_comparison(lambda *_, **__: 1 / 0, seed=1)
-    assert [row.problem for row in comparison.rows] == [
-        "yours stopped in its line 1 with ZeroDivisionError: division by zero"
-    ] * 2
+    assert comparison.right == 0
+    assert comparison.message == "Your function raises ZeroDivisionError: division by zero (line 1 of your function)."
     shorter = final_comparison(lambda model, ids, *_, **__: torch.cat([ids, torch.tensor([[36]])], 1), seed=1)
-    assert [row.problem for row in shorter.rows] == ["yours has 1"] * 2
+    assert shorter.message == "Your function returns 1 values, and 3 are right."
     page = final_comparison(lambda *_, **__: "<b>", seed=1)._repr_html_()
-    assert "“cab” with max_new_tokens=3" in page
+    assert "my_generate(&lt;practice&gt;, &#x27;cab&#x27;, max_new_tokens=3)" in page
     assert "<b>" not in page
 
 
-def test_a_function_is_asked_for():
-    with pytest.raises(TypeError, match=r"^function must be a function, as my_generate without brackets, got int$"):
-        final_comparison(3)
+def test_a_function_is_asked_for(monkeypatch):
+    monkeypatch.setattr(hidden, "hidden_cases", practice_only)
+    assert final_comparison(3, seed=1).message == "Your function is no function: my_generate is of type int."
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_hidden_cases_are_fair(seed):
-    cases = capstone_hidden.hidden_cases(seed)
-    assert [what for what, _ in cases] == [*capstone_hidden.KINDS] * 2
-    assert [case.is_real for _, case in cases] == [True] * 12 + [False] * 12
-    assert len({case.prompt for _, case in cases}) == 24
-    for what, case in cases:
-        settings = GenerationSettings(**case.settings)  # every setting is allowed
+    cases = hidden.hidden_cases(seed)
+    assert [what for what, _ in cases] == [*hidden.KINDS] * 2
+    assert [model.name for _, (model, *_) in cases] == ["smollm2"] * 12 + ["practice"] * 12
+    assert len({prompt for _, (_, prompt, _) in cases}) == 24
+    for what, (_, prompt, given) in cases:
+        settings = GenerationSettings(**given)  # every setting is allowed
         if what == "stop string":
-            assert not any(stop in case.prompt for stop in settings.stop_strings)
+            assert not any(stop in prompt for stop in settings.stop_strings)
         if what == "minimum":
             assert 3 <= settings.min_new_tokens <= settings.max_new_tokens
 
@@ -94,17 +105,17 @@ def test_hidden_cases_are_fair(seed):
 def test_every_seed_draws_its_own_cases(monkeypatch):
     """Without the kinds that ask SmolLM2, so that many seeds cost nothing."""
     asks = {"end of sequence", "minimum", "stop string", "all but beams"}
-    cheap = {what: make for what, make in capstone_hidden.KINDS.items() if what not in asks}
-    monkeypatch.setattr(capstone_hidden, "KINDS", cheap)
-    drawn = [repr(capstone_hidden.hidden_cases(seed)) for seed in range(50)]
+    cheap = {what: make for what, make in hidden.KINDS.items() if what not in asks}
+    monkeypatch.setattr(hidden, "KINDS", cheap)
+    drawn = [repr(hidden.hidden_cases(seed)) for seed in range(50)]
     assert len(set(drawn)) == 50
-    assert drawn == [repr(capstone_hidden.hidden_cases(seed)) for seed in range(50)]
+    assert drawn == [repr(hidden.hidden_cases(seed)) for seed in range(50)]
 
 
 def test_without_a_seed_the_cases_are_new(monkeypatch):
-    monkeypatch.setattr("course_utils.learner.final_comparison.hidden_cases", lambda seed: [])
-    assert len({final_comparison(print).seed for _ in range(5)}) > 1
-    assert "(seed 7)" in repr(final_comparison(print, seed=7))
+    monkeypatch.setattr(hidden, "hidden_cases", lambda seed: [("greedy", case("cab", max_new_tokens=3))])
+    assert len({final_comparison(by_the_course).title for _ in range(5)}) > 1
+    assert repr(final_comparison(by_the_course, seed=7)).startswith("✅ final comparison, seed 7: 1 of 1 checks pass.")
 
 
 @pytest.fixture
@@ -166,7 +177,7 @@ def test_it_is_beside_the_progress_file(tmp_path, monkeypatch):
     assert not (tmp_path / "progress.json").exists()
 
 
-COMPARISON = Comparison(15, tuple(Row("greedy", Case("cab"), THEIRS, 3, problem) for problem in ("", "yours has 1")))
+COMPARISON = CheckCard("final comparison", "wrong", [(True, "a", "", None), (False, "b", "It differs.", None)], [])
 
 
 @pytest.fixture

@@ -773,7 +773,7 @@ WAYS = [
     lambda: pkgutil.get_data("course_utils", "engine/sampling.py"),
     lambda: imported("course_utils.traces", "record_next_token"),
     lambda: imported("course_utils.engine.own_filter", "compare_filter"),
-    lambda: imported("course_utils.learner.capstone_mistakes", "seen"),
+    lambda: imported("course_utils.learner.capstone", "check_part"),
     lambda: imported("course_utils.exercises.lessons.lesson_11", "top_p_unsorted"),
     lambda: imported("course_utils.tokenizers.byte_pairs", "merge_pair"),
     lambda: imported("course_utils.models.question_answering", "_best_spans"),

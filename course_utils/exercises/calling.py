@@ -9,7 +9,7 @@ from types import FunctionType
 
 import numpy as np
 
-from course_utils.exercises.plain_data import NotPlainError, for_function, plain
+from course_utils.exercises.plain_data import NotPlainError, Settings, for_function, plain
 
 LONGEST_MESSAGE = 200  # characters of an exception that are kept
 LONGEST_PRINT = 2_000  # characters that are kept of what one call prints
@@ -46,7 +46,7 @@ def call(function: Callable, arguments: Sequence) -> Answer:
 
     Args:
         function: What the learner wrote.
-        arguments: Plain data; arrays arrive as tensors, model names as models.
+        arguments: Plain data; arrays arrive as tensors, model names as models, `Settings` as keyword arguments.
 
     >>> call(lambda logits, temperature: logits / temperature, [np.array([1.0, 2.0]), 2]).value
     array([0.5, 1. ])
@@ -59,10 +59,12 @@ def call(function: Callable, arguments: Sequence) -> Answer:
         return Answer(raised=NOT_STARTED, problem="is not written yet.")
     printed = _Printed()
     given = [for_function(argument) for argument in arguments]
+    has_settings = bool(arguments) and isinstance(arguments[-1], Settings)
+    places, named = (given[:-1], given[-1]) if has_settings else (given, {})
     with torch.random.fork_rng(), contextlib.redirect_stdout(printed):
         torch.manual_seed(0)
         try:
-            answer = Answer(plain(function(*given)))
+            answer = Answer(plain(function(*places, **named)))
         except NotPlainError as error:
             answer = Answer(problem=str(error))
         except KeyboardInterrupt:
@@ -119,7 +121,8 @@ class _Printed(io.TextIOBase):
 
 def _raises(error: BaseException) -> str:
     try:
-        message = " ".join(str(error).split())[:LONGEST_MESSAGE]
+        notes = getattr(error, "__notes__", [])  # such as the line in which it was raised
+        message = " ".join(" ".join([str(error), *notes]).split())[:LONGEST_MESSAGE]
     except BaseException:  # noqa: BLE001 - the exception is the learner's, too
         message = ""
     if type(error) is NotImplementedError and not message:

@@ -28,7 +28,8 @@ class ModelName:
     """Stands for a model in the arguments of a case, so that a case is plain data, too.
 
     Args:
-        name: "smollm2", "minilm" or "practice", or the task of a pipeline, such as "sentiment-analysis".
+        name: "smollm2", "minilm" or "practice", or the task of a pipeline, such as "sentiment-analysis". With ".model"
+            or ".tokenizer" at its end, that part of the model is meant.
     """
 
     name: str
@@ -36,16 +37,22 @@ class ModelName:
     @property
     def module(self) -> str:
         """The module of the course that loads it."""
-        return f"course_utils.models.{_LOADERS.get(self.name, _PIPELINES)[0]}"
+        return f"course_utils.models.{_LOADERS.get(self.name.partition('.')[0], _PIPELINES)[0]}"
 
     def load(self) -> object:
-        """Return the model itself: a `CausalLM`, an `Encoder` or a pipeline.
+        """Return the model itself: a `CausalLM`, an `Encoder` or a pipeline, or the part that is meant.
 
-        >>> ModelName("practice").load().name
-        'the practice model'
+        >>> ModelName("practice").load().name, ModelName("practice.tokenizer").load().decode([2, 0, 1])
+        ('the practice model', 'cab')
         """
-        load = getattr(import_module(self.module), _LOADERS.get(self.name, _PIPELINES)[1])
-        return load() if self.name in _LOADERS else load(self.name, models="embedded")
+        name, _, part = self.name.partition(".")
+        load = getattr(import_module(self.module), _LOADERS.get(name, _PIPELINES)[1])
+        loaded = load() if name in _LOADERS else load(name, models="embedded")
+        return getattr(loaded, part) if part else loaded
+
+
+class Settings(dict):
+    """The last argument of a case, if the function gets what is in it as keyword arguments."""
 
 
 # By name, not by import: the sandbox of a task has only what its own models need.
@@ -126,7 +133,7 @@ def read(text: str | bytes, may_name_models: bool = False) -> object:
 
     Args:
         text: One line of JSON.
-        may_name_models: Whether a `ModelName` may be in it, as in arguments; in an answer it may not.
+        may_name_models: Whether a `ModelName` or `Settings` may be in it, as in arguments; in an answer they may not.
 
     Raises:
         NotPlainError: The text holds something else, or too much of it.
@@ -182,6 +189,8 @@ def _to_json(value: object) -> object:
         return {"npy": base64.b64encode(file.getvalue()).decode("ascii")}
     if isinstance(value, ModelName):
         return {"model": value.name}
+    if isinstance(value, Settings):
+        return {"settings": _to_json(dict(value))}
     if isinstance(value, list):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
@@ -202,6 +211,8 @@ def _from_json(value: object, left: list[int], may_name_models: bool) -> object:
         return {key: _from_json(item, left, may_name_models) for key, item in content.items()}
     if name == "model" and may_name_models:
         return ModelName(content)
+    if name == "settings" and may_name_models:
+        return Settings(_from_json(content, left, may_name_models=False))
     if name != "npy":
         raise ValueError("unknown")
     # Not `np.load`: it opens archives and pickles, too.

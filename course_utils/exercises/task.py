@@ -15,7 +15,7 @@ import numpy as np
 
 from course_utils.exercises.calling import NOT_STARTED, Answer, call, unwrapped
 from course_utils.exercises.comparing import Tolerance, difference, kind_of_difference
-from course_utils.exercises.plain_data import ModelName, plain, written
+from course_utils.exercises.plain_data import ModelName, Settings, plain, written
 from course_utils.exercises.showing import BREAK, as_code, beside, count, short
 
 Cases = Callable[[np.random.Generator], Sequence[Sequence]]
@@ -32,7 +32,8 @@ class Check:
 
     Args:
         says: What is right when they are, such as "keeps the token that crosses p".
-        cases: `random → [(argument, …), …]`. Tensors may be among the arguments, and `ModelName` stands for a model.
+        cases: `random → [(argument, …), …]`. Tensors may be among the arguments, `ModelName` stands for a model, and
+            `Settings` as the last are keyword arguments.
 
     >>> Check("adds", lambda random: [(1, 2)]).arguments(np.random.default_rng(0))
     [[1, 2]]
@@ -76,6 +77,8 @@ class Task:
             imports what the task asks for. What a `ModelName` needs is there by itself.
         ready_made: Pieces of code that do by themselves what is asked, such as "TopKLogitsWarper". The grader lets a
             person look at a right answer in whose notebook one of them is.
+        explain: Says what is wrong with an answer, in a sentence, given the answer, the right one and the arguments. It
+            is for kinds of mistakes that no one function makes; "" leaves it to `difference`.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Task:
     tolerance: Tolerance = field(default_factory=Tolerance)
     given: tuple[str, ...] = ()
     ready_made: tuple[str, ...] = ()
+    explain: Callable[[Answer, Answer, list], str] = lambda own, right, case: ""
     _kept: dict[tuple[Callable, str], Answer] = field(default_factory=dict, init=False, repr=False)
 
     def arguments(self, seed: int) -> list[list[list]]:
@@ -223,8 +227,8 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
         return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
     right = [[_own(task, task.right, case) for case in cases] for cases in arguments]
     wrong = [
-        [_wrong(own, wanted, task) for own, wanted in zip(*groups, strict=True)]
-        for groups in zip(answers, right, strict=True)
+        [_wrong(task, *called) for called in zip(*groups, strict=True)]
+        for groups in zip(arguments, answers, right, strict=True)
     ]
     if not any(filter(None, (sentence for group in wrong for sentence in group))):
         return TaskResult(task, "right", tuple(Line(check.says, True) for check in task.checks))
@@ -235,7 +239,7 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
         if first is None:
             lines.append(Line(check.says, True))
             continue
-        message = named or f"Your function {sentences[first]}"
+        message = named or sentences[first]
         told = named or f"Your function {_without_values(owns[first], wanted[first])}"
         messages = [text if text not in said else "" for text in (message, told)]
         lines.append(Line(check.says, False, *messages, _seen(task, cases[first], owns[first], wanted[first])))
@@ -300,6 +304,8 @@ def _argument(value: object) -> object:
     """Return an argument as plain data; a model stays a name."""
     if isinstance(value, ModelName):
         return value
+    if isinstance(value, Settings):
+        return Settings(plain(dict(value)))
     if isinstance(value, list | tuple):
         return [_argument(item) for item in value]
     return plain(value)
@@ -323,7 +329,13 @@ def _own(task: Task, function: Callable, case: list) -> Answer:
     return answer
 
 
-def _wrong(own: Answer, right: Answer, task: Task) -> str:
+def _wrong(task: Task, case: list, own: Answer, right: Answer) -> str:
+    """Return what is wrong with an answer, in a sentence; "" if nothing is."""
+    problem = _problem(own, right, task)
+    return problem and (task.explain(own, right, case) or f"Your function {problem}")
+
+
+def _problem(own: Answer, right: Answer, task: Task) -> str:
     """Return what is wrong with an answer, after "Your function "; "" if nothing is."""
     if right.raised:
         if own.raised == right.raised:
@@ -373,7 +385,7 @@ def _mistake(task: Task, arguments: list, answers: list) -> str:
 
 def _same(own: Answer, other: Answer, task: Task) -> bool:
     if own.problem or other.problem:
-        return bool(own.raised) and own.raised == other.raised
+        return own.raised == other.raised and (bool(own.raised) or own.problem == other.problem)
     return own.is_changed == other.is_changed and not _either(own.value, other.value, task)
 
 
@@ -420,9 +432,17 @@ def _problem_text(answer: Answer) -> str:
 def call_text(function: str, case: list) -> str:
     """Return a call as a learner would write it, in one line: long arguments are shortened until it fits.
 
+    With settings it may take more lines: which ones there are is what the learner must see.
+
     >>> call_text("top_k", [np.zeros(2), 3])
     'top_k(tensor([0, 0]), 3)'
+    >>> call_text("generate", [ModelName("practice.model"), Settings(seed=3, filters=[["top_k", 5]])])
+    "generate(<model>, seed=3, filters=[['top_k', 5]])"
     """
+    if case and isinstance(case[-1], Settings):
+        texts = [_argument_text(value, 30) for value in case[:-1]]
+        texts += [f"{name}={short(setting)}" for name, setting in case[-1].items()]
+        return "\n".join(_lines(f"{function}({f',{BREAK}'.join(texts)})"))
     for longest in range(LONGEST_CALL, 10, -6):
         text = f"{function}({', '.join(_argument_text(value, longest) for value in case)})"
         if len(text) <= LONGEST_CALL:
@@ -431,4 +451,4 @@ def call_text(function: str, case: list) -> str:
 
 
 def _argument_text(value: object, longest: int) -> str:
-    return f"<{value.name}>" if isinstance(value, ModelName) else short(value, longest)
+    return f"<{value.name.rpartition('.')[2]}>" if isinstance(value, ModelName) else short(value, longest)

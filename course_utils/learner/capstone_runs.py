@@ -1,150 +1,117 @@
-"""Run a function that a learner wrote, whatever it does: plain data comes back, or one sentence.
+"""Run a function of the capstone so that its answer can be judged: the new tokens as texts, or the pieces of a stream.
+
+Each wrapper turns the learner's function into one of a loaded model, a text and settings, which a card can show.
 
 Lesson: 15 · Capstone: your own generate()
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 
 import torch
 
-from course_utils.engine.own_filter import exception_line
-from course_utils.learner.capstone_cases import Case
-
-_FRESH = 1_000_003  # keeps the chance of a run apart from every seed that a case asks for
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a learner's function made of one case.
-
-    Args:
-        tokens: The new token ids.
-        positions: How many positions the model read on the way.
-        problem: Why there are no tokens, as the end of a sentence that begins with “your function”.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> Answer((5, 6), positions=4).problem
-    ''
-    """
-
-    tokens: tuple[int, ...] = ()
-    positions: int = 0
-    problem: str = ""
+from course_utils.engine.generate import stream
+from course_utils.exercises.calling import unwrapped
+from course_utils.exercises.lessons.lesson_15 import once
+from course_utils.exercises.plain_data import NotPlainError
+from course_utils.measuring.reading import ReadingMeter
+from course_utils.models import CausalLM
 
 
-class TooMuchReading(Exception):
-    """The model was called far more often than the text has tokens."""
+def new_texts(function: Callable, with_positions: bool = False) -> Callable:
+    """Let a `my_generate` return its new tokens as texts, and with them, if asked, how many positions were read."""
+
+    @wraps(function)
+    def asked(loaded: CausalLM, prompt: str, **settings: object) -> list[str] | dict:
+        ids = loaded.encode(prompt)
+        before = ids[0].tolist()
+        with _watched(function, loaded, settings) as meter:
+            result = function(loaded.model, ids, loaded.tokenizer, **settings)
+        if ids[0].tolist() != before:
+            raise NotPlainError("must not change the ids that it gets: make new ones with torch.cat.")
+        if problem := _result_problem(result, before, len(loaded.labels)):
+            raise NotPlainError(problem)
+        if settings.get("do_sample"):
+            torch.manual_seed(1)  # `call` began with another one: torch's own numbers must not matter
+            with _watched(function, loaded, settings):
+                again = function(loaded.model, ids, loaded.tokenizer, **settings)
+            if not (isinstance(again, torch.Tensor) and torch.equal(again, result)):
+                raise NotPlainError(
+                    "gives two texts for one seed: draw with a torch.Generator() that has it, made once."
+                )
+        new = [loaded.labels[token] for token in result[0, len(before) :].tolist()]
+        return {"positions read": meter.positions, "new tokens": new} if with_positions else new
+
+    return asked
 
 
-class ReadingMeter:
-    """Count what a model reads while a learner's function runs, and stop a loop that does not end.
-
-    Args:
-        model: Any model of `transformers`.
-        most_calls: After so many calls comes `TooMuchReading`.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> from course_utils.models.practice import practice_model
-    >>> practice = practice_model()
-    >>> with ReadingMeter(practice.model, most_calls=9) as meter:
-    ...     logits = practice.next_logits("cab")
-    >>> meter.positions, meter.calls
-    (3, 1)
-    """
-
-    def __init__(self, model: torch.nn.Module, most_calls: int) -> None:
-        self.model, self.most_calls = model, most_calls
-        self.positions = self.calls = 0
-
-    def __enter__(self) -> "ReadingMeter":
-        # Every way of reading begins with the embeddings: `model(...)`, and the course's own layers, too.
-        self._handle = self.model.get_input_embeddings().register_forward_pre_hook(self._count)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._handle.remove()
-
-    def _count(self, module: torch.nn.Module, arguments: tuple) -> None:
-        self.positions += arguments[0].numel()
-        self.calls += 1
-        if self.calls > self.most_calls:
-            raise TooMuchReading(f"the model was called more than {self.most_calls} times: does the loop end?")
+@once
+def right_pieces(model, ids, tokenizer, **settings) -> list[str]:
+    """Return the pieces that the course's `stream` yields."""
+    return [token.text for token in stream(model, ids, tokenizer, **({"eos_ids": []} | settings))]
 
 
-def ask(function: Callable, case: Case, attempt: int = 0) -> Answer:
-    """Run `function(model, ids, tokenizer, **settings)` on `case`; it must return prompt and new tokens, `(1, seq)`.
+def pieces(function: Callable) -> Callable:
+    """Let a `my_stream` return its pieces, and how often the model was called before the first one came."""
 
-    Nothing it raises comes through, and neither its random numbers nor the model are left changed.
+    @wraps(function)
+    def asked(loaded: CausalLM, prompt: str, **settings: object) -> dict:
+        ids, shown, calls = loaded.encode(prompt), [], 0
+        with _watched(function, loaded, settings) as meter:
+            result = function(loaded.model, ids, loaded.tokenizer, **settings)
+            if not isinstance(result, Iterable) or isinstance(result, str | torch.Tensor):
+                raise NotPlainError(f"must yield pieces of text, got {_kind(result)}.")
+            for piece in result:
+                calls = calls or meter.calls
+                if not isinstance(piece, str):
+                    raise NotPlainError(f"must yield pieces of text, got {_kind(piece)} {piece!r}.")
+                shown.append(piece)
+                if len(shown) > meter.most_calls:
+                    raise NotPlainError(f"yields more than {meter.most_calls} pieces: does it end?")
+        if not shown:
+            raise NotPlainError("yields nothing.")
+        if len(shown) == len(right_pieces(loaded.model, loaded.encode(prompt), loaded.tokenizer, **settings)) + 1:
+            shown[-2:] = ["".join(shown[-2:])]  # what was held back may come as one piece more
+        return {"calls before the first piece": max(calls, 1), "pieces": shown}
 
-    Args:
-        function: The learner's.
-        case: What it is asked.
-        attempt: Another number is another state of torch's own random numbers.
+    return asked
 
-    Lesson: 15 · Capstone: your own generate()
 
-    >>> ask(lambda model, ids, tokenizer, **settings: ids.tolist(), Case("cab")).problem
-    'must return ids as a tensor, (1, seq), got list'
-    """
-    loaded = case.loaded
-    ids = loaded.encode(case.prompt)
-    with torch.random.fork_rng(), ReadingMeter(loaded.model, most_calls(case)) as meter:
-        torch.manual_seed(_FRESH + attempt)
+@contextmanager
+def _watched(function: Callable, loaded: CausalLM, settings: dict) -> Iterator[ReadingMeter]:
+    """Count what is read; say of an exception in which line of `function` it came up."""
+    most_calls = 10 + 2 * settings.get("max_new_tokens", 20) * settings.get("num_beams", 1)
+    with ReadingMeter(loaded.model, most_calls) as meter:
         try:
-            result = function(loaded.model, ids, loaded.tokenizer, **case.settings)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (it is for the learner to see)
-            return Answer(problem=exception_line(error, function))
+            yield meter
+        except Exception as error:
+            code = getattr(unwrapped(function), "__code__", None)
+            lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
+            if lines:
+                error.add_note(f"(line {lines[-1] - code.co_firstlineno + 1} of your function)")
+            raise
         finally:
             loaded.model.eval()
-    prompt = loaded.encode(case.prompt)[0].tolist()
-    if ids[0].tolist() != prompt:
-        return Answer(problem="must not change the ids that it gets: make new ones with torch.cat")
-    problem = result_problem(result, prompt)
-    return Answer(problem=problem) if problem else Answer(tuple(result[0, len(prompt) :].tolist()), meter.positions)
 
 
-def sentence_end(words: str) -> str:
-    """Return `words` with a full stop, unless they end in a mark of their own.
-
-    >>> sentence_end("does it end?"), sentence_end("got None")
-    ('does it end?', 'got None.')
-    """
-    return words if words.endswith(("?", ".", "!")) else f"{words}."
-
-
-def most_calls(case: Case) -> int:
-    """Return how often a model may be called for `case` before something must be wrong.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> most_calls(Case("cab", {"max_new_tokens": 10}))
-    30
-    """
-    return 10 + 2 * case.settings.get("max_new_tokens", 20) * case.settings.get("num_beams", 1)
-
-
-def result_problem(result: object, prompt: list[int]) -> str:
-    """Say why `result` is not the ids of prompt and new tokens; "" if it is.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> result_problem(torch.tensor([7, 8, 9]), [7, 8])
-    'must return ids of shape (1, seq), got (3,)'
-    >>> result_problem(torch.tensor([[9]]), [7, 8])
-    'must return the prompt and the new tokens behind it; the prompt is missing'
-    """
+def _result_problem(result: object, prompt: list[int], vocabulary: int) -> str:
+    """Say why `result` is not the ids of prompt and new tokens, after "your function "; "" if it is."""
     if not isinstance(result, torch.Tensor):
         missing = " (is a return missing?)" if result is None else ""
-        return (
-            f"must return ids as a tensor, (1, seq), got {'None' if result is None else type(result).__name__}{missing}"
-        )
+        return f"must return prompt and new tokens as a tensor, (1, seq), got {_kind(result)}{missing}."
     if result.is_floating_point() or result.dtype == torch.bool:
-        return f"must return token ids, which are whole numbers, got {result.dtype}"
+        return f"must return token ids, which are whole numbers, got {result.dtype}."
     if result.ndim != 2 or len(result) != 1:
-        return f"must return ids of shape (1, seq), got {tuple(result.shape)}"
+        return f"must return ids of shape (1, seq), got {tuple(result.shape)}."
     if result[0, : len(prompt)].tolist() != prompt:
-        return "must return the prompt and the new tokens behind it; the prompt is missing"
-    return "" if result.shape[1] > len(prompt) else "returned the prompt without a new token"
+        return "must return the prompt and the new tokens after it, as `model.generate` does; the prompt is missing."
+    unknown = [token for token in result[0].tolist() if not 0 <= token < vocabulary]
+    if unknown:
+        return f"must return ids of the model's {vocabulary:,} tokens, got {unknown[0]}."
+    return "" if result.shape[1] > len(prompt) else "returns the prompt without a new token."
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else type(value).__name__

@@ -4,7 +4,7 @@ import html
 import os
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -54,9 +54,18 @@ class CheckCard:
         """Whether every check passed."""
         return self.status == "right"
 
+    @property
+    def right(self) -> int:
+        """How many checks passed."""
+        return sum(is_right for is_right, *_ in self.lines)
+
+    @property
+    def message(self) -> str:
+        """The first sentence about what is wrong; "" if nothing is."""
+        return next((message for _, _, message, _ in self.lines if message), "")
+
     def _head(self) -> str:
-        right = sum(is_right for is_right, *_ in self.lines)
-        counted = f"{right} of {len(self.lines)} checks pass" if self.status in ("right", "wrong") else self.status
+        counted = f"{self.right} of {len(self.lines)} checks pass" if self.status in ("right", "wrong") else self.status
         return f"{_SIGNS[self.status]} {self.title}: {counted}."
 
     def _line(self, is_right: bool, says: str, message: str) -> str:
@@ -113,24 +122,17 @@ class Checker:
         task = next((task for task in tasks if task.name == name), None)
         if task is None:
             return CheckCard(str(name), "not started", [], [_not_a_task(name, tasks, prose)])
-        title = f"{task.name} · {task.title}"
         function = self.namespace.get(task.function)
-        with LongCheck(title) as watch:
-            asker = _Asker(function, task.function, watch)
-            try:
-                result = judge(task, asker)
-            except KeyboardInterrupt:
-                return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed, watch)
-        notes = []
-        if result.status != "not started":
-            borrowed = _borrowed(function, task)
-            notes = [*self._remember(result), *borrowed]
-            notes += self._passed(task, tasks, prose) if result.is_right and not borrowed else []
-        if function is None:
-            notes.append(f"There is no function {task.function}: run the cell above.")
-        lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
-        is_shown = any(seen and seen.printed for *_, seen in lines)
-        return CheckCard(title, result.status, lines, notes, ("", "") if is_shown else asker.printed, watch)
+
+        def notes(result: TaskResult) -> list[str]:
+            said = []
+            if result.status != "not started":
+                borrowed = _borrowed(function, task)
+                said = [*self._remember(result), *borrowed]
+                said += self._passed(task, tasks, prose) if result.is_right and not borrowed else []
+            return said + [f"There is no function {task.function}: run the cell above."] * (function is None)
+
+        return judged(task, function, f"{task.name} · {task.title}", notes)
 
     def _remember(self, result: TaskResult) -> list[str]:
         """Keep what came of it; return what else to say."""
@@ -151,6 +153,31 @@ class Checker:
         if task is tasks[-1] and (lesson := _notebook("notebooks", f"{int(self.lesson) + 1:02}")):
             notes.append(f"After this exercise: {lesson}")
         return notes
+
+
+def judged(
+    task: Task, function: object, title: str, notes: Callable[[TaskResult], list[str]] = lambda result: []
+) -> CheckCard:
+    """Judge a learner's function, which may be stopped meanwhile, and return the card.
+
+    Args:
+        task: What it is judged by.
+        function: What the learner wrote; None if there is nothing.
+        title: What the card begins with.
+        notes: What else the card says, given what came of it; not asked when the function was stopped.
+
+    Lesson: none (every exercise uses it).
+    """
+    with LongCheck(title) as watch:
+        asker = _Asker(function, task.function, watch)
+        try:
+            result = judge(task, asker)
+        except KeyboardInterrupt:
+            return CheckCard(title, "stopped", [], [asker.stopped(), _NOTHING_LOST], asker.printed, watch)
+    said = notes(result)
+    lines = [(line.is_right, line.says, line.message, line.seen if line.message else None) for line in result.lines]
+    is_shown = any(seen and seen.printed for *_, seen in lines)
+    return CheckCard(title, result.status, lines, said, ("", "") if is_shown else asker.printed, watch)
 
 
 def checker(lesson: str, namespace: Mapping, progress: Progress | None = None) -> Checker:

@@ -3,139 +3,136 @@
 Lesson: 15 · Capstone: your own generate()
 """
 
-import html
+import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from course_utils.learner.capstone_cases import Case, expected
-from course_utils.learner.capstone_hidden import SEEDS, hidden_cases
-from course_utils.learner.capstone_runs import ask
+from course_utils.engine.sampling import FILTERS
+from course_utils.exercises.lessons.lesson_15 import by_transformers, new_tokens, once, takes_settings
+from course_utils.exercises.plain_data import Settings
+from course_utils.exercises.task import Check, Task
+from course_utils.learner.capstone import Case, case, run
+from course_utils.learner.capstone_runs import new_texts
+from course_utils.learner.check_card import CheckCard
+from course_utils.models.practice import LETTERS
 
-
-@dataclass(frozen=True)
-class Row:
-    """One case of the comparison.
-
-    Args:
-        what: What the case is about.
-        case: Prompt and settings.
-        judge: Whose tokens are right.
-        tokens: How many tokens are right.
-        problem: Where the learner's text differs, or why there is none; "" if it is equal.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> Row("greedy", Case("cab"), "transformers", 3).ok
-    True
-    """
-
-    what: str
-    case: Case
-    judge: str
-    tokens: int
-    problem: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the learner's text is equal."""
-        return not self.problem
-
-    @property
-    def reader(self) -> str:
-        """Which model wrote."""
-        return "SmolLM2" if self.case.is_real else "practice"
+SEEDS = 10**6
+# What makes settings gets: where chance comes from, and the case so far, with prompt and longest length.
+Make = Callable[[random.Random, Case], dict]
+PROMPTS = (
+    "The old map showed a path to", "In the middle of the night, the phone", "My grandmother always said that",
+    "The recipe needs two eggs, some flour and", "def area_of_circle(radius):", "Dear Sir or Madam, I am writing to",
+    "The three largest cities of Italy are", "When the rain stopped, the children", "A good friend is someone who",
+    "The train to Vienna leaves at", "Water boils at", "He opened the box, and inside there was",
+    "She had lost her keys again, so", "Once there lived a fox who",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """All cases of a comparison, and the seed that they were drawn from.
+def final_comparison(function: Callable, seed: int | None = None) -> CheckCard:
+    """Run a learner's `my_generate` on settings that it has not seen; compare every text, token by token.
 
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> Comparison(7, (Row("greedy", Case("cab"), "transformers", 3),))
-    ✓ 1 of 1 texts are equal, token by token (seed 7).
-     1 ✓ greedy               practice   3 tokens, as in transformers
-    """
-
-    seed: int
-    rows: tuple[Row, ...]
-
-    @property
-    def equal(self) -> int:
-        """How many texts are equal."""
-        return sum(row.ok for row in self.rows)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all texts are equal."""
-        return self.equal == len(self.rows)
-
-    def _head(self) -> str:
-        mark = "✓" if self.ok else "✗"
-        return f"{mark} {self.equal} of {len(self.rows)} texts are equal, token by token (seed {self.seed})."
-
-    def __repr__(self) -> str:
-        lines = [
-            f"{number:2} {'✓' if row.ok else '✗'} {row.what:21}{row.reader:9}{row.tokens:3} tokens, "
-            + (f"as in {row.judge}" if row.ok else row.problem)
-            for number, row in enumerate(self.rows, start=1)
-        ]
-        return "\n".join([self._head(), *lines])
-
-    def _repr_html_(self) -> str:
-        titles = ("", "", "what", "model", "case", "compared with", "tokens", "result")
-        rows = [
-            (
-                *(number, "✓" if row.ok else "✗", row.what, row.reader, row.case),
-                *(row.judge, row.tokens, row.problem or "equal"),
-            )
-            for number, row in enumerate(self.rows, start=1)
-        ]
-        head = "".join(f"<th style='text-align:left'>{title}</th>" for title in titles)
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        return f"<p><strong>{self._head()}</strong></p><table><tr>{head}</tr>{body}</table>"
-
-
-def final_comparison(function: Callable, seed: int | None = None) -> Comparison:
-    """Run a learner's `my_generate` on settings that it has not seen; compare every text.
-
-    Twelve texts are written by SmolLM2, twelve longer ones by the practice model, where mistakes show more often.
-
-    The judge is `generate` of `transformers`. It has no presence and no frequency penalty: there, the course's own
-    `generate` is the judge, and the table says so.
+    Twelve texts are written by SmolLM2, twelve longer ones by the practice model, where mistakes show more often. The
+    judge is `generate` of `transformers`. It has no presence and no frequency penalty: there, the course's own
+    `generate` is the judge, and the line says so.
 
     Args:
-        function: `my_generate(model, ids, tokenizer, **settings)`, as in `check_part`. It may raise.
-        seed: Draws the same cases again; None draws new ones. The comparison shows which it was.
+        function: `my_generate`, as in `check_part`. It may raise.
+        seed: Draws the same cases again; None draws new ones. The card says which it was.
 
-    Raises:
-        TypeError: `function` cannot be called.
-
-    Lesson: 15 · Capstone: your own generate()
-
-    >>> final_comparison(lambda model, ids, tokenizer, **settings: None, seed=15).equal
+    >>> final_comparison(lambda model, ids, tokenizer, **settings: None, seed=15).right
     0
     """
-    if not callable(function):
-        raise TypeError(f"function must be a function, as my_generate without brackets, got {type(function).__name__}")
     seed = secrets.randbelow(SEEDS) if seed is None else seed
-    return Comparison(seed, tuple(_compare(function, what, case) for what, case in hidden_cases(seed)))
+    checks = []
+    for number, (what, drawn) in enumerate(hidden_cases(seed), start=1):
+        judge = "the course's generate" if what == "presence, frequency" else "transformers"
+        reader = "SmolLM2" if drawn[0].name == "smollm2" else "practice model"
+        checks.append(Check(f"{number} · {what}: {reader}, as {judge}", lambda random, drawn=drawn: [drawn]))
+    right = new_texts(once(by_transformers))
+    task = Task("final", "", "my_generate", right, tuple(checks), (), hint="", explain=takes_settings)
+    return run(task, function, f"final comparison, seed {seed}")
 
 
-def _compare(function: Callable, what: str, case: Case) -> Row:
-    tokens, judge = expected(case)
-    answer = ask(function, case)
-    if answer.problem:
-        return Row(what, case, judge, len(tokens), f"yours {answer.problem}")
-    if answer.tokens == tokens:
-        return Row(what, case, judge, len(tokens))
-    pairs = enumerate(zip(answer.tokens, tokens, strict=False), start=1)
-    place = next((number for number, (own, right) in pairs if own != right), None)
-    if place is None:
-        return Row(what, case, judge, len(tokens), f"yours has {len(answer.tokens)}")
-    own, right = (repr(case.loaded.tokenizer.decode([text[place - 1]])) for text in (answer.tokens, tokens))
-    return Row(what, case, judge, len(tokens), f"number {place} is {right}, yours {own}")
+def hidden_cases(seed: int) -> list[tuple[str, Case]]:
+    """Draw 24 cases: each kind once for SmolLM2, and then once for the practice model, with longer texts."""
+    chance = random.Random(seed)
+    prompts = chance.sample(PROMPTS, len(KINDS))
+    cases = [case(prompt, model="smollm2", max_new_tokens=chance.randint(5, 7)) for prompt in prompts]
+    for _ in KINDS:
+        letters = "".join(chance.choices(LETTERS, k=chance.randint(8, 24)))
+        cases.append(case(letters, max_new_tokens=chance.randint(12, 20)))
+    return [
+        (what, (model, prompt, Settings(settings | KINDS[what](chance, (model, prompt, settings)))))
+        for what, (model, prompt, settings) in zip([*KINDS] * 2, cases, strict=True)
+    ]
+
+
+def some(*names: str) -> Make:
+    """Return a maker of some filters, or of some penalties, in this order."""
+
+    def make(chance: random.Random, case: Case) -> dict:
+        values = {
+            "temperature": round(chance.uniform(0.6, 1.6), 2),
+            "top_k": chance.randint(5, 80),
+            "top_p": round(chance.uniform(0.6, 0.97), 2),
+            "min_p": round(chance.uniform(0.02, 0.2), 2),
+            "repetition_penalty": round(chance.uniform(1.1, 1.5), 2),
+            "no_repeat_ngram": chance.randint(1, 2),
+            "presence_penalty": round(chance.uniform(0.2, 2), 1),
+            "frequency_penalty": round(chance.uniform(0.2, 2), 1),
+        }
+        pairs = [(name, values[name]) for name in names]
+        sampling = {"do_sample": True, "seed": chance.randrange(SEEDS), "filters": pairs}
+        return sampling if names[0] in FILTERS else {"penalties": pairs}
+
+    return make
+
+
+def ending(chance: random.Random, case: Case) -> dict:
+    """Two tokens of the greedy text end it, the second in the list as well as the first."""
+    tokens = list(dict.fromkeys(_greedy_tokens(case)))
+    return {"eos_ids": chance.sample(tokens[1:], min(2, len(tokens) - 1)) or tokens}
+
+
+def minimum(chance: random.Random, case: Case) -> dict:
+    """A token that comes early ends the text, and it may not yet."""
+    return {"eos_ids": [chance.choice(_greedy_tokens(case)[:4])], "min_new_tokens": chance.randint(3, 5)}
+
+
+def stop_string(chance: random.Random, case: Case) -> dict:
+    """Stop at a string that begins in one token of the greedy text and ends in the next."""
+    tokens, decode = _greedy_tokens(case), case[0].load().tokenizer.decode
+    text, before = decode(tokens), len(decode(tokens[: chance.randint(2, 4)]))
+    stop = text[before - 1 : before + 2]
+    never = "###" if case[0].name == "smollm2" else "zqxj"  # of tokens that the model has: transformers refuses others
+    # Where it stands in the prompt as well, transformers and the course may disagree.
+    return {"stop_strings": [never, stop] if stop and stop not in case[1] + text[: before - 1] else [never]}
+
+
+def beams(chance: random.Random, case: Case) -> dict:
+    """Two to four beams, with texts that may end."""
+    full_stop = case[0].load().tokenizer.convert_tokens_to_ids(".")
+    ends = [full_stop] if case[0].name == "smollm2" else chance.sample(range(len(LETTERS), 96), 8)
+    return {"num_beams": chance.randint(2, 4), "length_penalty": chance.choice([0.0, 0.6, 1.5]), "eos_ids": ends}
+
+
+def _greedy_tokens(case: Case) -> list[int]:
+    return new_tokens(by_transformers, case[0].load().encode(case[1]), {"max_new_tokens": 6}, case[0].load())
+
+
+KINDS: dict[str, Make] = {
+    "greedy": lambda chance, case: {},
+    "temperature, top-k": some("temperature", "top_k"),
+    "top-p, min-p": some("top_p", "min_p"),
+    "temperature last": some("top_k", "top_p", "temperature"),
+    "repetition, n-grams": some("repetition_penalty", "no_repeat_ngram"),
+    "presence, frequency": some("presence_penalty", "frequency_penalty"),
+    "end of sequence": ending,
+    "minimum": minimum,
+    "stop string": stop_string,
+    "beams": beams,
+    "beams and penalty": lambda *given: beams(*given) | some("repetition_penalty")(*given),
+    "all but beams": lambda *given: (
+        some(*FILTERS)(*given) | some("repetition_penalty", "no_repeat_ngram")(*given) | minimum(*given)
+    ),
+}

@@ -10,7 +10,7 @@ from datetime import datetime
 import torch
 
 from course_utils.engine.own_filter import exception_line
-from course_utils.learner.final_comparison import Comparison
+from course_utils.learner.check_card import CheckCard
 from course_utils.learner.progress import reason
 from course_utils.learner.score_file import Score, ScoreFile
 from course_utils.measuring.timing import GenerationTiming, Mark, MarkingStreamer, this_machine, time_generation
@@ -84,7 +84,7 @@ class Scoreboard:
 
 
 def keep_score(
-    stream: Callable, comparison: Comparison, name: str, repeats: int = 3, file: ScoreFile | None = None
+    stream: Callable, comparison: CheckCard, name: str, repeats: int = 3, file: ScoreFile | None = None
 ) -> Scoreboard:
     """Time a learner's stream beside `transformers`, in turns; keep the score with what the comparison found.
 
@@ -102,7 +102,7 @@ def keep_score(
 
     >>> from pathlib import Path
     >>> nothing, file = lambda model, ids, tokenizer, **settings: [], ScoreFile(Path("/nowhere/scoreboard.json"))
-    >>> keep_score(nothing, Comparison(7, ()), name="Ada", file=file)
+    >>> keep_score(nothing, CheckCard("none", "right", [], []), name="Ada", file=file)
     ✗ Nothing is kept: 12 pieces were asked for, and yours yields 0.
     """
     if not isinstance(name, str) or not name.strip():
@@ -119,8 +119,8 @@ def keep_score(
         f"{datetime.now():%Y-%m-%d %H:%M}",
         f"{machine.processor}, {machine.threads} thread{'s' * (machine.threads > 1)}",
         *(time.median for timing in (mine, theirs) for time in (timing.ttft, timing.tpot)),
-        comparison.equal,
-        len(comparison.rows),
+        comparison.right,
+        len(comparison.lines),
     )
     try:
         file.add(score)

@@ -18,8 +18,9 @@
 # %% [markdown]
 # ## 1 · What you build
 #
-# One function: `my_generate(model, ids, tokenizer, **settings)`. It returns the ids of the prompt and of the new text
-# behind it, `(1, seq)`, as `model.generate` does. Every piece of it comes from a lesson that you know:
+# One function: `my_generate(model, ids, tokenizer, **settings)`. It returns the ids of the prompt and of the new tokens
+# after it as one tensor, `(1, seq)`, as `model.generate` does. The exercise asks for the same. Every piece of it comes
+# from a lesson that you know:
 #
 # | part | settings | where it was taught |
 # |---|---|---|
@@ -35,8 +36,8 @@
 # Without `eos_ids` only the length ends a text.
 #
 # Each part has a cell that works, in its shortest form. Read it, run it, change it. Better: empty it, and write your
-# own. After each part `check_part` says ✓ or ✗. Here is a function that does nothing yet. Look at what the check
-# makes of it.
+# own. After each part `check_part` says what is right and what isn't, as `check` does in the exercises. Here is a
+# function that does nothing yet. What does the check say about it?
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -51,8 +52,9 @@ def my_generate(model, ids, tokenizer, **settings):
 check_part("loop", my_generate)
 
 # %% [markdown]
-# A check survives your function: it may raise, return nonsense, or call the model for ever. (Only a loop that never
-# calls it has to be stopped by you, with *Interrupt the kernel*.)
+# Next to *seen with* you find the model, the prompt and the settings of the first text that went wrong. A check
+# survives your function: it may raise, return nonsense, or call the model for ever. Stop it with ■ whenever you like;
+# after 20 seconds in one call it stops by itself.
 #
 # Some texts of a check are written by SmolLM2. Most are written by the **practice model**, a tiny random Llama whose
 # tokens are letters and pairs of letters. It knows nothing, but it answers in milliseconds, and mistakes show in it
@@ -85,7 +87,7 @@ def my_generate(model, ids, tokenizer, max_new_tokens=20):
 check_part("loop", my_generate)
 
 # %% [markdown]
-# Break it to see a ✗. Below, the loop looks at the logits of the *first* position.
+# Break it to see a ❌. Below, the loop looks at the logits of the *first* position.
 
 
 # %%
@@ -101,8 +103,9 @@ def broken(model, ids, tokenizer, max_new_tokens=20):
 check_part("loop", broken)
 
 # %% [markdown]
-# The check knows what the usual mistakes write, because it makes them itself and compares. If your texts are wrong in a
-# way of their own, it shows the first token that differs and leaves the search to you.
+# The check knows what the usual mistakes write, because it makes them itself and compares: those of this lesson, and
+# those of exercises 11 and 15. If your texts are wrong in a way of their own, it shows the first token that differs and
+# leaves the search to you.
 
 # %% [markdown]
 # ## 3 · Part 2: the cache
@@ -120,11 +123,12 @@ positions = predict(
 positions
 
 # %% tags=["nbval-check-output"]
-from course_utils.learner.capstone_cases import PARTS
-from course_utils.learner.capstone_runs import ask
+from course_utils.measuring.reading import ReadingMeter
 
-without = ask(my_generate, PARTS["cache"][0]).positions
-positions.compare(without)
+ids = smollm.encode("Once upon a time, there was a little girl who")
+with ReadingMeter(smollm.model) as meter:
+    my_generate(smollm.model, ids, smollm.tokenizer, max_new_tokens=8)
+positions.compare(meter.positions)
 
 # %% [markdown]
 # 11 + 12 + … + 18. With a cache it should be 11 + 8 − 1 = 18: each token once, and the last one never. That is what
@@ -277,7 +281,7 @@ check_part("filters", my_generate)
 
 # %% [markdown]
 # Now two plausible slips, one after the other: multiply by the temperature, and stop before the token that crosses *p*.
-# Read the sentences, and the last one to its end: why does that function stop with an error?
+# Read the sentences, and what the second function did (beside *yours*): why does it raise an error?
 
 
 # %%
@@ -394,13 +398,14 @@ noticed = predict(
 noticed
 
 # %% tags=["nbval-check-output"]
-from course_utils.learner.capstone_cases import Case, expected
-
 prompts = ("The capital of France is", "Once upon a time", "I like to eat")
-settings = {"max_new_tokens": 6, "penalties": [("repetition_penalty", 1.3)]}
 prompt_counts["repetition_penalty"] = always_divides
-cases = [Case(prompt, settings, is_real=True) for prompt in prompts]
-wrong = sum(ask(my_generate, case).tokens != expected(case)[0] for case in cases)
+wrong = 0
+for prompt in prompts:
+    ids = smollm.encode(prompt)
+    mine = my_generate(smollm.model, ids, smollm.tokenizer, max_new_tokens=6, penalties=[("repetition_penalty", 1.3)])
+    theirs = smollm.model.generate(ids, max_new_tokens=6, repetition_penalty=1.3, do_sample=False, eos_token_id=None)
+    wrong += not torch.equal(mine, theirs)
 noticed.compare(["in none", "in one or two", "in one or two", "in all three"][wrong])
 
 # %% tags=["nbval-check-output"]
@@ -572,13 +577,14 @@ comparison = final_comparison(my_generate, seed=15)
 comparison
 
 # %% tags=["nbval-check-output"]
-equal.compare(comparison.equal)
+equal.compare(comparison.right)
 
 # %% [markdown]
 # Run it again with another seed, or with none: `final_comparison(my_generate)` draws a new one and says which. Every
-# line that is not ✓ can be run alone: `comparison.rows[3].case` has its prompt and its settings.
+# line that isn't ✅ can be run alone: with seed 15, `hidden_cases(15)[3]` of the same module has the model, the prompt
+# and the settings of the fourth.
 #
-# Can a right function get a ✗? Yes, seldom. Lesson 10 showed that two ways of adding up the same numbers differ in the
+# Can a right function get a ❌? Yes, seldom. Lesson 10 showed that two ways of adding up the same numbers differ in the
 # last digits. If two tokens are that close together, one of them wins here and the other there.
 
 # %% [markdown]
@@ -653,7 +659,7 @@ def runs_for_ever(model, ids, tokenizer, **settings):
 
 
 for wrong in (forgets_the_prompt, runs_for_ever, lambda *everything, **settings: everything[9]):
-    print(check_part("stopping", wrong).sentence)
+    print(check_part("stopping", wrong).message)
 
 # %% [markdown]
 # ## 12 · The whole thing in one cell

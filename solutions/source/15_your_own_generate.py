@@ -7,8 +7,7 @@
 #
 # You assemble `generate()` once more, this time without the lesson's cells beside you: what changes the logits, the
 # loop, and beams with a cache. Where `transformers` has the setting, its `generate` is the judge. The last task is new:
-# a model checks several guesses in one read. All checks run on the **practice model**, which comes to you as `loaded`,
-# with `loaded.model` and `loaded.tokenizer`.
+# a model checks several guesses in one read. All checks run on the **practice model**.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
@@ -19,6 +18,16 @@ from course_utils.engine.sampling import FILTERS
 from course_utils.learner import checker
 
 check = checker("15", globals())
+DEFAULTS = {
+    "max_new_tokens": 20,
+    "min_new_tokens": 0,
+    "penalties": [],
+    "eos_ids": [],
+    "stop_strings": [],
+    "do_sample": False,
+    "filters": [],
+    "seed": 0,
+}
 [*FILTERS]
 
 # %% [markdown]
@@ -77,38 +86,42 @@ check("q1")
 #
 # 20 minutes, ●●●●○, 4 points.
 #
-# Return the new tokens after `ids`, `(1, seq)`, as a list. `settings` is a dict that always has these keys:
+# Write `my_generate(model, ids, tokenizer, **settings)` as in the lesson: return the ids of the prompt and of the new
+# tokens after it as one tensor, `(1, seq)`, as `model.generate` does. Settings come as keyword arguments, and one that
+# doesn't come has its value in `DEFAULTS`: begin with `settings = DEFAULTS | settings`.
 #
-# | key | what it does |
+# | setting | what it does |
 # |---|---|
 # | `max_new_tokens` | at most so many new tokens |
 # | `penalties`, `min_new_tokens`, `eos_ids` | your `changed` needs them |
-# | `eos_ids` | a text ends with any of these tokens, which is part of the result |
+# | `eos_ids` | a text ends with any of these tokens; that token is part of the result |
 # | `stop_strings` | a text ends when what the new tokens say holds one of these texts |
 # | `do_sample`, `filters`, `seed` | if `do_sample` is `False`, take the likeliest token, else draw |
 #
 # To draw, apply `FILTERS[name](logits, setting)` for each pair (name, setting) in the order of the list `filters`. Then
 # take `torch.multinomial(logits.softmax(-1), 1, generator=generator)`. The generator is
-# `torch.Generator().manual_seed(settings["seed"])`, made once for a text. With `ids` of `"cab"` and nothing but
-# `max_new_tokens` 2 you return `[36, 73]`.
+# `torch.Generator().manual_seed(settings["seed"])`, made once for a text. With the ids of `"cab"`, which are 2, 0 and 1,
+# and `max_new_tokens=2` you return `tensor([[2, 0, 1, 36, 73]])`.
 #
 # A loop that reads everything in each step is right. With a cache it is faster, too.
 #
 # <details><summary>Hint 1</summary>Write it for greedy first, and let <code>check</code> say what is missing. Keep
-# <code>prompt</code> and <code>new</code> as lists: <code>changed</code> wants them.</details>
-# <details><summary>Hint 2</summary><code>prefill(loaded.model, ids)</code> returns the logits <code>(1, vocab)</code>
-# and a cache; <code>decode_step(loaded.model, torch.tensor([token]), cache)</code> returns the next logits. A stop
-# string can lie across two tokens: look for it in <code>loaded.tokenizer.decode(new)</code>.</details>
+# <code>prompt</code> and <code>new</code> as lists: <code>changed</code> wants them. At the end,
+# <code>torch.tensor([prompt + new])</code> has the right shape.</details>
+# <details><summary>Hint 2</summary><code>prefill(model, ids)</code> returns the logits <code>(1, vocab)</code> and a
+# cache; <code>decode_step(model, torch.tensor([token]), cache)</code> returns the next logits. A stop string can lie
+# across two tokens: look for it in <code>tokenizer.decode(new)</code>.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
-def my_generate(loaded, ids, settings):
-    """Return the list of new token ids after `ids` `(1, seq)`."""
+def my_generate(model, ids, tokenizer, **settings):
+    """Return the ids of the prompt `ids` and of the new tokens after it, `(1, seq)`."""
     ### BEGIN SOLUTION
+    settings = DEFAULTS | settings
     prompt, new = ids[0].tolist(), []
     generator = torch.Generator().manual_seed(settings["seed"])
-    logits, cache = prefill(loaded.model, ids)
+    logits, cache = prefill(model, ids)
     while True:
         logits = changed(logits[0], prompt, new, settings)
         if settings["do_sample"]:
@@ -117,11 +130,11 @@ def my_generate(loaded, ids, settings):
             new.append(torch.multinomial(logits.softmax(-1), 1, generator=generator).item())
         else:
             new.append(logits.argmax().item())
-        text = loaded.tokenizer.decode(new)
+        text = tokenizer.decode(new)
         has_ended = new[-1] in settings["eos_ids"] or any(stop in text for stop in settings["stop_strings"])
         if has_ended or len(new) == settings["max_new_tokens"]:
-            return new
-        logits = decode_step(loaded.model, torch.tensor(new[-1:]), cache)
+            return torch.tensor([prompt + new])
+        logits = decode_step(model, torch.tensor(new[-1:]), cache)
     ### END SOLUTION
 
 
@@ -134,29 +147,22 @@ check("q2")
 # %% [markdown]
 # ### See it at work
 #
-# Two checks of the lesson, with your function inside. They have other texts and other settings. (The lesson's part on
+# Two checks of the lesson take your function as it is. They have other texts and other settings. (The lesson's part on
 # penalties asks for `no_repeat_ngram` as well, which is not in your `changed`.)
 
 # %% tags=["raises-exception"]
 from course_utils.learner.capstone import check_part
-from course_utils.models import CausalLM
-
-
-def as_in_the_lesson(model, ids, tokenizer, **settings):
-    none = {"min_new_tokens": 0, "penalties": [], "eos_ids": [], "stop_strings": [], "do_sample": False, "filters": []}
-    new = my_generate(CausalLM("", model, tokenizer), ids, none | {"seed": 0} | settings)
-    return torch.cat([ids, torch.tensor([new])], dim=1)
-
 
 for part in ("filters", "stopping"):
-    print(check_part(part, as_in_the_lesson))
+    print(check_part(part, my_generate))
 
 # %% [markdown]
 # ## q3 · Beams with a cache
 #
 # 25 minutes, ●●●●●, 4 points.
 #
-# Search with `settings["num_beams"]` beams for the best texts after `ids`, as in exercise 13. In each of
+# `loaded` is the model with its tokenizer: `loaded.model`, `loaded.tokenizer`. Here `settings` is a dict that has all
+# keys. Search with `settings["num_beams"]` beams for the best texts after `ids`, as in exercise 13. In each of
 # `max_new_tokens` steps: extend every beam by every token; of the best `num_beams` candidates, those that end in one of
 # `eos_ids` are finished; of all candidates that do not end, the best `num_beams` go on. After the last step what is
 # alive is finished, too (in `transformers` that is `early_stopping="never"`). Return the best `num_beams` as
@@ -302,11 +308,11 @@ def with_guesses(loaded, ids, new_tokens, most=5):
     ### END SOLUTION
 
 
-none = {"min_new_tokens": 0, "penalties": [], "eos_ids": [], "stop_strings": [], "do_sample": False, "filters": []}
 for prompt in ("The cat sat. The dog sat. The cat sat. The dog", "My favourite place in the world is"):
     ids = smollm.encode(prompt)
     tokens, reads = with_guesses(smollm, ids, 16)
-    assert tokens == my_generate(smollm, ids, none | {"seed": 0, "max_new_tokens": 16})
+    greedy = my_generate(smollm.model, ids, smollm.tokenizer, max_new_tokens=16)
+    assert tokens == greedy[0, ids.shape[1] :].tolist()
     print(f"{reads} reads for 16 tokens:{smollm.tokenizer.decode(tokens)!r}")
 
 # %% [markdown]

@@ -113,13 +113,19 @@ def changed_in_place(logits, prompt, new, settings):
 
 # q2
 
+DEFAULTS = {
+    "max_new_tokens": 20, "min_new_tokens": 0, "penalties": [], "eos_ids": [], "stop_strings": [], "do_sample": False,
+    "filters": [], "seed": 0,
+}  # fmt: skip
+
 
 @torch.inference_mode()
-def generate_of_the_lesson(loaded, ids, settings):
+def generate_of_the_lesson(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     start, unread, cache = ids.shape[1], ids, None
     generator = torch.Generator().manual_seed(settings["seed"])
     for _ in range(settings["max_new_tokens"]):
-        output = loaded.model(unread, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        output = model(unread, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = output.past_key_values
         logits = changed_in_a_loop(output.logits[0, -1], ids[0, :start].tolist(), ids[0, start:].tolist(), settings)[
             None
@@ -129,19 +135,20 @@ def generate_of_the_lesson(loaded, ids, settings):
         else:
             unread = logits.argmax(-1, keepdim=True)
         ids = torch.cat([ids, unread], dim=1)
-        text = loaded.tokenizer.decode(ids[0, start:])
+        text = tokenizer.decode(ids[0, start:])
         if unread.item() in settings["eos_ids"] or any(stop in text for stop in settings["stop_strings"]):
             break
-    return ids[0, start:]
+    return ids
 
 
-def generate_without_cache(loaded, ids, settings):
+def generate_without_cache(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     prompt, new = ids[0].tolist(), []
     generator = torch.Generator()
     generator.manual_seed(settings["seed"])
     while len(new) < settings["max_new_tokens"]:
         with torch.no_grad():
-            logits = loaded.model(torch.tensor([prompt + new])).logits[0, -1]
+            logits = model(torch.tensor([prompt + new])).logits[0, -1]
         logits = changed_by_counts(logits, prompt, new, settings)
         if settings["do_sample"]:
             for name, setting in settings["filters"]:
@@ -151,17 +158,18 @@ def generate_without_cache(loaded, ids, settings):
             token = logits.argmax().item()
         new.append(token)
         if token in settings["eos_ids"]:
-            return new
+            return torch.tensor([prompt + new])
         for stop in settings["stop_strings"]:
-            if stop in loaded.tokenizer.decode(new):
-                return new
-    return new
+            if stop in tokenizer.decode(new):
+                return torch.tensor([prompt + new])
+    return torch.tensor([prompt + new])
 
 
-def generate_by_steps(loaded, ids, settings):
+def generate_by_steps(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     chance = torch.Generator().manual_seed(settings["seed"])
     own = {"temperature": apply_temperature, "top_k": apply_top_k, "top_p": apply_top_p, "min_p": apply_min_p}
-    logits, cache = prefill(loaded.model, ids)
+    logits, cache = prefill(model, ids)
     new, text = [], ""
     while True:
         row = changed_in_doubles(logits[0], ids[0].tolist(), new, settings).float()
@@ -171,11 +179,11 @@ def generate_by_steps(loaded, ids, settings):
             new.append(torch.multinomial(torch.softmax(row, 0), 1, generator=chance)[0].item())
         else:
             new.append(int(row.topk(1).indices))
-        text += loaded.tokenizer.decode(new[-1:])
+        text += tokenizer.decode(new[-1:])
         is_over = new[-1] in settings["eos_ids"] or any(text.find(stop) >= 0 for stop in settings["stop_strings"])
         if is_over or len(new) == settings["max_new_tokens"]:
-            return new
-        logits = decode_step(loaded.model, torch.tensor(new[-1:]), cache)
+            return torch.cat([ids, torch.tensor([new])], 1)
+        logits = decode_step(model, torch.tensor(new[-1:]), cache)
 
 
 def generate_with(
@@ -189,14 +197,15 @@ def generate_with(
     most=None,
     result=None,
 ):
-    def my_generate(loaded, ids, settings):
+    def my_generate(model, ids, tokenizer, **settings):
+        settings = DEFAULTS | settings
         prompt, new, is_over = ids[0].tolist(), [], False
         chance = torch.Generator().manual_seed(settings["seed"])
         while (
             len(new) < (most(prompt, settings["max_new_tokens"]) if most else settings["max_new_tokens"])
             and not is_over
         ):
-            logits = (read or everything)(loaded.model, prompt, new)
+            logits = (read or everything)(model, prompt, new)
             logits = change(logits, prompt, new, settings)
             if anew:
                 chance.manual_seed(settings["seed"])
@@ -206,19 +215,19 @@ def generate_with(
                 new.append(torch.multinomial(logits.softmax(-1), 1, generator=chance).item())
             else:
                 new.append(logits.argmax().item())
-            text = loaded.tokenizer.decode(text_of(prompt, new) if text_of else new)
+            text = tokenizer.decode(text_of(prompt, new) if text_of else new)
             is_over = new[-1] in eos(settings["eos_ids"]) or any(stop in text for stop in settings["stop_strings"])
-        return result(new, is_over) if result else new
+        return torch.tensor(result(prompt, new, is_over) if result else [prompt + new])
 
     return my_generate
 
 
 @torch.inference_mode()
-def greedy_so_far(loaded, ids, settings):
-    start = ids.shape[1]
+def greedy_so_far(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     for _ in range(settings["max_new_tokens"]):
-        ids = torch.cat([ids, loaded.model(ids).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
-    return ids[0, start:]
+        ids = torch.cat([ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)], dim=1)
+    return ids
 
 
 def everything(model, prompt, new):
@@ -238,28 +247,38 @@ def of_the_first_position(model, prompt, new):
         return model(torch.tensor([prompt + new])).logits[0, 0]
 
 
-def generate_filtered_first(loaded, ids, settings):
+def generate_filtered_first(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     prompt, new = ids[0].tolist(), []
     chance = torch.Generator().manual_seed(settings["seed"])
     if not settings["do_sample"]:
-        return generate_without_cache(loaded, ids, settings)
+        return generate_without_cache(model, ids, tokenizer, **settings)
     while len(new) < settings["max_new_tokens"]:
-        logits = everything(loaded.model, prompt, new)
+        logits = everything(model, prompt, new)
         for name, setting in settings["filters"]:
             logits = FILTERS[name](logits, setting)
         logits = changed_in_doubles(logits, prompt, new, settings).float()
         new.append(torch.multinomial(logits.softmax(-1), 1, generator=chance).item())
-    return new
+    return torch.tensor([prompt + new])
 
 
-def generate_with_torchs_numbers(loaded, ids, settings):
+def my_generate(loaded, ids, settings):
+    """The form of an older edition of this exercise."""
+    return [36, 73]
+
+
+of_one_dict = my_generate
+
+
+def generate_with_torchs_numbers(model, ids, tokenizer, **settings):
+    settings = DEFAULTS | settings
     if not settings["do_sample"]:
-        return generate_without_cache(loaded, ids, settings)
+        return generate_without_cache(model, ids, tokenizer, **settings)
     prompt, new = ids[0].tolist(), []
     while len(new) < settings["max_new_tokens"]:
-        logits = changed_in_a_loop(everything(loaded.model, prompt, new), prompt, new, settings)
+        logits = changed_in_a_loop(everything(model, prompt, new), prompt, new, settings)
         new.append(draw_next(logits[None], settings["filters"]).item())
-    return new
+    return torch.tensor([prompt + new])
 
 
 # q3
@@ -440,8 +459,8 @@ def checked_keeps_all(loaded, ids, guesses):
     return [*guesses, own_and_guesses(loaded, ids, guesses)[-1]]
 
 
-def nothing(loaded, *arguments):
-    loaded.model.eval()
+def nothing(*arguments, **settings):
+    sum(range(3))
 
 
 RIGHT = {
@@ -480,7 +499,14 @@ WRONG = {
         ("The logits are not changed", generate_with(change=lambda logits, *rest: logits)),
         ("Your text does not end at eos_ids", generate_with(eos=lambda eos: [])),
         ("Only the first of the eos_ids", generate_with(eos=lambda eos: eos[:1])),
-        ("The token that ends a text is missing", generate_with(result=lambda new, over: new[:-1] if over else new)),
+        (
+            "The token that ends a text is missing",
+            generate_with(result=lambda prompt, new, over: [prompt + (new[:-1] if over else new)]),
+        ),
+        ("The prompt is missing", generate_with(result=lambda prompt, new, over: new)),
+        ("The prompt is missing", generate_with(result=lambda prompt, new, over: [new])),
+        ("in one row without a batch", generate_with(result=lambda prompt, new, over: prompt + new)),
+        ("is called as `my_generate(model, ids, tokenizer, **settings)`", of_one_dict),
         ("Stop strings have no effect", generate_with(text_of=lambda prompt, new: [])),
         ("in the newest token", generate_with(text_of=lambda prompt, new: new[-1:])),
         ("in the prompt, too", generate_with(text_of=lambda prompt, new: prompt + new)),
@@ -492,7 +518,7 @@ WRONG = {
         ("You filter first and change afterwards", generate_filtered_first),
         ("Nothing is drawn", generate_with(draws=False)),
         ("yours draws", generate_with(draws=True)),
-        ("The generator begins anew", generate_with(anew=True)),
+        ("The generator starts over", generate_with(anew=True)),
         ("torch's own random numbers", generate_with_torchs_numbers),
         ("returns nothing", nothing),
     ],

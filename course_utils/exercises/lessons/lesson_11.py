@@ -138,6 +138,13 @@ def top_p_of_the_tail(values, top_p):
     return keep(values, torch.zeros_like(kept).scatter(-1, order, kept))
 
 
+@q3.mistake("You keep the tokens below p: start to add at the most likely one.")
+def top_p_of_the_tail_without_crossing(values, top_p):
+    ranked, order = values.softmax(-1).sort()
+    kept = ranked.cumsum(-1) < top_p
+    return keep(values, torch.zeros_like(kept).scatter(-1, order, kept))
+
+
 @q3.mistake("You add up in the order of the vocabulary: sort by probability first.")
 def top_p_unsorted(values, top_p):
     shares = values.softmax(-1)

@@ -11,7 +11,7 @@ from course_utils.engine.generate import generate
 from course_utils.engine.penalties import PENALTIES, token_counts
 from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
 from course_utils.engine.sampling import FILTERS
-from course_utils.exercises.plain_data import ModelName
+from course_utils.exercises.plain_data import ModelName, Settings
 from course_utils.exercises.task import Check, Mistake, Prose, Task
 from course_utils.models.practice import LETTERS, practice_model
 
@@ -108,28 +108,62 @@ def middle_of_a_text(random, *settings):
 
 # q2: the whole loop
 
+DEFAULTS = {
+    "max_new_tokens": 20,
+    "min_new_tokens": 0,
+    "penalties": [],
+    "eos_ids": [],
+    "stop_strings": [],
+    "do_sample": False,
+    "filters": [],
+    "seed": 0,
+}
+THEIR_PENALTIES = {REPETITION: "repetition_penalty", "no_repeat_ngram": "no_repeat_ngram_size"}
+FORM = "my_generate(model, ids, tokenizer, **settings)"
+PROMPT_COUNTS = "The prompt counts for your max_new_tokens: it counts new tokens only."
+NO_PROMPT = (
+    "The prompt is missing: return the ids of the prompt and of the new tokens after it, as one tensor `(1, seq)`, as "
+    "`model.generate` of transformers does."
+)
 
-def generate_right(loaded, ids, settings):
-    """Return the new tokens as `generate` of transformers chooses them, and the course's where it has no such setting."""
-    is_theirs = {name for name, _ in settings["penalties"]} <= {REPETITION}
-    if not is_theirs or settings["stop_strings"]:
-        return list(generate(loaded.model, ids, loaded.tokenizer, **settings)[0].ids)
-    how = {name: settings[name] for name in ("max_new_tokens", "min_new_tokens", "do_sample")}
-    how |= dict(settings["penalties"])
-    if settings["do_sample"]:
-        # Without filters of its own it takes ours one by one, in our order.
-        filters = [THEIR_ORDER[name](setting) for name, setting in settings["filters"]]
-        how |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "logits_processor": filters}
+
+def by_the_course(model, ids, tokenizer, **settings):
+    """Return prompt and new tokens as the course's `generate` chooses them."""
+    new = generate(model, ids, tokenizer, **({"eos_ids": []} | settings))[0].ids
+    return torch.cat([ids, torch.tensor([new])], dim=1)
+
+
+def by_transformers(model, ids, tokenizer, **settings):
+    """Return prompt and new tokens as `generate` of transformers chooses them; the course's where it has no such setting."""
+    filters, penalties = settings.get("filters", []), dict(settings.get("penalties", []))
+    if not penalties.keys() <= THEIR_PENALTIES.keys() or ("temperature", 0) in map(tuple, filters):
+        return by_the_course(model, ids, tokenizer, **settings)
+    same = ("max_new_tokens", "min_new_tokens", "do_sample", "num_beams", "length_penalty")
+    how = {"do_sample": False} | {name: settings[name] for name in same if name in settings}
+    how |= {THEIR_PENALTIES[name]: setting for name, setting in penalties.items()}
+    if how["do_sample"]:
+        # Without filters of its own it takes its classes one by one, in our order.
+        processors = [THEIR_ORDER[name](setting) for name, setting in filters]
+        how |= {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "logits_processor": processors}
+    if settings.get("stop_strings"):
+        how |= {"stop_strings": list(settings["stop_strings"]), "tokenizer": tokenizer}
+    eos_ids = list(settings.get("eos_ids", [])) or None
     with torch.random.fork_rng():
-        torch.manual_seed(settings["seed"])
-        row = loaded.model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            pad_token_id=0,
-            eos_token_id=settings["eos_ids"] or None,
-            **how,
-        )
-    return row[0, ids.shape[1] :].tolist()
+        torch.manual_seed(settings.get("seed", 0))
+        mask = torch.ones_like(ids)
+        return model.generate(ids, attention_mask=mask, pad_token_id=0, eos_token_id=eos_ids, **how)
+
+
+def generate_right(model, ids, tokenizer, **settings):
+    """Judge as transformers, but for stop strings: they may lie in the prompt here, and there the two disagree."""
+    write = by_the_course if settings.get("stop_strings") else by_transformers
+    return write(model, ids, tokenizer, **settings)
+
+
+def takes_settings(own, right, case):
+    """Say what the form of `my_generate` is, if the function takes its settings in another one."""
+    is_other = own.raised == "TypeError" and "argument" in own.problem and "my_generate()" in own.problem
+    return f"Your function {own.problem} It is called as `{FORM}`." if is_other else ""
 
 
 @lru_cache(maxsize=4000)
@@ -142,7 +176,27 @@ def written(function, ids, settings):
     return remembered(function, tuple(ids[0].tolist()), json.dumps(settings))
 
 
-@lru_cache(maxsize=4000)
+@lru_cache(maxsize=8000)
+def remembered_text(function, model, ids, tokenizer, settings):
+    return function(model, torch.tensor([ids]), tokenizer, **json.loads(settings))
+
+
+def once(function):
+    """Return a `my_generate` that works each text out once in a process."""
+
+    def my_generate(model, ids, tokenizer, **settings):
+        return remembered_text(function, model, tuple(ids[0].tolist()), tokenizer, json.dumps(settings))
+
+    return my_generate
+
+
+def new_tokens(my_generate, ids, settings, loaded=None):
+    """Return the list of new tokens that a model writes, the practice model unless another is given."""
+    loaded = loaded or practice_model()
+    return my_generate(loaded.model, ids, loaded.tokenizer, **settings)[0, ids.shape[1] :].tolist()
+
+
+@lru_cache(maxsize=20_000)
 def logits_after(model, tokens):
     """Return the logits `(vocab,)` after these tokens."""
     return next_logits(model, torch.tensor([tokens]), cache=None)[0]
@@ -158,10 +212,10 @@ def first_position(model, prompt, new):
     return model(torch.tensor([prompt + new])).logits[0, 0]
 
 
-def draw(logits, settings, generator, filters=None):
+def draw(logits, settings, generator, filters=None, functions=FILTERS):
     """Filter and draw."""
     for name, setting in settings["filters"] if filters is None else filters:
-        logits = FILTERS[name](logits, setting)
+        logits = functions[name](logits, setting)
     return int(torch.multinomial(logits.softmax(-1), 1, generator=generator))
 
 
@@ -177,16 +231,18 @@ def generating(
     is_eos=lambda token, eos_ids: token in eos_ids,
     searched=lambda prompt, new: new,
     longest=lambda prompt, most: most,
-    result=lambda prompt, new, has_ended: new,
+    result=lambda prompt, new, has_ended: [prompt + new],
     change_last=False,
 ):
     """Return a `my_generate` whose pieces can be exchanged."""
 
-    def my_generate(loaded, ids, settings):
+    @once
+    def my_generate(model, ids, tokenizer, **settings):
+        settings = DEFAULTS | settings
         prompt, new, has_ended = ids[0].tolist(), [], False
         generator = torch.Generator().manual_seed(settings["seed"])
         while len(new) < longest(prompt, settings["max_new_tokens"]) and not has_ended:
-            logits = read(loaded.model, prompt, new)
+            logits = read(model, prompt, new)
             if anew:
                 generator = torch.Generator().manual_seed(settings["seed"])
             if change_last and settings["do_sample"]:
@@ -196,12 +252,22 @@ def generating(
                 new.append(draw(logits, settings, generator, []))
             else:
                 new.append(choice(change(logits, prompt, new, settings), settings, generator))
-            text = loaded.tokenizer.decode(searched(prompt, new))
+            text = tokenizer.decode(searched(prompt, new))
             has_stop = any(stop in text for stop in settings["stop_strings"])
             has_ended = is_eos(new[-1], settings["eos_ids"]) or has_stop
-        return result(prompt, new, has_ended)
+        return torch.tensor(result(prompt, new, has_ended))
 
     return my_generate
+
+
+def filtering(**wrong):
+    """Return a `my_generate` with some filters replaced."""
+
+    def choice(logits, settings, generator):
+        sampled = settings["do_sample"]
+        return draw(logits, settings, generator, functions=FILTERS | wrong) if sampled else int(logits.argmax())
+
+    return generating(choice=choice)
 
 
 def in_their_order(logits, settings, generator):
@@ -218,26 +284,27 @@ def never_draws(logits, settings, generator):
     return int(logits.argmax())
 
 
-PLAIN = {
-    "max_new_tokens": 8,
-    "min_new_tokens": 0,
-    "penalties": [],
-    "eos_ids": [],
-    "stop_strings": [],
-    "do_sample": False,
-    "filters": [],
-    "seed": 0,
-}
+PLAIN = {"max_new_tokens": 8}
 MINE = generating()  # reads a text once in a process, so that many cases can be tried
 WITHOUT_CHANGE = generating(change=lambda logits, prompt, new, settings: logits)
 OWN_ORDER = generating(choice=in_their_order)
 UNFILTERED = generating(choice=without_filters)
 CHANGED_LAST = generating(change_last=True)
 ANEW = generating(anew=True)
+TORCHS_NUMBERS = generating(
+    choice=lambda logits, settings, generator: choose(
+        logits, settings, torch.default_generator if settings["do_sample"] else None
+    )
+)
 GREEDY = generating(choice=never_draws)
 ALWAYS_DRAWS = generating(choice=draw)
 NEWEST_TEXT = generating(searched=lambda prompt, new: new[-1:])
 PROMPT_TEXT = generating(searched=lambda prompt, new: prompt + new)
+
+
+def asked(ids, settings):
+    """Return the arguments of a call of `my_generate`."""
+    return (ModelName("practice.model"), ids, ModelName("practice.tokenizer"), Settings(settings))
 
 
 def letters(random, count):
@@ -250,10 +317,10 @@ def texts_unlike(random, others, *changes, length=5):
     for change in changes:
         while True:
             ids, settings = letters(random, length), PLAIN | change | {"seed": int(random.integers(1, 1000))}
-            right = written(MINE, ids, settings)
-            if all(written(other, ids, settings) != right for other in others):
+            right = new_tokens(MINE, ids, settings)
+            if all(new_tokens(other, ids, settings) != right for other in others):
                 break
-        cases.append((PRACTICE, ids, settings))
+        cases.append(asked(ids, settings))
     return cases
 
 
@@ -261,14 +328,14 @@ def ended(random):
     """A text that ends with the second of two tokens, with the first, and one that may end early but must not."""
     while True:
         ids = letters(random, 4)
-        free = written(MINE, ids, PLAIN)
+        free = new_tokens(MINE, ids, PLAIN)
         if free.index(free[4]) == 4 and len(set(free[:5])) == 5:
             break
     unused = next(token for token in range(96) if token not in free)
     return [
-        (PRACTICE, ids, PLAIN | {"eos_ids": [unused, free[4]]}),
-        (PRACTICE, ids, PLAIN | {"eos_ids": [free[2], unused]}),
-        (PRACTICE, ids, PLAIN | {"eos_ids": [free[1]], "min_new_tokens": 4}),
+        asked(ids, PLAIN | {"eos_ids": [unused, free[4]]}),
+        asked(ids, PLAIN | {"eos_ids": [free[2], unused]}),
+        asked(ids, PLAIN | {"eos_ids": [free[1]], "min_new_tokens": 4}),
     ]
 
 
@@ -277,15 +344,16 @@ def stopped(random):
     say = practice_model().tokenizer.decode
     while True:
         ids = letters(random, 5)
-        free = written(MINE, ids, PLAIN)
+        free = new_tokens(MINE, ids, PLAIN)
         across = say(free[3:4])[-1] + say(free[4:5])[0]
         settings = PLAIN | {"stop_strings": [say(ids[0, 1:3]), across]}
         inside = PLAIN | {"stop_strings": [say(free[2:3])]}
         lengths = [
-            len(written(*case)) for case in ((MINE, ids, settings), (NEWEST_TEXT, ids, settings), (MINE, ids, inside))
+            len(new_tokens(*case))
+            for case in ((MINE, ids, settings), (NEWEST_TEXT, ids, settings), (MINE, ids, inside))
         ]
         if lengths == [5, 8, 3]:
-            return [(PRACTICE, ids, settings), (PRACTICE, ids, inside)]
+            return [asked(ids, settings), asked(ids, inside)]
 
 
 # q3: beams
@@ -569,14 +637,15 @@ TASKS = (
         name="q2",
         title="The loop",
         function="my_generate",
-        right=lambda loaded, ids, settings: written(generate_right, ids, settings),
+        right=once(generate_right),
         given=GIVEN,
         ready_made=(".generate(",),
+        explain=takes_settings,
         checks=(
             Check(
                 "writes the likeliest tokens",
                 lambda random: [
-                    (PRACTICE, torch.tensor([[2, 0, 1]]), PLAIN),
+                    asked(torch.tensor([[2, 0, 1]]), PLAIN),
                     *texts_unlike(random, [ALWAYS_DRAWS], {"max_new_tokens": 6}, {"max_new_tokens": 1}),
                 ],
             ),
@@ -631,11 +700,13 @@ TASKS = (
                 ),
             ),
             Mistake(
-                "The prompt counts for your max_new_tokens: it counts new tokens only.",
+                PROMPT_COUNTS,
                 generating(longest=lambda prompt, most: max(most - len(prompt), 0)),
             ),
+            Mistake(NO_PROMPT, generating(result=lambda prompt, new, has_ended: new)),
+            Mistake(NO_PROMPT, generating(result=lambda prompt, new, has_ended: [new])),
             Mistake(
-                "You return the prompt as well: return the new tokens only.",
+                "Your ids are in one row without a batch: return them as `(1, seq)`, as `model.generate` does.",
                 generating(result=lambda prompt, new, has_ended: prompt + new),
             ),
             Mistake(
@@ -657,7 +728,7 @@ TASKS = (
                 generating(searched=lambda prompt, new: [], choice=never_draws),
             ),
             Mistake(
-                "The logits are not changed: call `changed` in every step, and choose from what it returns.",
+                "The logits are not changed: penalties and min_new_tokens change them in every step, before the choice.",
                 WITHOUT_CHANGE,
             ),
             Mistake(
@@ -670,7 +741,7 @@ TASKS = (
             ),
             Mistake(
                 "The token that ends a text is missing: it is part of the result, as in transformers.",
-                generating(result=lambda prompt, new, has_ended: new[:-1] if has_ended else new),
+                generating(result=lambda prompt, new, has_ended: [prompt + (new[:-1] if has_ended else new)]),
             ),
             Mistake(
                 "Stop strings have no effect: decode the new tokens, and look for each string.",
@@ -693,16 +764,12 @@ TASKS = (
             Mistake("Nothing is drawn: with do_sample the token comes from `torch.multinomial`.", GREEDY),
             Mistake("Where do_sample is False, the likeliest token is taken: yours draws.", ALWAYS_DRAWS),
             Mistake(
-                "The generator begins anew in every step: make it once, before the loop.",
+                "The generator starts over in every step: make it once, before the loop.",
                 ANEW,
             ),
             Mistake(
                 "You draw from torch's own random numbers: hand `generator=` to `torch.multinomial`.",
-                generating(
-                    choice=lambda logits, settings, generator: choose(
-                        logits, settings, torch.default_generator if settings["do_sample"] else None
-                    )
-                ),
+                TORCHS_NUMBERS,
             ),
         ),
         hint="Four places in a loop: read, change, choose, end. Get the greedy text right first.",
