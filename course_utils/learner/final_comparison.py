@@ -49,7 +49,7 @@ def final_comparison(function: Callable, seed: int | None = None) -> CheckCard:
         reader = "SmolLM2" if drawn[0].name == "smollm2" else "practice model"
         checks.append(Check(f"{number} · {what}: {reader}, as {judge}", lambda random, drawn=drawn: [drawn]))
     right = new_texts(once(by_transformers))
-    task = Task("final", "", "my_generate", right, tuple(checks), (), hint="", explain=takes_settings)
+    task = Task("final", "", "my_generate", right, tuple(checks), hint="", explain=takes_settings)
     return run(task, function, f"final comparison, seed {seed}")
 
 
