@@ -1036,7 +1036,7 @@ def test_the_command_refuses_checks_that_can_be_read(tmp_path, monkeypatch, caps
     monkeypatch.setattr(command, "try_sandbox", lambda: None)
     arguments = [
         "--checks",
-        str(ROOT / "course_utils" / "assignments.py"),
+        str(ROOT / "course_utils" / "exercises" / "assignments.py"),
         "--seed",
         "1",
         "--out",
