@@ -1021,7 +1021,7 @@ def test_checks_in_view_of_the_sandbox_are_refused(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(sandbox_module, "_SYSTEM", (str(folder),)) if place == "system" else None
     monkeypatch.setattr(sandbox_module, "models_folder", lambda: folder) if place == "models" else None
     with pytest.raises(
-        ValueError, match=r"^--checks must not be in .*, where submissions can read it: move my_exam\.py"
+        CourseError, match=r"^--checks must not be in .*, where submissions can read it: move my_exam\.py"
     ):
         hide_checks(named)
 
