@@ -27,6 +27,7 @@ import pytest
 import torch
 
 from course_utils.cli import main
+from course_utils.errors import CourseError
 from course_utils.exercises.calling import call, is_stub
 from course_utils.exercises.sources import imports, module_file
 from course_utils.exercises.task import Check, Mistake, Task, judge, load_tasks
