@@ -171,7 +171,7 @@ def test_sentences_of_our_own_are_left_out(task, monkeypatch):
     pairs = json.loads(PAIRS.read_text(encoding="utf-8"))
     texts = set(texts_of(task))
     kept = [pair for pair in pairs if all(plain(text) in texts for text in pair)]
-    assert len(pairs) - 15 < len(kept) < len(pairs)
+    assert 0.95 * len(pairs) < len(kept) < len(pairs)
     tested = {" ".join(plain_words(text)) for rows in own.sentences("sentiment").values() for text, _ in rows}
     assert not tested & {" ".join(plain_words(text)) for text in texts}
 
@@ -339,4 +339,4 @@ def test_the_report_measures_every_head_and_fails_when_one_is_worse(lost, code, 
     monkeypatch.setattr(sys, "argv", ["report", "--data", "anywhere", "--quick"])
     assert report.main() == code
     assert measured == [*TASKS, "translation"]
-    assert "| sentiment | sst2 test accuracy | 0.9 |" in capsys.readouterr().out
+    assert "| sentiment | sst2 test accuracy | 0.89 |" in capsys.readouterr().out

@@ -294,10 +294,10 @@ quiz_question(
 # %% tags=["nbval-check-output"]
 quiz_question(
     "03-quiz-score",
-    "The pipeline says POSITIVE with a score of 0.99. What does that tell you?",
+    "The pipeline says POSITIVE with a score of 0.98. What does that tell you?",
     [
         ("The text is positive", False, "The model can be sure and wrong. Its score says how sure it is, no more."),
-        ("99 of 100 readers would agree", False, "Nobody asked readers here. The score comes out of a softmax."),
+        ("98 of 100 readers would agree", False, "Nobody asked readers here. The score comes out of a softmax."),
         ("How far apart its logits are", True, "Yes: for two labels the score says exactly that, and nothing else."),
     ],
 )
