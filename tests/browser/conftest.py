@@ -142,7 +142,7 @@ def run_all_cells(page, lab_server, is_running=STARTED):
     try:
         page.wait_for_function(is_running, timeout=15_000)
     except TimeoutError:
-        # A busy page can hear of the kernel, or bring the notebook forward, after the click; a person would click again.
+        # A busy page can hear of the kernel, or bring the notebook forward, after the click: a person clicks again.
         page.keyboard.press("Escape")
         choose_from_menu(page, "Run", "Run All Cells")
         page.wait_for_function(is_running)
