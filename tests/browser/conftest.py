@@ -153,6 +153,20 @@ def _kernel_states(lab_server):
         return [session["kernel"]["execution_state"] for session in json.load(answer)]
 
 
+def _stop(session):
+    """Stop the kernel of a session; the server cannot while the kernel is still starting, and then answers 500."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(urllib.request.Request(session, method="DELETE")).close()
+            return
+        except urllib.error.HTTPError as problem:
+            if problem.code == 404:  # the try before did it after all
+                return
+            assert time.monotonic() < end, problem
+            time.sleep(1)
+
+
 def _leave_everything(browser, lab_server):
     """Close every page, stop every kernel, forget workspace and theme.
 
@@ -164,7 +178,7 @@ def _leave_everything(browser, lab_server):
     with urllib.request.urlopen(sessions) as answer:
         running = json.load(answer)
     for session in running:
-        urllib.request.urlopen(urllib.request.Request(f"{sessions}/{session['id']}", method="DELETE")).close()
+        _stop(f"{sessions}/{session['id']}")
     for name in ("workspaces", "JUPYTERLAB_SETTINGS_DIR"):
         shutil.rmtree(lab_server["folder"] / name, ignore_errors=True)
 
