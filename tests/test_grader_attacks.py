@@ -27,6 +27,7 @@ import pytest
 import torch
 
 from course_utils.cli import main
+from course_utils.errors import CourseError
 from course_utils.exercises.calling import call, is_stub
 from course_utils.exercises.sources import imports, module_file
 from course_utils.exercises.task import Check, Mistake, Task, judge, load_tasks
@@ -1021,7 +1022,7 @@ def test_checks_in_view_of_the_sandbox_are_refused(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(sandbox_module, "_SYSTEM", (str(folder),)) if place == "system" else None
     monkeypatch.setattr(sandbox_module, "models_folder", lambda: folder) if place == "models" else None
     with pytest.raises(
-        ValueError, match=r"^--checks must not be in .*, where submissions can read it: move my_exam\.py"
+        CourseError, match=r"^--checks must not be in .*, where submissions can read it: move my_exam\.py"
     ):
         hide_checks(named)
 
@@ -1036,7 +1037,7 @@ def test_the_command_refuses_checks_that_can_be_read(tmp_path, monkeypatch, caps
     monkeypatch.setattr(command, "try_sandbox", lambda: None)
     arguments = [
         "--checks",
-        str(ROOT / "course_utils" / "assignments.py"),
+        str(ROOT / "course_utils" / "exercises" / "assignments.py"),
         "--seed",
         "1",
         "--out",

@@ -134,14 +134,14 @@ def hide_checks(checks: Path) -> None:
     """Refuse checks in a place that a submission can read.
 
     Raises:
-        ValueError: The file lies where the sandbox shows it.
+        CourseError: The file lies where the sandbox shows it.
     """
     file = checks.resolve()
     if file.is_relative_to(PACKAGE / "exercises" / "lessons"):
         return
     for place in map(Path, (PACKAGE, sys.base_prefix, sys.prefix, models_folder(), *_SYSTEM)):
         if file.is_relative_to(place.resolve()):
-            raise ValueError(
+            raise CourseError(
                 f"--checks must not be in {place}, where submissions can read it: move {file.name} to another folder"
             )
 
