@@ -14,8 +14,6 @@ from course_utils.engine.stopping import StopRules
 class Replay(NamedTuple):
     """What a search finds: its finished texts, best first, and the step at which it stops.
 
-    Lesson: 13 · Beam search
-
     >>> Replay([Finished(node=0, score=-1.0)], last_step=1).last_step
     1
     """
@@ -38,8 +36,6 @@ def replay(nodes: Sequence[BeamNode], max_new_tokens: int, settings: GenerationS
 
     Raises:
         ValueError: There are no nodes.
-
-    Lesson: 13 · Beam search
 
     >>> short = BeamNode(1, -1, token=5, score=-1.0, fate="finished")
     >>> long = BeamNode(2, 1, token=5, score=-1.5, fate="finished")

@@ -24,8 +24,6 @@ class BeamNode(NamedTuple):
     `step` counts from 1; `parent` is the index of the token before it in the tree, or `ROOT`; `score` is the sum
     of log-probabilities from the prompt to here; `fate` is "kept", "finished" or "pruned".
 
-    Lesson: 13 · Beam search
-
     >>> BeamNode(step=1, parent=ROOT, token=7042, score=-0.5, fate=KEPT).token
     7042
     """
@@ -40,8 +38,6 @@ class BeamNode(NamedTuple):
 class Finished(NamedTuple):
     """A finished text: the index of its last token in the tree, and its score with the length penalty.
 
-    Lesson: 13 · Beam search
-
     >>> Finished(node=3, score=-0.25).score
     -0.25
     """
@@ -53,8 +49,6 @@ class Finished(NamedTuple):
 @dataclass
 class BeamTree:
     """Everything a beam search considered, in the order it did, and the finished texts, best first.
-
-    Lesson: 13 · Beam search
 
     >>> BeamTree([BeamNode(1, ROOT, 5, -0.1, KEPT), BeamNode(2, 0, 6, -0.3, FINISHED)]).path(1)
     (5, 6)
@@ -121,7 +115,6 @@ def beam_search(
 
     Equals `generate(num_beams=...)`: texts and scores. Source: Graves (2012), Sequence Transduction with Recurrent
     Neural Networks; the length penalty: Wu et al. (2016), as `transformers` simplifies it.
-    Lesson: 13 · Beam search
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -157,8 +150,6 @@ def best_candidates(scores: torch.Tensor, log_probabilities: torch.Tensor, count
         log_probabilities: Of the next token, `(beams, vocab)`.
         count: The most to return; tokens of probability 0 are never among them.
 
-    Lesson: 13 · Beam search
-
     >>> best_candidates(torch.tensor([-1.0, -2.0]), torch.tensor([[-3.0, -1.0], [-0.5, -9.0]]), count=2)
     [(-2.0, 0, 1), (-2.5, 1, 0)]
     """
@@ -182,8 +173,6 @@ def is_done(
         step: How many tokens they have.
         rules: What ends a text.
         settings: Number of beams, length penalty, early stopping.
-
-    Lesson: 13 · Beam search
 
     >>> tree = BeamTree([BeamNode(1, ROOT, 5, -2.0, KEPT)], finished=[Finished(node=0, score=-1.0)])
     >>> is_done(tree, [(0, 0)], 1, StopRules((), max_new_tokens=9), GenerationSettings(num_beams=1))

@@ -29,7 +29,6 @@ def encoder_layer(
         mask: Boolean, broadcasts to `(batch, heads, seq, seq)`; None lets everyone look at everyone.
 
     The weights are `(batch, heads, seq, seq)`. Equals `BertLayer`.
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models import load_encoder
     >>> layer = load_encoder().model.encoder.layer[0]
@@ -58,8 +57,6 @@ def encoder_layer_outputs(
 
     Raises:
         ValueError: `model` is not a `BertModel` with the GELU activation.
-
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models import load_encoder
     >>> minilm = load_encoder()

@@ -1,6 +1,6 @@
 """One `generate` out of the course's parts: cache, sampling, penalties, stopping, beams, streaming.
 
-Lesson: 15 · Capstone: your own generate()
+Lesson: 15 · Capstone: your own generate(); streams: 12 · Repetition, length and stopping; beams: 13 · Beam search
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,6 @@ class Generated:
         text: What the tokens say, without stop string and special tokens; None without a tokenizer.
         score: Of beam search: the sum of log-probabilities, divided by length ** length_penalty. Else None.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> Generated((7042, 30), StopReason.MAX_NEW_TOKENS, " Paris.").reason == "max_new_tokens"
     True
     """
@@ -41,8 +39,6 @@ class Generated:
 @dataclass(frozen=True)
 class StreamedToken:
     """One token of a stream: its id, the text that may be shown now, and why the text ended if it did.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> StreamedToken(30, ".", None).text
     '.'
@@ -81,7 +77,6 @@ def generate(
     Equals `generate` of `transformers`: the same tokens under the same settings. Other than there, a text ends when the
     context length is reached, a stop string must lie in the new text, and what the model's own `generation_config`
     says about sampling, penalties and beams counts only if you pass it, as `generation_config=`.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -120,8 +115,6 @@ def stream(
         ValueError: As `generate`; or there is more than one prompt, or beam search (which can still change its
             mind about every token).
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> ids = smollm.encode("The capital of France is")
@@ -149,8 +142,6 @@ def search_beams(
     """Run beam search after one prompt `(1, seq)`; return the whole tree. Arguments and errors as `generate`.
 
     With `to_the_end` the search goes on when it is done, as `beam_search` says.
-
-    Lesson: 13 · Beam search
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

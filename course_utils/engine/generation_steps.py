@@ -1,6 +1,6 @@
 """Generation without beams, step by step: logits, penalties, a token for every text, until all have ended.
 
-Lesson: 15 · Capstone: your own generate()
+Lesson: 15 · Capstone: your own generate(); how a text ends: 12 · Repetition, length and stopping
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,6 @@ from course_utils.engine.stopping import StopReason, StopRules, TextStream, mask
 
 class GrowingText:
     """One text while it grows: its new tokens, what they say, and why it ended.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> [text.add(token) for token in (5, 2, 6)]
@@ -57,8 +55,6 @@ def generation_steps(
 ) -> Iterator[list[str]]:
     """Choose a token for every text, step by step, until all have ended; yield what each may show.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> running, settings = RunningModel(smollm.model, smollm.encode("1, 2, 3,")), GenerationSettings(max_new_tokens=2)
@@ -82,7 +78,6 @@ def process_logits(
     """Apply the penalties, remove the end-of-sequence tokens while the texts are too short, and ban; `(batch, vocab)`.
 
     Padding never counts as text for a penalty.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -113,8 +108,6 @@ def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tens
     Raises:
         ValueError: A text that goes on has no token left, or the model's logits are not numbers.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> checked_choice(torch.full((1, 4), -torch.inf), [text])
     Traceback (most recent call last):
@@ -139,8 +132,6 @@ def stop_rules(
 
     Raises:
         ValueError: There are stop strings without a tokenizer, or `max_length` leaves no room.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

@@ -26,7 +26,6 @@ def rms_norm(hidden: torch.Tensor, norm: LlamaRMSNorm) -> torch.Tensor:
     """Scale each position's vector of `(batch, seq, hidden)` to a mean square of 1, then by learned weights.
 
     Source: Zhang and Sennrich (2019), Root Mean Square Layer Normalization. Equals `LlamaRMSNorm`.
-    Lesson: 08 · Attention
 
     >>> rms_norm(torch.tensor([3.0, 3.0]), LlamaRMSNorm(2).requires_grad_(False)).round(decimals=3)
     tensor([1., 1.])
@@ -38,7 +37,6 @@ def feed_forward(hidden: torch.Tensor, mlp: LlamaMLP) -> torch.Tensor:
     """Work on each position of `(batch, seq, hidden)` alone, through a wider layer with a gate (SwiGLU).
 
     Source: Shazeer (2020), GLU Variants Improve Transformer. Equals `LlamaMLP`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> feed_forward(torch.zeros(1, 3, 576), load_causal_lm().model.model.layers[0].mlp).shape
@@ -66,7 +64,6 @@ def self_attention(
         attend: `grouped_query_attention`, or `fused_attention`, which returns no weights.
 
     The weights are `(batch, query_heads, seq, key)`. Equals `LlamaAttention`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> layer = load_causal_lm().model.model.layers[0].self_attn
@@ -98,7 +95,6 @@ def decoder_layer(
     """Run one layer: attention, then feed-forward, each added to what came in. Arguments as `self_attention`.
 
     Equals `LlamaDecoderLayer`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> layer = load_causal_lm().model.model.layers[0]
@@ -131,8 +127,6 @@ def layer_outputs(
     Raises:
         ValueError: `model` is not a Llama with plain RoPE.
 
-    Lesson: 08 · Attention
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> hidden, weights = next(layer_outputs(smollm.model, smollm.encode("Hello world")))
@@ -158,7 +152,6 @@ def llama_next_logits(model: LlamaForCausalLM, ids: torch.Tensor, cache: KeyValu
     """Read token ids `(batch, seq)`; return the logits of the next token, `(batch, vocab)`.
 
     Arguments and errors as `layer_outputs`.
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -183,8 +176,6 @@ def is_llama(model: torch.nn.Module) -> bool:
     """Tell whether this module can run `model`: a Llama in float32, on one device.
 
     In other formats, and with weights that are spread or packed, `transformers` rounds in places of its own.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> is_llama(load_causal_lm().model)

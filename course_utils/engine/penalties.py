@@ -17,8 +17,6 @@ from course_utils.engine.arguments import check_number, check_whole
 def token_counts(ids: torch.Tensor, vocabulary: int) -> torch.Tensor:
     """Count how often each token of the vocabulary occurs in `ids` `(batch, seq)`; `(batch, vocab)`.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> token_counts(torch.tensor([[2, 0, 2]]), vocabulary=4)
     tensor([[1, 0, 2, 0]])
     """
@@ -37,7 +35,6 @@ def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: flo
         ValueError: `penalty` is not in [−2, 2].
 
     Source: OpenAI API reference, `presence_penalty`; `transformers` has none.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_presence_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -0.5000]])
@@ -58,7 +55,6 @@ def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: fl
         ValueError: `penalty` is not in [−2, 2].
 
     Source: OpenAI API reference, `frequency_penalty`; `transformers` has none.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_frequency_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -1.0000]])
@@ -81,7 +77,6 @@ def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: f
         ValueError: `penalty` is not a finite number above 0.
 
     Source: Keskar et al. (2019), CTRL. Equals `RepetitionPenaltyLogitsProcessor`.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_repetition_penalty(torch.tensor([[2.0, 2.0, -2.0]]), torch.tensor([[0, 2]]), 2.0)
     tensor([[ 1.,  2., -4.]])
@@ -103,7 +98,6 @@ def ban_repeated_ngrams(logits: torch.Tensor, ids: torch.Tensor, size: int) -> t
         ValueError: `size` is not a whole number of at least 1.
 
     Source: Paulus, Xiong and Socher (2017). Equals `NoRepeatNGramLogitsProcessor`.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> ban_repeated_ngrams(torch.zeros(1, 4), torch.tensor([[1, 2, 3, 1]]), size=2)
     tensor([[0., 0., -inf, 0.]])
@@ -156,8 +150,6 @@ class Penalty(LogitsProcessor):
 
     Raises:
         ValueError: The name is unknown, or the setting is out of its range.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

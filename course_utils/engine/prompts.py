@@ -26,8 +26,6 @@ def prepared(
         ValueError: A setting is out of its range; the ids aren't whole numbers, differ in length, or aren't in the
             vocabulary; padding is on the right.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> prepared(smollm.model, smollm.tokenizer(["Hi"]), None, {})[1:]
@@ -53,8 +51,6 @@ def prepared(
 
 def end_tokens(model: PreTrainedModel, settings: GenerationSettings) -> tuple[int, ...]:
     """Return the tokens that end a text: those of the settings, or else the model's own.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> end_tokens(load_causal_lm().model, GenerationSettings())

@@ -31,8 +31,6 @@ class RunningModel:
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
             another shape; a causal LM's padding is on the right; an encoder–decoder has no token to start from.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> running = RunningModel(smollm.model, smollm.encode("The capital of France is"))

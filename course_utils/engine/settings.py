@@ -55,7 +55,6 @@ class GenerationSettings:
     `stop` and `bad_words_ids` do what they do elsewhere, and `generation_config` may hold any of them. With
     `do_sample`, `transformers` keeps the best 50 tokens unless you say otherwise, and so does this; `filters=[]` keeps
     all.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> GenerationSettings(max_new_tokens=0)
     Traceback (most recent call last):

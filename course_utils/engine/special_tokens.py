@@ -18,8 +18,6 @@ class SearchedText:
         tokenizer: The model's tokenizer.
         stop_strings: What is searched for.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
     >>> ids = tokenizer("Hi<|im_end|>").input_ids

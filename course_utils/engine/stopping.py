@@ -18,8 +18,6 @@ from course_utils.engine.special_tokens import SearchedText
 class StopReason(StrEnum):
     """Why a generation ended.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> StopReason.EOS == "eos"
     True
     """
@@ -34,7 +32,6 @@ def mask_eos(logits: torch.Tensor, eos_ids: Collection[int]) -> torch.Tensor:
     """Remove (−∞) the end-of-sequence tokens from logits `(batch, vocab)`: the text cannot end here.
 
     Equals `MinNewTokensLengthLogitsProcessor` as long as the text is too short.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> mask_eos(torch.zeros(1, 3), eos_ids=[2])
     tensor([[0., 0., -inf]])
@@ -51,8 +48,6 @@ class StopStringBuffer:
 
     Raises:
         ValueError: A stop string is empty or not a str.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> buffer = StopStringBuffer(["###"])
     >>> [buffer.push(text) for text in ["Yes", " #", "1 ", "##", "# no"]]
@@ -102,8 +97,6 @@ class TextStream:
     Args:
         tokenizer: The model's tokenizer.
         stop_strings: What ends the text.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
@@ -159,8 +152,6 @@ class StopRules:
 
     Raises:
         ValueError: There are stop strings without a tokenizer.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> rules = StopRules(eos_ids=(2,), max_new_tokens=3)
     >>> [rules.reason(tokens) for tokens in ([5], [5, 2], [5, 6, 7])]

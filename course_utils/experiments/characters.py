@@ -21,8 +21,6 @@ class Characters:
     Raises:
         ValueError: A text to be encoded has a character that is not in the vocabulary.
 
-    Lesson: 06 · Pre-training and fine-tuning
-
     >>> letters = Characters("banana")
     >>> len(letters), letters.encode("nab"), letters.decode(torch.tensor([1, 0]))
     (3, tensor([2, 0, 1]), 'ba')
@@ -67,7 +65,6 @@ def counted_loss(ids: torch.Tensor, windows: torch.Tensor, vocabulary: int, cont
         ValueError: `context` is not a whole number of at least 0, or leaves nothing of a window to predict.
 
     Source: Shannon (1951), Prediction and Entropy of Printed English; adding one is Laplace's rule of succession.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> text = torch.tensor([0, 1] * 50)
     >>> [round(counted_loss(text, text.view(10, 10), vocabulary=2, context=n), 2) for n in (0, 1)]
@@ -103,8 +100,6 @@ def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, charact
 
     Raises:
         ValueError: `start` is empty, or has a character that is not in the vocabulary.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> from course_utils.experiments.tiny_training import new_tiny_model
     >>> len(write_on(new_tiny_model(3), Characters("abc"), "cab", characters=10, seed=0))

@@ -31,7 +31,6 @@ def label_log_probabilities(
         ValueError: A query or a label has no token, or there are none.
 
     Source: Brown et al. (2020), Language Models are Few-Shot Learners, section 2.4.
-    Lesson: 01 · What LLMs can do
 
     >>> from course_utils.engine.prefill_decode import prefill
     >>> from course_utils.models import load_causal_lm
@@ -90,8 +89,6 @@ def score_after_shots(
     Raises:
         ValueError: `counts` do not rise from 0 or more to at most the number of shots.
 
-    Lesson: 01 · What LLMs can do
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm, draw = load_causal_lm(), Draw([("The cake is sweet", 0)], [("More salt", 0), ("A goal", 1)])
     >>> score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], "Topics\\n", counts=[0, 1]).shape
@@ -120,7 +117,6 @@ def calibrated(scores: torch.Tensor) -> torch.Tensor:
         scores: Log-probabilities `(..., test, label)`.
 
     Source: after Zhao et al. (2021), Calibrate Before Use, and Zhou et al. (2023), Batch Calibration.
-    Lesson: 01 · What LLMs can do
 
     >>> calibrated(torch.tensor([[-1.0, -4.0], [-3.0, -4.0]])).argmax(-1)
     tensor([0, 1])
@@ -138,8 +134,6 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: The shapes do not fit.
 
-    Lesson: 01 · What LLMs can do
-
     >>> share_right(torch.tensor([[[[0.0, -1.0], [-2.0, -3.0]]]]), torch.tensor([[0, 1]]))
     tensor([[0.5000]])
     """
@@ -153,8 +147,6 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 class MeanAndError(NamedTuple):
     """The mean over draws, and its standard error: how far another set of draws would typically move it.
-
-    Lesson: 01 · What LLMs can do
 
     >>> MeanAndError(torch.tensor(0.6), torch.tensor(0.1)).error
     tensor(0.1000)
@@ -172,8 +164,6 @@ def mean_and_error(values: torch.Tensor) -> MeanAndError:
 
     Raises:
         ValueError: There are fewer than two draws.
-
-    Lesson: 01 · What LLMs can do
 
     >>> mean_and_error(torch.tensor([0.5, 0.7]))
     MeanAndError(mean=tensor(0.6000), error=tensor(0.1000))

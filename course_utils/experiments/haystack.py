@@ -20,8 +20,6 @@ class Reply(NamedTuple):
         probability: Of the right answer, token by token, after the question.
         said: What the model says, greedily.
 
-    Lesson: 02 · Where LLMs fail
-
     >>> Reply(0.9, "walnut").said
     'walnut'
     """
@@ -50,8 +48,6 @@ def ask(
 
     Raises:
         ValueError: `ending` or `right` has no token, or `max_new_tokens` is not a whole number of at least 1.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -122,7 +118,6 @@ def ask_at_lengths(
         ValueError: `lengths` do not rise from at least 0 to at most the hay's length.
 
     Source: after Kamradt (2023), Needle In A Haystack: Pressure Testing LLMs.
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

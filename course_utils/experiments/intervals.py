@@ -24,7 +24,6 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
         ValueError: `total` is not a whole number of at least 1, or `right` is not in 0 … `total`.
 
     Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> [round(end, 2) for end in wilson_interval(60, 120)]
     [0.41, 0.59]

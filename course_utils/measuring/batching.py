@@ -22,8 +22,6 @@ class Turn(NamedTuple):
         end: When it had its last token.
         freed: When its slot could be used again.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Turn(request=0, slot=0, start=0, end=3, freed=5).freed
     5
     """
@@ -45,8 +43,6 @@ def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     Raises:
         ValueError: `slots` or a length is not a whole number of at least 1.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> [turn.end for turn in static_schedule([2, 5, 1], slots=2)]
     [2, 5, 6]
     """
@@ -66,7 +62,6 @@ def continuous_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     Arguments and errors as `static_schedule`.
 
     Source: Yu et al. (2022), Orca ("iteration-level scheduling").
-    Lesson: 14 · Speed and memory in practice
 
     >>> [turn.end for turn in continuous_schedule([2, 5, 1], slots=2)]
     [2, 5, 3]
@@ -101,7 +96,6 @@ def token_times(
             prompts.
 
     Its keys and values lie in pages (Kwon et al. 2023, PagedAttention), so that a request can come and go.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> model = load_causal_lm().model
@@ -131,8 +125,6 @@ def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list
     Args:
         times: When every token of every request came, as `token_times` returns them.
         schedule: What was planned for them, in steps.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> turns_of([[0.5, 0.9], [0.5]], static_schedule([2, 1], slots=2))[1]
     Turn(request=1, slot=1, start=0.0, end=0.5, freed=0.9)

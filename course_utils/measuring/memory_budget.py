@@ -27,8 +27,6 @@ MEASURED = {"weights", "cache", "tokens", "batch"}
 class Device(NamedTuple):
     """A machine with memory of its own.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Device("GeForce RTX 4060", 8, "NVIDIA (2023)").bytes
     8589934592
     """
@@ -80,7 +78,6 @@ def memory_parts(
         ValueError: A format is unknown, or a number is out of its range.
 
     Source: Dao et al. (2022), FlashAttention; Pope et al. (2022), Efficiently Scaling Transformer Inference.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> memory_parts(PUBLISHED["SmolLM2-135M"], context=1000)["KV cache"]
@@ -104,8 +101,6 @@ def memory_parts(
 def active_bytes(cache: str) -> float:
     """Return the bytes of a number that is being computed with: as in the cache, but at least 16 bits.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> active_bytes("fp32"), active_bytes("int8")
     (4.0, 2.0)
     """
@@ -114,8 +109,6 @@ def active_bytes(cache: str) -> float:
 
 def size_text(size: float) -> str:
     """Write bytes with three digits, in units of 1,000.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> size_text(538_060_032), size_text(46_080), size_text(7)
     ('538 MB', '46.1 kB', '7 B')
@@ -139,8 +132,6 @@ def checked_against(shape: ModelShape, weights: str, cache: str, measured: Mappi
 
     Raises:
         ValueError: `measured` has not these keys, or a number is out of its range.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> run = {"weights": 538_060_032, "cache": 4_608_000, "tokens": 100}

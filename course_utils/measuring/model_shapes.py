@@ -33,8 +33,6 @@ class ModelShape:
 
     Raises:
         ValueError: A number is not a whole number of at least 1.
-
-    Lesson: 14 · Speed and memory in practice
     """
 
     name: str

@@ -13,8 +13,6 @@ class ReadingMeter:
         model: Any model of `transformers`.
         most_calls: The next call after so many raises a `RuntimeError`, which ends a loop without an end.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models.practice import practice_model
     >>> practice = practice_model()
     >>> with ReadingMeter(practice.model) as meter:

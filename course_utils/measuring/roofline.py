@@ -22,8 +22,6 @@ class Rates(NamedTuple):
         flops: Floating-point operations a second, in a large matrix product.
         bandwidth: Bytes a second that it reads from memory.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Rates(flops=90e9, bandwidth=30e9).balance
     3.0
     """
@@ -43,8 +41,6 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
     Raises:
         ValueError: `size` or `repeats` is not a whole number of at least 1.
 
-    Lesson: 10 · Prefill and decode
-
     >>> matmul_rate(size=64, repeats=3) > 1e6
     True
     """
@@ -61,8 +57,6 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
 def measured_rates(dtype: torch.dtype = torch.float32) -> Rates:
     """Measure what this machine does in a second, in this number format, with all threads of torch.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> measured_rates().balance > 0
     True
     """
@@ -77,8 +71,6 @@ def step_flops(shape: ModelShape, tokens: int, batch: int = 1) -> float:
 
     Raises:
         ValueError: `tokens` or `batch` is not a whole number of at least 1.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> step_flops(PUBLISHED["SmolLM2-135M"], tokens=1) / 1e9
@@ -95,8 +87,6 @@ def step_bytes(shape: ModelShape, context: int, batch: int = 1, bytes_per_number
 
     Raises:
         ValueError: A number is out of its range.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> step_bytes(PUBLISHED["SmolLM2-135M"], context=100) / 1e6
@@ -126,7 +116,6 @@ def predicted_seconds(
         ValueError: A number is out of its range.
 
     Source: Williams, Waterman and Patterson (2009), Roofline.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> smollm2, machine = PUBLISHED["SmolLM2-135M"], Rates(flops=100e9, bandwidth=25e9)

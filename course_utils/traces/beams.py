@@ -1,4 +1,7 @@
-"""A beam search: every token that was considered, and what became of it."""
+"""A beam search: every token that was considered, and what became of it.
+
+Lesson: 13 · Beam search
+"""
 
 import math
 from dataclasses import dataclass
@@ -40,8 +43,6 @@ class BeamTrace(Trace):
 
     Raises:
         ValueError: The arrays do not have one row a node.
-
-    Lesson: 13 · Beam search
 
     >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
     >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy", "greedy_scores")}
@@ -122,8 +123,6 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or a setting is out of its range.
-
-    Lesson: 13 · Beam search
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_beams(load_causal_lm(), "The capital of France is", num_beams=2, max_new_tokens=2)

@@ -1,4 +1,7 @@
-"""A generation, step by step: what came out, how long it took, what the cache weighed."""
+"""A generation, step by step: what came out, how long it took, what the cache weighed.
+
+Lesson: 10 · Prefill and decode
+"""
 
 import time
 from dataclasses import dataclass
@@ -33,8 +36,6 @@ class GenerationTrace(Trace):
 
     Raises:
         ValueError: The arrays do not have one row a step.
-
-    Lesson: 10 · Prefill and decode
 
     >>> steps = {name: np.zeros(1) for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits")}
     >>> GenerationTrace("toy", "a", ("a",), ("b",), **steps, use_cache=True, reason="eos").new_tokens
@@ -86,8 +87,6 @@ def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTra
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or a setting is out of its range.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_generation(load_causal_lm(), "The capital of France is", max_new_tokens=3)

@@ -1,4 +1,7 @@
-"""A pipeline, opened: what each of its three steps made of one input."""
+"""A pipeline, opened: what each of its three steps made of one input.
+
+Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +31,6 @@ class PipelineTrace(Trace):
 
     Raises:
         ValueError: A step has no table.
-
-    Lesson: 03 · The pipeline, opened
 
     >>> table = ("ids", (1, 1), ("token", "id"), (("hi", 7),))
     >>> PipelineTrace("toy", "hi", (table,), (table,), (table,)).steps[0][0]
@@ -66,7 +67,6 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
         ValueError: The text is empty, is longer than the model can read, or has no gap to fill.
 
     The answer is the one that calling `pipe` gives.
-    Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
     >>> from course_utils.models.pipelines import load_pipeline
     >>> trace = record_pipeline(load_pipeline("sentiment-analysis"), "Good!")

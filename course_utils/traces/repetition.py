@@ -1,4 +1,7 @@
-"""A greedy generation under penalties and stops: what each step changed, held back, and why it ended."""
+"""A greedy generation under penalties and stops: what each step changed, held back, and why it ended.
+
+Lesson: 12 · Repetition, length and stopping
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +42,6 @@ class RepetitionTrace(Trace):
 
     Raises:
         ValueError: The arrays do not have one row a step.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> row, table = np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
     >>> RepetitionTrace("toy", "a", ("a",), ("b",), np.array([1]), (), ("a",), np.array([0]), table, table, row, row,
@@ -121,8 +122,6 @@ def record_repetition(
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, a setting is out of its range, or the learner's function raises
             or does not return logits.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_repetition(load_causal_lm(), "I like to eat", stop_strings=["burger"])

@@ -1,4 +1,7 @@
-"""A greedy generation with notes: the logits before and after the penalties, what is shown, what is held back."""
+"""A greedy generation with notes: the logits before and after the penalties, what is shown, what is held back.
+
+Lesson: 12 · Repetition, length and stopping
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -28,8 +31,6 @@ class RepetitionRun:
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or the learner's function raises or does not return logits.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> run = RepetitionRun(load_causal_lm(), "I like to eat", GenerationSettings(max_new_tokens=3), {})

@@ -41,8 +41,6 @@ class SpeedTrace(Trace):
     Raises:
         ValueError: The columns do not have one row a point.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> recorded_speed().model
     'SmolLM2-135M-Instruct'
     """
@@ -151,8 +149,6 @@ def predicted_speed(
     Raises:
         ValueError: A number is out of its range.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> speed = predicted_speed(PUBLISHED["SmolLM2-135M"], Rates(100e9, 25e9), 100, 10, batch=1, dtype="fp32")
     >>> {name: round(value, 4) for name, value in speed.items()}
@@ -167,8 +163,6 @@ def predicted_speed(
 
 def recorded_speed() -> SpeedTrace:
     """Return the run that comes with the course: SmolLM2 on the machine on which the course was made.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> sorted(set(recorded_speed().dtypes))
     ['bf16', 'fp32']
