@@ -3,7 +3,7 @@
 Lesson: 13 · Beam search
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,36 +65,14 @@ class BeamTree:
             node = self.nodes[node].parent
         return tuple(reversed(tokens))
 
-    def grow(
-        self,
-        step: int,
-        beams: list[int],
-        candidates: list[tuple[float, int, int]],
-        rules: StopRules,
-        settings: GenerationSettings,
-    ) -> list[tuple[int, int]]:
-        """Decide each candidate's fate, best first; return the kept ones as (beam, index in the tree).
+    def add(self, step: int, parent: int, token: int, score: float, fate: str) -> int:
+        """Record a node; return its index."""
+        self.nodes.append(BeamNode(step, parent, token, score, fate))
+        return len(self.nodes) - 1
 
-        A text that ends must be among the best `num_beams` candidates, or it is dropped.
-        """
-        kept = []
-        for rank, (score, row, token) in enumerate(candidates):
-            ends = rules.reason((*self.path(beams[row]), token)) is not None
-            has_room = (rank if ends else len(kept)) < settings.num_beams
-            fate = (FINISHED if ends else KEPT) if has_room else PRUNED
-            self.nodes.append(BeamNode(step, beams[row], token, score, fate))
-            if fate == KEPT:
-                kept.append((row, len(self.nodes) - 1))
-        self.rank(range(len(self.nodes) - len(candidates), len(self.nodes)), settings)
-        return kept
-
-    def rank(self, new: Iterable[int], settings: GenerationSettings) -> None:
-        """Put those of the `new` nodes that end a text among the finished texts, and keep the best `num_beams`."""
-        for index in new:
-            node = self.nodes[index]
-            if node.fate == FINISHED:
-                self.finished.append(Finished(index, node.score / node.step**settings.length_penalty))
-        self.finished = sorted(self.finished, key=lambda text: -text.score)[: settings.num_beams]
+    def score(self, node: int) -> float:
+        """Return the sum of log-probabilities up to `node`; the prompt's is 0."""
+        return 0.0 if node == ROOT else self.nodes[node].score
 
 
 def beam_search(
@@ -124,21 +102,30 @@ def beam_search(
     >>> smollm.tokenizer.decode(tree.path(tree.finished[0].node))
     ' Paris.'
     """
-    tree, beams, ids, scores = BeamTree(), [ROOT], running.start_ids, torch.zeros(1, device=running.start_ids.device)
+    tree, beams, ids = BeamTree(), [ROOT], running.start_ids
     # Enough candidates to fill all beams even if every beam's best continuations end.
     count = max(2, 1 + len(rules.eos_ids)) * settings.num_beams
     for step in range(1, rules.max_new_tokens + 1):
         report("step", step, rules.max_new_tokens)
         log_probabilities = process(running.next_logits(ids).log_softmax(-1), ids)
-        candidates = best_candidates(scores, log_probabilities, count)
-        kept = tree.grow(step, beams, candidates, rules, settings)
+        scores = torch.tensor([tree.score(beam) for beam in beams], device=ids.device)
+        kept = []
+        for rank, (score, row, token) in enumerate(best_candidates(scores, log_probabilities, count)):
+            ends = rules.reason((*tree.path(beams[row]), token)) is not None
+            if ends and rank < settings.num_beams:  # candidates after these are only there to fill the beams
+                node = tree.add(step, beams[row], token, score, FINISHED)
+                tree.finished.append(Finished(node, score / step**settings.length_penalty))
+            elif not ends and len(kept) < settings.num_beams:
+                kept.append((row, tree.add(step, beams[row], token, score, KEPT)))
+            else:
+                tree.add(step, beams[row], token, score, PRUNED)
+        tree.finished = sorted(tree.finished, key=lambda text: -text.score)[: settings.num_beams]
         if not kept or (not to_the_end and is_done(tree, kept, step, rules, settings)):
             break
         rows, beams = [row for row, _ in kept], [node for _, node in kept]
         # The cache follows: a beam that was kept twice gets its keys and values twice, a dropped one loses them.
         running.select(rows)
-        ids = torch.cat([ids[rows], ids.new_tensor([[tree.nodes[node].token] for node in beams])], dim=1)
-        scores = torch.tensor([tree.nodes[node].score for node in beams], device=ids.device)
+        ids = torch.cat([ids[rows], ids.new_tensor([[tree.nodes[beam].token] for beam in beams])], dim=1)
     return tree
 
 
@@ -169,7 +156,7 @@ def is_done(
 
     Args:
         tree: What was found so far.
-        kept: The beams that would go on, as `BeamTree.grow` returns them.
+        kept: The beams that would go on, as (row of the batch, index in the tree).
         step: How many tokens they have.
         rules: What ends a text.
         settings: Number of beams, length penalty, early stopping.
@@ -185,5 +172,5 @@ def is_done(
     # A positive length penalty makes a long text with the same sum of log-probabilities score higher.
     hopes_for_length = settings.early_stopping == "never" and settings.length_penalty > 0
     length = rules.max_new_tokens if hopes_for_length else step
-    best_running = max(tree.nodes[node].score for _, node in kept)
+    best_running = max(tree.score(node) for _, node in kept)
     return best_running / length**settings.length_penalty <= tree.finished[-1].score
