@@ -14,6 +14,8 @@ from transformers import PreTrainedTokenizerBase
 
 from course_utils.engine.special_tokens import SearchedText
 
+HALF_CHARACTER = "\ufffd"  # what the first bytes of a character decode to, until the rest of them come
+
 
 class StopReason(StrEnum):
     """Why a generation ended.
@@ -113,28 +115,33 @@ class TextStream:
         self.ids: list[int] = []
         self.decoded = ""
         self.text = ""
-        self._passed = 0  # characters that are through the buffer
-        self._hidden: set[int] = set()  # those of special tokens: searched, but never shown
+        self._passed = 0
+        self._special_places: set[int] = set()
 
     def push(self, token: int) -> str:
         """Take one token; return the text that may be shown now."""
         self.ids.append(token)
-        # A character of several bytes can be split between tokens; until it is whole it decodes to \ufffd.
-        decoded = self.searched.of(self.ids).rstrip("\ufffd")
-        self._hidden |= set(range(len(decoded) - len(self.searched.spelled.get(token, "")), len(decoded)))
-        return self._show(self._search(decoded))
+        whole_characters = self.searched.of(self.ids).rstrip(HALF_CHARACTER)
+        self._mark_special_words(token, end=len(whole_characters))
+        return self._show(self.buffer.push(self._new_part_of(whole_characters)))
 
     def finish(self) -> str:
         """Return what was held back: no more tokens will come."""
-        return self._show(self._search(self.searched.of(self.ids)) + self.buffer.finish())
+        rest = self._new_part_of(self.searched.of(self.ids))
+        return self._show(self.buffer.push(rest) + self.buffer.finish())
 
-    def _search(self, decoded: str) -> str:
-        new, self.decoded = decoded[len(self.decoded) :], max(self.decoded, decoded, key=len)
-        return self.buffer.push(new)
+    def _mark_special_words(self, token: int, end: int) -> None:
+        special_words = self.searched.spelled.get(token, "")
+        self._special_places.update(range(end - len(special_words), end))
+
+    def _new_part_of(self, decoded: str) -> str:
+        new = decoded[len(self.decoded) :]
+        self.decoded += new
+        return new
 
     def _show(self, passed: str) -> str:
-        start, self._passed = self._passed, self._passed + len(passed)
-        shown = "".join(letter for place, letter in enumerate(passed, start) if place not in self._hidden)
+        shown = "".join(char for place, char in enumerate(passed, self._passed) if place not in self._special_places)
+        self._passed += len(passed)
         self.text += shown
         return shown
 
