@@ -32,7 +32,6 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     """Turn scores `(..., query, key)` into weights of the same shape: each row ≥ 0, summing to 1.
 
     Args:
-        scores: What `attention_scores` returns.
         mask: Boolean, broadcasts to the scores; False removes a key. None removes nothing.
 
     A query that may look at no key at all gets a row of zeros, as in `torch`'s own function.
@@ -160,8 +159,6 @@ def multi_head_attention(
     Args:
         hidden: `(batch, query, hidden)`: where the queries come from.
         source: `(batch, key, hidden)`: where the keys and values come from.
-        projections: The layer's four linear maps.
-        heads: Number of heads.
         mask: Boolean, broadcasts to `(batch, heads, query, key)`; False removes a key.
 
     Equals `BertSelfAttention` and `BartAttention` of `transformers`.

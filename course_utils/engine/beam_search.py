@@ -86,7 +86,6 @@ def beam_search(
 
     Args:
         running: A model that reads one prompt.
-        rules: What ends a text.
         settings: Number of beams, length penalty, early stopping.
         process: What changes the log-probabilities `(beams, vocab)`, given the texts so far `(beams, seq)`.
         to_the_end: Go on also when the search is done, so that `replay` can tell what other settings find.
@@ -155,11 +154,8 @@ def is_done(
     now, which is a guess. "never" compares with the best score it could still reach.
 
     Args:
-        tree: What was found so far.
         kept: The beams that would go on, as (row of the batch, index in the tree).
         step: How many tokens they have.
-        rules: What ends a text.
-        settings: Number of beams, length penalty, early stopping.
 
     >>> tree = BeamTree([BeamNode(1, ROOT, 5, -2.0, KEPT)], finished=[Finished(node=0, score=-1.0)])
     >>> is_done(tree, [(0, 0)], 1, StopRules((), max_new_tokens=9), GenerationSettings(num_beams=1))

@@ -24,8 +24,6 @@ def encoder_layer(
 
     Args:
         hidden: `(batch, seq, hidden)`.
-        layer: The weights.
-        heads: Number of heads.
         mask: Boolean, broadcasts to `(batch, heads, seq, seq)`; None lets everyone look at everyone.
 
     The weights are `(batch, heads, seq, seq)`. Equals `BertLayer`.
@@ -52,7 +50,6 @@ def encoder_layer_outputs(
 
     Args:
         model: A `BertModel` of `transformers`.
-        ids: Token ids.
         attention_mask: `(batch, seq)`, 0 where `ids` is padding. None: there is no padding.
 
     Raises:

@@ -13,9 +13,6 @@ from course_utils.engine.arguments import check_whole
 class KeyValueCache:
     """Keys and values of every layer, `(batch, key_value_heads, seq, head_dim)` each; it grows with the text.
 
-    Args:
-        layers: How many layers the model has.
-
     Equals `DynamicCache` of `transformers`.
 
     >>> cache = KeyValueCache(layers=1)

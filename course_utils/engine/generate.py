@@ -84,19 +84,18 @@ def generate(
     ' Paris.'
     """
     chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
-    if chosen.num_beams > 1:  # beam search reads one prompt at a time
+    if chosen.num_beams > 1:  # the batch of beam search is its beams: it reads one prompt at a time
         masks = [None] * len(ids) if attention_mask is None else attention_mask.split(1)
         prompts = zip(ids.split(1), masks, strict=True)
         return [text for prompt, mask in prompts for text in _beam_texts(model, prompt, tokenizer, mask, chosen)]
-    if chosen.num_return_sequences > 1:
+    if chosen.num_return_sequences > 1:  # a row for every text, so that all are drawn at once
         ids = ids.repeat_interleave(chosen.num_return_sequences, dim=0)
         if attention_mask is not None:
             attention_mask = attention_mask.repeat_interleave(chosen.num_return_sequences, dim=0)
-    running = RunningModel(model, ids, attention_mask, chosen.use_cache, chosen.decoder_start_token_id)
-    rules = stop_rules(running, chosen, tokenizer)
+    running, rules = _before_the_first_token(model, ids, tokenizer, attention_mask, chosen)
     texts = [GrowingText(rules) for _ in ids]
     for _ in generation_steps(running, rules, chosen, texts):
-        pass  # every step adds a token to every text
+        pass  # every step adds a token to each text that hasn't ended
     return [Generated(tuple(text.ids), text.reason, text.text) for text in texts]
 
 
@@ -124,10 +123,10 @@ def stream(
     chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
     if len(ids) > 1 or chosen.num_beams > 1 or chosen.num_return_sequences > 1:
         raise ValueError("ids, num_beams and num_return_sequences must be one each for a stream, got more")
-    running = RunningModel(model, ids, attention_mask, chosen.use_cache, chosen.decoder_start_token_id)
-    rules = stop_rules(running, chosen, tokenizer)
+    running, rules = _before_the_first_token(model, ids, tokenizer, attention_mask, chosen)
     text = GrowingText(rules)
     for shown in generation_steps(running, rules, chosen, [text]):
+        # What may be shown lags behind the tokens: half a character or half a stop string is held back.
         yield StreamedToken(text.ids[-1], shown[0], text.reason)
 
 
@@ -153,10 +152,16 @@ def search_beams(
     return _search(model, ids, tokenizer, attention_mask, chosen, to_the_end)[0]
 
 
-def _search(model, ids, tokenizer, attention_mask, settings, to_the_end=False) -> tuple[BeamTree, StopRules]:
+def _before_the_first_token(model, ids, tokenizer, attention_mask, settings) -> tuple[RunningModel, StopRules]:
     running = RunningModel(model, ids, attention_mask, settings.use_cache, settings.decoder_start_token_id)
-    rules = stop_rules(running, settings, tokenizer)
+    # The rules come after the model: the room that its context length leaves is one of them.
+    return running, stop_rules(running, settings, tokenizer)
 
+
+def _search(model, ids, tokenizer, attention_mask, settings, to_the_end=False) -> tuple[BeamTree, StopRules]:
+    running, rules = _before_the_first_token(model, ids, tokenizer, attention_mask, settings)
+
+    # Beam search knows nothing of penalties: they change the log-probabilities before it looks at them.
     def process(logits: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         return process_logits(logits, texts, running, rules, settings)
 
@@ -170,7 +175,7 @@ def _beam_texts(model, ids, tokenizer, attention_mask, settings) -> list[Generat
     tree, rules = _search(model, ids, tokenizer, attention_mask, settings)
     texts = []
     for node, score in tree.finished[: settings.num_return_sequences]:
-        text = GrowingText(rules)
+        text = GrowingText(rules)  # fed again from its start, it says what it shows and why it ended
         for token in tree.path(node):
             text.add(token)
         texts.append(Generated(tuple(text.ids), text.reason, text.text, score))

@@ -65,10 +65,15 @@ def generation_steps(
     ids = running.start_ids
     generator = settings.generator if settings.seed is None else torch.Generator(ids.device).manual_seed(settings.seed)
     while not all(text.reason for text in texts):
-        logits = process_logits(running.next_logits(ids), ids, running, rules, settings)
-        logits = checked_choice(logits, texts)
+        # Prefill: the first time round, the model reads the whole prompt, and its last logits give the first new token.
+        # Decode: from then on the cache holds everything but the newest token, so the model reads only that one.
+        logits = running.next_logits(ids)
+        # Penalties and bans come before the filters, so that top-k and top-p count only what is still allowed.
+        logits = checked_choice(process_logits(logits, ids, running, rules, settings), texts)
+        # Greedy search needs no filters: none of them removes the most likely token.
         tokens = draw_next(logits, settings.filters, generator) if settings.do_sample else logits.argmax(-1)
         ids = torch.cat([ids, tokens[:, None]], dim=1)
+        # Stop: a text that has ended keeps its row until the last one ends, but takes no more tokens.
         yield [text.add(token) for text, token in zip(texts, tokens.tolist(), strict=True)]
 
 
@@ -89,12 +94,12 @@ def process_logits(
     start = running.start_ids.shape[1]
     paddings = [running.padding(row) for row in range(len(ids))]
     for name, setting in settings.penalties:
-        rows = []
+        rows = []  # one by one, because every prompt begins with padding of its own length
         for row, padding in enumerate(paddings):
             penalty = Penalty(name, setting, start - padding, settings.count_prompt)
             rows.append(penalty(ids[row : row + 1, padding:], logits[row : row + 1]))
         logits = torch.cat(rows)
-    if ids.shape[1] - start < settings.least_new_tokens(start):
+    if ids.shape[1] - start < settings.least_new_tokens(start):  # too short to end
         logits = mask_eos(logits, rules.eos_ids)
     with torch.inference_mode():  # where the logits come from: a processor may write into them
         for processor in further_processors(running, rules, settings, logits):

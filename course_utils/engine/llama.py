@@ -57,7 +57,6 @@ def self_attention(
 
     Args:
         hidden: `(batch, seq, hidden)`, normalised.
-        layer: The weights.
         rotation: Cosines and sines of the positions, from `rope_rotation`.
         mask: Boolean `(seq, key)`; None lets every query look at every key.
         cache: Keys and values of the tokens before `hidden`; the new ones are added to it.
@@ -119,7 +118,6 @@ def layer_outputs(
     """Read token ids `(batch, seq)`; after each layer, yield the hidden states and the attention weights.
 
     Args:
-        model: A Llama of `transformers`.
         ids: The tokens that are not yet in the cache.
         cache: What was read before; it grows by `ids`. None: nothing was, and nothing is kept.
         attend: `grouped_query_attention`, or `fused_attention`, which returns no weights.

@@ -111,9 +111,7 @@ def undecided(name: str, logits: torch.Tensor, setting: float, kept: torch.Tenso
     Rounding may decide about a token. And of tokens that are equally likely, one is as good as the other.
 
     Args:
-        name: The filter.
         logits: What it gets, `(vocab,)`.
-        setting: Its setting.
         kept: Which tokens the filter in question keeps, `(vocab,)`.
 
     >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8, torch.tensor([True, True, True]))

@@ -1,7 +1,7 @@
 """Penalties: lower the logits of what the text already holds.
 
-Every penalty takes logits `(batch, vocab)` and the token ids that count, `(batch, seq)`. Which tokens count is a
-choice of whoever calls: `Penalty` offers both choices, as a processor for `model.generate(logits_processor=[...])`.
+Every penalty takes logits `(batch, vocab)` and the token ids that count, `(batch, seq)`. Which tokens count is up to
+the caller: `Penalty` offers both choices, as a processor for `model.generate(logits_processor=[...])`.
 
 Lesson: 12 · Repetition, length and stopping
 """
@@ -24,11 +24,9 @@ def token_counts(ids: torch.Tensor, vocabulary: int) -> torch.Tensor:
 
 
 def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Subtract `penalty` from the logit of every token that occurs in `ids`, however often.
+    """Subtract `penalty` from the logit of every token that occurs in `ids`, however often; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: −2 to 2; 0 changes nothing, below 0 invites repetition.
 
     Raises:
@@ -44,11 +42,9 @@ def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: flo
 
 
 def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Subtract `penalty` from a token's logit once for every time it occurs in `ids`.
+    """Subtract `penalty` from a token's logit once for every time it occurs in `ids`; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: −2 to 2; 0 changes nothing, below 0 invites repetition.
 
     Raises:
@@ -64,13 +60,11 @@ def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: fl
 
 
 def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Divide the logit of every token in `ids` by `penalty` if it is positive, multiply if it is negative.
+    """Divide the logit of every token in `ids` by `penalty` if it is positive, multiply if not; `(batch, vocab)`.
 
     The sign rule is needed because dividing a negative logit by 1.2 would make the token more likely.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: Above 0; 1 changes nothing, below 1 invites repetition.
 
     Raises:
@@ -87,11 +81,9 @@ def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: f
 
 
 def ban_repeated_ngrams(logits: torch.Tensor, ids: torch.Tensor, size: int) -> torch.Tensor:
-    """Remove (−∞) every token that would complete a run of `size` tokens that `ids` already holds.
+    """Remove (−∞) every token that would complete a run of `size` tokens already in `ids`; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The text so far, `(batch, seq)`.
         size: At least 1; 1 forbids every token to come twice.
 
     Raises:
@@ -144,12 +136,11 @@ class Penalty(LogitsProcessor):
     Args:
         name: One of `PENALTIES`.
         setting: Its strength (for `no_repeat_ngram` the size of the run).
-        prompt_length: How many tokens the prompt has.
         count_prompt: Whether the prompt's tokens count as text. None: yes for `repetition_penalty` and
             `no_repeat_ngram`, as in `transformers`; no for the other two, as in the OpenAI API.
 
     Raises:
-        ValueError: The name is unknown, or the setting is out of its range.
+        ValueError: The name is unknown; when it's called: the setting is out of its range.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -161,7 +152,7 @@ class Penalty(LogitsProcessor):
     """
 
     def __init__(self, name: str, setting: float, prompt_length: int, count_prompt: bool | None = None) -> None:
-        setting = check_penalty(name, setting)
+        check_penalty_name(name)  # each penalty checks its own setting
         self.apply, _, counts_by_default = PENALTIES[name]
         self.setting = setting
         counts = counts_by_default if count_prompt is None else count_prompt
@@ -172,8 +163,13 @@ class Penalty(LogitsProcessor):
         return self.apply(scores, input_ids[:, self.first_counted :], self.setting)
 
 
-def check_penalty(name: str, setting: float) -> float:
-    """Return `setting`; raise a ValueError in one sentence unless `PENALTIES` has `name` and allows it."""
+def check_penalty_name(name: str) -> None:
+    """Raise a ValueError in one sentence unless `PENALTIES` has `name`."""
     if name not in PENALTIES:
         raise ValueError(f"penalties must be named one of {list(PENALTIES)}, got {name!r}")
+
+
+def check_penalty(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `PENALTIES` has `name` and it allows `setting`."""
+    check_penalty_name(name)
     return PENALTIES[name][1](name, setting)

@@ -41,7 +41,6 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
 
     Args:
         model: A causal LM of `transformers`.
-        ids: The whole prompt.
         cache: A cache that holds the start of `ids` already: only the rest is read. A cache of `transformers`
             makes this run `transformers`' own forward pass. None: a new cache.
 
@@ -86,7 +85,6 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
 
     Args:
         model: A causal LM or an encoder–decoder of `transformers`.
-        ids: Tokens that are not in the cache.
         cache: The course's own, one of `transformers`, or None for none at all.
         inputs: What else `model` needs, such as `attention_mask`.
 

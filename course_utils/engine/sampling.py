@@ -116,7 +116,7 @@ def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) ->
     """
     stages = [logits]
     for name, setting in filters:
-        check_filter(name, setting)
+        check_filter_name(name)  # each filter checks its own setting
         stages.append(FILTERS[name](stages[-1], setting))
     return stages
 
@@ -182,8 +182,13 @@ def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
     return torch.special.entr(probabilities).sum(-1) / math.log(2)
 
 
-def check_filter(name: str, setting: float) -> float:
-    """Return `setting`; raise a ValueError in one sentence unless `FILTERS` has `name` and it allows it."""
+def check_filter_name(name: str) -> None:
+    """Raise a ValueError in one sentence unless `FILTERS` has `name`."""
     if name not in FILTERS:
         raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
+
+
+def check_filter(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `FILTERS` has `name` and it allows `setting`."""
+    check_filter_name(name)
     return CHECKS[name](setting)

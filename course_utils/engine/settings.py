@@ -1,5 +1,7 @@
 """All settings of a generation, checked once, before any time is spent.
 
+The functions that use a setting check it too, since lessons call them directly; nothing in between does.
+
 Lesson: 15 · Capstone: your own generate()
 """
 

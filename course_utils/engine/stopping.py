@@ -96,10 +96,6 @@ class StopStringBuffer:
 class TextStream:
     """Turn tokens into text one by one, without half characters and without stop strings.
 
-    Args:
-        tokenizer: The model's tokenizer.
-        stop_strings: What ends the text.
-
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
     >>> stream = TextStream(tokenizer, ["\\n"])
@@ -151,10 +147,7 @@ class StopRules:
     """What ends a text.
 
     Args:
-        eos_ids: Tokens that end it.
-        max_new_tokens: The most new tokens.
         reason_at_limit: What to say when there are so many.
-        stop_strings: Strings that end it.
         tokenizer: Turns tokens into text; stop strings need it.
 
     Raises:

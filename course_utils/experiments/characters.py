@@ -15,9 +15,6 @@ from course_utils.engine.arguments import check_whole
 class Characters:
     """A vocabulary of single characters: all that occur in a text, in order.
 
-    Args:
-        text: The text.
-
     Raises:
         ValueError: A text to be encoded has a character that is not in the vocabulary.
 
@@ -95,7 +92,6 @@ def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, charact
         model: A causal LM of `transformers` with one token a character.
         vocabulary: What its tokens are.
         start: A text of at least one character.
-        characters: How many to write.
         seed: What decides the draws.
 
     Raises:

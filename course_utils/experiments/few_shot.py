@@ -77,8 +77,6 @@ def score_after_shots(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
-        draw: Shots and tests.
         names: What each class is called in the prompt.
         instruction: The first line of the prompt; 0 shots are this line alone.
         counts: Numbers of shots, rising.

@@ -46,7 +46,6 @@ def greedy_answers(
 
     Args:
         model: A causal LM of `transformers`.
-        tokenizer: Its tokenizer.
         prompts: Texts; a chat prompt is one text that the chat template wrote.
         max_new_tokens: An answer that goes on is cut here.
         ends: Characters that end an answer, besides the end-of-sequence token.

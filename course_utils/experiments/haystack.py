@@ -40,7 +40,6 @@ def ask(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
         cache: The text, read.
         ending: What comes after it and asks for the fact.
         right: The right answer, with the space before it.
@@ -104,7 +103,6 @@ def ask_at_lengths(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
         needle: The text that holds the fact; it comes first.
         hay: Other text as token ids, `(1, seq)`.
         endings: Ways to ask: a name, and what comes after the text.

@@ -13,10 +13,6 @@ _Z = 1.959964  # 95 % of a normal distribution lies this many standard deviation
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share: what the true share may be when `right` of `total` were right.
 
-    Args:
-        right: How many were right.
-        total: How many there were.
-
     Returns:
         Its lower and its upper end, both in 0 … 1.
 

@@ -24,7 +24,6 @@ def pronoun_probabilities(
 
     Args:
         model: A masked language model or a causal LM of `transformers`.
-        tokenizer: Its tokenizer.
         texts: Sentences with the mask token, or beginnings of sentences.
         pair: The two words; each must be one token.
 

@@ -48,7 +48,6 @@ def draw_shots(texts: Mapping[str, Sequence[str]], draws: int, shots: int, seed:
 
     Args:
         texts: The texts of each class, equally many.
-        draws: How many parts.
         shots: How many shots a part gets: a multiple of the number of classes.
         seed: What decides the parts, the shots and their order.
 

@@ -21,7 +21,6 @@ def new_tiny_model(vocabulary: int, width: int = 64, layers: int = 2, seed: int 
     Args:
         vocabulary: How many tokens it knows.
         width: Numbers in a vector; a multiple of 8, as there are 4 heads.
-        layers: How many.
         seed: What decides the random weights.
 
     Source: Touvron et al. (2023), LLaMA: Open and Efficient Foundation Language Models.
@@ -113,7 +112,6 @@ def train_tiny_model(
         model: Is trained in place.
         batches: Token ids `(batch, seq)`, one batch a step.
         held_out: Windows `(window, length)` that are only measured.
-        steps: How many.
         learning_rate: How far each step goes.
         measure_every: Steps from one measurement of the held-out text to the next.
 

@@ -39,7 +39,6 @@ def nearest(vector: torch.Tensor, vectors: torch.Tensor, count: int = 5) -> list
     Args:
         vector: `(hidden,)`.
         vectors: `(many, hidden)`.
-        count: How many.
 
     Raises:
         ValueError: There are not that many.

@@ -61,12 +61,9 @@ def memory_parts(
     """Return the bytes of each of `PARTS` while `batch` texts of `context` tokens are read.
 
     Args:
-        shape: The model.
         weights: Number format of the weights, one of `WEIGHT_FORMATS`.
         cache: Number format of the KV cache, one of `CACHE_FORMATS`. The other two parts have it, too, but never
             less than 16 bits.
-        context: Tokens of each text.
-        batch: How many texts.
         naive: Whether the attention scores of one layer are written down in full, as over a whole prompt; kernels
             such as FlashAttention never write them down.
         all_logits: Whether logits are computed at every position; generation needs the last one only.

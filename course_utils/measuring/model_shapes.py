@@ -20,14 +20,11 @@ class ModelShape:
     """The numbers of a model that decide how much memory it needs.
 
     Args:
-        name: What the model is called.
         parameters: How many numbers it has learned.
-        layers: Number of layers.
         hidden_size: Length of a hidden state.
         query_heads: Query heads of a layer.
         key_value_heads: KV heads of a layer; as many as query heads without grouped-query attention.
         head_dim: Size of one head.
-        vocab_size: Tokens in the vocabulary.
         context_length: The most tokens it was made to read at once.
         source: Where the numbers are published.
 

@@ -142,7 +142,6 @@ def rounded_weights(
     """Let every linear layer of `model` run with `round_trip` of its weights, and give the old ones back at the end.
 
     Args:
-        model: Any model.
         round_trip: Takes weights `(rows, columns)`, returns what a format leaves of them.
 
     >>> layer = torch.nn.Linear(4, 2)

@@ -53,13 +53,7 @@ def llama_parameters(
     """Calculate the parameters of a Llama by part, from the numbers of its configuration alone.
 
     Args:
-        layers: Number of layers.
-        hidden_size: Length of a hidden state.
-        query_heads: Query heads of a layer.
-        key_value_heads: KV heads of a layer.
-        head_dim: Size of one head.
         mlp_size: Width of the MLP's inner layer (`intermediate_size`).
-        vocab_size: Tokens in the vocabulary.
         tied: The output layer is the embedding table itself, and takes no parameters of its own.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from course_utils.engine.arguments import check_whole
-from course_utils.measuring.memory import check_bytes, kv_cache_bytes, weight_bytes
+from course_utils.measuring.memory import kv_cache_bytes, weight_bytes
 from course_utils.measuring.model_shapes import ModelShape
 from course_utils.measuring.timing import read_bandwidth
 
@@ -92,7 +92,6 @@ def step_bytes(shape: ModelShape, context: int, batch: int = 1, bytes_per_number
     >>> step_bytes(PUBLISHED["SmolLM2-135M"], context=100) / 1e6
     542.668032
     """
-    check_bytes(bytes_per_number)
     cache = kv_cache_bytes(shape, context, batch, bytes_per_number)
     return weight_bytes(shape.parameters, bytes_per_number) + cache
 
@@ -105,11 +104,8 @@ def predicted_seconds(
     What else a step does is left out, so a real one takes longer.
 
     Args:
-        shape: The model.
-        rates: What the machine can do.
         tokens: Tokens of each text that are read in the step; 1 in a decode step.
         context: Tokens of each text in the KV cache.
-        batch: How many texts.
         bytes_per_number: Of weights and cache.
 
     Raises:

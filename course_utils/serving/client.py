@@ -33,9 +33,7 @@ class ServerAnswer:
     """What a server wrote, and when.
 
     Args:
-        text: The answer.
         seconds: From the request to each piece of text, `(pieces,)`.
-        tokens: How many tokens the answer has.
         counted: Whether the server said how many; if not, every piece is taken for a token.
 
     >>> answer = ServerAnswer("It is Paris.", (0.5, 0.7, 0.9), tokens=5, counted=True)
@@ -72,9 +70,7 @@ def ask(
 
     Args:
         url: The server, as `http://127.0.0.1:8000`; with or without `/v1` at the end.
-        question: What the user says.
         model: The name of the model on that server.
-        max_tokens: The most tokens of the answer.
         key: What the server wants as a password, if it wants one.
         timeout: Seconds of silence after which to give up.
 

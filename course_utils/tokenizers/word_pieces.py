@@ -29,7 +29,6 @@ def longest_matches(word: str, vocabulary: Collection[str], longest_word: int = 
 
     Args:
         word: Characters without spaces.
-        vocabulary: All pieces.
         longest_word: A longer word is unknown without a look.
 
     Source: Devlin et al. (2019), BERT. Equals the WordPiece model of `tokenizers`.

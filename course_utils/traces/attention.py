@@ -170,7 +170,6 @@ def record_translation(pipe: Pipeline, text: str) -> AttentionTrace:
 
     Args:
         pipe: A pipeline for translation; it is run greedily.
-        text: What to translate.
 
     A row is named by the token that was *written* there, not by the one that was read.
 

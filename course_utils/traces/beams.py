@@ -24,11 +24,8 @@ class BeamTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
-        num_beams: Number of beams.
         length_penalty: Scores are divided by length to this power.
         early_stopping: "True", "False" or "never".
-        max_new_tokens: The most tokens of a text.
         tokens: Every node's token as visible text.
         fates: Every node's fate: "kept", "finished" or "pruned".
         greedy_tokens: The tokens that greedy search chooses, as visible text.
@@ -114,8 +111,6 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     """Run beam search after `prompt` and record its whole tree.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         to_the_end: Go on also when the search is done, so that the trace can be replayed under other settings;
             the finished texts are those of the search that stops.
         settings: As `GenerationSettings`; one beam is greedy search.

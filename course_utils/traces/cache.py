@@ -28,7 +28,6 @@ class CacheTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         milliseconds: Time of the model in each step with the cache, float64 `(step,)`.

@@ -23,7 +23,6 @@ class GenerationTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         ids: Their ids, int64 `(step,)`.
@@ -80,8 +79,6 @@ def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTra
     """Generate after `prompt` and record every step.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         settings: As `GenerationSettings`; without beams, and one text.
 
     Raises:

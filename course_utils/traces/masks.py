@@ -23,7 +23,6 @@ class MaskTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompts: What it read.
         tokens: Every prompt's tokens as visible text.
         window: How many tokens the sliding window lets a token see, itself included.
         alone: float32 `(prompt, vocab)`: each prompt alone, without any padding.

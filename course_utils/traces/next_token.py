@@ -21,7 +21,6 @@ class NextTokenTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         logits: float32 `(vocab,)`.
         labels: Every token of the vocabulary as visible text, `(vocab,)`.
@@ -105,7 +104,6 @@ def record_surprisals(
     """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
 
     Args:
-        model: The model.
         prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
         progress: As `read_text` takes it.
 

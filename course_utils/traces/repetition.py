@@ -23,7 +23,6 @@ class RepetitionTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         ids: Their ids, int64 `(step,)`.
@@ -105,16 +104,12 @@ def record_repetition(
     """Generate greedily after `prompt` and record what penalties and stops did at every step.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         presence_penalty: −2 to 2; 0 is off, and so it is for `frequency_penalty`.
         frequency_penalty: −2 to 2.
         repetition_penalty: Above 0; 1 is off.
         no_repeat_ngram: Size of the runs that may not come twice; 0 is off.
         min_new_tokens: Before so many tokens the text cannot end.
-        max_new_tokens: The most new tokens.
         stop_at_eos: Whether the end-of-sequence token ends the text.
-        stop_strings: Texts that end it.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
         progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.
 

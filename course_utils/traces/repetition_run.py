@@ -22,8 +22,6 @@ class RepetitionRun:
     """The greedy generation of one text, with notes at every step; made by `record_repetition`.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         settings: Of the generation.
         own: The learner's functions `(logits, ids, setting)`, by the name of the penalty that they replace.
         progress: Called before every step with its number, from 1, and the most that there can be.

@@ -43,7 +43,6 @@ def record_speed(
     stop it. One more run before the others is not counted.
 
     Args:
-        model: What runs.
         prompt_lengths: Tokens of a prompt, each at least 1.
         new_tokens: Tokens to generate after it, at least 2: the first has no time per output token.
         batches: How many copies of the prompt grow at once.
