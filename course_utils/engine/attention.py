@@ -91,7 +91,7 @@ def grouped_query_attention(
     group, rest = divmod(query.shape[1], key.shape[1])
     if rest:
         raise ValueError(f"query_heads must be a multiple of key_value_heads ({key.shape[1]}), got {query.shape[1]}")
-    # The heads of a group stand in line, as if they were more queries: so no key or value needs to be copied.
+    # The heads of a group line up as if they were more queries, so no key or value needs to be copied.
     in_line = query.reshape(query.shape[0], key.shape[1], -1, query.shape[-1])
     mask = None if mask is None else torch.cat([mask] * group, dim=-2)
     output, weights = scaled_dot_product_attention(in_line, key, value, mask)

@@ -70,7 +70,7 @@ def generate(
         `num_return_sequences` texts for the first prompt, then for the second, and so on.
 
     Raises:
-        TypeError: `ids` aren't token ids.
+        TypeError: `ids` aren't token ids, or the mask can't be made a tensor.
         ValueError: A setting is unknown or out of its range; stop strings come without a tokenizer; a prompt leaves no
             room in the context length, or isn't of the model's vocabulary; no token is left to choose.
 
@@ -138,9 +138,12 @@ def search_beams(
     to_the_end: bool = False,
     **settings,
 ) -> BeamTree:
-    """Run beam search after one prompt `(1, seq)`; return the whole tree. Arguments and errors as `generate`.
+    """Run beam search after one prompt `(1, seq)`; return the whole tree. Arguments as `generate`.
 
     With `to_the_end` the search goes on when it is done, as `beam_search` says.
+
+    Raises:
+        ValueError: As `generate`; or there is more than one prompt.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -149,6 +152,8 @@ def search_beams(
     [' Paris.', ' Paris,']
     """
     chosen, ids, attention_mask = prepared(model, ids, attention_mask, settings)
+    if len(ids) > 1:
+        raise ValueError(f"ids must be one prompt for one tree, got {len(ids)}")
     return _search(model, ids, tokenizer, attention_mask, chosen, to_the_end)[0]
 
 

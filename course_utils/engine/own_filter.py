@@ -23,7 +23,7 @@ class FilterComparison:
     """What a learner's filter made of some logits, beside the reference.
 
     Args:
-        name: Which filter it stands in for.
+        name: Which filter it replaces.
         logits: What to go on with: the learner's logits, or the reference's if there are none, `(vocab,)`.
         reference: What the library's filter makes of the same logits, `(vocab,)`.
         problem: Why the learner's function gave no logits, in one sentence; "" if it did.

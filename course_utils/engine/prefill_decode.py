@@ -1,4 +1,4 @@
-"""The two phases of generation: prefill reads the whole prompt at once, decode reads one new token a step.
+"""The two phases of generation: prefill reads the whole prompt at once, decode reads one new token per step.
 
 Lesson: 10 · Prefill and decode; copying a cache: 01 · What LLMs can do
 """
@@ -61,7 +61,7 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
 
 
 def decode_step(model: PreTrainedModel, token: torch.Tensor, cache: AnyCache) -> torch.Tensor:
-    """Read one new token a row, `(batch,)`; return the logits of the token after it, `(batch, vocab)`.
+    """Read one new token per row, `(batch,)`; return the logits of the token after it, `(batch, vocab)`.
 
     The cache must hold everything before `token`, and grows by one token.
 

@@ -104,7 +104,7 @@ class GenerationSettings:
         self._check_combinations()
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the dataclass is frozen for everybody else
+        object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
     def _check_combinations(self) -> None:
         if self.max_length is None and self.min_new_tokens > self.max_new_tokens:

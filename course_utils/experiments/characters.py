@@ -89,7 +89,7 @@ def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, charact
     The model reads at most as many of the last characters as its context length.
 
     Args:
-        model: A causal LM of `transformers` with one token a character.
+        model: A causal LM of `transformers` with one token per character.
         vocabulary: What its tokens are.
         start: A text of at least one character.
         seed: What decides the draws.

@@ -109,7 +109,7 @@ def score_after_shots(
 def calibrated(scores: torch.Tensor) -> torch.Tensor:
     """Take away how much the model likes each label anyway: its mean over the texts to be labelled.
 
-    Whoever does this assumes that the classes are equally frequent. It uses the texts, and not their true labels.
+    This assumes that the classes are equally frequent. It uses the texts, and not their true labels.
 
     Args:
         scores: Log-probabilities `(..., test, label)`.

@@ -89,7 +89,7 @@ def fine_tune(
 
     Args:
         model: Returns logits `(batch, classes)` when it is called with a part of `inputs`; trained in place.
-        inputs: By name, one row an example.
+        inputs: By name, one row per example.
         labels: The number of the right class, `(example,)`.
         steps: How many batches.
         learning_rate: Its highest value.

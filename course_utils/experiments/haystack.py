@@ -110,7 +110,7 @@ def ask_at_lengths(
         lengths: Tokens of hay between the needle and the question, rising.
 
     Returns:
-        For every ending a reply a length, and for every length the cache of what was read.
+        For every ending one reply per length, and for every length the cache of what was read.
 
     Raises:
         ValueError: `lengths` do not rise from at least 0 to at most the hay's length.

@@ -110,7 +110,7 @@ def train_tiny_model(
 
     Args:
         model: Is trained in place.
-        batches: Token ids `(batch, seq)`, one batch a step.
+        batches: Token ids `(batch, seq)`, one batch per step.
         held_out: Windows `(window, length)` that are only measured.
         learning_rate: How far each step goes.
         measure_every: Steps from one measurement of the held-out text to the next.

@@ -89,7 +89,7 @@ def token_times(
         static: Hand in the next batch only when the one before it is done.
 
     Returns:
-        Seconds from the start to every token, a list a request.
+        Seconds from the start to every token, one list per request.
 
     Raises:
         ValueError: `slots` or a length is not a whole number of at least 1, or there are not as many lengths as
@@ -109,7 +109,7 @@ def token_times(
     times: list[list[float]] = []
     for first in range(0, len(prompts), size):
         batch = slice(first, first + size)
-        # The engine is set up anew for each batch; the time between two batches does not count.
+        # The engine is set up again for each batch; the time between two batches does not count.
         start = max((request[-1] for request in times), default=0.0)
         times += [
             [start + moment for moment in request] for request in _run(model, prompts[batch], lengths[batch], slots)
@@ -143,7 +143,7 @@ def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
 
 
 def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
-    """Run these requests to their end; the seconds to every token, a list a request."""
+    """Run these requests to their end; the seconds to every token, one list per request."""
     tokens = sum(map(len, prompts)) + sum(lengths)
     pages = ContinuousBatchingConfig(
         page_size=32, num_blocks=2 * (tokens // 32 + len(prompts) + 1), max_batch_tokens=256,

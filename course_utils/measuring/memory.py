@@ -52,7 +52,7 @@ def kv_cache_bytes(shape: ModelShape, tokens: int, batch: int = 1, bytes_per_num
 def attention_score_bytes(
     shape: ModelShape, queries: int, keys: int, batch: int = 1, bytes_per_number: float = 4
 ) -> float:
-    """Return the memory of the scores of one layer, written down in full: a number a head, query and key.
+    """Return the memory of the scores of one layer, written down in full: one number per head, query and key.
 
     Over a prompt it grows with the square of the tokens. Kernels such as FlashAttention never write it down.
 

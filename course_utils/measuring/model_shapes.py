@@ -90,7 +90,7 @@ def _cache_of_one_token(name: str, model: PreTrainedModel) -> tuple[int, int]:
 
 
 def _read(table: str) -> dict[str, ModelShape]:
-    """Read a table: one model a line, its fields in the order of `ModelShape`."""
+    """Read a table: one model per line, its fields in the order of `ModelShape`."""
     rows = ([field.strip() for field in line.split("|")] for line in table.strip().splitlines())
     return {
         name: ModelShape(name, *(int(number.replace(",", "")) for number in numbers), source)

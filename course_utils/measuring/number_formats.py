@@ -1,4 +1,4 @@
-"""Weights in fewer bits: one scale a row or a group, and small whole numbers.
+"""Weights in fewer bits: one scale per row or group, and small whole numbers.
 
 Written to be read: numbers are made small and turned back into fp32. A fast engine multiplies with the small numbers.
 
@@ -17,7 +17,7 @@ LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 class Quantised(NamedTuple):
-    """Weights as small whole numbers, one scale a group, and a minimum a group where the format has one.
+    """Weights as small whole numbers, one scale per group, and a minimum where the format has one.
 
     Args:
         numbers: Whole numbers, `(groups, group)` int8, or two of 4 bits in a byte, `(groups, group / 2)` uint8.

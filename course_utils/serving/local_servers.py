@@ -34,7 +34,7 @@ from course_utils.serving.client import ServerError
 def own_server(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
     """Serve the course's own `stream()` in the format of OpenAI's chat API; yield the server's URL.
 
-    It answers one request at a time, greedy; whoever comes second waits. Real servers batch.
+    It answers one request at a time, greedy; a second one waits. Real servers batch.
 
     Args:
         model: A causal LM of `transformers`.

@@ -122,7 +122,7 @@ class BytePairs:
                 yield from _WORDS.findall(piece)
 
     def symbols(self, word: str) -> list[str]:
-        """Write `word` as one symbol a byte; a byte that the vocabulary does not have is dropped.
+        """Write `word` as one symbol per byte; a byte that the vocabulary does not have is dropped.
 
         >>> BytePairs({"Ġ": 0, "a": 1}, {}, {}, False).symbols(" ab")
         ['Ġ', 'a']

@@ -39,7 +39,7 @@ class BeamTrace(Trace):
         greedy_scores: Their sums of log-probabilities, each up to this token, float64 `(token,)`.
 
     Raises:
-        ValueError: The arrays do not have one row a node.
+        ValueError: The arrays do not have one row per node.
 
     >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
     >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy", "greedy_scores")}

@@ -42,7 +42,7 @@ class CacheTrace(Trace):
         reason: Why the text ended.
 
     Raises:
-        ValueError: The arrays do not have one row a step, or the keys do not fit the last step's cache.
+        ValueError: The arrays do not have one row per step, or the keys do not fit the last step's cache.
 
     >>> names = ("milliseconds", "milliseconds_without", "cache_tokens", "cache_bytes", "differences", "same_choice")
     >>> step = {name: np.ones(1) for name in names}

@@ -34,7 +34,7 @@ class GenerationTrace(Trace):
         reason: Why the text ended.
 
     Raises:
-        ValueError: The arrays do not have one row a step.
+        ValueError: The arrays do not have one row per step.
 
     >>> steps = {name: np.zeros(1) for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits")}
     >>> GenerationTrace("toy", "a", ("a",), ("b",), **steps, use_cache=True, reason="eos").new_tokens

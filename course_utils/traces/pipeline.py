@@ -102,7 +102,7 @@ def _numbered(tables: tuple[Table, ...], pieces: int) -> tuple[Table, ...]:
 
 
 def _tokens(pipe: Pipeline, inputs: dict) -> Iterator[Table]:
-    """One row a token: the token, and every number that the model reads for it."""
+    """One row per token: the token, and every number that the model reads for it."""
     ids = inputs["input_ids"][0].tolist()
     tensors = {
         name: value[0].tolist()
@@ -122,7 +122,7 @@ def _capped(name: str, shape: tuple[int, ...], columns: tuple[str, ...], rows: t
 
 
 def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
-    """One table an output of the model; a row a label, or a row a token where every token has its own numbers."""
+    """One table per output of the model; one row per label, or per token where every token has its own numbers."""
     tokens = pipe.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
     labels = [str(label) for label in pipe.model.config.id2label.values()]
     for name, value in outputs.items():
@@ -177,7 +177,7 @@ def _probabilities(pipe: Pipeline, outputs: list[dict]) -> Iterator[Table]:
 
 
 def _answers(answer: object) -> Iterator[Table]:
-    """The answer as a table: a row a result, a column a key."""
+    """The answer as a table: one row per result, one column per key."""
     results = answer if isinstance(answer, list) else [answer]
     if isinstance(answer, dict) and "labels" in answer:  # zero-shot: two lists side by side
         pairs = zip(answer["labels"], answer["scores"], strict=True)

@@ -40,7 +40,7 @@ class RepetitionTrace(Trace):
         differs: Where the learner's own penalty differs from the library's, one sentence; "" nowhere.
 
     Raises:
-        ValueError: The arrays do not have one row a step.
+        ValueError: The arrays do not have one row per step.
 
     >>> row, table = np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
     >>> RepetitionTrace("toy", "a", ("a",), ("b",), np.array([1]), (), ("a",), np.array([0]), table, table, row, row,

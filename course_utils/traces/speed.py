@@ -39,7 +39,7 @@ class SpeedTrace(Trace):
         tpot: Time per output token of every run, float64 `(point, run)`.
 
     Raises:
-        ValueError: The columns do not have one row a point.
+        ValueError: The columns do not have one row per point.
 
     >>> recorded_speed().model
     'SmolLM2-135M-Instruct'
@@ -115,7 +115,7 @@ class SpeedTrace(Trace):
         )
 
     def to_json(self) -> str:
-        """Write the trace as JSON, a line a point, that `from_json` reads."""
+        """Write the trace as JSON, one line per point, that `from_json` reads."""
         rows = []
         for point, dtype in enumerate(self.dtypes):
             row = {name: getattr(self, name)[point].tolist() for name in COLUMNS[:-2]}
