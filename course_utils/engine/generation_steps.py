@@ -101,7 +101,7 @@ def process_logits(
         logits = torch.cat(rows)
     if ids.shape[1] - start < settings.least_new_tokens(start):  # too short to end
         logits = mask_eos(logits, rules.eos_ids)
-    with torch.inference_mode():  # where the logits come from: a processor may write into them
+    with torch.inference_mode():  # some processors write into the logits, which only inference mode may do
         for processor in further_processors(running, rules, settings, logits):
             logits = processor(ids, logits.clone())
     return logits

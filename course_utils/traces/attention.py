@@ -61,7 +61,7 @@ class AttentionTrace(Trace):
             raise ValueError(f"value_lengths must have shape {shape}, got {self.value_lengths.shape}")
 
     def measures(self) -> dict[str, np.ndarray]:
-        """Return what `inference.head_measures` says about every head, `(layer, head)` each.
+        """Return what `experiments.head_measures` says about every head, `(layer, head)` each.
 
         Tokens that look the same count as the same. With fewer than two tokens, or in cross-attention, only the
         entropy can be said; induction is a matter of causal attention.
