@@ -60,7 +60,7 @@ def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: fl
 
 
 def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Divide the logit of every token in `ids` by `penalty` if it is positive, multiply if not; `(batch, vocab)`.
+    """Divide the logit of every token in `ids` by `penalty` if positive, multiply if negative; `(batch, vocab)`.
 
     The sign rule is needed because dividing a negative logit by 1.2 would make the token more likely.
 

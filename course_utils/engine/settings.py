@@ -1,6 +1,6 @@
 """All settings of a generation, checked once, before any time is spent.
 
-The functions that use a setting check it too, since lessons call them directly; nothing in between does.
+The functions that use a setting check it too, since lessons call them directly; the steps in between do not.
 
 Lesson: 15 · Capstone: your own generate()
 """
