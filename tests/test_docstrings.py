@@ -1,4 +1,4 @@
-"""Every public function and class of the engine says what it does, where it comes from, and which lesson teaches it."""
+"""Every module of the engine names the lesson that teaches it; its functions and classes say what they do."""
 
 import ast
 import inspect
@@ -13,25 +13,37 @@ ROOMS = ["engine", "tokenizers", "measuring", "experiments", "serving", "traces"
 LESSON = re.compile(r"Lesson: \d\d · \w")
 
 
-def public_definitions():
-    for room in ROOMS:
-        for file in sorted((PACKAGE / room).glob("*.py")):
-            for node in ast.parse(file.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                    yield pytest.param(node, id=f"{room}/{file.stem}.{node.name}")
-
-
-DEFINITIONS = list(public_definitions())
 # These only refuse bad input, or are the common parts of something documented.
 CHECKS = ("check_", "Trace")
+FILES = [file for room in ROOMS for file in sorted((PACKAGE / room).glob("*.py"))]
 
 
-@pytest.mark.parametrize("node", [case for case in DEFINITIONS if not case.values[0].name.startswith(CHECKS)])
-def test_the_lesson_is_named(node):
-    assert LESSON.search(ast.get_docstring(node)), f"{node.name} names no lesson"
+def public_definitions(file):
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield pytest.param(node, id=f"{file.parent.name}/{file.stem}.{node.name}")
 
 
-@pytest.mark.parametrize("node", [case for case in DEFINITIONS if not case.values[0].name.startswith(CHECKS)])
+DEFINITIONS = [case for file in FILES for case in public_definitions(file)]
+TAUGHT = [case for case in DEFINITIONS if not case.values[0].name.startswith(CHECKS)]
+TAUGHT_FILES = [
+    pytest.param(file, id=f"{file.parent.name}/{file.stem}")
+    for file in FILES
+    if any(not case.values[0].name.startswith(CHECKS) for case in public_definitions(file))
+]
+
+
+@pytest.mark.parametrize("file", TAUGHT_FILES)
+def test_the_lesson_is_named_once(file):
+    """In the docstring of the module, and not again in everything that the module holds."""
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    assert LESSON.search(ast.get_docstring(module)), f"{file.name} names no lesson"
+    inside = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    again = [node.name for node in inside if "Lesson: " in (ast.get_docstring(node) or "")]
+    assert not again, f"{file.name} names its lesson again at {again}"
+
+
+@pytest.mark.parametrize("node", TAUGHT)
 def test_there_is_an_example(node):
     """Of a class, the example may stand at one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]

@@ -357,3 +357,8 @@ def test_a_source_must_fit_into_the_encoder():
 def test_stream_refuses_what_cannot_stream():
     with pytest.raises(ValueError, match=r"^ids, num_beams and num_return_sequences must be one each for a stream"):
         next(stream(tiny_model("llama"), torch.ones(1, 3, dtype=torch.long), tiny_tokenizer(), num_beams=2))
+
+
+def test_a_tree_is_of_one_prompt():
+    with pytest.raises(ValueError, match=r"^ids must be one prompt for one tree, got 2$"):
+        search_beams(tiny_model("llama"), torch.tensor([[5, 6], [7, 8]]), num_beams=2)

@@ -1,6 +1,7 @@
 """Prompts in every form that people hand over, padding with and without a mask, and what can't be read."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -72,11 +73,33 @@ REFUSED = [
 ]
 
 
+WAYS = {
+    "greedy": generate,
+    "sampled": partial(generate, do_sample=True, num_return_sequences=2),
+    "beams": partial(generate, num_beams=2),
+    "stream": lambda *given, **named: next(stream(*given, **named)),
+    "tree": partial(search_beams, num_beams=2),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("ids", "error", "sentence"), REFUSED)
-def test_what_cannot_be_read_gets_one_sentence(ids, error, sentence):
+def test_what_cannot_be_read_gets_one_sentence(ids, error, sentence, way):
     with pytest.raises(error) as caught:
-        generate(tiny_model("llama"), ids)
+        WAYS[way](tiny_model("llama"), ids)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_mask_that_does_not_fit_gets_one_sentence(way):
+    for mask, sentence in (
+        (torch.ones(2, 3), "attention_mask must have the shape of ids (1, 3), got (2, 3)"),
+        (torch.ones(1, 2), "attention_mask must have the shape of ids (1, 3), got (1, 2)"),
+        ("101", "attention_mask must be a tensor of 0 and 1, got str"),
+    ):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            WAYS[way](tiny_model("llama"), IDS, attention_mask=mask)
+        assert str(caught.value) == sentence
 
 
 @given(st.sampled_from(["llama", "gpt2"]), rows, st.integers(1, 3), st.booleans())

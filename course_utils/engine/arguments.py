@@ -1,4 +1,7 @@
-"""Bad settings get one sentence that names the argument, what is allowed and what came."""
+"""Bad settings get one sentence that names the argument, what is allowed and what came.
+
+Lesson: 15 · Capstone: your own generate()
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -22,7 +25,6 @@ def plain(value: object) -> object:
     """Turn a number of numpy, or a tensor without dimensions, into Python's own; return anything else as it is.
 
     Numbers of numpy have a fixed size: 134,515,008 parameters of 32 bits times 4 bytes would overflow.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> import numpy as np
     >>> plain(np.int32(3)), plain("three")
@@ -42,8 +44,6 @@ def token_ids(name: str, ids: object) -> list[int]:
 
     Raises:
         ValueError: They are not whole numbers. (−1 stands for no token: it never comes.)
-
-    Lesson: 15 · Capstone: your own generate()
 
     >>> token_ids("eos_token_id", 2), token_ids("eos_token_id", (2, 0))
     ([2], [2, 0])

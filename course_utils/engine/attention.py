@@ -3,7 +3,7 @@
 Shapes: hidden states are `(batch, seq, hidden)`; queries, keys and values are `(batch, head, seq, head_dim)`;
 scores and weights are `(batch, head, query, key)`.
 
-Lesson: 08 · Attention
+Lesson: 08 · Attention; cross-attention: 07 · Encoders, decoders and both; fused: 14 · Speed and memory in practice
 """
 
 import math
@@ -21,7 +21,6 @@ def attention_scores(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     Without the division the scores grow with √head_dim, and the softmax puts nearly all weight on one key.
 
     Source: Vaswani et al. (2017), Attention Is All You Need, section 3.2.1.
-    Lesson: 08 · Attention
 
     >>> attention_scores(torch.ones(1, 4), torch.ones(2, 4))
     tensor([[2., 2.]])
@@ -33,11 +32,9 @@ def attention_weights(scores: torch.Tensor, mask: torch.Tensor | None = None) ->
     """Turn scores `(..., query, key)` into weights of the same shape: each row ≥ 0, summing to 1.
 
     Args:
-        scores: What `attention_scores` returns.
         mask: Boolean, broadcasts to the scores; False removes a key. None removes nothing.
 
     A query that may look at no key at all gets a row of zeros, as in `torch`'s own function.
-    Lesson: 08 · Attention
 
     >>> attention_weights(torch.zeros(1, 3), torch.tensor([[True, True, False]]))
     tensor([[0.5000, 0.5000, 0.0000]])
@@ -61,7 +58,6 @@ def scaled_dot_product_attention(
 
     Equals `torch.nn.functional.scaled_dot_product_attention`, which does not return the weights.
     Source: Vaswani et al. (2017), Attention Is All You Need.
-    Lesson: 08 · Attention
 
     >>> output, weights = scaled_dot_product_attention(torch.zeros(1, 2), torch.ones(2, 2), torch.eye(2))
     >>> output
@@ -86,7 +82,6 @@ def grouped_query_attention(
         ValueError: `query_heads` is not a multiple of `key_value_heads`.
 
     Source: Ainslie et al. (2023), GQA. Equals `eager_attention_forward` of `transformers`' Llama.
-    Lesson: 08 · Attention
 
     >>> query, key = torch.ones(1, 6, 4, 8), torch.ones(1, 2, 5, 8)
     >>> output, weights = grouped_query_attention(query, key, value=key)
@@ -96,7 +91,7 @@ def grouped_query_attention(
     group, rest = divmod(query.shape[1], key.shape[1])
     if rest:
         raise ValueError(f"query_heads must be a multiple of key_value_heads ({key.shape[1]}), got {query.shape[1]}")
-    # The heads of a group stand in line, as if they were more queries: so no key or value needs to be copied.
+    # The heads of a group line up as if they were more queries, so no key or value needs to be copied.
     in_line = query.reshape(query.shape[0], key.shape[1], -1, query.shape[-1])
     mask = None if mask is None else torch.cat([mask] * group, dim=-2)
     output, weights = scaled_dot_product_attention(in_line, key, value, mask)
@@ -109,7 +104,6 @@ def fused_attention(
     """As `grouped_query_attention`, in one kernel of torch that never writes the weights down: None in their place.
 
     Source: Dao et al. (2022), FlashAttention.
-    Lesson: 14 · Speed and memory in practice
 
     >>> query, key = torch.ones(1, 6, 4, 8), torch.ones(1, 2, 5, 8)
     >>> output, weights = fused_attention(query, key, value=key)
@@ -123,8 +117,6 @@ def fused_attention(
 def split_heads(hidden: torch.Tensor, heads: int) -> torch.Tensor:
     """Cut hidden states `(batch, seq, heads · head_dim)` into heads, `(batch, heads, seq, head_dim)`.
 
-    Lesson: 08 · Attention
-
     >>> split_heads(torch.zeros(1, 5, 12), heads=3).shape
     torch.Size([1, 3, 5, 4])
     """
@@ -134,8 +126,6 @@ def split_heads(hidden: torch.Tensor, heads: int) -> torch.Tensor:
 def merge_heads(states: torch.Tensor) -> torch.Tensor:
     """Lay heads `(batch, heads, seq, head_dim)` side by side again, `(batch, seq, heads · head_dim)`.
 
-    Lesson: 08 · Attention
-
     >>> merge_heads(torch.zeros(1, 3, 5, 4)).shape
     torch.Size([1, 5, 12])
     """
@@ -144,8 +134,6 @@ def merge_heads(states: torch.Tensor) -> torch.Tensor:
 
 class Projections(NamedTuple):
     """The four linear maps of an attention layer; `torch.nn.Linear` modules fit.
-
-    Lesson: 08 · Attention
 
     >>> Projections(*[torch.nn.Linear(8, 8)] * 4).output(torch.zeros(3, 8)).shape
     torch.Size([3, 8])
@@ -171,13 +159,10 @@ def multi_head_attention(
     Args:
         hidden: `(batch, query, hidden)`: where the queries come from.
         source: `(batch, key, hidden)`: where the keys and values come from.
-        projections: The layer's four linear maps.
-        heads: Number of heads.
         mask: Boolean, broadcasts to `(batch, heads, query, key)`; False removes a key.
 
     Equals `BertSelfAttention` and `BartAttention` of `transformers`.
     Source: Vaswani et al. (2017), Attention Is All You Need, section 3.2.2.
-    Lesson: 08 · Attention; cross-attention: 07 · Encoders, decoders and both
 
     >>> same = Projections(*[torch.nn.Identity()] * 4)
     >>> output, weights = multi_head_attention(torch.ones(1, 2, 6), torch.ones(1, 3, 6), same, heads=3)

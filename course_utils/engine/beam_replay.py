@@ -6,15 +6,13 @@ Lesson: 13 · Beam search
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from course_utils.engine.beam_search import KEPT, BeamNode, BeamTree, Finished, is_done
+from course_utils.engine.beam_search import FINISHED, KEPT, BeamNode, BeamTree, Finished, is_done
 from course_utils.engine.settings import GenerationSettings
 from course_utils.engine.stopping import StopRules
 
 
 class Replay(NamedTuple):
     """What a search finds: its finished texts, best first, and the step at which it stops.
-
-    Lesson: 13 · Beam search
 
     >>> Replay([Finished(node=0, score=-1.0)], last_step=1).last_step
     1
@@ -39,8 +37,6 @@ def replay(nodes: Sequence[BeamNode], max_new_tokens: int, settings: GenerationS
     Raises:
         ValueError: There are no nodes.
 
-    Lesson: 13 · Beam search
-
     >>> short = BeamNode(1, -1, token=5, score=-1.0, fate="finished")
     >>> long = BeamNode(2, 1, token=5, score=-1.5, fate="finished")
     >>> nodes = [short, BeamNode(1, -1, token=6, score=-1.2, fate="kept"), long]
@@ -52,7 +48,10 @@ def replay(nodes: Sequence[BeamNode], max_new_tokens: int, settings: GenerationS
     tree, rules = BeamTree(list(nodes)), StopRules((), max_new_tokens)
     for step in range(1, nodes[-1].step + 1):
         level = [index for index, node in enumerate(nodes) if node.step == step]
-        tree.rank(level, settings)
+        for index in level:
+            if nodes[index].fate == FINISHED:
+                tree.finished.append(Finished(index, nodes[index].score / step**settings.length_penalty))
+        tree.finished = sorted(tree.finished, key=lambda text: -text.score)[: settings.num_beams]
         kept = [(0, index) for index in level if nodes[index].fate == KEPT]
         if not kept or is_done(tree, kept, step, rules, settings):
             break

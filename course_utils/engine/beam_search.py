@@ -3,7 +3,7 @@
 Lesson: 13 · Beam search
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,8 +24,6 @@ class BeamNode(NamedTuple):
     `step` counts from 1; `parent` is the index of the token before it in the tree, or `ROOT`; `score` is the sum
     of log-probabilities from the prompt to here; `fate` is "kept", "finished" or "pruned".
 
-    Lesson: 13 · Beam search
-
     >>> BeamNode(step=1, parent=ROOT, token=7042, score=-0.5, fate=KEPT).token
     7042
     """
@@ -40,8 +38,6 @@ class BeamNode(NamedTuple):
 class Finished(NamedTuple):
     """A finished text: the index of its last token in the tree, and its score with the length penalty.
 
-    Lesson: 13 · Beam search
-
     >>> Finished(node=3, score=-0.25).score
     -0.25
     """
@@ -53,8 +49,6 @@ class Finished(NamedTuple):
 @dataclass
 class BeamTree:
     """Everything a beam search considered, in the order it did, and the finished texts, best first.
-
-    Lesson: 13 · Beam search
 
     >>> BeamTree([BeamNode(1, ROOT, 5, -0.1, KEPT), BeamNode(2, 0, 6, -0.3, FINISHED)]).path(1)
     (5, 6)
@@ -71,36 +65,14 @@ class BeamTree:
             node = self.nodes[node].parent
         return tuple(reversed(tokens))
 
-    def grow(
-        self,
-        step: int,
-        beams: list[int],
-        candidates: list[tuple[float, int, int]],
-        rules: StopRules,
-        settings: GenerationSettings,
-    ) -> list[tuple[int, int]]:
-        """Decide each candidate's fate, best first; return the kept ones as (beam, index in the tree).
+    def add(self, step: int, parent: int, token: int, score: float, fate: str) -> int:
+        """Record a node; return its index."""
+        self.nodes.append(BeamNode(step, parent, token, score, fate))
+        return len(self.nodes) - 1
 
-        A text that ends must be among the best `num_beams` candidates, or it is dropped.
-        """
-        kept = []
-        for rank, (score, row, token) in enumerate(candidates):
-            ends = rules.reason((*self.path(beams[row]), token)) is not None
-            has_room = (rank if ends else len(kept)) < settings.num_beams
-            fate = (FINISHED if ends else KEPT) if has_room else PRUNED
-            self.nodes.append(BeamNode(step, beams[row], token, score, fate))
-            if fate == KEPT:
-                kept.append((row, len(self.nodes) - 1))
-        self.rank(range(len(self.nodes) - len(candidates), len(self.nodes)), settings)
-        return kept
-
-    def rank(self, new: Iterable[int], settings: GenerationSettings) -> None:
-        """Put those of the `new` nodes that end a text among the finished texts, and keep the best `num_beams`."""
-        for index in new:
-            node = self.nodes[index]
-            if node.fate == FINISHED:
-                self.finished.append(Finished(index, node.score / node.step**settings.length_penalty))
-        self.finished = sorted(self.finished, key=lambda text: -text.score)[: settings.num_beams]
+    def score(self, node: int) -> float:
+        """Return the sum of log-probabilities up to `node`; the prompt's is 0."""
+        return 0.0 if node == ROOT else self.nodes[node].score
 
 
 def beam_search(
@@ -114,14 +86,12 @@ def beam_search(
 
     Args:
         running: A model that reads one prompt.
-        rules: What ends a text.
         settings: Number of beams, length penalty, early stopping.
         process: What changes the log-probabilities `(beams, vocab)`, given the texts so far `(beams, seq)`.
         to_the_end: Go on also when the search is done, so that `replay` can tell what other settings find.
 
     Equals `generate(num_beams=...)`: texts and scores. Source: Graves (2012), Sequence Transduction with Recurrent
     Neural Networks; the length penalty: Wu et al. (2016), as `transformers` simplifies it.
-    Lesson: 13 · Beam search
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -131,21 +101,30 @@ def beam_search(
     >>> smollm.tokenizer.decode(tree.path(tree.finished[0].node))
     ' Paris.'
     """
-    tree, beams, ids, scores = BeamTree(), [ROOT], running.start_ids, torch.zeros(1, device=running.start_ids.device)
+    tree, beams, ids = BeamTree(), [ROOT], running.start_ids
     # Enough candidates to fill all beams even if every beam's best continuations end.
     count = max(2, 1 + len(rules.eos_ids)) * settings.num_beams
     for step in range(1, rules.max_new_tokens + 1):
         report("step", step, rules.max_new_tokens)
         log_probabilities = process(running.next_logits(ids).log_softmax(-1), ids)
-        candidates = best_candidates(scores, log_probabilities, count)
-        kept = tree.grow(step, beams, candidates, rules, settings)
+        scores = torch.tensor([tree.score(beam) for beam in beams], device=ids.device)
+        kept = []
+        for rank, (score, row, token) in enumerate(best_candidates(scores, log_probabilities, count)):
+            ends = rules.reason((*tree.path(beams[row]), token)) is not None
+            if ends and rank < settings.num_beams:  # candidates after these are only there to fill the beams
+                node = tree.add(step, beams[row], token, score, FINISHED)
+                tree.finished.append(Finished(node, score / step**settings.length_penalty))
+            elif not ends and len(kept) < settings.num_beams:
+                kept.append((row, tree.add(step, beams[row], token, score, KEPT)))
+            else:
+                tree.add(step, beams[row], token, score, PRUNED)
+        tree.finished = sorted(tree.finished, key=lambda text: -text.score)[: settings.num_beams]
         if not kept or (not to_the_end and is_done(tree, kept, step, rules, settings)):
             break
         rows, beams = [row for row, _ in kept], [node for _, node in kept]
         # The cache follows: a beam that was kept twice gets its keys and values twice, a dropped one loses them.
         running.select(rows)
-        ids = torch.cat([ids[rows], ids.new_tensor([[tree.nodes[node].token] for node in beams])], dim=1)
-        scores = torch.tensor([tree.nodes[node].score for node in beams], device=ids.device)
+        ids = torch.cat([ids[rows], ids.new_tensor([[tree.nodes[beam].token] for beam in beams])], dim=1)
     return tree
 
 
@@ -156,8 +135,6 @@ def best_candidates(scores: torch.Tensor, log_probabilities: torch.Tensor, count
         scores: Sum of log-probabilities of every beam, `(beams,)`.
         log_probabilities: Of the next token, `(beams, vocab)`.
         count: The most to return; tokens of probability 0 are never among them.
-
-    Lesson: 13 · Beam search
 
     >>> best_candidates(torch.tensor([-1.0, -2.0]), torch.tensor([[-3.0, -1.0], [-0.5, -9.0]]), count=2)
     [(-2.0, 0, 1), (-2.5, 1, 0)]
@@ -177,13 +154,8 @@ def is_done(
     now, which is a guess. "never" compares with the best score it could still reach.
 
     Args:
-        tree: What was found so far.
-        kept: The beams that would go on, as `BeamTree.grow` returns them.
+        kept: The beams that would go on, as (row of the batch, index in the tree).
         step: How many tokens they have.
-        rules: What ends a text.
-        settings: Number of beams, length penalty, early stopping.
-
-    Lesson: 13 · Beam search
 
     >>> tree = BeamTree([BeamNode(1, ROOT, 5, -2.0, KEPT)], finished=[Finished(node=0, score=-1.0)])
     >>> is_done(tree, [(0, 0)], 1, StopRules((), max_new_tokens=9), GenerationSettings(num_beams=1))
@@ -196,5 +168,5 @@ def is_done(
     # A positive length penalty makes a long text with the same sum of log-probabilities score higher.
     hopes_for_length = settings.early_stopping == "never" and settings.length_penalty > 0
     length = rules.max_new_tokens if hopes_for_length else step
-    best_running = max(tree.nodes[node].score for _, node in kept)
+    best_running = max(tree.score(node) for _, node in kept)
     return best_running / length**settings.length_penalty <= tree.finished[-1].score

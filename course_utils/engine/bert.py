@@ -24,12 +24,9 @@ def encoder_layer(
 
     Args:
         hidden: `(batch, seq, hidden)`.
-        layer: The weights.
-        heads: Number of heads.
         mask: Boolean, broadcasts to `(batch, heads, seq, seq)`; None lets everyone look at everyone.
 
     The weights are `(batch, heads, seq, seq)`. Equals `BertLayer`.
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models import load_encoder
     >>> layer = load_encoder().model.encoder.layer[0]
@@ -53,13 +50,10 @@ def encoder_layer_outputs(
 
     Args:
         model: A `BertModel` of `transformers`.
-        ids: Token ids.
         attention_mask: `(batch, seq)`, 0 where `ids` is padding. None: there is no padding.
 
     Raises:
         ValueError: `model` is not a `BertModel` with the GELU activation.
-
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models import load_encoder
     >>> minilm = load_encoder()

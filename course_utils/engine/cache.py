@@ -13,11 +13,7 @@ from course_utils.engine.arguments import check_whole
 class KeyValueCache:
     """Keys and values of every layer, `(batch, key_value_heads, seq, head_dim)` each; it grows with the text.
 
-    Args:
-        layers: How many layers the model has.
-
     Equals `DynamicCache` of `transformers`.
-    Lesson: 10 · Prefill and decode
 
     >>> cache = KeyValueCache(layers=1)
     >>> keys, values = cache.append(0, torch.zeros(1, 3, 5, 64), torch.zeros(1, 3, 5, 64))
@@ -85,8 +81,6 @@ def check_crop(length: int, cached: int) -> None:
 
 def shared_prefix(first: Sequence[int], second: Sequence[int]) -> int:
     """Return how many tokens two texts have in common from their start.
-
-    Lesson: 10 · Prefill and decode
 
     >>> shared_prefix([5, 6, 7], [5, 6, 9, 7])
     2

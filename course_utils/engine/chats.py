@@ -19,7 +19,6 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict]) -> list[i
         messages: Dicts with `role` and `content`.
 
     Equals `apply_chat_template` of the tokenizer for messages without special tokens.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer

@@ -30,8 +30,6 @@ def further_processors(
     Raises:
         ValueError: A setting isn't made of token ids of the vocabulary.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> running, rules = RunningModel(smollm.model, smollm.encode("Hi")), StopRules((2,), 20)

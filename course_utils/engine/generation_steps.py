@@ -1,6 +1,6 @@
 """Generation without beams, step by step: logits, penalties, a token for every text, until all have ended.
 
-Lesson: 15 · Capstone: your own generate()
+Lesson: 15 · Capstone: your own generate(); how a text ends: 12 · Repetition, length and stopping
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,6 @@ from course_utils.engine.stopping import StopReason, StopRules, TextStream, mask
 
 class GrowingText:
     """One text while it grows: its new tokens, what they say, and why it ended.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> [text.add(token) for token in (5, 2, 6)]
@@ -57,8 +55,6 @@ def generation_steps(
 ) -> Iterator[list[str]]:
     """Choose a token for every text, step by step, until all have ended; yield what each may show.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> running, settings = RunningModel(smollm.model, smollm.encode("1, 2, 3,")), GenerationSettings(max_new_tokens=2)
@@ -69,10 +65,15 @@ def generation_steps(
     ids = running.start_ids
     generator = settings.generator if settings.seed is None else torch.Generator(ids.device).manual_seed(settings.seed)
     while not all(text.reason for text in texts):
-        logits = process_logits(running.next_logits(ids), ids, running, rules, settings)
-        logits = checked_choice(logits, texts)
+        # Prefill: the first time round, the model reads the whole prompt, and its last logits give the first new token.
+        # Decode: from then on the cache holds everything but the newest token, so the model reads only that one.
+        logits = running.next_logits(ids)
+        # Penalties and bans come before the filters, so that top-k and top-p count only what is still allowed.
+        logits = checked_choice(process_logits(logits, ids, running, rules, settings), texts)
+        # Greedy search needs no filters: none of them removes the most likely token.
         tokens = draw_next(logits, settings.filters, generator) if settings.do_sample else logits.argmax(-1)
         ids = torch.cat([ids, tokens[:, None]], dim=1)
+        # Stop: a text that has ended keeps its row until the last one ends, but takes no more tokens.
         yield [text.add(token) for text, token in zip(texts, tokens.tolist(), strict=True)]
 
 
@@ -82,7 +83,6 @@ def process_logits(
     """Apply the penalties, remove the end-of-sequence tokens while the texts are too short, and ban; `(batch, vocab)`.
 
     Padding never counts as text for a penalty.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -94,14 +94,14 @@ def process_logits(
     start = running.start_ids.shape[1]
     paddings = [running.padding(row) for row in range(len(ids))]
     for name, setting in settings.penalties:
-        rows = []
+        rows = []  # one by one, because every prompt begins with padding of its own length
         for row, padding in enumerate(paddings):
             penalty = Penalty(name, setting, start - padding, settings.count_prompt)
             rows.append(penalty(ids[row : row + 1, padding:], logits[row : row + 1]))
         logits = torch.cat(rows)
-    if ids.shape[1] - start < settings.least_new_tokens(start):
+    if ids.shape[1] - start < settings.least_new_tokens(start):  # too short to end
         logits = mask_eos(logits, rules.eos_ids)
-    with torch.inference_mode():  # where the logits come from: a processor may write into them
+    with torch.inference_mode():  # some processors write into the logits, which only inference mode may do
         for processor in further_processors(running, rules, settings, logits):
             logits = processor(ids, logits.clone())
     return logits
@@ -112,8 +112,6 @@ def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tens
 
     Raises:
         ValueError: A text that goes on has no token left, or the model's logits are not numbers.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> checked_choice(torch.full((1, 4), -torch.inf), [text])
@@ -139,8 +137,6 @@ def stop_rules(
 
     Raises:
         ValueError: There are stop strings without a tokenizer, or `max_length` leaves no room.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

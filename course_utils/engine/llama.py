@@ -26,7 +26,6 @@ def rms_norm(hidden: torch.Tensor, norm: LlamaRMSNorm) -> torch.Tensor:
     """Scale each position's vector of `(batch, seq, hidden)` to a mean square of 1, then by learned weights.
 
     Source: Zhang and Sennrich (2019), Root Mean Square Layer Normalization. Equals `LlamaRMSNorm`.
-    Lesson: 08 · Attention
 
     >>> rms_norm(torch.tensor([3.0, 3.0]), LlamaRMSNorm(2).requires_grad_(False)).round(decimals=3)
     tensor([1., 1.])
@@ -38,7 +37,6 @@ def feed_forward(hidden: torch.Tensor, mlp: LlamaMLP) -> torch.Tensor:
     """Work on each position of `(batch, seq, hidden)` alone, through a wider layer with a gate (SwiGLU).
 
     Source: Shazeer (2020), GLU Variants Improve Transformer. Equals `LlamaMLP`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> feed_forward(torch.zeros(1, 3, 576), load_causal_lm().model.model.layers[0].mlp).shape
@@ -59,14 +57,12 @@ def self_attention(
 
     Args:
         hidden: `(batch, seq, hidden)`, normalised.
-        layer: The weights.
         rotation: Cosines and sines of the positions, from `rope_rotation`.
         mask: Boolean `(seq, key)`; None lets every query look at every key.
         cache: Keys and values of the tokens before `hidden`; the new ones are added to it.
         attend: `grouped_query_attention`, or `fused_attention`, which returns no weights.
 
     The weights are `(batch, query_heads, seq, key)`. Equals `LlamaAttention`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> layer = load_causal_lm().model.model.layers[0].self_attn
@@ -98,7 +94,6 @@ def decoder_layer(
     """Run one layer: attention, then feed-forward, each added to what came in. Arguments as `self_attention`.
 
     Equals `LlamaDecoderLayer`.
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> layer = load_causal_lm().model.model.layers[0]
@@ -123,15 +118,12 @@ def layer_outputs(
     """Read token ids `(batch, seq)`; after each layer, yield the hidden states and the attention weights.
 
     Args:
-        model: A Llama of `transformers`.
         ids: The tokens that are not yet in the cache.
         cache: What was read before; it grows by `ids`. None: nothing was, and nothing is kept.
         attend: `grouped_query_attention`, or `fused_attention`, which returns no weights.
 
     Raises:
         ValueError: `model` is not a Llama with plain RoPE.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -158,7 +150,6 @@ def llama_next_logits(model: LlamaForCausalLM, ids: torch.Tensor, cache: KeyValu
     """Read token ids `(batch, seq)`; return the logits of the next token, `(batch, vocab)`.
 
     Arguments and errors as `layer_outputs`.
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -183,8 +174,6 @@ def is_llama(model: torch.nn.Module) -> bool:
     """Tell whether this module can run `model`: a Llama in float32, on one device.
 
     In other formats, and with weights that are spread or packed, `transformers` rounds in places of its own.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> is_llama(load_causal_lm().model)

@@ -3,7 +3,7 @@
 A mask is `(query, key)`, or any shape that broadcasts to `(batch, head, query, key)`. Attention turns every False
 into −∞ before the softmax, so that its weight is exactly 0. Masks combine with `&`.
 
-Lesson: 07 · Encoders, decoders and both
+Lesson: 07 · Encoders, decoders and both; causal: 08 · Attention; padding: 03 · The pipeline, opened
 """
 
 import torch
@@ -18,7 +18,6 @@ def bidirectional_mask(query_length: int, key_length: int) -> torch.Tensor:
         ValueError: A length is not a whole number of at least 1.
 
     Source: Devlin et al. (2019), BERT.
-    Lesson: 07 · Encoders, decoders and both
 
     >>> bidirectional_mask(1, 3).int()
     tensor([[1, 1, 1]], dtype=torch.int32)
@@ -37,7 +36,6 @@ def causal_mask(query_length: int, key_length: int) -> torch.Tensor:
         ValueError: There are fewer keys than queries, or a length is not a whole number of at least 1.
 
     Source: Vaswani et al. (2017), Attention Is All You Need.
-    Lesson: 08 · Attention
 
     >>> causal_mask(2, 3).int()
     tensor([[1, 1, 0],
@@ -56,7 +54,6 @@ def sliding_window_mask(query_length: int, key_length: int, window: int) -> torc
         ValueError: As `causal_mask`; or `window` is not a whole number of at least 1.
 
     Source: Beltagy et al. (2020), Longformer; Jiang et al. (2023), Mistral 7B.
-    Lesson: 08 · Attention
 
     >>> sliding_window_mask(3, 3, window=2).int()
     tensor([[1, 0, 0],
@@ -72,8 +69,6 @@ def padding_mask(attention_mask: torch.Tensor) -> torch.Tensor:
 
     Raises:
         ValueError: `attention_mask` does not have two dimensions.
-
-    Lesson: 03 · The pipeline, opened
 
     >>> padding_mask(torch.tensor([[1, 1, 0]]))
     tensor([[[[ True,  True, False]]]])

@@ -89,8 +89,6 @@ _OFF = {
 def is_off(name: str, value: object) -> bool:
     """Tell whether a setting that the course doesn't have is switched off, so that it may be given all the same.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> is_off("num_beam_groups", 1), is_off("output_scores", False), is_off("max_tokens", 30)
     (True, True, False)
     """

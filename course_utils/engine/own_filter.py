@@ -23,13 +23,11 @@ class FilterComparison:
     """What a learner's filter made of some logits, beside the reference.
 
     Args:
-        name: Which filter it stands in for.
+        name: Which filter it replaces.
         logits: What to go on with: the learner's logits, or the reference's if there are none, `(vocab,)`.
         reference: What the library's filter makes of the same logits, `(vocab,)`.
         problem: Why the learner's function gave no logits, in one sentence; "" if it did.
         differing: Tokens at which the two differ, in the order of the vocabulary, `(differing,)`.
-
-    Lesson: 11 · Sampling
 
     >>> keep_all = lambda logits, top_k: logits
     >>> compare_filter("top_k", keep_all, torch.tensor([3.0, 2.0, 1.0]), 2).differing
@@ -82,8 +80,6 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
         KeyError: There is no filter of that name.
         ValueError: The setting is out of its range.
 
-    Lesson: 11 · Sampling
-
     >>> logits = torch.tensor([3.0, 2.0, 1.0])
     >>> wrong = compare_filter("top_k", lambda logits, top_k: None, logits, 2)
     >>> wrong.problem
@@ -115,12 +111,8 @@ def undecided(name: str, logits: torch.Tensor, setting: float, kept: torch.Tenso
     Rounding may decide about a token. And of tokens that are equally likely, one is as good as the other.
 
     Args:
-        name: The filter.
         logits: What it gets, `(vocab,)`.
-        setting: Its setting.
         kept: Which tokens the filter in question keeps, `(vocab,)`.
-
-    Lesson: 11 · Sampling
 
     >>> undecided("top_p", torch.tensor([0.5, 0.3, 0.2]).log(), 0.8, torch.tensor([True, True, True]))
     tensor([False,  True,  True])
@@ -142,8 +134,6 @@ def undecided(name: str, logits: torch.Tensor, setting: float, kept: torch.Tenso
 def result_problem(result: object, logits: torch.Tensor) -> str:
     """Say in one sentence why `result` cannot be filtered `logits` `(vocab,)`; "" if it can.
 
-    Lesson: 11 · Sampling
-
     >>> result_problem(torch.zeros(1, 3), torch.zeros(3))
     'must return logits of shape (3,), got (1, 3)'
     """
@@ -162,8 +152,6 @@ def result_problem(result: object, logits: torch.Tensor) -> str:
 
 def exception_line(error: Exception, function: Callable) -> str:
     """Say in one line what stopped `function`, and in which of its lines, counted from its `def`.
-
-    Lesson: 11 · Sampling
 
     >>> def two_lines(logits):
     ...     return logits / 0

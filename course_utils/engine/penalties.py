@@ -1,7 +1,7 @@
 """Penalties: lower the logits of what the text already holds.
 
-Every penalty takes logits `(batch, vocab)` and the token ids that count, `(batch, seq)`. Which tokens count is a
-choice of whoever calls: `Penalty` offers both choices, as a processor for `model.generate(logits_processor=[...])`.
+Every penalty takes logits `(batch, vocab)` and the token ids that count, `(batch, seq)`. Which tokens count is up to
+the caller: `Penalty` offers both choices, as a processor for `model.generate(logits_processor=[...])`.
 
 Lesson: 12 · Repetition, length and stopping
 """
@@ -17,8 +17,6 @@ from course_utils.engine.arguments import check_number, check_whole
 def token_counts(ids: torch.Tensor, vocabulary: int) -> torch.Tensor:
     """Count how often each token of the vocabulary occurs in `ids` `(batch, seq)`; `(batch, vocab)`.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> token_counts(torch.tensor([[2, 0, 2]]), vocabulary=4)
     tensor([[1, 0, 2, 0]])
     """
@@ -26,18 +24,15 @@ def token_counts(ids: torch.Tensor, vocabulary: int) -> torch.Tensor:
 
 
 def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Subtract `penalty` from the logit of every token that occurs in `ids`, however often.
+    """Subtract `penalty` from the logit of every token that occurs in `ids`, however often; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: −2 to 2; 0 changes nothing, below 0 invites repetition.
 
     Raises:
         ValueError: `penalty` is not in [−2, 2].
 
     Source: OpenAI API reference, `presence_penalty`; `transformers` has none.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_presence_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -0.5000]])
@@ -47,18 +42,15 @@ def apply_presence_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: flo
 
 
 def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Subtract `penalty` from a token's logit once for every time it occurs in `ids`.
+    """Subtract `penalty` from a token's logit once for every time it occurs in `ids`; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: −2 to 2; 0 changes nothing, below 0 invites repetition.
 
     Raises:
         ValueError: `penalty` is not in [−2, 2].
 
     Source: OpenAI API reference, `frequency_penalty`; `transformers` has none.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_frequency_penalty(torch.zeros(1, 3), torch.tensor([[0, 2, 2]]), 0.5)
     tensor([[-0.5000,  0.0000, -1.0000]])
@@ -68,20 +60,17 @@ def apply_frequency_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: fl
 
 
 def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Divide the logit of every token in `ids` by `penalty` if it is positive, multiply if it is negative.
+    """Divide the logit of every token in `ids` by `penalty` if positive, multiply if negative; `(batch, vocab)`.
 
     The sign rule is needed because dividing a negative logit by 1.2 would make the token more likely.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The tokens that count, `(batch, seq)`.
         penalty: Above 0; 1 changes nothing, below 1 invites repetition.
 
     Raises:
         ValueError: `penalty` is not a finite number above 0.
 
     Source: Keskar et al. (2019), CTRL. Equals `RepetitionPenaltyLogitsProcessor`.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> apply_repetition_penalty(torch.tensor([[2.0, 2.0, -2.0]]), torch.tensor([[0, 2]]), 2.0)
     tensor([[ 1.,  2., -4.]])
@@ -92,18 +81,15 @@ def apply_repetition_penalty(logits: torch.Tensor, ids: torch.Tensor, penalty: f
 
 
 def ban_repeated_ngrams(logits: torch.Tensor, ids: torch.Tensor, size: int) -> torch.Tensor:
-    """Remove (−∞) every token that would complete a run of `size` tokens that `ids` already holds.
+    """Remove (−∞) every token that would complete a run of `size` tokens already in `ids`; `(batch, vocab)`.
 
     Args:
-        logits: `(batch, vocab)`.
-        ids: The text so far, `(batch, seq)`.
         size: At least 1; 1 forbids every token to come twice.
 
     Raises:
         ValueError: `size` is not a whole number of at least 1.
 
     Source: Paulus, Xiong and Socher (2017). Equals `NoRepeatNGramLogitsProcessor`.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> ban_repeated_ngrams(torch.zeros(1, 4), torch.tensor([[1, 2, 3, 1]]), size=2)
     tensor([[0., 0., -inf, 0.]])
@@ -150,14 +136,11 @@ class Penalty(LogitsProcessor):
     Args:
         name: One of `PENALTIES`.
         setting: Its strength (for `no_repeat_ngram` the size of the run).
-        prompt_length: How many tokens the prompt has.
         count_prompt: Whether the prompt's tokens count as text. None: yes for `repetition_penalty` and
             `no_repeat_ngram`, as in `transformers`; no for the other two, as in the OpenAI API.
 
     Raises:
-        ValueError: The name is unknown, or the setting is out of its range.
-
-    Lesson: 12 · Repetition, length and stopping
+        ValueError: The name is unknown; when it's called: the setting is out of its range.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -169,7 +152,7 @@ class Penalty(LogitsProcessor):
     """
 
     def __init__(self, name: str, setting: float, prompt_length: int, count_prompt: bool | None = None) -> None:
-        setting = check_penalty(name, setting)
+        check_penalty_name(name)  # each penalty checks its own setting
         self.apply, _, counts_by_default = PENALTIES[name]
         self.setting = setting
         counts = counts_by_default if count_prompt is None else count_prompt
@@ -180,8 +163,13 @@ class Penalty(LogitsProcessor):
         return self.apply(scores, input_ids[:, self.first_counted :], self.setting)
 
 
-def check_penalty(name: str, setting: float) -> float:
-    """Return `setting`; raise a ValueError in one sentence unless `PENALTIES` has `name` and allows it."""
+def check_penalty_name(name: str) -> None:
+    """Raise a ValueError in one sentence unless `PENALTIES` has `name`."""
     if name not in PENALTIES:
         raise ValueError(f"penalties must be named one of {list(PENALTIES)}, got {name!r}")
+
+
+def check_penalty(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `PENALTIES` has `name` and it allows `setting`."""
+    check_penalty_name(name)
     return PENALTIES[name][1](name, setting)

@@ -1,6 +1,6 @@
-"""The two phases of generation: prefill reads the whole prompt at once, decode reads one new token a step.
+"""The two phases of generation: prefill reads the whole prompt at once, decode reads one new token per step.
 
-Lesson: 10 · Prefill and decode
+Lesson: 10 · Prefill and decode; copying a cache: 01 · What LLMs can do
 """
 
 import copy
@@ -26,8 +26,6 @@ def new_cache(model: PreTrainedModel) -> AnyCache:
     Raises:
         ValueError: `model` keeps no keys and values, as Mamba.
 
-    Lesson: 10 · Prefill and decode
-
     >>> from course_utils.models import load_causal_lm
     >>> type(new_cache(load_causal_lm().model)).__name__
     'KeyValueCache'
@@ -43,14 +41,11 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
 
     Args:
         model: A causal LM of `transformers`.
-        ids: The whole prompt.
         cache: A cache that holds the start of `ids` already: only the rest is read. A cache of `transformers`
             makes this run `transformers`' own forward pass. None: a new cache.
 
     Raises:
         ValueError: `ids` holds no token that is not in the cache, or `model` keeps no keys and values.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -66,14 +61,12 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
 
 
 def decode_step(model: PreTrainedModel, token: torch.Tensor, cache: AnyCache) -> torch.Tensor:
-    """Read one new token a row, `(batch,)`; return the logits of the token after it, `(batch, vocab)`.
+    """Read one new token per row, `(batch,)`; return the logits of the token after it, `(batch, vocab)`.
 
     The cache must hold everything before `token`, and grows by one token.
 
     Raises:
         ValueError: The cache is empty: a decode step needs a prefill before it.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -92,12 +85,10 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
 
     Args:
         model: A causal LM or an encoder–decoder of `transformers`.
-        ids: Tokens that are not in the cache.
         cache: The course's own, one of `transformers`, or None for none at all.
         inputs: What else `model` needs, such as `attention_mask`.
 
     Prefill and decode are the same computation; what differs is how many tokens come in.
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -122,8 +113,6 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
 def cache_length(cache: AnyCache) -> int:
     """Return how many tokens a cache holds, the course's own or one of `transformers`.
 
-    Lesson: 10 · Prefill and decode
-
     >>> cache_length(KeyValueCache(layers=1))
     0
     """
@@ -136,8 +125,6 @@ def crop_cache(cache: AnyCache, length: int) -> None:
     Raises:
         ValueError: `length` is not a whole number between 0 and the cache's length; or the cache has forgotten what it
             would need, as one of a sliding window or of states has.
-
-    Lesson: 10 · Prefill and decode
 
     >>> cache = KeyValueCache(layers=1)
     >>> kept = cache.append(0, torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
@@ -157,8 +144,6 @@ def crop_cache(cache: AnyCache, length: int) -> None:
 
 def copy_cache(cache: AnyCache, rows: int | None = None) -> AnyCache:
     """Return a second cache with the same contents; with `rows`, its first text comes that many times.
-
-    Lesson: 01 · What LLMs can do
 
     >>> cache = KeyValueCache(layers=1)
     >>> kept = cache.append(0, torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))

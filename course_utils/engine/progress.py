@@ -16,8 +16,6 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 def heard_by(listener: Listener) -> Iterator[None]:
     """Within this block, `listener` is called with everything that is reported.
 
-    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
-
     >>> with heard_by(print):
     ...     report("step", 2, 12)
     step 2 12
@@ -32,8 +30,6 @@ def heard_by(listener: Listener) -> Iterator[None]:
 def report(what: str, number: int, total: int) -> None:
     """Say that number `number` of `total` begins; `what` names one of them, such as "step". Mostly nobody listens.
 
-    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
-
     >>> report("step", 1, 12)
     """
     listener = _listener.get()
@@ -43,8 +39,6 @@ def report(what: str, number: int, total: int) -> None:
 
 def in_words(tell: Callable[[str], None], clock: Callable[[], float] = time.perf_counter) -> Listener:
     """Return a listener that calls `tell` with a sentence: what runs, and how long the rest takes at this pace.
-
-    Lesson: 10 · Prefill and decode (its stepper says how far a run is).
 
     >>> times = iter([0.0, 0.0, 6.0])
     >>> listener = in_words(print, clock=lambda: next(times))

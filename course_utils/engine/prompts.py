@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from course_utils.engine.arguments import token_ids
+from course_utils.engine.running import check_prompts
 from course_utils.engine.settings import GenerationSettings
 
 
@@ -23,10 +24,9 @@ def prepared(
     does it.
 
     Raises:
-        ValueError: A setting is out of its range; the ids aren't whole numbers, differ in length, or aren't in the
-            vocabulary; padding is on the right.
-
-    Lesson: 15 · Capstone: your own generate()
+        TypeError: The ids or the mask aren't a tensor, and can't be made one.
+        ValueError: A setting is out of its range; the prompts are empty or leave no room in the context length; the
+            ids aren't whole numbers, differ in length, or aren't in the vocabulary; padding is on the right.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -43,25 +43,24 @@ def prepared(
     if isinstance(ids, Mapping):
         attention_mask = ids.get("attention_mask") if attention_mask is None else attention_mask
         ids = ids.get("input_ids")
-    ids = _matrix("ids", ids)
-    if not isinstance(ids, torch.Tensor) or ids.ndim != 2 or not ids.numel():
-        return settings, ids, attention_mask  # RunningModel says what is wrong with them
+    ids, mask = _matrix("ids", ids), _matrix("attention_mask", attention_mask)
+    check_prompts(model, ids, mask)
     ids = _checked_vocabulary(model, ids)
-    mask = _read_mask(model, ids, settings) if attention_mask is None else _matrix("attention_mask", attention_mask)
-    return settings, ids, None if mask is None or (mask.shape == ids.shape and mask.all()) else mask
+    mask = _read_mask(model, ids, settings) if mask is None else mask
+    return settings, ids, None if mask is None or mask.all() else mask
 
 
 def end_tokens(model: PreTrainedModel, settings: GenerationSettings) -> tuple[int, ...]:
     """Return the tokens that end a text: those of the settings, or else the model's own.
 
-    Lesson: 12 · Repetition, length and stopping
-
     >>> from course_utils.models import load_causal_lm
     >>> end_tokens(load_causal_lm().model, GenerationSettings())
     (2,)
     """
-    ids = model.generation_config.eos_token_id if settings.eos_ids is None else settings.eos_ids
-    return () if ids is None else tuple(token_ids("eos_token_id", ids))
+    if settings.eos_ids is not None:
+        return tuple(settings.eos_ids)
+    own = model.generation_config.eos_token_id
+    return () if own is None else tuple(token_ids("eos_token_id", own))
 
 
 def _matrix(name: str, values: object) -> object:

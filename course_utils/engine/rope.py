@@ -21,7 +21,6 @@ def rope_rotation(positions: torch.Tensor, head_dim: int, base: float) -> tuple[
         ValueError: `head_dim` is odd.
 
     Source: Su et al. (2021), RoFormer. Equals `LlamaRotaryEmbedding` of `transformers`.
-    Lesson: 05 · From text to vectors
 
     >>> cosines, sines = rope_rotation(torch.arange(3), head_dim=4, base=10_000.0)
     >>> cosines[:, 0]
@@ -44,7 +43,6 @@ def rotate(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> 
     same up to the order of the weights' rows.
 
     Source: Su et al. (2021), RoFormer. Equals `apply_rotary_pos_emb` of `transformers`' Llama.
-    Lesson: 05 · From text to vectors
 
     >>> quarter_turn = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0])
     >>> rotate(torch.tensor([1.0, 0.0]), *quarter_turn)

@@ -27,11 +27,9 @@ class RunningModel:
         decoder_start_token_id: Where an encoder–decoder begins to write; None takes the model's own.
 
     Raises:
-        TypeError: `ids` is not a tensor.
+        TypeError: `ids` or the mask is not a tensor.
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
             another shape; a causal LM's padding is on the right; an encoder–decoder has no token to start from.
-
-    Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -48,14 +46,14 @@ class RunningModel:
         use_cache: bool = True,
         decoder_start_token_id: int | None = None,
     ) -> None:
-        _check_inputs(model, ids, attention_mask)
+        check_prompts(model, ids, attention_mask)
         self.model = model
         self.start_ids = ids = ids.to(model.device)
         self.mask = None if attention_mask is None else attention_mask.to(model.device)
         self.cache = self.encoded = None
         self.read = 0  # tokens in the cache; a cache of states (Mamba) can't count them itself
         if model.config.is_encoder_decoder:
-            with torch.inference_mode():
+            with torch.inference_mode():  # once: the source stays the same while the text grows
                 self.encoded = model.get_encoder()(ids, attention_mask=self.mask).last_hidden_state
             start = _start_token(model, decoder_start_token_id)
             self.start_ids = torch.full((ids.shape[0], 1), start, device=model.device)
@@ -78,15 +76,16 @@ class RunningModel:
     def next_logits(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the logits of the next token `(batch, vocab)`, given everything so far `(batch, seq)`."""
         if isinstance(self.cache, KeyValueCache):
+            # What the cache doesn't hold: the whole prompt at first (prefill), then one token at a time (decode).
             logits = llama_next_logits(self.model, ids[:, self.read :], self.cache)
         else:
             mask = self.mask
-            if mask is not None and self.encoded is None:
+            if mask is not None and self.encoded is None:  # new tokens are no padding
                 mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)
             inputs = generation_inputs(self.model, ids, self.cache, self.read, mask, self.encoded)
             with torch.inference_mode():
                 logits = self.model(**inputs).logits[:, -1].float()
-        if self.cache is not None:
+        if self.cache is not None:  # without one, everything is read again at the next step
             self.read = ids.shape[1]
         return logits
 
@@ -109,7 +108,8 @@ def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
     raise ValueError("decoder_start_token_id must be given for an encoder–decoder that has none of its own, got None")
 
 
-def _check_inputs(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
+def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
+    """Raise a TypeError or ValueError in one sentence unless `model` can read `ids` and write at least one token."""
     if not isinstance(ids, torch.Tensor):
         raise TypeError(f"ids must be a tensor of token ids (a tokenizer makes them), got {type(ids).__name__}")
     if ids.ndim != 2 or not ids.numel():
@@ -121,6 +121,8 @@ def _check_inputs(model: PreTrainedModel, ids: torch.Tensor, attention_mask: tor
         raise ValueError(f"ids must fit into the context length of {longest} tokens, got {ids.shape[1]}")
     if attention_mask is None:
         return
+    if not isinstance(attention_mask, torch.Tensor):
+        raise TypeError(f"attention_mask must be a tensor of 0 and 1, got {type(attention_mask).__name__}")
     if attention_mask.shape != ids.shape:
         raise ValueError(
             f"attention_mask must have the shape of ids {tuple(ids.shape)}, got {tuple(attention_mask.shape)}"

@@ -24,7 +24,6 @@ def apply_temperature(logits: torch.Tensor, temperature: float) -> torch.Tensor:
         ValueError: `temperature` is negative, infinite or not a number.
 
     Equals `TemperatureLogitsWarper` for every temperature it accepts (it refuses 0).
-    Lesson: 11 · Sampling
 
     >>> apply_temperature(torch.tensor([2.0, 1.0]), 0.5)
     tensor([4., 2.])
@@ -49,7 +48,6 @@ def apply_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
         ValueError: `top_k` is not a whole number of at least 1.
 
     Source: Fan, Lewis and Dauphin (2018), Hierarchical Neural Story Generation. Equals `TopKLogitsWarper`.
-    Lesson: 11 · Sampling
 
     >>> apply_top_k(torch.tensor([3.0, 1.0, 2.0]), 2)
     tensor([3., -inf, 2.])
@@ -67,7 +65,6 @@ def apply_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
 
     Source: Holtzman et al. (2020), The Curious Case of Neural Text Degeneration. Equals `TopPLogitsWarper`, except
     where the rounding of its 32-bit sums decides about a token.
-    Lesson: 11 · Sampling
 
     >>> apply_top_p(torch.tensor([0.5, 0.3, 0.2]).log(), 0.7).softmax(-1)
     tensor([0.6250, 0.3750, 0.0000])
@@ -88,7 +85,6 @@ def apply_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
         ValueError: `min_p` is not in [0, 1].
 
     Source: Nguyen et al. (2024), Turning Up the Heat: Min-p Sampling. Equals `MinPLogitsWarper`.
-    Lesson: 11 · Sampling
 
     >>> apply_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.4).softmax(-1)
     tensor([0.6667, 0.3333, 0.0000])
@@ -114,15 +110,13 @@ def filter_stages(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) ->
     Raises:
         ValueError: A name is unknown, or a setting is out of its range.
 
-    Lesson: 11 · Sampling
-
     >>> stages = filter_stages(torch.tensor([3.0, 1.0, 2.0]), [("top_k", 2), ("temperature", 0.5)])
     >>> stages[-1]
     tensor([6., -inf, 4.])
     """
     stages = [logits]
     for name, setting in filters:
-        check_filter(name, setting)
+        check_filter_name(name)  # each filter checks its own setting
         stages.append(FILTERS[name](stages[-1], setting))
     return stages
 
@@ -135,7 +129,6 @@ def draw(probabilities: torch.Tensor, count: int, seed: int) -> torch.Tensor:
 
     Equals `torch.multinomial` with replacement on float64 probabilities under a generator with this seed, for
     two draws and more (for a single draw torch takes another way with the same odds).
-    Lesson: 11 · Sampling
 
     >>> draw(torch.tensor([0.0, 1.0, 0.0]), count=3, seed=0)
     tensor([1, 1, 1])
@@ -158,7 +151,6 @@ def draw_next(
 
     Equals a step of `generate(do_sample=True)` under the same generator, with the filters in its order:
     temperature, top-k, top-p, min-p. Temperature 0 is greedy.
-    Lesson: 11 · Sampling
 
     >>> draw_next(torch.tensor([[0.0, 9.0, 3.0]]), [("temperature", 0)])
     tensor([1])
@@ -172,8 +164,6 @@ def draw_next(
 def uniform_numbers(count: int, seed: int) -> torch.Tensor:
     """Return `count` numbers in [0, 1), float64 `(count,)`, the same ones for the same `seed`.
 
-    Lesson: 11 · Sampling
-
     >>> uniform_numbers(2, seed=0).shape
     torch.Size([2])
     """
@@ -184,7 +174,6 @@ def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
     """Return the entropy of the distribution that logits `(..., vocab)` stand for, in bits, `(...)`.
 
     Source: Shannon (1948), A Mathematical Theory of Communication.
-    Lesson: 11 · Sampling
 
     >>> round(entropy_bits(torch.zeros(8)).item(), 3)
     3.0
@@ -193,8 +182,13 @@ def entropy_bits(logits: torch.Tensor) -> torch.Tensor:
     return torch.special.entr(probabilities).sum(-1) / math.log(2)
 
 
-def check_filter(name: str, setting: float) -> float:
-    """Return `setting`; raise a ValueError in one sentence unless `FILTERS` has `name` and it allows it."""
+def check_filter_name(name: str) -> None:
+    """Raise a ValueError in one sentence unless `FILTERS` has `name`."""
     if name not in FILTERS:
         raise ValueError(f"filters must be named one of {list(FILTERS)}, got {name!r}")
+
+
+def check_filter(name: str, setting: float) -> float:
+    """Return `setting`; raise a ValueError in one sentence unless `FILTERS` has `name` and it allows `setting`."""
+    check_filter_name(name)
     return CHECKS[name](setting)

@@ -1,5 +1,7 @@
 """All settings of a generation, checked once, before any time is spent.
 
+The functions that use a setting check it too, since lessons call them directly; the steps in between do not.
+
 Lesson: 15 · Capstone: your own generate()
 """
 
@@ -55,7 +57,6 @@ class GenerationSettings:
     `stop` and `bad_words_ids` do what they do elsewhere, and `generation_config` may hold any of them. With
     `do_sample`, `transformers` keeps the best 50 tokens unless you say otherwise, and so does this; `filters=[]` keeps
     all.
-    Lesson: 15 · Capstone: your own generate()
 
     >>> GenerationSettings(max_new_tokens=0)
     Traceback (most recent call last):
@@ -103,7 +104,7 @@ class GenerationSettings:
         self._check_combinations()
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the dataclass is frozen for everybody else
+        object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
     def _check_combinations(self) -> None:
         if self.max_length is None and self.min_new_tokens > self.max_new_tokens:

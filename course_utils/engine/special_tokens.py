@@ -14,12 +14,6 @@ class SearchedText:
     Special tokens are left out, as in the text for the reader, unless a stop string could meet them. `<|im_end|>` is
     spelled out if one of the stop strings is `<|im_end|>`, or begins or ends inside it.
 
-    Args:
-        tokenizer: The model's tokenizer.
-        stop_strings: What is searched for.
-
-    Lesson: 12 · Repetition, length and stopping
-
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
     >>> ids = tokenizer("Hi<|im_end|>").input_ids

@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerBase
 
 from course_utils.engine.special_tokens import SearchedText
 
+HALF_CHARACTER = "\ufffd"  # what the first bytes of a character decode to, until the rest of them come
+
 
 class StopReason(StrEnum):
     """Why a generation ended.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> StopReason.EOS == "eos"
     True
@@ -34,7 +34,6 @@ def mask_eos(logits: torch.Tensor, eos_ids: Collection[int]) -> torch.Tensor:
     """Remove (−∞) the end-of-sequence tokens from logits `(batch, vocab)`: the text cannot end here.
 
     Equals `MinNewTokensLengthLogitsProcessor` as long as the text is too short.
-    Lesson: 12 · Repetition, length and stopping
 
     >>> mask_eos(torch.zeros(1, 3), eos_ids=[2])
     tensor([[0., 0., -inf]])
@@ -51,8 +50,6 @@ class StopStringBuffer:
 
     Raises:
         ValueError: A stop string is empty or not a str.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> buffer = StopStringBuffer(["###"])
     >>> [buffer.push(text) for text in ["Yes", " #", "1 ", "##", "# no"]]
@@ -99,12 +96,6 @@ class StopStringBuffer:
 class TextStream:
     """Turn tokens into text one by one, without half characters and without stop strings.
 
-    Args:
-        tokenizer: The model's tokenizer.
-        stop_strings: What ends the text.
-
-    Lesson: 12 · Repetition, length and stopping
-
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
     >>> stream = TextStream(tokenizer, ["\\n"])
@@ -120,28 +111,33 @@ class TextStream:
         self.ids: list[int] = []
         self.decoded = ""
         self.text = ""
-        self._passed = 0  # characters that are through the buffer
-        self._hidden: set[int] = set()  # those of special tokens: searched, but never shown
+        self._passed = 0
+        self._special_places: set[int] = set()
 
     def push(self, token: int) -> str:
         """Take one token; return the text that may be shown now."""
         self.ids.append(token)
-        # A character of several bytes can be split between tokens; until it is whole it decodes to \ufffd.
-        decoded = self.searched.of(self.ids).rstrip("\ufffd")
-        self._hidden |= set(range(len(decoded) - len(self.searched.spelled.get(token, "")), len(decoded)))
-        return self._show(self._search(decoded))
+        whole_characters = self.searched.of(self.ids).rstrip(HALF_CHARACTER)
+        self._mark_special_words(token, end=len(whole_characters))
+        return self._show(self.buffer.push(self._new_part_of(whole_characters)))
 
     def finish(self) -> str:
         """Return what was held back: no more tokens will come."""
-        return self._show(self._search(self.searched.of(self.ids)) + self.buffer.finish())
+        rest = self._new_part_of(self.searched.of(self.ids))
+        return self._show(self.buffer.push(rest) + self.buffer.finish())
 
-    def _search(self, decoded: str) -> str:
-        new, self.decoded = decoded[len(self.decoded) :], max(self.decoded, decoded, key=len)
-        return self.buffer.push(new)
+    def _mark_special_words(self, token: int, end: int) -> None:
+        special_words = self.searched.spelled.get(token, "")
+        self._special_places.update(range(end - len(special_words), end))
+
+    def _new_part_of(self, decoded: str) -> str:
+        new = decoded[len(self.decoded) :]
+        self.decoded += new
+        return new
 
     def _show(self, passed: str) -> str:
-        start, self._passed = self._passed, self._passed + len(passed)
-        shown = "".join(letter for place, letter in enumerate(passed, start) if place not in self._hidden)
+        shown = "".join(char for place, char in enumerate(passed, self._passed) if place not in self._special_places)
+        self._passed += len(passed)
         self.text += shown
         return shown
 
@@ -151,16 +147,11 @@ class StopRules:
     """What ends a text.
 
     Args:
-        eos_ids: Tokens that end it.
-        max_new_tokens: The most new tokens.
         reason_at_limit: What to say when there are so many.
-        stop_strings: Strings that end it.
         tokenizer: Turns tokens into text; stop strings need it.
 
     Raises:
         ValueError: There are stop strings without a tokenizer.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> rules = StopRules(eos_ids=(2,), max_new_tokens=3)
     >>> [rules.reason(tokens) for tokens in ([5], [5, 2], [5, 6, 7])]

@@ -36,8 +36,6 @@ TWO_WAYS = {
 def takes_usual_names(settings_class: type) -> type:
     """Let a dataclass of settings also be made with the names of `GenerationConfig` and of the OpenAI API.
 
-    Lesson: 15 · Capstone: your own generate()
-
     >>> from course_utils.engine.settings import GenerationSettings
     >>> GenerationSettings(do_sample=True, temperature=0.7, top_k=40).filters
     [('temperature', 0.7), ('top_k', 40)]
@@ -58,8 +56,6 @@ def own_names(given: Mapping[str, object], own: list[str]) -> dict[str, object]:
 
     Raises:
         ValueError: A name is unknown, or two settings say the same in two ways.
-
-    Lesson: 15 · Capstone: your own generate()
 
     >>> own_names({"stop": "###", "eos_token_id": None}, ["stop_strings", "eos_ids"])
     {'eos_ids': [], 'stop_strings': ['###']}

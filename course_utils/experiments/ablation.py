@@ -1,6 +1,6 @@
 """Switch heads off and see what a model can no longer do: the way from "it looks like" to "it does".
 
-Lesson: 08 · Attention
+Lesson: 08 · Attention; 09 · Context length and prompting
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,6 @@ def without_heads(model: LlamaForCausalLM, heads: Iterable[tuple[int, int]]) -> 
         ValueError: The model is not a Llama, or has no such head.
 
     Source: Michel et al. (2019), Are Sixteen Heads Really Better than One?
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -69,8 +68,6 @@ def next_token_losses(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor
 
     Raises:
         ValueError: There is more than one text, or it has fewer than two tokens.
-
-    Lesson: 08 · Attention; 09 · Context length and prompting
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

@@ -15,13 +15,8 @@ from course_utils.engine.arguments import check_whole
 class Characters:
     """A vocabulary of single characters: all that occur in a text, in order.
 
-    Args:
-        text: The text.
-
     Raises:
         ValueError: A text to be encoded has a character that is not in the vocabulary.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> letters = Characters("banana")
     >>> len(letters), letters.encode("nab"), letters.decode(torch.tensor([1, 0]))
@@ -67,7 +62,6 @@ def counted_loss(ids: torch.Tensor, windows: torch.Tensor, vocabulary: int, cont
         ValueError: `context` is not a whole number of at least 0, or leaves nothing of a window to predict.
 
     Source: Shannon (1951), Prediction and Entropy of Printed English; adding one is Laplace's rule of succession.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> text = torch.tensor([0, 1] * 50)
     >>> [round(counted_loss(text, text.view(10, 10), vocabulary=2, context=n), 2) for n in (0, 1)]
@@ -95,16 +89,13 @@ def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, charact
     The model reads at most as many of the last characters as its context length.
 
     Args:
-        model: A causal LM of `transformers` with one token a character.
+        model: A causal LM of `transformers` with one token per character.
         vocabulary: What its tokens are.
         start: A text of at least one character.
-        characters: How many to write.
         seed: What decides the draws.
 
     Raises:
         ValueError: `start` is empty, or has a character that is not in the vocabulary.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> from course_utils.experiments.tiny_training import new_tiny_model
     >>> len(write_on(new_tiny_model(3), Characters("abc"), "cab", characters=10, seed=0))

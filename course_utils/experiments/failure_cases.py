@@ -63,8 +63,6 @@ def draw_sums(digits: int, count: int, seed: int = 0) -> list[tuple[int, int]]:
     Raises:
         ValueError: `digits` or `count` is not a whole number of at least 1, or there are fewer than `count` pairs.
 
-    Lesson: 02 · Where LLMs fail
-
     >>> draw_sums(2, 3)
     [(86, 87), (45, 15), (78, 99)]
     """
@@ -80,8 +78,6 @@ def draw_sums(digits: int, count: int, seed: int = 0) -> list[tuple[int, int]]:
 
 def sum_prompt(shots: list[tuple[int, int]], first: int, second: int) -> str:
     """Write a few-shot prompt that ends where the sum of `first` and `second` is asked for.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> sum_prompt([(2, 3)], 4, 4)
     '2 + 3 = 5\\n4 + 4 ='

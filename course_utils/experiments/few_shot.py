@@ -31,7 +31,6 @@ def label_log_probabilities(
         ValueError: A query or a label has no token, or there are none.
 
     Source: Brown et al. (2020), Language Models are Few-Shot Learners, section 2.4.
-    Lesson: 01 · What LLMs can do
 
     >>> from course_utils.engine.prefill_decode import prefill
     >>> from course_utils.models import load_causal_lm
@@ -78,8 +77,6 @@ def score_after_shots(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
-        draw: Shots and tests.
         names: What each class is called in the prompt.
         instruction: The first line of the prompt; 0 shots are this line alone.
         counts: Numbers of shots, rising.
@@ -89,8 +86,6 @@ def score_after_shots(
 
     Raises:
         ValueError: `counts` do not rise from 0 or more to at most the number of shots.
-
-    Lesson: 01 · What LLMs can do
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm, draw = load_causal_lm(), Draw([("The cake is sweet", 0)], [("More salt", 0), ("A goal", 1)])
@@ -114,13 +109,12 @@ def score_after_shots(
 def calibrated(scores: torch.Tensor) -> torch.Tensor:
     """Take away how much the model likes each label anyway: its mean over the texts to be labelled.
 
-    Whoever does this assumes that the classes are equally frequent. It uses the texts, and not their true labels.
+    This assumes that the classes are equally frequent. It uses the texts, and not their true labels.
 
     Args:
         scores: Log-probabilities `(..., test, label)`.
 
     Source: after Zhao et al. (2021), Calibrate Before Use, and Zhou et al. (2023), Batch Calibration.
-    Lesson: 01 · What LLMs can do
 
     >>> calibrated(torch.tensor([[-1.0, -4.0], [-3.0, -4.0]])).argmax(-1)
     tensor([0, 1])
@@ -138,8 +132,6 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: The shapes do not fit.
 
-    Lesson: 01 · What LLMs can do
-
     >>> share_right(torch.tensor([[[[0.0, -1.0], [-2.0, -3.0]]]]), torch.tensor([[0, 1]]))
     tensor([[0.5000]])
     """
@@ -153,8 +145,6 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 class MeanAndError(NamedTuple):
     """The mean over draws, and its standard error: how far another set of draws would typically move it.
-
-    Lesson: 01 · What LLMs can do
 
     >>> MeanAndError(torch.tensor(0.6), torch.tensor(0.1)).error
     tensor(0.1000)
@@ -172,8 +162,6 @@ def mean_and_error(values: torch.Tensor) -> MeanAndError:
 
     Raises:
         ValueError: There are fewer than two draws.
-
-    Lesson: 01 · What LLMs can do
 
     >>> mean_and_error(torch.tensor([0.5, 0.7]))
     MeanAndError(mean=tensor(0.6000), error=tensor(0.1000))

@@ -24,7 +24,6 @@ class SentenceClassifier(nn.Module):
         seed: What decides the random weights, of the head in any case.
 
     Source: the mean as in Reimers and Gurevych (2019), Sentence-BERT.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> from course_utils.models import load_encoder
     >>> classifier = SentenceClassifier(load_encoder().model, classes=3)
@@ -61,8 +60,6 @@ def shuffled_batches(examples: int, batch_size: int, seed: int) -> Iterator[torc
     Raises:
         ValueError: `batch_size` is not a whole number of at least 1, or there are no examples.
 
-    Lesson: 06 · Pre-training and fine-tuning
-
     >>> batches = shuffled_batches(examples=4, batch_size=2, seed=0)
     >>> sorted([*next(batches).tolist(), *next(batches).tolist()])
     [0, 1, 2, 3]
@@ -92,7 +89,7 @@ def fine_tune(
 
     Args:
         model: Returns logits `(batch, classes)` when it is called with a part of `inputs`; trained in place.
-        inputs: By name, one row an example.
+        inputs: By name, one row per example.
         labels: The number of the right class, `(example,)`.
         steps: How many batches.
         learning_rate: Its highest value.
@@ -103,7 +100,6 @@ def fine_tune(
         ValueError: `steps` is not a whole number of at least 1, or nothing in `model` asks for gradients.
 
     Source: Howard and Ruder (2018), Universal Language Model Fine-tuning, for the rate that rises and falls.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> head, labels = nn.Linear(1, 2), torch.tensor([0, 1])
     >>> losses = fine_tune(head, {"input": torch.tensor([[-1.0], [1.0]])}, labels, steps=50, learning_rate=0.3)

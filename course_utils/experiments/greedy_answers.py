@@ -24,8 +24,6 @@ class Answer(NamedTuple):
             each token were drawn. An empty answer has 1.
         tokens: How many tokens it has; a longer answer has more factors.
 
-    Lesson: 02 · Where LLMs fail
-
     >>> Answer("Paris", 0.95, 1).text
     'Paris'
     """
@@ -48,7 +46,6 @@ def greedy_answers(
 
     Args:
         model: A causal LM of `transformers`.
-        tokenizer: Its tokenizer.
         prompts: Texts; a chat prompt is one text that the chat template wrote.
         max_new_tokens: An answer that goes on is cut here.
         ends: Characters that end an answer, besides the end-of-sequence token.
@@ -57,7 +54,6 @@ def greedy_answers(
         ValueError: There are no prompts, one has no token, or `max_new_tokens` is not a whole number of at least 1.
 
     Equals `model.generate(do_sample=False)` of each prompt alone, up to rounding.
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

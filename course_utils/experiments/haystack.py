@@ -20,8 +20,6 @@ class Reply(NamedTuple):
         probability: Of the right answer, token by token, after the question.
         said: What the model says, greedily.
 
-    Lesson: 02 · Where LLMs fail
-
     >>> Reply(0.9, "walnut").said
     'walnut'
     """
@@ -42,7 +40,6 @@ def ask(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
         cache: The text, read.
         ending: What comes after it and asks for the fact.
         right: The right answer, with the space before it.
@@ -50,8 +47,6 @@ def ask(
 
     Raises:
         ValueError: `ending` or `right` has no token, or `max_new_tokens` is not a whole number of at least 1.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -108,7 +103,6 @@ def ask_at_lengths(
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        tokenizer: Its tokenizer.
         needle: The text that holds the fact; it comes first.
         hay: Other text as token ids, `(1, seq)`.
         endings: Ways to ask: a name, and what comes after the text.
@@ -116,13 +110,12 @@ def ask_at_lengths(
         lengths: Tokens of hay between the needle and the question, rising.
 
     Returns:
-        For every ending a reply a length, and for every length the cache of what was read.
+        For every ending one reply per length, and for every length the cache of what was read.
 
     Raises:
         ValueError: `lengths` do not rise from at least 0 to at most the hay's length.
 
     Source: after Kamradt (2023), Needle In A Haystack: Pressure Testing LLMs.
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

@@ -19,7 +19,6 @@ def previous_token_score(weights: torch.Tensor) -> torch.Tensor:
         ValueError: There are fewer than two tokens, or the weights are not square.
 
     Source: Clark et al. (2019), What Does BERT Look At?
-    Lesson: 08 · Attention
 
     >>> previous_token_score(torch.tensor([[1.0, 0.0], [0.25, 0.75]])).item()
     0.25
@@ -37,7 +36,6 @@ def first_token_score(weights: torch.Tensor) -> torch.Tensor:
         ValueError: There are fewer than two tokens, or the weights are not square.
 
     Source: Xiao et al. (2023), Efficient Streaming Language Models with Attention Sinks.
-    Lesson: 08 · Attention
 
     >>> first_token_score(torch.tensor([[1.0, 0.0], [0.25, 0.75]])).item()
     0.25
@@ -60,7 +58,6 @@ def induction_score(weights: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         ValueError: `ids` is not as long as the weights, or the weights are not square.
 
     Source: Olsson et al. (2022), In-context Learning and Induction Heads.
-    Lesson: 08 · Attention
 
     >>> weights = torch.zeros(4, 4)
     >>> weights[2, 1] = 0.5
@@ -86,7 +83,6 @@ def attention_entropy(weights: torch.Tensor) -> torch.Tensor:
     """Return how spread out the attention is, in bits, averaged over queries; 0 is all on one key.
 
     Source: Shannon (1948), A Mathematical Theory of Communication.
-    Lesson: 08 · Attention
 
     >>> round(attention_entropy(torch.full((1, 4), 0.25)).item(), 3)
     2.0
@@ -101,7 +97,6 @@ def attention_distance(weights: torch.Tensor) -> torch.Tensor:
         ValueError: There are fewer than two tokens, or the weights are not square.
 
     Source: Vig and Belinkov (2019), Analyzing the Structure of Attention in a Transformer Language Model.
-    Lesson: 08 · Attention
 
     >>> attention_distance(torch.tensor([[1.0, 0.0], [0.5, 0.5]])).item()
     0.25

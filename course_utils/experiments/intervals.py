@@ -13,10 +13,6 @@ _Z = 1.959964  # 95 % of a normal distribution lies this many standard deviation
 def wilson_interval(right: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share: what the true share may be when `right` of `total` were right.
 
-    Args:
-        right: How many were right.
-        total: How many there were.
-
     Returns:
         Its lower and its upper end, both in 0 … 1.
 
@@ -24,7 +20,6 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
         ValueError: `total` is not a whole number of at least 1, or `right` is not in 0 … `total`.
 
     Source: Wilson (1927), Probable Inference, the Law of Succession, and Statistical Inference.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> [round(end, 2) for end in wilson_interval(60, 120)]
     [0.41, 0.59]

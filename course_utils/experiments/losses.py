@@ -28,7 +28,6 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         ValueError: The shapes do not fit, a label is no token, or all labels are −100.
 
     Equals `torch.nn.functional.cross_entropy`, which returns nan when all labels are −100.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> cross_entropy(torch.zeros(3, 8), torch.tensor([5, IGNORED, 0]))  # ln 8
     tensor(2.0794)
@@ -59,7 +58,6 @@ def causal_lm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
     Equals the loss of `LlamaForCausalLM(ids, labels=labels)` and of every other causal LM of `transformers`.
     Source: Radford et al. (2018), Improving Language Understanding by Generative Pre-Training, equation 1.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> sure = 5.0 * torch.eye(4)[[1, 2, 3, 0]]  # after 0 comes 1, after 1 comes 2, …
     >>> causal_lm_loss(sure[None], torch.tensor([[0, 1, 2, 3]]))
@@ -74,8 +72,6 @@ class HiddenTokens(NamedTuple):
     Args:
         ids: `(batch, seq)`, some tokens replaced.
         labels: `(batch, seq)`, the original token where one was chosen, −100 elsewhere.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> HiddenTokens(ids=torch.tensor([[7, 103]]), labels=torch.tensor([[IGNORED, 5]])).labels
     tensor([[-100,    5]])
@@ -107,7 +103,6 @@ def hide_tokens(
         ValueError: `share` is not in (0, 1], or `special` has another shape than `ids`.
 
     Source: Devlin et al. (2019), section 3.1. Equals `DataCollatorForLanguageModeling` with the same generator.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> ids, nothing = torch.arange(10_000)[None], torch.zeros(1, 10_000, dtype=torch.bool)
     >>> hidden = hide_tokens(ids, nothing, mask_token=-1, vocabulary=10_000, generator=torch.Generator().manual_seed(0))

@@ -24,7 +24,6 @@ def pronoun_probabilities(
 
     Args:
         model: A masked language model or a causal LM of `transformers`.
-        tokenizer: Its tokenizer.
         texts: Sentences with the mask token, or beginnings of sentences.
         pair: The two words; each must be one token.
 
@@ -32,7 +31,6 @@ def pronoun_probabilities(
         ValueError: There are no texts, a word is not one token, or a text for a masked model has not one mask token.
 
     Source: after Rudinger et al. (2018), Gender Bias in Coreference Resolution.
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -64,8 +62,6 @@ def share_of_first(probabilities: torch.Tensor) -> torch.Tensor:
 
     Raises:
         ValueError: There are not two words.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> share_of_first(torch.tensor([[0.3, 0.1]]))
     tensor([0.7500])

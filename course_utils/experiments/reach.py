@@ -24,7 +24,6 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor 
         ValueError: `ids` is not one text, `mask` does not fit it, or `model` has an encoder and a decoder.
 
     Equals `output_hidden_states=True` of `transformers`.
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models import load_encoder
     >>> minilm = load_encoder()
@@ -58,7 +57,6 @@ def encoder_decoder_states(
         ValueError: `source_ids` or `target_ids` is not one text, or `model` is not an encoder–decoder.
 
     Equals `encoder_hidden_states` and `decoder_hidden_states` of `transformers`.
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models.pipelines import load_pipeline
     >>> pipe = load_pipeline("translation")
@@ -88,8 +86,6 @@ def position_differences(before: torch.Tensor, after: torch.Tensor) -> torch.Ten
     Raises:
         ValueError: The shapes differ.
 
-    Lesson: 07 · Encoders, decoders and both
-
     >>> position_differences(torch.zeros(1, 2, 3), torch.tensor([[[0.0, 0, 0], [1, -4, 2]]]))
     tensor([[0., 4.]])
     """
@@ -107,8 +103,6 @@ def replaced_position(tokens: Sequence[int], other: Sequence[int]) -> int:
 
     Raises:
         ValueError: The texts have different numbers of tokens, or differ in none or in several.
-
-    Lesson: 07 · Encoders, decoders and both
 
     >>> replaced_position([5, 6, 7], [5, 9, 7])
     1

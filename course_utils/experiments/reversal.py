@@ -19,8 +19,6 @@ class Facts(NamedTuple):
         reversed: The others in the direction that is not trained, `(sentence, 3)`.
         vocabulary: How many tokens there are: names, descriptions, and "is".
 
-    Lesson: 02 · Where LLMs fail
-
     >>> draw_facts(both_ways=2, one_way=1).vocabulary
     7
     """
@@ -37,7 +35,6 @@ def draw_facts(both_ways: int, one_way: int, seed: int = 0) -> Facts:
         ValueError: A number is not a whole number of at least 1.
 
     Source: after Berglund et al. (2023), The Reversal Curse, experiment 1.
-    Lesson: 02 · Where LLMs fail
 
     >>> facts = draw_facts(both_ways=40, one_way=20)
     >>> facts.trained.shape, facts.reversed.shape
@@ -57,8 +54,6 @@ def draw_facts(both_ways: int, one_way: int, seed: int = 0) -> Facts:
 @torch.inference_mode()
 def recalled(model: PreTrainedModel, sentences: torch.Tensor) -> int:
     """Count the sentences `(sentence, seq)` whose last token is the model's first choice after the others.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> from course_utils.experiments.tiny_training import new_tiny_model
     >>> facts = draw_facts(both_ways=2, one_way=1)

@@ -19,8 +19,6 @@ Example = tuple[str, int]  # a text and the number of its class
 def topic_sentences() -> dict[str, list[str]]:
     """Return sixty short sentences by topic, thirty about food and thirty about sport, written for this course.
 
-    Lesson: 01 · What LLMs can do
-
     >>> {topic: len(sentences) for topic, sentences in topic_sentences().items()}
     {'food': 30, 'sport': 30}
     """
@@ -34,8 +32,6 @@ class Draw(NamedTuple):
     Args:
         shots: Examples for the prompt, in their order.
         tests: Examples to be labelled.
-
-    Lesson: 01 · What LLMs can do
 
     >>> Draw(shots=[("A goal!", 1)], tests=[("More salt", 0)]).tests
     [('More salt', 0)]
@@ -52,14 +48,11 @@ def draw_shots(texts: Mapping[str, Sequence[str]], draws: int, shots: int, seed:
 
     Args:
         texts: The texts of each class, equally many.
-        draws: How many parts.
         shots: How many shots a part gets: a multiple of the number of classes.
         seed: What decides the parts, the shots and their order.
 
     Raises:
         ValueError: The texts cannot be cut into equal parts, or there are not enough of them for the shots.
-
-    Lesson: 01 · What LLMs can do
 
     >>> draw_shots({"food": ["soup", "cake"], "sport": ["goal", "race"]}, draws=2, shots=2)[0].tests
     [('cake', 0), ('goal', 1)]
@@ -90,8 +83,6 @@ def _one_draw(order: list[list[str]], places: range, rounds: int, chance: random
 def shot_text(text: str, label: str = "") -> str:
     """Write one line of a few-shot prompt; without a label it ends where the label is asked for.
 
-    Lesson: 01 · What LLMs can do
-
     >>> shot_text("The cake was too sweet", "food")
     'The cake was too sweet: food\\n'
     >>> shot_text("The cake was too sweet")
@@ -102,8 +93,6 @@ def shot_text(text: str, label: str = "") -> str:
 
 def true_classes(draws: Sequence[Draw]) -> torch.Tensor:
     """Return the class of every text to be labelled, `(draw, test)`.
-
-    Lesson: 01 · What LLMs can do
 
     >>> true_classes([Draw(shots=[], tests=[("More salt", 0), ("A goal", 1)])])
     tensor([[0, 1]])

@@ -23,8 +23,6 @@ class Reviews(NamedTuple):
         topics: `(review,)`, the number of its topic in `TOPICS`.
         feelings: `(review,)`, the number of its feeling in `FEELINGS`.
 
-    Lesson: 06 · Pre-training and fine-tuning
-
     >>> Reviews(["A fine soup."], torch.tensor([0]), torch.tensor([1])).texts
     ['A fine soup.']
     """
@@ -45,8 +43,6 @@ def small_reviews(part: str) -> Reviews:
 
     Raises:
         ValueError: There is no such part.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> reviews = small_reviews("test")
     >>> reviews.texts[0], TOPICS[reviews.topics[0]], FEELINGS[reviews.feelings[0]]
@@ -81,8 +77,6 @@ def with_shuffled(texts: Sequence[str], seed: int = 0) -> tuple[list[str], torch
 
     Raises:
         ValueError: A text has no two different words, so it has no other order.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> with_shuffled(["Avoid the mussels!"])
     (['avoid the mussels.', 'the mussels avoid.'], tensor([1, 0]))

@@ -27,7 +27,6 @@ def surprisal_bits(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         ValueError: The shapes do not fit.
 
     Source: Shannon (1948), A Mathematical Theory of Communication.
-    Lesson: 09 · Context length and prompting
 
     >>> surprisal_bits(torch.zeros(1, 8), torch.tensor([5]))
     tensor([3.])
@@ -58,7 +57,6 @@ def read_text(
         ValueError: `ids` is not one text of at least one token.
 
     Equals one run over the whole text, up to rounding.
-    Lesson: 09 · Context length and prompting
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

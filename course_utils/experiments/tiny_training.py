@@ -21,11 +21,9 @@ def new_tiny_model(vocabulary: int, width: int = 64, layers: int = 2, seed: int 
     Args:
         vocabulary: How many tokens it knows.
         width: Numbers in a vector; a multiple of 8, as there are 4 heads.
-        layers: How many.
         seed: What decides the random weights.
 
     Source: Touvron et al. (2023), LLaMA: Open and Efficient Foundation Language Models.
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> new_tiny_model(50).num_parameters()
     110016
@@ -46,8 +44,6 @@ def cut_windows(ids: torch.Tensor, length: int = CONTEXT) -> torch.Tensor:
     Raises:
         ValueError: The text is shorter than one window.
 
-    Lesson: 06 · Pre-training and fine-tuning
-
     >>> cut_windows(torch.arange(7), length=3)
     tensor([[0, 1, 2],
             [3, 4, 5]])
@@ -62,8 +58,6 @@ def random_windows(ids: torch.Tensor, windows: int, seed: int, length: int = CON
 
     Raises:
         ValueError: The text is shorter than one window.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> next(random_windows(torch.arange(100), windows=2, seed=0, length=3)).diff()
     tensor([[1, 1],
@@ -84,8 +78,6 @@ class LossCurve(NamedTuple):
         train: The loss of every step's batch, before the step.
         held_out: The loss on text that was not trained on, by the number of steps done.
 
-    Lesson: 06 · Pre-training and fine-tuning
-
     >>> LossCurve([3.9, 3.5], {0: 3.9, 2: 3.4}).held_out[2]
     3.4
     """
@@ -97,8 +89,6 @@ class LossCurve(NamedTuple):
 @torch.no_grad()
 def mean_loss(model: LlamaForCausalLM, windows: torch.Tensor) -> float:
     """Return the mean loss of a causal LM over windows `(window, length)`, in nats a token.
-
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> 3 < mean_loss(new_tiny_model(50), torch.arange(48).view(4, 12)) < 5
     True
@@ -120,9 +110,8 @@ def train_tiny_model(
 
     Args:
         model: Is trained in place.
-        batches: Token ids `(batch, seq)`, one batch a step.
+        batches: Token ids `(batch, seq)`, one batch per step.
         held_out: Windows `(window, length)` that are only measured.
-        steps: How many.
         learning_rate: How far each step goes.
         measure_every: Steps from one measurement of the held-out text to the next.
 
@@ -130,7 +119,6 @@ def train_tiny_model(
         ValueError: `steps` is not a whole number of at least 1.
 
     Source: Loshchilov and Hutter (2019), Decoupled Weight Decay Regularization (AdamW).
-    Lesson: 06 · Pre-training and fine-tuning
 
     >>> ids = torch.arange(4).repeat(50)
     >>> curve = train_tiny_model(new_tiny_model(4, width=16), random_windows(ids, 4, 0, 12), ids.view(-1, 10), steps=30)

@@ -15,7 +15,6 @@ def cosine_similarity(vectors: torch.Tensor, others: torch.Tensor) -> torch.Tens
 
     The result is `(many, more)`; of a vector of zeros, which has no direction, it is 0. Equals
     `torch.nn.functional.cosine_similarity`.
-    Lesson: 05 · From text to vectors
 
     >>> cosine_similarity(torch.tensor([[3.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 9.0], [-2.0, 0.0]]))
     tensor([[ 1.,  0., -1.]])
@@ -27,7 +26,6 @@ def unit_vectors(vectors: torch.Tensor) -> torch.Tensor:
     """Divide each vector of `(..., hidden)` by its length.
 
     Equals `torch.nn.functional.normalize`.
-    Lesson: 05 · From text to vectors
 
     >>> unit_vectors(torch.tensor([3.0, 4.0]))
     tensor([0.6000, 0.8000])
@@ -41,12 +39,9 @@ def nearest(vector: torch.Tensor, vectors: torch.Tensor, count: int = 5) -> list
     Args:
         vector: `(hidden,)`.
         vectors: `(many, hidden)`.
-        count: How many.
 
     Raises:
         ValueError: There are not that many.
-
-    Lesson: 05 · From text to vectors
 
     >>> nearest(torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1.0], [4.0, 3.0]]), count=1)
     [(1, 0.8...)]
@@ -67,7 +62,6 @@ def principal_axes(vectors: torch.Tensor, axes: int = 2) -> torch.Tensor:
         ValueError: There are more axes than numbers in a vector, or than vectors.
 
     Source: Pearson (1901), On Lines and Planes of Closest Fit. Equals PCA.
-    Lesson: 05 · From text to vectors
 
     >>> principal_axes(torch.tensor([[3.0, 0.1], [-3.0, -0.1]]), axes=1).round(decimals=2)
     tensor([[1.0000, 0.0300]])
@@ -88,7 +82,6 @@ def explained_variance(vectors: torch.Tensor, axes: torch.Tensor) -> float:
         axes: `(axes, hidden)` from `principal_axes`.
 
     Vectors that do not differ have nothing to explain: 0.
-    Lesson: 05 · From text to vectors
 
     >>> round(explained_variance(torch.tensor([[3.0, 4.0], [-3.0, -4.0]]), torch.tensor([[1.0, 0.0]])), 2)
     0.36

@@ -22,8 +22,6 @@ class Turn(NamedTuple):
         end: When it had its last token.
         freed: When its slot could be used again.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Turn(request=0, slot=0, start=0, end=3, freed=5).freed
     5
     """
@@ -45,8 +43,6 @@ def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     Raises:
         ValueError: `slots` or a length is not a whole number of at least 1.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> [turn.end for turn in static_schedule([2, 5, 1], slots=2)]
     [2, 5, 6]
     """
@@ -66,7 +62,6 @@ def continuous_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     Arguments and errors as `static_schedule`.
 
     Source: Yu et al. (2022), Orca ("iteration-level scheduling").
-    Lesson: 14 · Speed and memory in practice
 
     >>> [turn.end for turn in continuous_schedule([2, 5, 1], slots=2)]
     [2, 5, 3]
@@ -94,14 +89,13 @@ def token_times(
         static: Hand in the next batch only when the one before it is done.
 
     Returns:
-        Seconds from the start to every token, a list a request.
+        Seconds from the start to every token, one list per request.
 
     Raises:
         ValueError: `slots` or a length is not a whole number of at least 1, or there are not as many lengths as
             prompts.
 
     Its keys and values lie in pages (Kwon et al. 2023, PagedAttention), so that a request can come and go.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> model = load_causal_lm().model
@@ -115,7 +109,7 @@ def token_times(
     times: list[list[float]] = []
     for first in range(0, len(prompts), size):
         batch = slice(first, first + size)
-        # The engine is set up anew for each batch; the time between two batches does not count.
+        # The engine is set up again for each batch; the time between two batches does not count.
         start = max((request[-1] for request in times), default=0.0)
         times += [
             [start + moment for moment in request] for request in _run(model, prompts[batch], lengths[batch], slots)
@@ -131,8 +125,6 @@ def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list
     Args:
         times: When every token of every request came, as `token_times` returns them.
         schedule: What was planned for them, in steps.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> turns_of([[0.5, 0.9], [0.5]], static_schedule([2, 1], slots=2))[1]
     Turn(request=1, slot=1, start=0.0, end=0.5, freed=0.9)
@@ -151,7 +143,7 @@ def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
 
 
 def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
-    """Run these requests to their end; the seconds to every token, a list a request."""
+    """Run these requests to their end; the seconds to every token, one list per request."""
     tokens = sum(map(len, prompts)) + sum(lengths)
     pages = ContinuousBatchingConfig(
         page_size=32, num_blocks=2 * (tokens // 32 + len(prompts) + 1), max_batch_tokens=256,

@@ -14,8 +14,6 @@ from course_utils.engine.arguments import check_number
 class Spread(NamedTuple):
     """The middle of several measurements, the least and the most of them, and how many there were.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Spread(0.02, 0.018, 0.03, 5)
     20.0 ms (18.0–30.0 in 5 runs)
     """
@@ -36,8 +34,6 @@ def spread(seconds: Sequence[float]) -> Spread:
     Raises:
         ValueError: There are none.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> spread([0.03, 0.01, 0.02]).median
     0.02
     """
@@ -52,8 +48,6 @@ def percentile(seconds: Sequence[float], percent: float) -> float:
     Raises:
         ValueError: `percent` is not between 0 and 100, or there are too few measurements to know: the slowest
             1 % of 10 runs is a tenth of a run.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> percentile([1.0] * 19 + [9.0], 95)
     1.0

@@ -1,6 +1,6 @@
 """What fills the memory of a model that runs: weights, KV cache, scores of attention, logits. All in bytes.
 
-Lesson: 14 · Speed and memory in practice
+Lesson: 14 · Speed and memory in practice; the KV cache: 10 · Prefill and decode; 02 · Where LLMs fail
 """
 
 import math
@@ -23,8 +23,6 @@ def weight_bytes(parameters: int, bytes_per_number: float = 4) -> float:
     Raises:
         ValueError: A number is out of its range.
 
-    Lesson: 02 · Where LLMs fail; 14 · Speed and memory in practice
-
     >>> weight_bytes(8_030_261_248, BYTES_PER_NUMBER["bf16"]) / 1e9
     16.060522496
     """
@@ -41,7 +39,6 @@ def kv_cache_bytes(shape: ModelShape, tokens: int, batch: int = 1, bytes_per_num
         ValueError: A number is out of its range.
 
     Source: Pope et al. (2022), Efficiently Scaling Transformer Inference.
-    Lesson: 10 · Prefill and decode; 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> smollm2 = PUBLISHED["SmolLM2-135M"]
@@ -55,7 +52,7 @@ def kv_cache_bytes(shape: ModelShape, tokens: int, batch: int = 1, bytes_per_num
 def attention_score_bytes(
     shape: ModelShape, queries: int, keys: int, batch: int = 1, bytes_per_number: float = 4
 ) -> float:
-    """Return the memory of the scores of one layer, written down in full: a number a head, query and key.
+    """Return the memory of the scores of one layer, written down in full: one number per head, query and key.
 
     Over a prompt it grows with the square of the tokens. Kernels such as FlashAttention never write it down.
 
@@ -63,7 +60,6 @@ def attention_score_bytes(
         ValueError: A number is out of its range.
 
     Source: Dao et al. (2022), FlashAttention.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> smollm2 = PUBLISHED["SmolLM2-135M"]
@@ -79,8 +75,6 @@ def logits_bytes(shape: ModelShape, positions: int, batch: int = 1, bytes_per_nu
     Raises:
         ValueError: A number is out of its range.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> smollm2 = PUBLISHED["SmolLM2-135M"]
     >>> logits_bytes(smollm2, positions=1)
@@ -92,8 +86,6 @@ def logits_bytes(shape: ModelShape, positions: int, batch: int = 1, bytes_per_nu
 def measured_weight_bytes(model: torch.nn.Module) -> int:
     """Return the bytes that the weights of `model` really take; a weight used twice is counted once.
 
-    Lesson: 02 · Where LLMs fail; 14 · Speed and memory in practice
-
     >>> measured_weight_bytes(torch.nn.Linear(3, 2))
     32
     """
@@ -102,8 +94,6 @@ def measured_weight_bytes(model: torch.nn.Module) -> int:
 
 def measured_cache_bytes(cache: KeyValueCache | Cache) -> int:
     """Return the bytes that the keys and values of `cache` really take, the course's own or one of `transformers`.
-
-    Lesson: 10 · Prefill and decode
 
     >>> measured_cache_bytes(KeyValueCache(layers=2))
     0

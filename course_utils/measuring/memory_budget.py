@@ -27,8 +27,6 @@ MEASURED = {"weights", "cache", "tokens", "batch"}
 class Device(NamedTuple):
     """A machine with memory of its own.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Device("GeForce RTX 4060", 8, "NVIDIA (2023)").bytes
     8589934592
     """
@@ -63,12 +61,9 @@ def memory_parts(
     """Return the bytes of each of `PARTS` while `batch` texts of `context` tokens are read.
 
     Args:
-        shape: The model.
         weights: Number format of the weights, one of `WEIGHT_FORMATS`.
         cache: Number format of the KV cache, one of `CACHE_FORMATS`. The other two parts have it, too, but never
             less than 16 bits.
-        context: Tokens of each text.
-        batch: How many texts.
         naive: Whether the attention scores of one layer are written down in full, as over a whole prompt; kernels
             such as FlashAttention never write them down.
         all_logits: Whether logits are computed at every position; generation needs the last one only.
@@ -80,7 +75,6 @@ def memory_parts(
         ValueError: A format is unknown, or a number is out of its range.
 
     Source: Dao et al. (2022), FlashAttention; Pope et al. (2022), Efficiently Scaling Transformer Inference.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> memory_parts(PUBLISHED["SmolLM2-135M"], context=1000)["KV cache"]
@@ -104,8 +98,6 @@ def memory_parts(
 def active_bytes(cache: str) -> float:
     """Return the bytes of a number that is being computed with: as in the cache, but at least 16 bits.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> active_bytes("fp32"), active_bytes("int8")
     (4.0, 2.0)
     """
@@ -114,8 +106,6 @@ def active_bytes(cache: str) -> float:
 
 def size_text(size: float) -> str:
     """Write bytes with three digits, in units of 1,000.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> size_text(538_060_032), size_text(46_080), size_text(7)
     ('538 MB', '46.1 kB', '7 B')
@@ -139,8 +129,6 @@ def checked_against(shape: ModelShape, weights: str, cache: str, measured: Mappi
 
     Raises:
         ValueError: `measured` has not these keys, or a number is out of its range.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> run = {"weights": 538_060_032, "cache": 4_608_000, "tokens": 100}

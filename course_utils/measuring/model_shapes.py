@@ -20,21 +20,16 @@ class ModelShape:
     """The numbers of a model that decide how much memory it needs.
 
     Args:
-        name: What the model is called.
         parameters: How many numbers it has learned.
-        layers: Number of layers.
         hidden_size: Length of a hidden state.
         query_heads: Query heads of a layer.
         key_value_heads: KV heads of a layer; as many as query heads without grouped-query attention.
         head_dim: Size of one head.
-        vocab_size: Tokens in the vocabulary.
         context_length: The most tokens it was made to read at once.
         source: Where the numbers are published.
 
     Raises:
         ValueError: A number is not a whole number of at least 1.
-
-    Lesson: 14 · Speed and memory in practice
     """
 
     name: str
@@ -95,7 +90,7 @@ def _cache_of_one_token(name: str, model: PreTrainedModel) -> tuple[int, int]:
 
 
 def _read(table: str) -> dict[str, ModelShape]:
-    """Read a table: one model a line, its fields in the order of `ModelShape`."""
+    """Read a table: one model per line, its fields in the order of `ModelShape`."""
     rows = ([field.strip() for field in line.split("|")] for line in table.strip().splitlines())
     return {
         name: ModelShape(name, *(int(number.replace(",", "")) for number in numbers), source)

@@ -1,4 +1,4 @@
-"""Weights in fewer bits: one scale a row or a group, and small whole numbers.
+"""Weights in fewer bits: one scale per row or group, and small whole numbers.
 
 Written to be read: numbers are made small and turned back into fp32. A fast engine multiplies with the small numbers.
 
@@ -17,15 +17,13 @@ LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 class Quantised(NamedTuple):
-    """Weights as small whole numbers, one scale a group, and a minimum a group where the format has one.
+    """Weights as small whole numbers, one scale per group, and a minimum where the format has one.
 
     Args:
         numbers: Whole numbers, `(groups, group)` int8, or two of 4 bits in a byte, `(groups, group / 2)` uint8.
         scales: What one step is worth in each group, `(groups, 1)`.
         minima: What 0 is worth in each group, `(groups, 1)`; None: 0 is worth 0.
         shape: The shape of the weights.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> Quantised(torch.zeros(2, 32, dtype=torch.int8), torch.ones(2, 1), None, (2, 32)).nbytes
     72
@@ -62,7 +60,6 @@ def quantise_absmax(weights: torch.Tensor, bits: int = 8, group: int | None = No
         ValueError: `weights` are not finite or have other than two dimensions; `bits` or `group` is out of its range.
 
     Source: Dettmers et al. (2022), LLM.int8(), section 2.1, for the weights' side.
-    Lesson: 14 · Speed and memory in practice
 
     >>> small = quantise_absmax(torch.tensor([[1.0, -0.5, 0.25, 0.0]]))
     >>> small.numbers, small.nbytes
@@ -90,7 +87,6 @@ def quantise_4bit(weights: torch.Tensor, group: int = 32) -> Quantised:
         ValueError: As `quantise_absmax`; or a weight is larger than fp16 allows.
 
     Equals Q4_1 of llama.cpp (`gguf.quants`), number for number.
-    Lesson: 14 · Speed and memory in practice
 
     >>> small = quantise_4bit(torch.arange(32.0)[None])
     >>> small.scales.item(), small.minima.item(), small.nbytes
@@ -110,8 +106,6 @@ def quantise_4bit(weights: torch.Tensor, group: int = 32) -> Quantised:
 def pack_4bit(numbers: torch.Tensor) -> torch.Tensor:
     """Put two numbers of 0 … 15 into a byte: `(groups, group)` becomes `(groups, group / 2)`, uint8.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> pack_4bit(torch.tensor([[1, 2, 3, 4]], dtype=torch.uint8))
     tensor([[49, 66]], dtype=torch.uint8)
     """
@@ -122,8 +116,6 @@ def pack_4bit(numbers: torch.Tensor) -> torch.Tensor:
 def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
     """Take the two numbers of every byte apart again: the inverse of `pack_4bit`.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> unpack_4bit(torch.tensor([[49, 66]], dtype=torch.uint8))
     tensor([[1, 2, 3, 4]], dtype=torch.uint8)
     """
@@ -132,8 +124,6 @@ def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
 
 def linear_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Return the weights of all linear layers by name; one that is also the embedding table is left out.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> len(linear_weights(load_causal_lm().model))
@@ -152,10 +142,7 @@ def rounded_weights(
     """Let every linear layer of `model` run with `round_trip` of its weights, and give the old ones back at the end.
 
     Args:
-        model: Any model.
         round_trip: Takes weights `(rows, columns)`, returns what a format leaves of them.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> layer = torch.nn.Linear(4, 2)
     >>> with rounded_weights(layer, torch.zeros_like):

@@ -30,8 +30,6 @@ def parameters_by_part(model: torch.nn.Module) -> dict[str, int]:
         Number of parameters of "embedding", "attention", "MLP", "norms", and of "output" and "other" if there are
         any. They add up to `model.num_parameters()`.
 
-    Lesson: 01 · What LLMs can do
-
     >>> from course_utils.models import load_encoder
     >>> parameters_by_part(load_encoder().model)
     {'embedding': 11917824, 'attention': 3548160, 'MLP': 7089408, 'norms': 9984, 'other': 147840}
@@ -55,20 +53,13 @@ def llama_parameters(
     """Calculate the parameters of a Llama by part, from the numbers of its configuration alone.
 
     Args:
-        layers: Number of layers.
-        hidden_size: Length of a hidden state.
-        query_heads: Query heads of a layer.
-        key_value_heads: KV heads of a layer.
-        head_dim: Size of one head.
         mlp_size: Width of the MLP's inner layer (`intermediate_size`).
-        vocab_size: Tokens in the vocabulary.
         tied: The output layer is the embedding table itself, and takes no parameters of its own.
 
     Raises:
         ValueError: A number is not a whole number of at least 1.
 
     Source: Touvron et al. (2023), LLaMA. Equals `LlamaForCausalLM` of `transformers`.
-    Lesson: 01 · What LLMs can do
 
     >>> llama_parameters(30, 576, 9, 3, 64, 1536, 49_152, tied=True)
     {'embedding': 28311552, 'attention': 26542080, 'MLP': 79626240, 'norms': 35136}
@@ -94,8 +85,6 @@ class MixtureSize(NamedTuple):
         parameters: All parameters.
         active: How many of them work on one token.
         source: Where the numbers are published.
-
-    Lesson: 01 · What LLMs can do
 
     >>> round(MIXTURES["DeepSeek-V3"].active / MIXTURES["DeepSeek-V3"].parameters, 3)
     0.055

@@ -15,8 +15,6 @@ def peak_bytes(call: Callable[[], object]) -> int:
     Everything that torch takes from this machine's memory counts, also what a kernel needs for itself. What was there
     before, such as weights, does not count, and what `call` returns counts while it runs.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> import torch
     >>> def two_then_one():
     ...     first = torch.zeros(1000)

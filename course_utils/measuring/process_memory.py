@@ -15,8 +15,6 @@ class ProcessMemory(NamedTuple):
         resident: All that is in RAM for it (RSS), also pages of files that other processes may share.
         private: What would be free if it ended (USS).
 
-    Lesson: 02 · Where LLMs fail
-
     >>> before, after = ProcessMemory(360_000_000, 300_000_000), ProcessMemory(900_000_000, 300_000_000)
     >>> after.since(before)
     resident +540 MB, private +0 MB
@@ -36,8 +34,6 @@ class ProcessMemory(NamedTuple):
 
 def process_memory() -> ProcessMemory:
     """Ask the operating system for the memory of this process.
-
-    Lesson: 02 · Where LLMs fail
 
     >>> process_memory().resident > 1e6
     True

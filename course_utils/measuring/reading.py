@@ -10,10 +10,7 @@ class ReadingMeter:
     """Count how many positions a model reads, and how often it is called: `with ReadingMeter(model) as meter: …`.
 
     Args:
-        model: Any model of `transformers`.
         most_calls: The next call after so many raises a `RuntimeError`, which ends a loop without an end.
-
-    Lesson: 15 · Capstone: your own generate()
 
     >>> from course_utils.models.practice import practice_model
     >>> practice = practice_model()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from course_utils.engine.arguments import check_whole
-from course_utils.measuring.memory import check_bytes, kv_cache_bytes, weight_bytes
+from course_utils.measuring.memory import kv_cache_bytes, weight_bytes
 from course_utils.measuring.model_shapes import ModelShape
 from course_utils.measuring.timing import read_bandwidth
 
@@ -21,8 +21,6 @@ class Rates(NamedTuple):
     Args:
         flops: Floating-point operations a second, in a large matrix product.
         bandwidth: Bytes a second that it reads from memory.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> Rates(flops=90e9, bandwidth=30e9).balance
     3.0
@@ -43,8 +41,6 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
     Raises:
         ValueError: `size` or `repeats` is not a whole number of at least 1.
 
-    Lesson: 10 · Prefill and decode
-
     >>> matmul_rate(size=64, repeats=3) > 1e6
     True
     """
@@ -61,8 +57,6 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
 def measured_rates(dtype: torch.dtype = torch.float32) -> Rates:
     """Measure what this machine does in a second, in this number format, with all threads of torch.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> measured_rates().balance > 0
     True
     """
@@ -77,8 +71,6 @@ def step_flops(shape: ModelShape, tokens: int, batch: int = 1) -> float:
 
     Raises:
         ValueError: `tokens` or `batch` is not a whole number of at least 1.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> step_flops(PUBLISHED["SmolLM2-135M"], tokens=1) / 1e9
@@ -96,13 +88,10 @@ def step_bytes(shape: ModelShape, context: int, batch: int = 1, bytes_per_number
     Raises:
         ValueError: A number is out of its range.
 
-    Lesson: 10 · Prefill and decode
-
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> step_bytes(PUBLISHED["SmolLM2-135M"], context=100) / 1e6
     542.668032
     """
-    check_bytes(bytes_per_number)
     cache = kv_cache_bytes(shape, context, batch, bytes_per_number)
     return weight_bytes(shape.parameters, bytes_per_number) + cache
 
@@ -115,18 +104,14 @@ def predicted_seconds(
     What else a step does is left out, so a real one takes longer.
 
     Args:
-        shape: The model.
-        rates: What the machine can do.
         tokens: Tokens of each text that are read in the step; 1 in a decode step.
         context: Tokens of each text in the KV cache.
-        batch: How many texts.
         bytes_per_number: Of weights and cache.
 
     Raises:
         ValueError: A number is out of its range.
 
     Source: Williams, Waterman and Patterson (2009), Roofline.
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> smollm2, machine = PUBLISHED["SmolLM2-135M"], Rates(flops=100e9, bandwidth=25e9)

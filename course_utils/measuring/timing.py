@@ -2,7 +2,7 @@
 
 Times are in seconds. The first token belongs to prefill: TTFT ends with it, TPOT begins after it.
 
-Lesson: 14 · Speed and memory in practice
+Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 """
 
 import os
@@ -29,8 +29,6 @@ Progress = Callable[[int, int], None]
 class Machine(NamedTuple):
     """Where a measurement was made: without it, a number of milliseconds says nothing.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> Machine("a laptop", cores=8, threads=4, memory_gigabytes=16.0, torch="2.13.0", transformers="5.23.0").threads
     4
     """
@@ -45,8 +43,6 @@ class Machine(NamedTuple):
 
 def this_machine() -> Machine:
     """Describe the machine that this runs on.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> this_machine().threads == torch.get_num_threads()
     True
@@ -67,8 +63,6 @@ class GenerationTiming:
 
     Raises:
         ValueError: A run has no token, or the runs have different numbers of tokens.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> timing = GenerationTiming([[0.3, 0.4, 0.5], [0.2, 0.3, 0.4]], this_machine())
     >>> timing.ttft, timing.tpot
@@ -122,8 +116,6 @@ def time_generation(
     Raises:
         ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> def two_tokens(mark):
     ...     mark()
     ...     mark()
@@ -145,8 +137,6 @@ def time_generation(
 
 class MarkingStreamer(BaseStreamer):
     """Lets `generate` of `transformers` mark its tokens: `model.generate(..., streamer=MarkingStreamer(mark))`.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -183,8 +173,6 @@ def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
     """Measure how many bytes a second this machine reads from memory, with all threads of torch.
 
     A decode step reads every weight once, so it cannot take less than weight bytes / this.
-
-    Lesson: 10 · Prefill and decode
 
     >>> read_bandwidth(megabytes=10) > 1e8
     True

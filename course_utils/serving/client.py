@@ -22,8 +22,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class ServerError(RuntimeError):
     """A server did not answer as it should; one sentence that says what to do.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> raise ServerError("nothing answers at http://127.0.0.1:9")
     Traceback (most recent call last):
     course_utils.serving.client.ServerError: nothing answers at http://127.0.0.1:9
@@ -35,12 +33,8 @@ class ServerAnswer:
     """What a server wrote, and when.
 
     Args:
-        text: The answer.
         seconds: From the request to each piece of text, `(pieces,)`.
-        tokens: How many tokens the answer has.
         counted: Whether the server said how many; if not, every piece is taken for a token.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> answer = ServerAnswer("It is Paris.", (0.5, 0.7, 0.9), tokens=5, counted=True)
     >>> answer.ttft, round(answer.tpot, 3)
@@ -76,17 +70,13 @@ def ask(
 
     Args:
         url: The server, as `http://127.0.0.1:8000`; with or without `/v1` at the end.
-        question: What the user says.
         model: The name of the model on that server.
-        max_tokens: The most tokens of the answer.
         key: What the server wants as a password, if it wants one.
         timeout: Seconds of silence after which to give up.
 
     Raises:
         ValueError: A setting is out of its range, or `url` is not one of a server.
         ServerError: The server is not there, refuses, is busy, falls silent, breaks off or sends no text.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> ask("127.0.0.1:8000", "Hello?", model="SmolLM2")
     Traceback (most recent call last):

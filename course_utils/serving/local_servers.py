@@ -34,7 +34,7 @@ from course_utils.serving.client import ServerError
 def own_server(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
     """Serve the course's own `stream()` in the format of OpenAI's chat API; yield the server's URL.
 
-    It answers one request at a time, greedy; whoever comes second waits. Real servers batch.
+    It answers one request at a time, greedy; a second one waits. Real servers batch.
 
     Args:
         model: A causal LM of `transformers`.
@@ -42,8 +42,6 @@ def own_server(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> It
 
     Raises:
         ValueError: The tokenizer has no chat template.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.serving.client import ask
     >>> from course_utils.models import load_causal_lm
@@ -103,8 +101,6 @@ def _answer(model, tokenizer, request: dict) -> Iterator[dict]:
 def serving_installed() -> bool:
     """Tell whether everything that `transformers serve` needs is installed here.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> serving_installed() in (True, False)
     True
     """
@@ -123,8 +119,6 @@ def transformers_server(folder: str, options: tuple[str, ...] = (), patience: fl
     Raises:
         ValueError: `patience` is not above 0.
         ServerError: It cannot be started, or not in time.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> with transformers_server("no such folder", patience=0):
     ...     pass
@@ -186,8 +180,6 @@ def model_folder(model: PreTrainedModel) -> str:
 
     Raises:
         ValueError: It was not loaded from a folder.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> Path(model_folder(load_causal_lm().model)).name

@@ -30,7 +30,6 @@ def byte_letters() -> dict[int, str]:
     byte 32, is written Ġ.
 
     Source: Radford et al. (2019), GPT-2. Equals `bytes_to_unicode` of `transformers`.
-    Lesson: 05 · From text to vectors
 
     >>> "".join(byte_letters()[byte] for byte in " né".encode())
     'ĠnÃ©'
@@ -44,7 +43,6 @@ def merge_pair(symbols: Sequence[str], pair: Pair) -> list[str]:
     """Write every `pair` of neighbours as one symbol, from left to right.
 
     Source: Sennrich et al. (2016), algorithm 1.
-    Lesson: 05 · From text to vectors
 
     >>> merge_pair(["b", "a", "n", "a", "n", "a"], ("a", "n"))
     ['b', 'an', 'an', 'a']
@@ -60,8 +58,6 @@ def merge_pair(symbols: Sequence[str], pair: Pair) -> list[str]:
 
 def next_pair(symbols: Sequence[str], ranks: Mapping[Pair, int]) -> Pair | None:
     """Return the pair of neighbours that was merged earliest in training; None when no pair can be merged.
-
-    Lesson: 05 · From text to vectors
 
     >>> next_pair(["t", "h", "e"], {("h", "e"): 3, ("t", "h"): 27})
     ('h', 'e')
@@ -79,8 +75,6 @@ class BytePairs:
         ranks: The place of every merge in the order of training; 0 was merged first.
         special: Tokens that are looked for in the text before everything else.
         single_digits: Every digit is a word of its own, as in SmolLM2.
-
-    Lesson: 05 · From text to vectors
 
     >>> from course_utils.models import load_causal_lm
     >>> rules = BytePairs.of(load_causal_lm().tokenizer)
@@ -128,7 +122,7 @@ class BytePairs:
                 yield from _WORDS.findall(piece)
 
     def symbols(self, word: str) -> list[str]:
-        """Write `word` as one symbol a byte; a byte that the vocabulary does not have is dropped.
+        """Write `word` as one symbol per byte; a byte that the vocabulary does not have is dropped.
 
         >>> BytePairs({"Ġ": 0, "a": 1}, {}, {}, False).symbols(" ab")
         ['Ġ', 'a']
@@ -151,8 +145,6 @@ class BytePairs:
 
 def special_parts(text: str, special: Mapping[str, int]) -> list[str]:
     """Cut `text` at special tokens; where two begin at the same place, the longer one counts.
-
-    Lesson: 05 · From text to vectors
 
     >>> special_parts("Hi<end>you", {"<end>": 0})
     ['Hi', '<end>', 'you']

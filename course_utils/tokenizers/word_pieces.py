@@ -29,11 +29,9 @@ def longest_matches(word: str, vocabulary: Collection[str], longest_word: int = 
 
     Args:
         word: Characters without spaces.
-        vocabulary: All pieces.
         longest_word: A longer word is unknown without a look.
 
     Source: Devlin et al. (2019), BERT. Equals the WordPiece model of `tokenizers`.
-    Lesson: 05 · From text to vectors
 
     >>> longest_matches("tokens", {"token", "to", "##s", "##ken"})
     [('token', 2), ('##s', 1)]
@@ -63,8 +61,6 @@ class WordPieces:
         special: Tokens that are looked for in the text before everything else.
         lowercase: Small letters only, without accents.
         longest_word: A longer word is unknown.
-
-    Lesson: 05 · From text to vectors
 
     >>> from course_utils.models import load_encoder
     >>> rules = WordPieces.of(load_encoder().tokenizer)

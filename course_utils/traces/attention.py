@@ -1,4 +1,7 @@
-"""Who looked at whom: the weights of attention of every layer and head, in one run."""
+"""Who looked at whom: the weights of attention of every layer and head, in one run.
+
+Lesson: 08 · Attention
+"""
 
 from dataclasses import dataclass
 
@@ -32,8 +35,6 @@ class AttentionTrace(Trace):
     Raises:
         ValueError: The arrays do not fit the tokens.
 
-    Lesson: 08 · Attention
-
     >>> AttentionTrace("toy", "cross", ("a",), ("b", "c"), np.full((1, 4, 1, 2), 0.5, np.float32), 4).weights.shape
     (1, 4, 1, 2)
     """
@@ -60,7 +61,7 @@ class AttentionTrace(Trace):
             raise ValueError(f"value_lengths must have shape {shape}, got {self.value_lengths.shape}")
 
     def measures(self) -> dict[str, np.ndarray]:
-        """Return what `inference.head_measures` says about every head, `(layer, head)` each.
+        """Return what `experiments.head_measures` says about every head, `(layer, head)` each.
 
         Tokens that look the same count as the same. With fewer than two tokens, or in cross-attention, only the
         entropy can be said; induction is a matter of causal attention.
@@ -104,8 +105,6 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
         ValueError: `text` is empty, or longer than the context length; or the model has no attention in some layer, as
             Mamba.
 
-    Lesson: 08 · Attention
-
     >>> from course_utils.models import load_causal_lm
     >>> record_attention(load_causal_lm(), "The cat sat").weights.shape
     (30, 9, 3, 3)
@@ -148,8 +147,6 @@ def record_cross_attention(
         ValueError: The tokens do not fit the ids, there is more than one text, or the model returns no weights of its
             cross-attention.
 
-    Lesson: 08 · Attention
-
     >>> from transformers import BartConfig, BartForConditionalGeneration
     >>> size = {"d_model": 16, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "vocab_size": 9}
     >>> bart = BartForConditionalGeneration(BartConfig(**size, encoder_layers=1, decoder_layers=1)).eval()
@@ -173,14 +170,11 @@ def record_translation(pipe: Pipeline, text: str) -> AttentionTrace:
 
     Args:
         pipe: A pipeline for translation; it is run greedily.
-        text: What to translate.
 
     A row is named by the token that was *written* there, not by the one that was read.
 
     Raises:
         ValueError: The text is empty, or longer than the model can read.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models.pipelines import load_pipeline
     >>> record_translation(load_pipeline("translation"), "I love you.").query_tokens

@@ -1,4 +1,7 @@
-"""A beam search: every token that was considered, and what became of it."""
+"""A beam search: every token that was considered, and what became of it.
+
+Lesson: 13 · Beam search
+"""
 
 import math
 from dataclasses import dataclass
@@ -21,11 +24,8 @@ class BeamTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
-        num_beams: Number of beams.
         length_penalty: Scores are divided by length to this power.
         early_stopping: "True", "False" or "never".
-        max_new_tokens: The most tokens of a text.
         tokens: Every node's token as visible text.
         fates: Every node's fate: "kept", "finished" or "pruned".
         greedy_tokens: The tokens that greedy search chooses, as visible text.
@@ -39,9 +39,7 @@ class BeamTrace(Trace):
         greedy_scores: Their sums of log-probabilities, each up to this token, float64 `(token,)`.
 
     Raises:
-        ValueError: The arrays do not have one row a node.
-
-    Lesson: 13 · Beam search
+        ValueError: The arrays do not have one row per node.
 
     >>> node = {name: np.zeros(1, int) for name in ("ids", "steps", "parents", "scores")}
     >>> end = {name: np.zeros(1, int) for name in ("finished", "finished_scores", "greedy", "greedy_scores")}
@@ -113,8 +111,6 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     """Run beam search after `prompt` and record its whole tree.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         to_the_end: Go on also when the search is done, so that the trace can be replayed under other settings;
             the finished texts are those of the search that stops.
         settings: As `GenerationSettings`; one beam is greedy search.
@@ -122,8 +118,6 @@ def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **setti
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or a setting is out of its range.
-
-    Lesson: 13 · Beam search
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_beams(load_causal_lm(), "The capital of France is", num_beams=2, max_new_tokens=2)

@@ -1,4 +1,7 @@
-"""A batch of sentences with a blank, filled by a masked language model under every mask."""
+"""A batch of sentences with a blank, filled by a masked language model under every mask.
+
+Lesson: 07 · Encoders, decoders and both
+"""
 
 import numpy as np
 import torch
@@ -21,8 +24,6 @@ def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTr
     Raises:
         ValueError: There are not 2 to 4 prompts; one has not one blank, or over 200 tokens; `window` is not a whole
             number of at least 1; the model is not a BERT.
-
-    Lesson: 07 · Encoders, decoders and both
 
     >>> from course_utils.models.pipelines import load_pipeline
     >>> trace = record_blanks(load_pipeline("fill-mask"), ["The [MASK] sat.", "[MASK] sat on the mat."])

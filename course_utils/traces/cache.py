@@ -1,4 +1,7 @@
-"""One generation run both ways, with a KV cache and without: the same tokens, other times, other bytes."""
+"""One generation run both ways, with a KV cache and without: the same tokens, other times, other bytes.
+
+Lesson: 10 · Prefill and decode
+"""
 
 import time
 from dataclasses import dataclass
@@ -25,7 +28,6 @@ class CacheTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         milliseconds: Time of the model in each step with the cache, float64 `(step,)`.
@@ -40,9 +42,7 @@ class CacheTrace(Trace):
         reason: Why the text ended.
 
     Raises:
-        ValueError: The arrays do not have one row a step, or the keys do not fit the last step's cache.
-
-    Lesson: 10 · Prefill and decode
+        ValueError: The arrays do not have one row per step, or the keys do not fit the last step's cache.
 
     >>> names = ("milliseconds", "milliseconds_without", "cache_tokens", "cache_bytes", "differences", "same_choice")
     >>> step = {name: np.ones(1) for name in names}
@@ -101,8 +101,6 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
         ValueError: `prompt` is empty, or too long to be read again at every step; `max_new_tokens` is below 1; or the
             model does not keep keys and values of one size of all tokens in every layer, as one with a state or a
             sliding window.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_cache(load_causal_lm(), "The capital of France is", max_new_tokens=3)

@@ -1,4 +1,7 @@
-"""Attention computed step by step, so that its scores and weights can be read."""
+"""Attention computed step by step, so that its scores and weights can be read.
+
+Lesson: 08 · Attention
+"""
 
 import sys
 from collections.abc import Iterator
@@ -16,8 +19,6 @@ def eager_attention(model: PreTrainedModel) -> Iterator[None]:
     """Let `model` compute attention in the one way in which it returns its weights, and set it back after.
 
     The fast implementations never hold the weights in memory: with them `outputs.attentions` is empty.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -39,8 +40,6 @@ def recording(model: PreTrainedModel) -> Iterator[dict[int, tuple[torch.Tensor, 
 
     What is kept is found under the `id` of the weights that the model returns. A model leaves nothing if it does not
     take its attention from `ALL_ATTENTION_FUNCTIONS`, or if its weights are not the softmax of its scores.
-
-    Lesson: 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()

@@ -1,4 +1,7 @@
-"""The vectors of words in their texts, at every layer of a model."""
+"""The vectors of words in their texts, at every layer of a model.
+
+Lesson: 05 · From text to vectors; 08 · Attention
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +32,6 @@ class EmbeddingTrace(Trace):
 
     Raises:
         ValueError: The states do not fit the words.
-
-    Lesson: 05 · From text to vectors; 08 · Attention
 
     >>> trace = EmbeddingTrace("toy", ("a", "b"), ("a", "b"), ("a", "b"), np.eye(2, dtype=np.float32)[None])
     >>> points, explained = trace.map()
@@ -99,8 +100,6 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
         TypeError: An item is neither a text nor a pair of texts.
         ValueError: There is no item or more than 200, or a text is empty or too long, or a word isn't in its text;
             or the tokenizer is not a fast one.
-
-    Lesson: 05 · From text to vectors; 08 · Attention
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_embeddings(load_causal_lm(), [("the river bank", "bank"), ("the savings bank", "bank")])

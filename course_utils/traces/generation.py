@@ -1,4 +1,7 @@
-"""A generation, step by step: what came out, how long it took, what the cache weighed."""
+"""A generation, step by step: what came out, how long it took, what the cache weighed.
+
+Lesson: 10 · Prefill and decode
+"""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ class GenerationTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         ids: Their ids, int64 `(step,)`.
@@ -32,9 +34,7 @@ class GenerationTrace(Trace):
         reason: Why the text ended.
 
     Raises:
-        ValueError: The arrays do not have one row a step.
-
-    Lesson: 10 · Prefill and decode
+        ValueError: The arrays do not have one row per step.
 
     >>> steps = {name: np.zeros(1) for name in ("ids", "milliseconds", "cache_tokens", "cache_bytes", "logits")}
     >>> GenerationTrace("toy", "a", ("a",), ("b",), **steps, use_cache=True, reason="eos").new_tokens
@@ -79,15 +79,11 @@ def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTra
     """Generate after `prompt` and record every step.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         settings: As `GenerationSettings`; without beams, and one text.
 
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or a setting is out of its range.
-
-    Lesson: 10 · Prefill and decode
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_generation(load_causal_lm(), "The capital of France is", max_new_tokens=3)

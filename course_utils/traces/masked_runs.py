@@ -35,8 +35,6 @@ def batch_mask(kind: str, attention_mask: torch.Tensor, window: int) -> torch.Te
     Raises:
         ValueError: The kind is unknown.
 
-    Lesson: 09 · Context length and prompting
-
     >>> batch_mask("causal", torch.tensor([[0, 1, 1]]), window=2)[0, 0].int()
     tensor([[1, 0, 0],
             [0, 1, 0],
@@ -70,7 +68,6 @@ def every_mask(
         window: For the sliding windows.
 
     What is yielded is `(kind, off or on, prompt, ...)`, on the processor.
-    Lesson: 09 · Context length and prompting
 
     >>> from course_utils.models import load_encoder
     >>> model = load_encoder().model
@@ -114,8 +111,6 @@ def check_batch(ids: list[torch.Tensor]) -> None:
 
 def padded_mask(lengths: list[int], padding: str) -> torch.Tensor:
     """Return 1 for each token and 0 for padding, `(batch, longest)`, of texts of these lengths.
-
-    Lesson: 09 · Context length and prompting
 
     >>> padded_mask([1, 3], "left")
     tensor([[0, 0, 1],

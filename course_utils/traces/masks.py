@@ -1,4 +1,7 @@
-"""A batch of prompts of different lengths, run under every mask: what padding on the wrong side does."""
+"""A batch of prompts of different lengths, run under every mask: what padding on the wrong side does.
+
+Lesson: 07 · Encoders, decoders and both; 09 · Context length and prompting
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ class MaskTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompts: What it read.
         tokens: Every prompt's tokens as visible text.
         window: How many tokens the sliding window lets a token see, itself included.
         alone: float32 `(prompt, vocab)`: each prompt alone, without any padding.
@@ -32,8 +34,6 @@ class MaskTrace(Trace):
 
     Raises:
         ValueError: The arrays do not fit the prompts.
-
-    Lesson: 07 · Encoders, decoders and both; 09 · Context length and prompting
 
     >>> zeros = np.zeros((4, 3, 2, 2, 5), np.float32)
     >>> trace = MaskTrace("toy", ("a", "a b"), (("a",), ("a", "b")), 2, zeros[0, 0, 0], zeros, tuple("abcde"))
@@ -92,8 +92,6 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
         TypeError: A prompt is not a str.
         ValueError: There are not 2 to 4 prompts; one is empty or has over 200 tokens; `window` is not a whole
             number of at least 1; the tokenizer has no padding token, or the model doesn't take such masks.
-
-    Lesson: 09 · Context length and prompting
 
     >>> from course_utils.models import load_causal_lm
     >>> record_masks(load_causal_lm(), ["The sky is", "Two plus two is"]).tokens[0]

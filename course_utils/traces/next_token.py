@@ -1,4 +1,7 @@
-"""What a model said about the next token of one prompt, and what the filters of sampling make of it."""
+"""What a model said about the next token of one prompt, and what the filters of sampling make of it.
+
+Lesson: 00 · Start here; 09 · Context length and prompting; 11 · Sampling
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +21,6 @@ class NextTokenTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         logits: float32 `(vocab,)`.
         labels: Every token of the vocabulary as visible text, `(vocab,)`.
@@ -27,8 +29,6 @@ class NextTokenTrace(Trace):
 
     Raises:
         ValueError: `logits` and `labels` do not have the same length, or `surprisals` does not fit the tokens.
-
-    Lesson: 00 · Start here
 
     >>> toy = NextTokenTrace("toy", "a", ("a",), np.zeros(2, np.float32), ("x", "y"))
     >>> len(toy.labels)
@@ -63,8 +63,6 @@ class FilterTrace(Trace):
     Raises:
         ValueError: There is not one stage more than filters.
 
-    Lesson: 11 · Sampling
-
     >>> FilterTrace("a", (("top_k", 1),), np.zeros((2, 3), np.float32)).removed_by(2) is None
     True
     """
@@ -92,8 +90,6 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty, or longer than the context length.
 
-    Lesson: 00 · Start here
-
     >>> from course_utils.models import load_causal_lm
     >>> record_next_token(load_causal_lm(), "The capital of France is").prompt_tokens
     ('The', '␣capital', '␣of', '␣France', '␣is')
@@ -108,15 +104,12 @@ def record_surprisals(
     """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
 
     Args:
-        model: The model.
         prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
         progress: As `read_text` takes it.
 
     Raises:
         TypeError: `prompt` is neither a str nor a sequence of whole numbers.
         ValueError: `prompt` is empty, longer than the context length, or has an id that the vocabulary has not.
-
-    Lesson: 09 · Context length and prompting
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_surprisals(load_causal_lm(), "The capital of France is Paris")
@@ -149,8 +142,6 @@ def record_filters(trace: NextTokenTrace, filters: Sequence[tuple[str, float]]) 
 
     Raises:
         ValueError: A filter is unknown, or its setting is out of its range.
-
-    Lesson: 11 · Sampling
 
     >>> toy = NextTokenTrace("toy", "a", ("a",), np.array([2, 1, 0], np.float32), ("x", "y", "z"))
     >>> record_filters(toy, [("temperature", 0.5), ("top_k", 2)]).removed_by(2)

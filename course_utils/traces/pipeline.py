@@ -1,4 +1,7 @@
-"""A pipeline, opened: what each of its three steps made of one input."""
+"""A pipeline, opened: what each of its three steps made of one input.
+
+Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +31,6 @@ class PipelineTrace(Trace):
 
     Raises:
         ValueError: A step has no table.
-
-    Lesson: 03 · The pipeline, opened
 
     >>> table = ("ids", (1, 1), ("token", "id"), (("hi", 7),))
     >>> PipelineTrace("toy", "hi", (table,), (table,), (table,)).steps[0][0]
@@ -66,7 +67,6 @@ def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> Pip
         ValueError: The text is empty, is longer than the model can read, or has no gap to fill.
 
     The answer is the one that calling `pipe` gives.
-    Lesson: 03 · The pipeline, opened; 04 · The pipeline tasks
 
     >>> from course_utils.models.pipelines import load_pipeline
     >>> trace = record_pipeline(load_pipeline("sentiment-analysis"), "Good!")
@@ -102,7 +102,7 @@ def _numbered(tables: tuple[Table, ...], pieces: int) -> tuple[Table, ...]:
 
 
 def _tokens(pipe: Pipeline, inputs: dict) -> Iterator[Table]:
-    """One row a token: the token, and every number that the model reads for it."""
+    """One row per token: the token, and every number that the model reads for it."""
     ids = inputs["input_ids"][0].tolist()
     tensors = {
         name: value[0].tolist()
@@ -122,7 +122,7 @@ def _capped(name: str, shape: tuple[int, ...], columns: tuple[str, ...], rows: t
 
 
 def _outputs(pipe: Pipeline, inputs: dict, outputs: dict) -> Iterator[Table]:
-    """One table an output of the model; a row a label, or a row a token where every token has its own numbers."""
+    """One table per output of the model; one row per label, or per token where every token has its own numbers."""
     tokens = pipe.tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())
     labels = [str(label) for label in pipe.model.config.id2label.values()]
     for name, value in outputs.items():
@@ -177,7 +177,7 @@ def _probabilities(pipe: Pipeline, outputs: list[dict]) -> Iterator[Table]:
 
 
 def _answers(answer: object) -> Iterator[Table]:
-    """The answer as a table: a row a result, a column a key."""
+    """The answer as a table: one row per result, one column per key."""
     results = answer if isinstance(answer, list) else [answer]
     if isinstance(answer, dict) and "labels" in answer:  # zero-shot: two lists side by side
         pairs = zip(answer["labels"], answer["scores"], strict=True)

@@ -1,4 +1,7 @@
-"""A greedy generation under penalties and stops: what each step changed, held back, and why it ended."""
+"""A greedy generation under penalties and stops: what each step changed, held back, and why it ended.
+
+Lesson: 12 · Repetition, length and stopping
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ class RepetitionTrace(Trace):
 
     Args:
         model: Name of the model that ran.
-        prompt: What it read.
         prompt_tokens: The prompt's tokens as visible text.
         new_tokens: The generated tokens as visible text, one a step.
         ids: Their ids, int64 `(step,)`.
@@ -38,9 +40,7 @@ class RepetitionTrace(Trace):
         differs: Where the learner's own penalty differs from the library's, one sentence; "" nowhere.
 
     Raises:
-        ValueError: The arrays do not have one row a step.
-
-    Lesson: 12 · Repetition, length and stopping
+        ValueError: The arrays do not have one row per step.
 
     >>> row, table = np.zeros(1, np.float32), np.zeros((1, 1), np.float32)
     >>> RepetitionTrace("toy", "a", ("a",), ("b",), np.array([1]), (), ("a",), np.array([0]), table, table, row, row,
@@ -104,16 +104,12 @@ def record_repetition(
     """Generate greedily after `prompt` and record what penalties and stops did at every step.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         presence_penalty: −2 to 2; 0 is off, and so it is for `frequency_penalty`.
         frequency_penalty: −2 to 2.
         repetition_penalty: Above 0; 1 is off.
         no_repeat_ngram: Size of the runs that may not come twice; 0 is off.
         min_new_tokens: Before so many tokens the text cannot end.
-        max_new_tokens: The most new tokens.
         stop_at_eos: Whether the end-of-sequence token ends the text.
-        stop_strings: Texts that end it.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
         progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.
 
@@ -121,8 +117,6 @@ def record_repetition(
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, a setting is out of its range, or the learner's function raises
             or does not return logits.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_repetition(load_causal_lm(), "I like to eat", stop_strings=["burger"])

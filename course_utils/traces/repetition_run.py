@@ -1,4 +1,7 @@
-"""A greedy generation with notes: the logits before and after the penalties, what is shown, what is held back."""
+"""A greedy generation with notes: the logits before and after the penalties, what is shown, what is held back.
+
+Lesson: 12 · Repetition, length and stopping
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -19,8 +22,6 @@ class RepetitionRun:
     """The greedy generation of one text, with notes at every step; made by `record_repetition`.
 
     Args:
-        model: Runs.
-        prompt: What it reads.
         settings: Of the generation.
         own: The learner's functions `(logits, ids, setting)`, by the name of the penalty that they replace.
         progress: Called before every step with its number, from 1, and the most that there can be.
@@ -28,8 +29,6 @@ class RepetitionRun:
     Raises:
         TypeError: `prompt` is not a str.
         ValueError: `prompt` is empty or too long, or the learner's function raises or does not return logits.
-
-    Lesson: 12 · Repetition, length and stopping
 
     >>> from course_utils.models import load_causal_lm
     >>> run = RepetitionRun(load_causal_lm(), "I like to eat", GenerationSettings(max_new_tokens=3), {})

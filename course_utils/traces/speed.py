@@ -39,9 +39,7 @@ class SpeedTrace(Trace):
         tpot: Time per output token of every run, float64 `(point, run)`.
 
     Raises:
-        ValueError: The columns do not have one row a point.
-
-    Lesson: 14 · Speed and memory in practice
+        ValueError: The columns do not have one row per point.
 
     >>> recorded_speed().model
     'SmolLM2-135M-Instruct'
@@ -117,7 +115,7 @@ class SpeedTrace(Trace):
         )
 
     def to_json(self) -> str:
-        """Write the trace as JSON, a line a point, that `from_json` reads."""
+        """Write the trace as JSON, one line per point, that `from_json` reads."""
         rows = []
         for point, dtype in enumerate(self.dtypes):
             row = {name: getattr(self, name)[point].tolist() for name in COLUMNS[:-2]}
@@ -151,8 +149,6 @@ def predicted_speed(
     Raises:
         ValueError: A number is out of its range.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> from course_utils.measuring.model_shapes import PUBLISHED
     >>> speed = predicted_speed(PUBLISHED["SmolLM2-135M"], Rates(100e9, 25e9), 100, 10, batch=1, dtype="fp32")
     >>> {name: round(value, 4) for name, value in speed.items()}
@@ -167,8 +163,6 @@ def predicted_speed(
 
 def recorded_speed() -> SpeedTrace:
     """Return the run that comes with the course: SmolLM2 on the machine on which the course was made.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> sorted(set(recorded_speed().dtypes))
     ['bf16', 'fp32']

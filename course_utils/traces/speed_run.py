@@ -43,7 +43,6 @@ def record_speed(
     stop it. One more run before the others is not counted.
 
     Args:
-        model: What runs.
         prompt_lengths: Tokens of a prompt, each at least 1.
         new_tokens: Tokens to generate after it, at least 2: the first has no time per output token.
         batches: How many copies of the prompt grow at once.
@@ -56,8 +55,6 @@ def record_speed(
     Raises:
         ValueError: A setting is out of its range, or a prompt does not fit into the context length; or the model isn't
             on the processor, or has another kind of cache than `ModelShape` describes.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_speed(load_causal_lm(), [4], new_tokens=2, batches=[1, 2], repeats=1)
@@ -107,8 +104,6 @@ def measure_generation(
     Raises:
         ValueError: `repeats` is not a whole number of at least 1.
 
-    Lesson: 14 · Speed and memory in practice
-
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> measure_generation(smollm, smollm.model, length=4, batch=2, new_tokens=3, repeats=1).batch
@@ -129,8 +124,6 @@ def measure_generation(
 
 def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     """Return `model` with its weights in another number format: a copy, unless it has that format.
-
-    Lesson: 14 · Speed and memory in practice
 
     >>> from course_utils.models import load_causal_lm
     >>> in_format(load_causal_lm().model, "bf16").dtype

@@ -1,4 +1,7 @@
-"""Every piece that exists on the way from a text to its tokens, and the step that makes it."""
+"""Every piece that exists on the way from a text to its tokens, and the step that makes it.
+
+Lesson: 05 · From text to vectors
+"""
 
 from collections.abc import Sequence
 
@@ -18,8 +21,6 @@ class TokenPieces:
         rules: What the tokenizer has learned.
         words: What `rules.words` cut the text into; no token crosses them.
         names: Every token of the vocabulary as visible text.
-
-    Lesson: 05 · From text to vectors
 
     >>> rules = BytePairs({"a": 0, "n": 1, "an": 2}, {("a", "n"): 0}, {}, False)
     >>> TokenPieces(rules, ["ana"], ["a", "n", "an"]).pieces.tolist()

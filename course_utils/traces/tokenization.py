@@ -1,4 +1,7 @@
-"""How a text became tokens: every piece that existed on the way, and the step that made it."""
+"""How a text became tokens: every piece that existed on the way, and the step that made it.
+
+Lesson: 05 · From text to vectors
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -42,8 +45,6 @@ class TokenizationTrace(Trace):
     Raises:
         ValueError: A piece has no label.
 
-    Lesson: 05 · From text to vectors
-
     >>> words, pieces = np.array([[0, 1, 0]]), np.array([[0, 1, 0, 1, 5]])
     >>> toy = TokenizationTrace("toy", "byte pairs", "a", ("61",), words, pieces, ("a",), (), 1, 8, 4)
     >>> [toy.labels[piece] for piece in toy.seen_at(0)]
@@ -83,8 +84,6 @@ def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = Fa
         TypeError: `text` is not a str.
         ValueError: `text` has no token or over 20,000 characters, or one of its words over 1,000 bytes, or the
             tokenizer is of another kind.
-
-    Lesson: 05 · From text to vectors
 
     >>> from course_utils.models import load_causal_lm
     >>> trace = record_tokenization(load_causal_lm(), " the")

@@ -162,7 +162,7 @@ class AskingWidget(CourseWidget):
         raise NotImplementedError
 
     def tell(self, progress: str) -> None:
-        """Say on the page, while `answer` works, how far it is; what `inference.progress` reports is said anyway."""
+        """Say on the page, while `answer` works, how far it is; what `engine.progress` reports is said anyway."""
         self.send({"progress": progress})
 
     def _reply(self, change: dict) -> None:

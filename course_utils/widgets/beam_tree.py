@@ -20,7 +20,7 @@ MOST_STEPS, MOST_BEAMS, LONGEST_PROMPT, STRONGEST_PENALTY = 12, 10, 512, 5
 class BeamTreeWidget(AskingWidget):
     """Walk through a recorded beam search, and rank what it found under another length penalty.
 
-    The length penalty and early stopping need no model: see `inference.beam_replay`. Another prompt, other beams
+    The length penalty and early stopping need no model: see `engine.beam_replay`. Another prompt, other beams
     and other steps do.
 
     Args:
