@@ -1,12 +1,14 @@
 """The course's index, glossary and references: notebooks made from the lessons and two tables."""
 
+import ast
 import re
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-_WIDGETS = re.compile(r"^from course_utils\.widgets import (.+)$", re.M)
+import jupytext
+
 _WIDGET_NAMES = {
     "pipeline xray": "pipeline x-ray",
     "cache stepper": "prefill/decode stepper",
@@ -42,7 +44,7 @@ class Lesson:
     @property
     def title(self) -> str:
         """The heading, such as "08 · Attention"."""
-        return re.search(r"^# # (.+)$", self.source, re.M)[1]
+        return self._head.partition("\n")[0].removeprefix("# ")
 
     @property
     def link(self) -> str:
@@ -52,27 +54,29 @@ class Lesson:
     @property
     def minutes(self) -> int:
         """How long a learner needs."""
-        return int(re.search(r"\*\*Time\*\*: (\d+) minutes", self.source)[1])
+        return int(self._head.partition("**Time**: ")[2].partition(" minutes")[0])
 
     @property
     def objectives(self) -> list[str]:
         """What a learner will be able to do, without the marks of the list."""
-        listed = self.source.partition("**You will be able to**")[2].partition("**Time**")[0]
-        words = re.sub(r"\n# {3}", " ", listed)
-        return [line.strip(" ;.") for line in re.findall(r"^# - (.+)$", words, re.M)]
+        listed = self._head.partition("**You will be able to**")[2].partition("**Time**")[0]
+        lines = listed.replace("\n  ", " ").splitlines()  # an objective may take two lines
+        return [line.removeprefix("- ").strip(" ;.") for line in lines if line.startswith("- ")]
 
     @property
     def widgets(self) -> list[str]:
         """The widgets in it, by their names in plain words, in the order of use."""
-        imported = ", ".join(_WIDGETS.findall(self.source)).split(", ")
-        plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower() for name in imported if name]
+        imports = [node for node in self._code.body if isinstance(node, ast.ImportFrom)]
+        imported = [name.name for node in imports if node.module == "course_utils.widgets" for name in node.names]
+        plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower() for name in imported]
         return list(dict.fromkeys(_WIDGET_NAMES.get(name, name) for name in plain))
 
     @cached_property
     def text(self) -> str:
         """All that a learner reads: the prose, and the words of the quizzes."""
-        quizzes = re.findall(r"^quiz_question\(.+?^\)", self.source, re.M | re.S)
-        return "\n\n".join([*self.prose, *(re.sub(r'"\s*\n\s*"', "", quiz) for quiz in quizzes)])
+        calls = [node for node in ast.walk(self._code) if isinstance(node, ast.Call)]
+        quizzes = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "quiz_question"]
+        return "\n\n".join([*self.prose, *("\n".join(_words(quiz)) for quiz in quizzes)])
 
     @cached_property
     def text_and_sources(self) -> str:
@@ -85,10 +89,23 @@ class Lesson:
 
     @cached_property
     def prose(self) -> list[str]:
-        """The text of every markdown cell, without the comment signs; a line break inside a paragraph is a space."""
-        cells = re.split(r"^# %%", self.source, flags=re.M)
-        texts = [cell.partition("\n")[2] for cell in cells if cell.startswith(" [markdown]")]
-        return [re.sub(r"(?<=\S)\n(?=[^\s|#-])", " ", re.sub(r"^# ?", "", text, flags=re.M)) for text in texts]
+        """The text of every markdown cell; a line break inside a paragraph is a space."""
+        return [re.sub(r"(?<=\S)\n(?=[^\s|#-])", " ", text) for text in self._markdown]
+
+    @cached_property
+    def _markdown(self) -> list[str]:
+        """The source of every markdown cell."""
+        cells = jupytext.reads(self.source, fmt="py:percent").cells
+        return [cell.source for cell in cells if cell.cell_type == "markdown"]
+
+    @property
+    def _head(self) -> str:
+        return self._markdown[0]
+
+    @cached_property
+    def _code(self) -> ast.Module:
+        """Every code cell: a percent script is a Python module."""
+        return ast.parse(self.source)
 
     def cites(self, work: dict) -> list[int]:
         """Return the places where the year stands each time the lesson cites `work`."""
@@ -100,6 +117,12 @@ class Lesson:
         """Return what looks like a citation and is in no table of `works`."""
         known = {place for work in works for place in self.cites(work)}
         return [found[0] for found in _CITATION.finditer(self.text_and_sources) if found.start(1) not in known]
+
+
+def _words(quiz: ast.Call) -> list[str]:
+    """Return the question, the options and what is said about each; the first argument is only a name."""
+    nodes = [node for argument in quiz.args[1:] for node in ast.walk(argument)]
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def lessons(folder: Path) -> list[Lesson]:
