@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jupytext
 
+from course_utils.learner.markup import markdown_link, markdown_table
+
 _WIDGET_NAMES = {
     "pipeline xray": "pipeline x-ray",
     "cache stepper": "prefill/decode stepper",
@@ -49,7 +51,7 @@ class Lesson:
     @property
     def link(self) -> str:
         """The title, linked to the notebook."""
-        return f"[{self.title}]({self.file.stem}.ipynb)"
+        return markdown_link(self.title, f"{self.file.stem}.ipynb")
 
     @property
     def minutes(self) -> int:
@@ -157,19 +159,20 @@ def pages(root: Path) -> dict[str, list[str]]:
 
 
 def _index(every: list[Lesson], exercises: dict[str, str]) -> list[str]:
-    rows = ["| lesson | minutes | you will be able to | widgets | exercise |", "|---|---|---|---|---|"]
+    rows = []
     for lesson in every:
         goals = "<br>".join(f"• {goal}" for goal in lesson.objectives)
         name = exercises.get(lesson.number)
-        exercise = f"[{lesson.number}](../exercises/{name})" if name else "–"
-        rows.append(f"| {lesson.link} | {lesson.minutes} | {goals} | {', '.join(lesson.widgets) or '–'} | {exercise} |")
+        exercise = markdown_link(lesson.number, f"../exercises/{name}") if name else "–"
+        rows.append((lesson.link, str(lesson.minutes), goals, ", ".join(lesson.widgets) or "–", exercise))
     hours = sum(lesson.minutes for lesson in every) / 60
     about = (
         f"All {len(every)} lessons, about {hours:.0f} hours. Each needs only what its head names under *Read before*. "
-        "[The glossary](glossary.ipynb) says what the words mean, [the references](references.ipynb) name the works "
-        "that the lessons cite."
+        f"{markdown_link('The glossary', 'glossary.ipynb')} says what the words mean, "
+        f"{markdown_link('the references', 'references.ipynb')} name the works that the lessons cite."
     )
-    return [f"# Index\n\n{about}", "\n".join(rows)]
+    titles = ("lesson", "minutes", "you will be able to", "widgets", "exercise")
+    return [f"# Index\n\n{about}", markdown_table(titles, rows)]
 
 
 def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
@@ -177,14 +180,13 @@ def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
     missing = sorted({term["lesson"] for term in terms} - set(links))
     if missing:
         raise ValueError(f"glossary.toml must name lessons that exist, got {missing}")
-    rows = ["| term | what it means | explained in |", "|---|---|---|"]
-    for term in sorted(terms, key=lambda term: term["name"].lower()):
-        rows.append(f"| **{term['name']}** | {term['means']} | {links[term['lesson']]} |")
+    ordered = sorted(terms, key=lambda term: term["name"].lower())
+    rows = [(f"**{term['name']}**", term["means"], links[term["lesson"]]) for term in ordered]
     about = (
         "Every term of the course in one sentence, with the lesson that explains it first. Terms are used in one way "
         "everywhere."
     )
-    return [f"# Glossary\n\n{about}", "\n".join(rows)]
+    return [f"# Glossary\n\n{about}", markdown_table(("term", "what it means", "explained in"), rows)]
 
 
 def _references(every: list[Lesson], works: list[dict]) -> list[str]:
@@ -196,7 +198,7 @@ def _references(every: list[Lesson], works: list[dict]) -> list[str]:
         where = [lesson.link for lesson in every if lesson.cites(work)]
         if not where:
             raise ValueError(f"references.toml must hold cited works only, and no lesson cites {work['title']!r}")
-        place = f"[{work['where']}]({work['url']})" if "url" in work else work["where"]
+        place = markdown_link(work["where"], work["url"]) if "url" in work else work["where"]
         title = f"*{work['title']}*" + ("" if work["title"].endswith("?") else ".")
         lines.append(f"- {work['authors']} ({work['year']}). {title} {place}. Cited in {'; '.join(where)}.")
     about = "Every work that a lesson cites, once, with the lessons that cite it."
