@@ -6,6 +6,7 @@ from functools import cache
 
 import matplotlib
 import regex
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from PIL import Image
@@ -28,6 +29,13 @@ PALETTE = {
 class CourseFigure(Figure):
     """A matplotlib figure that carries its own alt text and shows itself in a notebook.
 
+    Its axes make room for their words, and have no line at the top and the right.
+
+    Args:
+        shows_frame: Draw all four lines around the axes, as a map needs them.
+        layout: How the axes get their room; None where the figure places them itself.
+        **settings: What else matplotlib's `Figure` takes, such as `figsize`.
+
     Lesson: every lesson.
 
     >>> figure = CourseFigure(figsize=(3, 2))
@@ -39,8 +47,18 @@ class CourseFigure(Figure):
     alt = ""
     colors = 256  # of its PNG; a picture full of small words is lighter with fewer
 
+    def __init__(self, *, shows_frame: bool = False, layout: str | None = "constrained", **settings: object) -> None:
+        super().__init__(layout=layout, **settings)
+        self._shows_frame = shows_frame
+
     def __repr__(self) -> str:
         return self.alt
+
+    def add_subplot(self, *place: object, **settings: object) -> Axes:
+        """Add axes as matplotlib does, with the lines around them that this figure shows."""
+        axes = super().add_subplot(*place, **settings)
+        axes.spines[["top", "right"]].set_visible(self._shows_frame)
+        return axes
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data = {"image/png": png_bytes(self), "text/plain": self.alt}
@@ -55,7 +73,7 @@ def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
 
     Lesson: every lesson.
 
-    >>> png_bytes(CourseFigure(figsize=(1, 1)))[:4]
+    >>> png_bytes(CourseFigure(figsize=(1, 1), layout=None))[:4]
     b'\\x89PNG'
     """
     drawn = io.BytesIO()
