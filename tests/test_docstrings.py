@@ -1,4 +1,7 @@
-"""Every public function and class of the engine says what it does, where it comes from, and which lesson teaches it."""
+"""Every public function of the engine says which lesson teaches it, what it raises, and shows an example.
+
+That there's a docstring, that it begins with a sentence and names every argument, is ruff's to check (`D`).
+"""
 
 import ast
 import inspect
@@ -36,13 +39,6 @@ def test_there_is_an_example(node):
     """Of a class, the example may stand at one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]
     assert any(">>>" in (ast.get_docstring(inner) or "") for inner in inside)
-
-
-@pytest.mark.parametrize("node", DEFINITIONS)
-def test_the_first_line_is_a_sentence(node):
-    first = ast.get_docstring(node).splitlines()[0]
-    assert first[0].isupper(), first
-    assert first.endswith((".", ";")) or len(ast.get_docstring(node).splitlines()) > 1, first
 
 
 def raised(node):

@@ -97,7 +97,7 @@ class StopStringBuffer:
 
 
 class TextStream:
-    """Turn tokens into text one by one, without half characters and without stop strings.
+    r"""Turn tokens into text one by one, without half characters and without stop strings.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -107,8 +107,8 @@ class TextStream:
 
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
-    >>> stream = TextStream(tokenizer, ["\\n"])
-    >>> [stream.push(token) for token in tokenizer("Hi 🦜\\nthere").input_ids]
+    >>> stream = TextStream(tokenizer, ["\n"])
+    >>> [stream.push(token) for token in tokenizer("Hi 🦜\nthere").input_ids]
     ['Hi', ' ', '', '🦜', '', '']
     >>> stream.text
     'Hi 🦜'

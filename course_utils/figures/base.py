@@ -66,7 +66,7 @@ class CourseFigure(Figure):
 
 
 def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
-    """Draw `figure` as a PNG on a white card, in at most 256 colours (a `CourseFigure` may ask for fewer).
+    r"""Draw `figure` as a PNG on a white card, in at most 256 colours (a `CourseFigure` may ask for fewer).
 
     The background is opaque, so dark text stays readable in JupyterLab's dark theme; the small palette
     keeps a notebook with twenty pictures light.
@@ -74,7 +74,7 @@ def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
     Lesson: every lesson.
 
     >>> png_bytes(CourseFigure(figsize=(1, 1), layout=None))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dots_per_inch, facecolor="white")
@@ -135,14 +135,14 @@ def cut(text: str, most: int) -> str:
 
 
 def quoted(token: str) -> str:
-    """Put a token into quotation marks for a sentence; Arabic or Hebrew can't reorder the words around it.
+    r"""Put a token into quotation marks for a sentence; Arabic or Hebrew can't reorder the words around it.
 
     Lesson: every lesson.
 
     >>> quoted(".")
     '“.”'
     >>> quoted("שלום")
-    '“\\u2068שלום\\u2069”'
+    '“\u2068שלום\u2069”'
     """
     right_to_left = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in token)
     return f"“\u2068{token}\u2069”" if right_to_left else f"“{token}”"

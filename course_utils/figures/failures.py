@@ -62,7 +62,7 @@ def _answer_row(axes, row: int, answers: Mapping[str, float], marker: str, colou
 
 
 def _stacks(values: Sequence[float]) -> list[int]:
-    """How high each of the rising values stands, so that near ones lie on top of each other: 0, 1, 2 …"""
+    """Return how high (0, 1, 2 …) to draw each of the rising values, so that near ones lie on top of each other."""
     heights: list[int] = []
     start = 0
     for place, value in enumerate(values):
