@@ -189,20 +189,16 @@ def test_one_layer_alone_equals_transformers():
 def test_every_layer_and_head_of_minilm(eager, texts):
     minilm = load_encoder()
     batch = minilm.tokenizer(texts, padding=True, return_tensors="pt")
+    mask = masks.padding_mask(batch.attention_mask)
     with torch.inference_mode():
         theirs = eager(minilm.model)(**batch, output_attentions=True, output_hidden_states=True)
-    ours = list(bert.encoder_layer_outputs(minilm.model, batch.input_ids, batch.attention_mask))
-    assert len(ours) == 6
-    for (hidden, weights), expected_weights, expected in zip(
-        ours, theirs.attentions, theirs.hidden_states[1:], strict=True
-    ):
-        assert close(weights, expected_weights, 1e-4)
-        assert close(hidden, expected, 1e-3)
-
-
-def test_encoder_layers_want_a_bert():
-    with pytest.raises(ValueError, match=r"^model must be a BertModel with GELU, got GPT2LMHeadModel$"):
-        next(bert.encoder_layer_outputs(tiny_model("gpt2"), torch.ones(1, 2, dtype=torch.long)))
+        hidden = theirs.hidden_states[0]
+        for layer, expected_weights, expected in zip(
+            minilm.model.encoder.layer, theirs.attentions, theirs.hidden_states[1:], strict=True
+        ):
+            hidden, weights = bert.encoder_layer(hidden, layer, 12, mask)
+            assert close(weights, expected_weights, 1e-4)
+            assert close(hidden, expected, 1e-3)
 
 
 def rows_of_causal_weights(seed, length):

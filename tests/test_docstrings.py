@@ -1,4 +1,7 @@
-"""Every module of the engine names the lesson that teaches it; its functions and classes say what they do."""
+"""Every module of the engine names its lesson; its functions say what they raise and show an example.
+
+That there's a docstring and that it begins with a sentence is ruff's to check (`D`).
+"""
 
 import ast
 import inspect
@@ -48,13 +51,6 @@ def test_there_is_an_example(node):
     """Of a class, the example may stand at one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]
     assert any(">>>" in (ast.get_docstring(inner) or "") for inner in inside)
-
-
-@pytest.mark.parametrize("node", DEFINITIONS)
-def test_the_first_line_is_a_sentence(node):
-    first = ast.get_docstring(node).splitlines()[0]
-    assert first[0].isupper(), first
-    assert first.endswith((".", ";")) or len(ast.get_docstring(node).splitlines()) > 1, first
 
 
 def raised(node):

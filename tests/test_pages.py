@@ -33,6 +33,20 @@ def lesson_of(tmp_path, prose, name="03_x.py"):
     return Lesson(file)
 
 
+def test_a_lesson_is_read_however_its_code_is_laid_out(tmp_path):
+    file = tmp_path / "03_x.py"
+    file.write_text(
+        "# %% [markdown]\n# # 03 · X\n#\n# **You will be able to**\n#\n# - do a thing that takes\n#   two lines;\n#\n"
+        "# **Time**: 45 minutes.\n\n# %%\nfrom course_utils.widgets import (\n    MaskLab,\n    PipelineXray as X,\n)\n"
+        '# %%\nquiz_question("03-quiz-4711", "Is it so (Su "\n    "et al., 2021)?", [("Yes", True, "It is.")])\n'
+    )
+    lesson = Lesson(file)
+    assert (lesson.title, lesson.minutes, lesson.objectives) == ("03 · X", 45, ["do a thing that takes two lines"])
+    assert lesson.widgets == ["mask lab", "pipeline x-ray"]
+    assert lesson.text.endswith("\n\nIs it so (Su et al., 2021)?\nYes\nIt is.")
+    assert lesson.cites({"first": "Su", "year": 2021})
+
+
 @every_lesson
 def test_the_index_has_every_lesson_with_all_of_it(lesson):
     row = next(line for line in text_of("index.ipynb").splitlines() if lesson.link in line)

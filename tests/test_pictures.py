@@ -229,3 +229,13 @@ def test_bad_xrays_are_one_sentence(make, sentence):
     with pytest.raises(ValueError) as caught:
         make()
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("shows_frame", "sides"), [(False, {"left", "bottom"}), (True, {"left", "bottom", "top", "right"})]
+)
+def test_a_figure_draws_the_lines_around_its_axes(shows_frame, sides):
+    figure = figures.CourseFigure(figsize=(3, 2), shows_frame=shows_frame)
+    for axes in figure.subplots(2, 2).flat:
+        assert {side for side, line in axes.spines.items() if line.get_visible()} == sides
+    assert figure.get_layout_engine() is not None

@@ -9,7 +9,6 @@ import torch
 
 from course_utils import traces
 from course_utils.engine.generate import generate
-from course_utils.engine.sampling import FILTERS
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.traces.attention import eager_attention
 from tests.tiny_models import START, tiny_model
@@ -23,7 +22,6 @@ def recorded():
     next_token = traces.record_next_token(smollm, PROMPT)
     return {
         "next token": next_token,
-        "filters": traces.record_filters(next_token, [("top_k", 50), ("temperature", 0.7), ("top_p", 0.9)]),
         "attention": traces.record_attention(smollm, PROMPT),
         "encoder attention": traces.record_attention(load_encoder(), "the river bank"),
         "generation": traces.record_generation(smollm, PROMPT, max_new_tokens=6),
@@ -31,7 +29,7 @@ def recorded():
     }
 
 
-KINDS = ["next token", "filters", "attention", "encoder attention", "generation", "beams"]
+KINDS = ["next token", "attention", "encoder attention", "generation", "beams"]
 
 
 def assert_same(one, other):
@@ -166,26 +164,12 @@ def test_beams_hang_together(recorded):
     assert len(trace.greedy) == len(trace.greedy_scores) == 4
 
 
-def test_filters_say_who_removed_a_token(recorded):
-    trace, next_token = recorded["filters"], recorded["next token"]
-    np.testing.assert_array_equal(trace.stages[0], next_token.logits)
-    ranks = next_token.logits.argsort()[::-1]
-    assert trace.removed_by(ranks[0]) is None
-    assert trace.removed_by(ranks[100]) == "top_k"
-    assert trace.removed_by(ranks[49]) == "top_p"
-    stages = torch.from_numpy(next_token.logits)
-    for (name, setting), recorded_stage in zip(trace.filters, trace.stages[1:], strict=True):
-        stages = FILTERS[name](stages, setting)
-        np.testing.assert_array_equal(stages.numpy(), recorded_stage)
-
-
 @pytest.mark.parametrize(
     ("kind", "wrong", "sentence"),
     [
         ("attention", {"weights": np.zeros((30, 9, 5, 4))}, r"weights must have shape \(layer, head, 5, 5\), got "),
         ("generation", {"ids": np.zeros(2)}, "ids must have 6 rows, one a step, got 2"),
         ("beams", {"scores": np.zeros(2)}, r"scores must have \d+ rows, one a node, got 2"),
-        ("filters", {"stages": np.zeros((2, 5))}, r"stages must have shape \(4, vocab\), got \(2, 5\)"),
         ("next token", {"logits": np.zeros(5)}, r"logits must have shape \(49152,\) like labels, got \(5,\)"),
     ],
 )

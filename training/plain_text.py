@@ -27,9 +27,9 @@ KINDS = {"n": "noun", "v": "verb", "adj": "adjective", "adv": "adverb"}
 
 
 def dictionary_entries(text: str) -> Iterator[tuple[str, str]]:
-    """Yield a word and everything that is said about it, on one line, for each entry of a dictionary.
+    r"""Yield a word and everything that is said about it, on one line, for each entry of a dictionary.
 
-    >>> list(dictionary_entries("hot\\n    adj 1: having\\n           heat\\ncold\\n    adj 1: without heat"))
+    >>> list(dictionary_entries("hot\n    adj 1: having\n           heat\ncold\n    adj 1: without heat"))
     [('hot', 'adj 1: having heat'), ('cold', 'adj 1: without heat')]
     """
     for block in re.split(r"\n(?=\S)", text):

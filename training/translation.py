@@ -47,9 +47,9 @@ def split(data: Path, seed: int = 0) -> dict[str, dict[str, list[str]]]:
 
 
 def plain_spaces(text: str) -> str:
-    """Write French's narrow and no-break spaces as spaces, and letters with accents as one character.
+    r"""Write French's narrow and no-break spaces as spaces, and letters with accents as one character.
 
-    >>> plain_spaces("Qui\\u202f?")
+    >>> plain_spaces("Qui\u202f?")
     'Qui ?'
     """
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -94,12 +94,12 @@ class StopStringBuffer:
 
 
 class TextStream:
-    """Turn tokens into text one by one, without half characters and without stop strings.
+    r"""Turn tokens into text one by one, without half characters and without stop strings.
 
     >>> from course_utils.models import load_causal_lm
     >>> tokenizer = load_causal_lm().tokenizer
-    >>> stream = TextStream(tokenizer, ["\\n"])
-    >>> [stream.push(token) for token in tokenizer("Hi 🦜\\nthere").input_ids]
+    >>> stream = TextStream(tokenizer, ["\n"])
+    >>> [stream.push(token) for token in tokenizer("Hi 🦜\nthere").input_ids]
     ['Hi', ' ', '', '🦜', '', '']
     >>> stream.text
     'Hi 🦜'

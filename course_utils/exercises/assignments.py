@@ -54,7 +54,7 @@ def without_solution_links(text: str) -> str:
 
 
 def without_regions(source: str, instead: dict[str, str | None]) -> str:
-    """Return the text of a cell without its markers, and with a stub in place of each region in `instead`.
+    r"""Return the text of a cell without its markers, and with a stub in place of each region in `instead`.
 
     Args:
         source: The cell's text.
@@ -63,8 +63,8 @@ def without_regions(source: str, instead: dict[str, str | None]) -> str:
     Raises:
         ValueError: A marker has no partner.
 
-    >>> without_regions("def f():\\n    ### BEGIN SOLUTION\\n    return 1\\n    ### END SOLUTION", {"SOLUTION": "pass"})
-    'def f():\\n    pass'
+    >>> without_regions("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION", {"SOLUTION": "pass"})
+    'def f():\n    pass'
     """
     lines, inside = [], ""
     for line in source.splitlines():

@@ -27,11 +27,11 @@ def short(value: object, longest: int = LONGEST) -> str:
 
 
 def beside(own: object, right: object, longest: int = LONGEST) -> tuple[str, str]:
-    """Return two values, each in so many characters at most, so that the place where they differ is shown.
+    r"""Return two values, each in so many characters at most, so that the place where they differ is shown.
 
     >>> beside("a" * 99 + "b", "a" * 99 + "c")
     ("'…aaaaaaaaaab'", "'…aaaaaaaaaac'")
-    >>> print(*beside(np.array([1.5, 20, 3]), np.array([1.5, -2, 3])), sep="\\n")
+    >>> print(*beside(np.array([1.5, 20, 3]), np.array([1.5, -2, 3])), sep="\n")
     tensor([1.5, 20, 3])
     tensor([1.5, -2, 3])
     >>> beside({"kept": [1] * 99, "read": 3}, {"kept": [1] * 99, "read": 4}, 30)

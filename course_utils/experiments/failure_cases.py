@@ -77,9 +77,9 @@ def draw_sums(digits: int, count: int, seed: int = 0) -> list[tuple[int, int]]:
 
 
 def sum_prompt(shots: list[tuple[int, int]], first: int, second: int) -> str:
-    """Write a few-shot prompt that ends where the sum of `first` and `second` is asked for.
+    r"""Write a few-shot prompt that ends where the sum of `first` and `second` is asked for.
 
     >>> sum_prompt([(2, 3)], 4, 4)
-    '2 + 3 = 5\\n4 + 4 ='
+    '2 + 3 = 5\n4 + 4 ='
     """
     return "".join(f"{a} + {b} = {a + b}\n" for a, b in shots) + f"{first} + {second} ="

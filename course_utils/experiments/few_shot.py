@@ -71,7 +71,7 @@ def score_after_shots(
     instruction: str,
     counts: Sequence[int] = (0, 1, 2, 4, 8),
 ) -> torch.Tensor:
-    """Return the log-probability of every label for every test of `draw`, after 0, 1, 2, … shots.
+    r"""Return the log-probability of every label for every test of `draw`, after 0, 1, 2, … shots.
 
     A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice.
 
@@ -89,7 +89,7 @@ def score_after_shots(
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm, draw = load_causal_lm(), Draw([("The cake is sweet", 0)], [("More salt", 0), ("A goal", 1)])
-    >>> score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], "Topics\\n", counts=[0, 1]).shape
+    >>> score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], "Topics\n", counts=[0, 1]).shape
     torch.Size([2, 2, 2])
     """
     if list(counts) != sorted({*counts}) or not counts or counts[0] < 0 or counts[-1] > len(draw.shots):

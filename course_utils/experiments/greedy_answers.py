@@ -40,7 +40,7 @@ def greedy_answers(
     max_new_tokens: int = 8,
     ends: str = ".,\n",
 ) -> list[Answer]:
-    """Complete every prompt greedily, all in one batch, until a token with one of the characters of `ends` comes.
+    r"""Complete every prompt greedily, all in one batch, until a token with one of the characters of `ends` comes.
 
     What all prompts share from their start is read once. The rest is padded on the left (lesson 09).
 
@@ -57,7 +57,7 @@ def greedy_answers(
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
-    >>> prompts = [f"Italy: Rome\\n{country}:" for country in ("France", "Japan")]
+    >>> prompts = [f"Italy: Rome\n{country}:" for country in ("France", "Japan")]
     >>> [answer.text for answer in greedy_answers(smollm.model, smollm.tokenizer, prompts)]
     ['Paris', 'Tokyo']
     """

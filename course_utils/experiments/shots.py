@@ -81,10 +81,10 @@ def _one_draw(order: list[list[str]], places: range, rounds: int, chance: random
 
 
 def shot_text(text: str, label: str = "") -> str:
-    """Write one line of a few-shot prompt; without a label it ends where the label is asked for.
+    r"""Write one line of a few-shot prompt; without a label it ends where the label is asked for.
 
     >>> shot_text("The cake was too sweet", "food")
-    'The cake was too sweet: food\\n'
+    'The cake was too sweet: food\n'
     >>> shot_text("The cake was too sweet")
     'The cake was too sweet:'
     """

@@ -41,7 +41,7 @@ def parameter_parts(models: Mapping[str, Mapping[str, int]]) -> CourseFigure:
     parts = list(dict.fromkeys(part for counts in models.values() for part in counts))
     if not 1 <= len(parts) <= len(_FILLS):
         raise ValueError(f"models must have 1 to {len(_FILLS)} different parts, got {parts}")
-    figure = CourseFigure(figsize=(8, 1.1 + 0.42 * len(models)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 1.1 + 0.42 * len(models)))
     axes, said = figure.subplots(), []
     for row, (name, counts) in enumerate(models.items()):
         total, left = sum(counts.values()), 0.0
@@ -56,7 +56,6 @@ def parameter_parts(models: Mapping[str, Mapping[str, int]]) -> CourseFigure:
     axes.set_yticks(range(len(models)), map(drawable, models))
     axes.set(xlim=(0, 1.09), ylim=(len(models) - 0.5, -0.5), xlabel="share of all parameters")
     axes.set_xticks(np.arange(0, 1.01, 0.2), [f"{share:.0%}" for share in np.arange(0, 1.01, 0.2)])
-    axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(parts), frameon=False)
     figure.alt = f"Where the parameters are. {'. '.join(said)}."
     return figure
@@ -84,7 +83,7 @@ def model_sizes(
     unknown = [name for name in [*here, *active] if name not in sizes]
     if unknown or not sizes:
         raise ValueError(f"sizes must name every model of here and active, got none for {unknown}")
-    figure = CourseFigure(figsize=(8, 1 + 0.27 * len(sizes)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 1 + 0.27 * len(sizes)))
     axes, said = figure.subplots(), []
     ranked = sorted(sizes, key=sizes.__getitem__)
     for row, name in enumerate(ranked):
@@ -100,7 +99,6 @@ def model_sizes(
     axes.set(xscale="log", ylim=(len(ranked) - 0.5, -0.5), xlabel="parameters (logarithmic axis)")
     axes.margins(x=0.1)
     _size_legend(axes, bool(here), bool(active))
-    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     figure.alt = f"Sizes on a logarithmic axis: {'; '.join(said)}."
     return figure
@@ -141,7 +139,7 @@ Always the same label: 0.50.
             raise ValueError(f"curves of {name} must have shape (2 or more, {len(counts)}), got {values.shape}")
     if not 1 <= len(arrays) <= len(_LINES):
         raise ValueError(f"curves must be 1 to {len(_LINES)}, got {len(arrays)}")
-    figure = CourseFigure(figsize=(7.5, 3.6), layout="constrained")
+    figure = CourseFigure(figsize=(7.5, 3.6))
     axes, said = figure.subplots(), []
     for number, (name, values) in enumerate(arrays.items()):
         places = np.arange(len(counts)) + 0.14 * (number - (len(arrays) - 1) / 2)
@@ -160,7 +158,6 @@ Always the same label: 0.50.
     axes.set_xticks(range(len(counts)), counts)
     axes.set(xlabel="shots in the prompt", ylabel=ylabel, ylim=(-0.02, 1.05), xlim=(-0.4, len(counts) - 0.6))
     axes.legend(fontsize=8, loc="lower right")
-    axes.spines[["top", "right"]].set_visible(False)
     same = f"Always the same label: {chance:.2f}."
     figure.alt = f"{ylabel} by number of shots, mean ± standard error. {'. '.join(said)}. {same}"
     return figure

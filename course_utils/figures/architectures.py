@@ -30,7 +30,7 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
     """
     if not panels:
         raise ValueError("panels must hold at least one mask, got none")
-    figure = CourseFigure(figsize=(0.3 + 2.35 * len(panels), 2.7), layout="constrained")
+    figure = CourseFigure(figsize=(0.3 + 2.35 * len(panels), 2.7), shows_frame=True)
     said = []
     for axes, (title, mask, queries, keys) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
@@ -76,7 +76,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
     most = max(values.max() for values in arrays)
     scale = LogNorm(most / 1000, most, clip=True) if most else None
     width = [len(tokens) + 2 for _, _, tokens, _ in panels]
-    figure = CourseFigure(figsize=(1 + 0.34 * sum(width), 3.4), layout="constrained")
+    figure = CourseFigure(figsize=(1 + 0.34 * sum(width), 3.4), shows_frame=True)
     grid, said = figure.subplots(1, len(panels), squeeze=False, width_ratios=width)[0], []
     for axes, values, (title, _, tokens, replaced) in zip(grid, arrays, panels, strict=True):
         if values.ndim != 2 or values.shape[1] != len(tokens):
@@ -123,9 +123,8 @@ def choice_grids(
     >>> choice_grids([("left only", np.array([[0.2, 0.8]]))], ["The … barked."], ["dog", "cat"], [0]).alt
     'left only, 0 of 1 right: The … barked. cat.'
     """
-    figure = CourseFigure(
-        figsize=(2.8 + 0.52 * len(choices) * len(panels), 1.3 + 0.34 * len(rows)), layout="constrained"
-    )
+    width = 2.8 + 0.52 * len(choices) * len(panels)
+    figure = CourseFigure(figsize=(width, 1.3 + 0.34 * len(rows)), shows_frame=True)
     grid, said = figure.subplots(1, len(panels), squeeze=False)[0], []
     for axes, (title, values) in zip(grid, panels, strict=True):
         values = np.asarray(values, dtype=float)

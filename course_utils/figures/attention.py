@@ -30,7 +30,7 @@ def attention_map(
     shape = len(query_tokens), len(key_tokens)
     if weights.shape != shape:
         raise ValueError(f"weights must have shape {shape} like the tokens, got {weights.shape}")
-    figure = CourseFigure(figsize=(1.6 + 0.62 * shape[1], 1.2 + 0.36 * shape[0]), layout="constrained")
+    figure = CourseFigure(figsize=(1.6 + 0.62 * shape[1], 1.2 + 0.36 * shape[0]), shows_frame=True)
     axes = figure.subplots()
     axes.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(shape[1]), [drawable(token) for token in key_tokens], rotation=40, ha="right")
@@ -82,7 +82,7 @@ def head_explorer(
     shape = len(query_tokens), len(key_tokens)
     if matrix.shape != shape:
         raise ValueError(f"matrix must have shape {shape} like the tokens, got {matrix.shape}")
-    figure = CourseFigure(figsize=(9, 3.8), layout="constrained")
+    figure = CourseFigure(figsize=(9, 3.8), shows_frame=True)
     every, full = figure.subplots(1, 2, width_ratios=(1.2, 1))
     layers, heads = values.shape
     group = heads // (key_value_heads or heads)

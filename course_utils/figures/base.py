@@ -6,6 +6,7 @@ from functools import cache
 
 import matplotlib
 import regex
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from PIL import Image
@@ -28,6 +29,13 @@ PALETTE = {
 class CourseFigure(Figure):
     """A matplotlib figure that carries its own alt text and shows itself in a notebook.
 
+    Its axes make room for their words, and have no line at the top and the right.
+
+    Args:
+        shows_frame: Draw all four lines around the axes, as a map needs them.
+        layout: How the axes get their room; None where the figure places them itself.
+        **settings: What else matplotlib's `Figure` takes, such as `figsize`.
+
     Lesson: every lesson.
 
     >>> figure = CourseFigure(figsize=(3, 2))
@@ -39,8 +47,18 @@ class CourseFigure(Figure):
     alt = ""
     colors = 256  # of its PNG; a picture full of small words is lighter with fewer
 
+    def __init__(self, *, shows_frame: bool = False, layout: str | None = "constrained", **settings: object) -> None:
+        super().__init__(layout=layout, **settings)
+        self._shows_frame = shows_frame
+
     def __repr__(self) -> str:
         return self.alt
+
+    def add_subplot(self, *place: object, **settings: object) -> Axes:
+        """Add axes as matplotlib does, with the lines around them that this figure shows."""
+        axes = super().add_subplot(*place, **settings)
+        axes.spines[["top", "right"]].set_visible(self._shows_frame)
+        return axes
 
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data = {"image/png": png_bytes(self), "text/plain": self.alt}
@@ -48,15 +66,15 @@ class CourseFigure(Figure):
 
 
 def png_bytes(figure: Figure, dots_per_inch: int = 110) -> bytes:
-    """Draw `figure` as a PNG on a white card, in at most 256 colours (a `CourseFigure` may ask for fewer).
+    r"""Draw `figure` as a PNG on a white card, in at most 256 colours (a `CourseFigure` may ask for fewer).
 
     The background is opaque, so dark text stays readable in JupyterLab's dark theme; the small palette
     keeps a notebook with twenty pictures light.
 
     Lesson: every lesson.
 
-    >>> png_bytes(CourseFigure(figsize=(1, 1)))[:4]
-    b'\\x89PNG'
+    >>> png_bytes(CourseFigure(figsize=(1, 1), layout=None))[:4]
+    b'\x89PNG'
     """
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dots_per_inch, facecolor="white")
@@ -117,14 +135,14 @@ def cut(text: str, most: int) -> str:
 
 
 def quoted(token: str) -> str:
-    """Put a token into quotation marks for a sentence; Arabic or Hebrew can't reorder the words around it.
+    r"""Put a token into quotation marks for a sentence; Arabic or Hebrew can't reorder the words around it.
 
     Lesson: every lesson.
 
     >>> quoted(".")
     '“.”'
     >>> quoted("שלום")
-    '“\\u2068שלום\\u2069”'
+    '“\u2068שלום\u2069”'
     """
     right_to_left = any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in token)
     return f"“\u2068{token}\u2069”" if right_to_left else f"“{token}”"

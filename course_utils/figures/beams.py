@@ -75,7 +75,7 @@ def beam_tree(
     rows = tree_rows(steps, parents, drawn)
     height = max(rows.values()) + 1
     inches = (1.12, 0.235) if detailed else (0.86, 0.2)
-    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.75 + inches[1] * height))
+    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.75 + inches[1] * height), layout=None)
     figure.colors = 24
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0.55, max(steps) + 1.0), ylim=(height, -2.2 if title else -1.4))
@@ -174,7 +174,7 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
             raise ValueError(f"scores of {text!r} must have {len(penalties)} entries, one a penalty, got {len(row)}")
     table = np.array(list(scores.values()), dtype=float)
     places = 1 + (-table).argsort(0, kind="stable").argsort(0, kind="stable")
-    figure = CourseFigure(figsize=(8.6, 0.9 + 0.42 * len(scores)), layout="constrained")
+    figure = CourseFigure(figsize=(8.6, 0.9 + 0.42 * len(scores)))
     axes = figure.subplots()
     marks, lines = "osD^vP*X", ("-", "--", "-.", ":")
     colors = [PALETTE[name] for name in ("blue", "vermilion", "green", "purple", "orange", "sky", "black", "grey")]
@@ -186,7 +186,6 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
     axes.set(xlabel="length penalty", ylabel="place", yticks=range(1, len(scores) + 1))
     axes.invert_yaxis()
     axes.set_xlim(penalties[0], penalties[-1])
-    axes.spines[["top", "right"]].set_visible(False)
     best = [list(scores)[table[:, column].argmax()] for column in (0, -1)]
     figure.alt = (
         f"The ranking of {len(scores)} texts under length penalties from {penalties[0]:g} to {penalties[-1]:g}. "
@@ -213,7 +212,7 @@ def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> Course
     """
     if not shares or not all(len(row) for row in shares.values()):
         raise ValueError("shares must hold at least one number for each method, got none")
-    figure = CourseFigure(figsize=(7, 0.9 + 0.45 * len(shares)), layout="constrained")
+    figure = CourseFigure(figsize=(7, 0.9 + 0.45 * len(shares)))
     axes = figure.subplots()
     means = [float(np.mean(row)) for row in shares.values()]
     axes.barh(range(len(shares)), means, color=PALETTE["sky"], edgecolor=PALETTE["blue"], height=0.6)
@@ -224,7 +223,6 @@ def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> Course
     axes.set_yticks(range(len(shares)), [drawable(name) for name in shares])
     axes.set(xlim=(0, 1), xlabel=what)
     axes.invert_yaxis()
-    axes.spines[["top", "right"]].set_visible(False)
     texts = len(next(iter(shares.values())))
     found = ", ".join(f"{name} {mean * 100:.0f} %" for name, mean in zip(shares, means, strict=True))
     figure.alt = f"{what}, mean over {texts} texts: {found}."

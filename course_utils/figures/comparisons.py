@@ -26,14 +26,13 @@ def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str 
     lengths = {len(values) for values in curves.values()}
     if not 1 <= len(curves) <= len(_STYLES) or len(lengths) != 1:
         raise ValueError(f"curves must be 1 to {len(_STYLES)} of one length, got lengths {sorted(lengths)}")
-    figure = CourseFigure(figsize=(7, 3), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3))
     axes = figure.subplots()
     for (name, values), (marker, line, colour) in zip(curves.items(), _STYLES, strict=False):
         axes.plot(values, marker=marker, linestyle=line, color=PALETTE[colour], markersize=5, label=drawable(name))
     axes.set(xlabel="after how many layers", ylabel=ylabel)
     axes.set_title(drawable(title), loc="left", fontsize=10)
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     ends = "; ".join(f"{name}: from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
     apart = [max(values) - min(values) for values in zip(*curves.values(), strict=True)]
     widest = max(range(len(apart)), key=apart.__getitem__)
@@ -61,7 +60,7 @@ def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = ""
     if len(values) < 2:
         raise ValueError(f"values must hold at least two bars, got {len(values)}")
     (first_name, first), *others = values.items()
-    figure = CourseFigure(figsize=(7, 0.9 + 0.34 * len(values)), layout="constrained")
+    figure = CourseFigure(figsize=(7, 0.9 + 0.34 * len(values)))
     axes = figure.subplots()
     bars = axes.barh(range(len(values)), list(values.values()), color=PALETTE["sky"], edgecolor=PALETTE["blue"])
     for bar in bars[1:]:
@@ -74,7 +73,6 @@ def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = ""
     axes.set_xlim(0, max(values.values()) * 1.12)
     axes.set_xlabel(xlabel)
     axes.set_title(drawable(title), loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
     said = "; ".join(f"{name} {value:.2f} ({round(value - first, 2) + 0.0:+.2f})" for name, value in others)
     figure.alt = f"{xlabel}: {first_name} {first:.2f}; {said}."
     return figure

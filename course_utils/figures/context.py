@@ -29,14 +29,13 @@ def surprisal_by_position(bits: np.ndarray, bin_size: int = 128) -> CourseFigure
     bins = [bits[start : start + bin_size] for start in starts]
     means = [part.mean() for part in bins]
     errors = [part.std(ddof=1) / np.sqrt(len(part)) for part in bins]
-    figure = CourseFigure(figsize=(7, 3), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3))
     axes = figure.subplots()
     middles = [start + len(part) / 2 for start, part in zip(starts, bins, strict=True)]
     axes.errorbar(middles, means, yerr=errors, color=PALETTE["blue"], marker="o", capsize=3)
     axes.set(
         xlabel=f"position in the text (tokens, {bin_size} a point)", ylabel="mean surprisal (bits)", ylim=(0, None)
     )
-    axes.spines[["top", "right"]].set_visible(False)
     said = "; ".join(
         f"tokens {start + 1} to {start + len(part)}: {mean:.1f}"
         for start, part, mean in zip(starts, bins, means, strict=True)
@@ -67,7 +66,7 @@ def line_of_values(
     """
     if len(names) != len(values):
         raise ValueError(f"values must be {len(names)} numbers, one a name, got {len(values)}")
-    figure = CourseFigure(figsize=(7, 2.8), layout="constrained")
+    figure = CourseFigure(figsize=(7, 2.8))
     axes = figure.subplots()
     axes.plot(range(len(values)), values, color=PALETTE["blue"], marker="o")
     for place, value in enumerate(values):
@@ -81,7 +80,6 @@ def line_of_values(
     axes.set_xticks(range(len(names)), names)
     axes.margins(x=0.08, y=0.25)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"{name}: {value:.2f}" for name, value in zip(names, values, strict=True))
     line = f" A dashed line at {level[1]:.2f}: {level[0]}." if level else ""
     figure.alt = f"{ylabel} by {xlabel}: {said}.{line}"
@@ -105,7 +103,7 @@ def head_spans(spans: Sequence[tuple[str, np.ndarray]]) -> CourseFigure:
     arrays = [(title, np.asarray(values, dtype=float)) for title, values in spans]
     if not arrays or len({values.shape for _, values in arrays}) != 1:
         raise ValueError(f"spans must be arrays of one shape, got {[values.shape for _, values in arrays]}")
-    figure = CourseFigure(figsize=(8, 3.2), layout="constrained")
+    figure = CourseFigure(figsize=(8, 3.2))
     most = max(values.max() for _, values in arrays) * 1.08
     said = []
     for axes, (title, values) in zip(
@@ -116,7 +114,6 @@ def head_spans(spans: Sequence[tuple[str, np.ndarray]]) -> CourseFigure:
         median = np.median(values)
         axes.axhline(median, color=PALETTE["vermilion"], linestyle="--")
         axes.set(title=f"{title}\nmedian {median:.0f} tokens", xlabel="layer", ylim=(0, most))
-        axes.spines[["top", "right"]].set_visible(False)
         near, far = (np.unravel_index(find(values), values.shape)[0] for find in (np.argmin, np.argmax))
         said.append(
             f"{title}: median {median:.1f}, nearest {values.min():.1f} (layer {near}), "
@@ -147,7 +144,7 @@ def dots_by_group(
     """
     if not groups or not all(len(values) for _, values in groups):
         raise ValueError("groups must each have at least one value, got none")
-    figure = CourseFigure(figsize=(7.5, 0.9 + 0.42 * len(groups)), layout="constrained")
+    figure = CourseFigure(figsize=(7.5, 0.9 + 0.42 * len(groups)))
     axes = figure.subplots()
     said = []
     for row, (name, values) in enumerate(groups):
@@ -161,6 +158,5 @@ def dots_by_group(
         axes.axvline(chance, color=PALETTE["grey"], linestyle=":")
     axes.set_yticks(range(len(groups)), [drawable(name) for name, _ in groups])
     axes.set(xlabel=xlabel, xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.5))
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = f"{xlabel}, every value a dot: {'; '.join(said)}."
     return figure

@@ -32,7 +32,7 @@ def confidence_against_truth(groups: Mapping[str, Mapping[str, float]], level: f
         for name, value in answers.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"groups must hold probabilities in [0, 1], got {value} for {name!r}")
-    figure = CourseFigure(figsize=(8, 0.8 + 1.05 * len(groups)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 0.8 + 1.05 * len(groups)))
     axes = figure.subplots()
     for row, ((marker, colour), answers) in enumerate(zip(_MARKS, groups.values(), strict=False)):
         _answer_row(axes, row, answers, marker, PALETTE[colour])
@@ -40,7 +40,6 @@ def confidence_against_truth(groups: Mapping[str, Mapping[str, float]], level: f
         axes.axvline(level, color=PALETTE["grey"], linestyle="--")
     axes.set_yticks(range(len(groups)), [f"{drawable(name)} ({len(groups[name])})" for name in groups])
     axes.set(xlabel="probability of the answer", xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.6))
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = f"Probability of the answer. {'; '.join(_said(name, groups[name]) for name in groups)}."
     if level is not None:
         figure.alt += f" A dashed line at {level:g}."
@@ -63,7 +62,7 @@ def _answer_row(axes, row: int, answers: Mapping[str, float], marker: str, colou
 
 
 def _stacks(values: Sequence[float]) -> list[int]:
-    """How high each of the rising values stands, so that near ones lie on top of each other: 0, 1, 2 …"""
+    """Return how high (0, 1, 2 …) to draw each of the rising values, so that near ones lie on top of each other."""
     heights: list[int] = []
     start = 0
     for place, value in enumerate(values):
@@ -106,7 +105,7 @@ def counted_shares(rows: Mapping[str, tuple[int, int, float, float]], xlabel: st
             raise ValueError(f"rows of {name!r} must be a share in its interval, got {right}/{total}, {low} … {high}")
     counts = np.array(list(rows.values()), dtype=float)
     shares = counts[:, 0] / counts[:, 1]
-    figure = CourseFigure(figsize=(7, 3), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3))
     axes = figure.subplots()
     axes.errorbar(range(len(rows)), shares, yerr=[shares - counts[:, 2], counts[:, 3] - shares], color=PALETTE["blue"],
                   marker="o", capsize=4)  # fmt: skip
@@ -116,7 +115,6 @@ def counted_shares(rows: Mapping[str, tuple[int, int, float, float]], xlabel: st
     axes.margins(x=0.12)
     axes.set(xlabel=xlabel, ylabel=f"{ylabel} (95 % interval)", ylim=(-0.03, 1))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.spines[["top", "right"]].set_visible(False)
     said = "; ".join(
         f"{spoken(name)}: {right} of {total} ({low * 100:.0f} to {high * 100:.0f} %)"
         for name, (right, total, low, high) in rows.items()
@@ -154,7 +152,7 @@ def diverging_bars(
     arrays = {name: np.asarray(shares, dtype=float) for name, shares in panels.items()}
     order = np.argsort(-next(iter(arrays.values())), kind="stable")
     rows = [names[place] for place in order]
-    figure = CourseFigure(figsize=(4 * len(panels) + 0.6, 1.0 + 0.24 * len(names)), layout="constrained")
+    figure = CourseFigure(figsize=(4 * len(panels) + 0.6, 1.0 + 0.24 * len(names)))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, shares) in zip(grid, arrays.items(), strict=True):
         _diverging_panel(axes, shares[order], middle)
@@ -180,7 +178,7 @@ def _diverging_panel(axes, shares: np.ndarray, middle: float) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
 
 
 def _leaning(title: str, shares: np.ndarray, names: Sequence[str], left: str, right: str, middle: float) -> str:

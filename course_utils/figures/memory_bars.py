@@ -32,7 +32,7 @@ def memory_bars(
         raise ValueError("rows must hold at least one bar, and all bars the same parts")
     longest = max(sum(row.values()) for row in rows.values())
     near = _near(limits, longest)
-    figure = CourseFigure(figsize=(8, 1.7 + 0.42 * len(rows)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 1.7 + 0.42 * len(rows)))
     figure.colors = 64
     axes = figure.subplots()
     for place, row in enumerate(rows.values()):
@@ -53,7 +53,6 @@ def memory_bars(
     axes.set_xlim(0, end / unit)
     word = {1e9: "GB", 1e6: "MB", 1e3: "kB"}.get(unit, f"{unit:g} bytes")
     axes.set_xlabel(word)
-    axes.spines[["top", "right"]].set_visible(False)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper left", ncols=len(parts), fontsize=8, frameon=False)
     figure.supxlabel(drawable(title), fontsize=9)

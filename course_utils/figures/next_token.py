@@ -31,7 +31,7 @@ def next_token_bars(probabilities: np.ndarray, labels: list[str], top: int = 10)
     names = [labels[token] for token in best] + [f"{others:,} others"] * (others > 0)
     values = [*probabilities[best], *[1 - probabilities[best].sum()] * (others > 0)]
 
-    figure = CourseFigure(figsize=(7, 0.6 + 0.3 * len(names)), layout="constrained")
+    figure = CourseFigure(figsize=(7, 0.6 + 0.3 * len(names)))
     axes = figure.subplots()
     bars = axes.barh(range(len(names)), values, color=PALETTE["blue"])
     if others:
@@ -41,7 +41,6 @@ def next_token_bars(probabilities: np.ndarray, labels: list[str], top: int = 10)
     axes.invert_yaxis()
     axes.set_xlim(0, max(values) * 1.15)
     axes.set_xlabel("probability of being the next token")
-    axes.spines[["top", "right"]].set_visible(False)
 
     shown = ", ".join(f"{labels[token]} {probabilities[token] * 100:.1f} %" for token in best)
     rest = f"; the other {others:,} tokens share {max(values[-1], 0) * 100:.1f} %" if others else ""

@@ -25,7 +25,7 @@ def pipeline_steps(steps: Sequence[tuple[str, Sequence]], text: str) -> CourseFi
     """
     if not steps:
         raise ValueError("steps must hold at least one step, got none")
-    figure = CourseFigure(figsize=(9, 3.6), layout="constrained")
+    figure = CourseFigure(figsize=(9, 3.6), shows_frame=True)
     columns_of_figure = figure.subplots(1, len(steps), squeeze=False)[0]
     for number, (axes, (name, tables)) in enumerate(zip(columns_of_figure, steps, strict=True)):
         title, shape, columns, rows = tables[0]

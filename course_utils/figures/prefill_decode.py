@@ -29,7 +29,7 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
         raise ValueError("events must hold at least one, each of the phase 'prefill' or 'decode'")
     lanes = list(dict.fromkeys(what for _, what, _, _ in events))
     zero = min(start for *_, start, _ in events)
-    figure = CourseFigure(figsize=(8, 1.1 + 0.34 * len(lanes)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 1.1 + 0.34 * len(lanes)))
     axes = figure.subplots()
     for phase, what, start, end in events:
         look = {"color": PALETTE["blue"]} if phase == "prefill" else {"color": PALETTE["orange"], "hatch": "///"}
@@ -47,7 +47,6 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
     axes.invert_yaxis()
     axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # what starts at 0 must not hide behind the axis
     axes.set_xlabel("milliseconds since the start")
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = _timeline_alt(events, lanes, zero)
     return figure
 
@@ -101,7 +100,7 @@ def cache_steps(
     now = prompt + step
     kept = now - 1 if use_cache and step else 0
     first = max(0, len(tokens) - _MOST_COLUMNS)
-    figure = CourseFigure(figsize=(8, 4.6), layout="constrained")
+    figure = CourseFigure(figsize=(8, 4.6))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
     _cells(above, shares, first, now, kept, prompt)
     _step_times(below, milliseconds, prompt, step)
@@ -120,6 +119,7 @@ def _cells(axes, shares, first, now, kept, prompt) -> None:
     # Eight shades keep the stored picture small; the page has all of them.
     cells = np.ma.masked_where(np.arange(rows.shape[1])[None] >= now + 0 * rows, (rows * 7).round() / 7)
     axes.imshow(cells, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.spines[:].set_visible(True)
     read = Rectangle((kept - 0.5, -0.5), now - kept, len(rows), fill=False, hatch="//", linewidth=2)
     read.set_edgecolor(PALETTE["vermilion"])
     axes.add_patch(read)
@@ -141,7 +141,6 @@ def _step_times(axes, milliseconds, prompt, step) -> None:
     axes.plot(places[step], 0, "^", color="black", clip_on=False, zorder=5)
     axes.set_ylabel("ms a step")
     axes.legend(loc="upper left", fontsize=8, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept) -> str:
@@ -168,7 +167,7 @@ def total_work(tokens_read: Mapping[str, np.ndarray], seconds: Mapping[str, np.n
     >>> total_work(read, {name: numbers / 10 for name, numbers in read.items()}).alt.partition(". ")[0]
     'Total work over 2 steps'
     """
-    figure = CourseFigure(figsize=(8, 3), layout="constrained")
+    figure = CourseFigure(figsize=(8, 3))
     panels = figure.subplots(1, 2)
     words = []
     for axes, numbers, title in zip(
@@ -185,7 +184,6 @@ def total_work(tokens_read: Mapping[str, np.ndarray], seconds: Mapping[str, np.n
         axes.set_xlabel("step (0 is prefill)")
         axes.locator_params(axis="x", integer=True)
         axes.set_ylim(0, max(total[-1] for total in totals.values()) * 1.15)
-        axes.spines[["top", "right"]].set_visible(False)
         ends = {name: total[-1] for name, total in totals.items()}
         shown = ", ".join(f"{end:,.4g} {name}" for name, end in ends.items())
         words.append(f"{shown}, {ends['without cache'] / ends['with cache']:.1f} times as much")
@@ -207,7 +205,7 @@ def roofline(points: Mapping[str, tuple[float, float]], gigaflops: float, gigaby
     >>> roofline({"decode": (0.5, 8.0), "prefill": (100, 90.0)}, gigaflops=100, gigabytes=25).alt[:85]
     'A roofline: memory sets the limit below 4.0 FLOPs per byte, arithmetic above. decode:'
     """
-    figure = CourseFigure(figsize=(7, 3.6), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.6))
     axes = figure.subplots()
     intensities = [intensity for intensity, _ in points.values()]
     reach = np.geomspace(min(0.2, *intensities), max(400, *intensities), 200)
@@ -228,7 +226,6 @@ def roofline(points: Mapping[str, tuple[float, float]], gigaflops: float, gigaby
         axis.set_minor_formatter("")
     axes.set_xlabel("arithmetic intensity (FLOPs per byte of weights)")
     axes.set_ylabel("GFLOP/s")
-    axes.spines[["top", "right"]].set_visible(False)
     named = ", ".join(f"{name}: {x:.1f} FLOPs per byte, {y:.0f} GFLOP/s" for name, (x, y) in points.items())
     figure.alt = f"A roofline: memory sets the limit below {balance:.1f} FLOPs per byte, arithmetic above. {named}."
     return figure

@@ -26,7 +26,7 @@ def prompt_bars(
     >>> prompt_bars([("bare", np.array([0.7, 0.2, 0.1]))], ["the", "Oslo", "a"], right=1, top=1).alt
     'The likeliest next tokens after 1 prompt. bare: “the” 70.0 %; the right one, “Oslo”, 20.0 %.'
     """
-    figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)), layout="constrained")
+    figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)))
     said = []
     for axes, (name, values) in zip(figure.subplots(1, len(prompts), squeeze=False)[0], prompts, strict=True):
         values = np.asarray(values, dtype=float)
@@ -43,7 +43,6 @@ def prompt_bars(
         axes.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], ylim=(top + 0.5, -0.5))
         axes.set_title(drawable(name), fontsize=9)
         axes.tick_params(axis="x", labelsize=7)
-        axes.spines[["top", "right"]].set_visible(False)
         first = f"{quoted(spoken(labels[best[0]]))} {values[best[0]] * 100:.1f} %"
         answer = f"; the right one, {quoted(spoken(labels[right]))}, {values[right] * 100:.1f} %"
         said.append(f"{spoken(name)}: {first}{answer if best[0] != right else ', the right one'}")
@@ -67,7 +66,7 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
     Next-token explorer. After “ab”: “x” 50.0 %, entropy 2.00 bits; most surprising token of the prompt: “b”, 2.0 bits.
     """
     bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
-    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars), layout="constrained")
+    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars))
     grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=[1, 0.22 * bars + 0.6])
     for column, side in enumerate(sides):
         tokens, bits = side["tokens"][-14:], side["bits"][-14:]
@@ -83,7 +82,6 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> 
         below.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
         below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
         for axes in (above, below):
-            axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=7)
     said = " ".join(_explored(side) for side in sides)
     moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
@@ -116,7 +114,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
-    figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3), layout="constrained")
+    figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3))
     said = []
     grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
     for (left, right), row in zip(grid, rows, strict=True):
@@ -140,6 +138,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
 def _mask_grid(axes, row: dict) -> None:
     mask, tokens = row["mask"], row["tokens"]
     axes.imshow(~mask, cmap="gray", vmin=-1.2, vmax=1, aspect="auto")
+    axes.spines[:].set_visible(True)
     for place, token in enumerate(tokens):
         if token is None:
             axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
@@ -163,4 +162,3 @@ def _two_bars(axes, best: Sequence, moved: float) -> None:
     axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
     axes.legend(fontsize=7, loc="lower right", frameon=False)
     axes.tick_params(axis="x", labelsize=7)
-    axes.spines[["top", "right"]].set_visible(False)

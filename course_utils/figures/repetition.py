@@ -32,7 +32,7 @@ probability of a token in round 1: 0.30, in round 2: 0.70.
     if period < 1 or rounds < 1:
         raise ValueError(f"period must be in 1 … {len(probabilities) - start} to have a round, got {period}")
     means = probabilities[start : start + rounds * period].reshape(rounds, period).mean(1)
-    figure = CourseFigure(figsize=(9, 3), layout="constrained")
+    figure = CourseFigure(figsize=(9, 3))
     axes = figure.subplots()
     steps = np.arange(1, len(probabilities) + 1)
     axes.plot(steps, probabilities, "o-", color=PALETTE["blue"], markersize=3, linewidth=0.8, label="chosen token")
@@ -45,7 +45,6 @@ probability of a token in round 1: 0.30, in round 2: 0.70.
     axes.plot([], [], color=PALETTE["vermilion"], linewidth=2.5, label="mean of the round (numbered above)")
     axes.set(ylim=(0, 1.12), xlabel="step", ylabel="probability")
     axes.legend(loc="lower right", fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"in round {number}: {mean:.2f}" for number, mean in enumerate(means, start=1))
     loop = quoted(" ".join(spoken(label) for label in labels[start : start + period]))
     figure.alt = (
@@ -74,7 +73,7 @@ def logit_changes(changes: Mapping[str, np.ndarray], token: str, written: np.nda
     """
     if len(changes) > len(STYLES) or {len(values) for values in changes.values()} - {len(written)}:
         raise ValueError(f"changes must hold at most {len(STYLES)} rows of {len(written)} steps, got other ones")
-    figure = CourseFigure(figsize=(9, 3.4), layout="constrained")
+    figure = CourseFigure(figsize=(9, 3.4))
     axes = figure.subplots()
     steps = np.arange(1, len(written) + 1)
     for (name, values), (colour, line, mark) in zip(changes.items(), STYLES, strict=False):
@@ -85,7 +84,6 @@ def logit_changes(changes: Mapping[str, np.ndarray], token: str, written: np.nda
     axes.plot(steps[written], np.full(written.sum(), 0.25), "v", color="black", markersize=5, label="written here")
     axes.set(xlabel="step", ylabel=f"change of the logit of {drawable(token)}")
     axes.legend(fontsize=8, loc="lower left")
-    axes.spines[["top", "right"]].set_visible(False)
     lines = " ".join(
         f"{spoken(name)}: {values[0]:.2f} at the start, {values[-1]:.2f} at the end, {values.min():.2f} at its lowest."
         for name, values in changes.items()
@@ -121,7 +119,7 @@ Stopped: eos.
     finite = np.where(np.isfinite(changes), changes, 0)
     most = max(np.abs(finite).max(), 1e-9)
     rows = changes.shape[1]
-    figure = CourseFigure(figsize=(9, 1.9 + 0.33 * rows), layout="constrained")
+    figure = CourseFigure(figsize=(9, 1.9 + 0.33 * rows))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[0.33 * rows, 1.2])
     for row in range(rows):
         banned = np.isneginf(changes[:, row])
@@ -144,8 +142,6 @@ Stopped: eos.
     bottom.set(xlabel="step", ylabel="probability", ylim=(-0.03, 1.05))
     bottom.set_xlim(0, len(changes) + 1)
     figure.legend(*bottom.get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center", frameon=False)
-    for axes in (top, bottom):
-        axes.spines[["top", "right"]].set_visible(False)
     figure.alt = _alt(changes, finite, labels, chances, why)
     return figure
 
@@ -192,7 +188,7 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
         )
     steps = np.arange(len(before))
     masked = (after == 0) & (before > 0)
-    figure = CourseFigure(figsize=(9, 3), layout="constrained")
+    figure = CourseFigure(figsize=(9, 3))
     axes = figure.subplots()
     axes.bar(steps, before, color=PALETTE["sky"], edgecolor=PALETTE["blue"], label="as the model says")
     crosses = {"color": PALETTE["vermilion"], "markeredgewidth": 2, "label": "masked: cannot end"}
@@ -201,7 +197,6 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
     axes.set_xticks(steps, [drawable(cut(label, 12)) for label in labels], rotation=60, ha="right", fontsize=7)
     axes.set(ylim=(0, 1.05), ylabel="probability of the end", xlabel="chosen token")
     axes.legend(fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
     most, count = int(before.argmax()), int(masked.sum())
     figure.alt = (
         f"Probability of the end of the text over {len(before)} steps: {before[most]:.2f} at most, in step {most + 1}, "

@@ -28,7 +28,7 @@ def sampling_stages(
     Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: “a” 66.7 %, “b” 33.3 %.
     """
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
-    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)), layout="constrained")
+    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)))
     columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     shares = drawn[rows] / drawn.sum() if drawn is not None and drawn.sum() else np.zeros(len(rows))
     longest = max(*(probabilities[rows].max() for _, probabilities in stages), 1e-9)  # never a scale of width 0
@@ -60,7 +60,6 @@ def _column(axes, stages, column, rows, width) -> None:
     axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept", fontsize=9)
     axes.locator_params(axis="x", nbins=3)
     axes.tick_params(axis="x", labelsize=7)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _share(probability: float) -> str:

@@ -36,7 +36,7 @@ def probability_mass(curves: Mapping[str, np.ndarray], share: float = 0.9) -> Co
     """
     if not 1 <= len(curves) <= len(_LINES):
         raise ValueError(f"curves must hold 1 … {len(_LINES)} distributions, got {len(curves)}")
-    figure = CourseFigure(figsize=(7, 3.4), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.4))
     axes = figure.subplots()
     needed = {}
     for (name, probabilities), (colour, line, marker) in zip(curves.items(), _LINES, strict=False):
@@ -48,7 +48,6 @@ def probability_mass(curves: Mapping[str, np.ndarray], share: float = 0.9) -> Co
     axes.set(xscale="log", ylim=(0, 1.04), xlabel="the best … tokens (log scale)", ylabel="probability they share")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.legend(title=f"tokens up to {share:.0%}", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     counts = ", ".join(f"{spoken(name)} needs {count:,} token{'s' * (count > 1)}" for name, count in needed.items())
     figure.alt = f"Probability shared by the best tokens. To reach {share * 100:.0f} %: {counts}."
     return figure
@@ -72,14 +71,13 @@ def kept_by_order(temperatures: Sequence[float], kept: Mapping[str, Sequence[int
     if not 1 <= len(kept) <= len(_LINES) or any(len(counts) != len(temperatures) for counts in kept.values()):
         lengths = [len(counts) for counts in kept.values()]
         raise ValueError(f"kept must hold 1 … {len(_LINES)} curves of {len(temperatures)} numbers, got {lengths}")
-    figure = CourseFigure(figsize=(7, 3.2), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.2))
     axes = figure.subplots()
     for (name, counts), (colour, line, marker) in zip(kept.items(), _LINES, strict=False):
         axes.plot(temperatures, counts, line, marker=marker, color=PALETTE[colour], label=name, markersize=5)
     axes.set(yscale="log", xlabel="temperature", ylabel="tokens kept (log scale)")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     ends = [
         f"{spoken(name)}: {counts[0]:,} at {temperatures[0]:g} and {counts[-1]:,} at {temperatures[-1]:g}."
         for name, counts in kept.items()
@@ -108,7 +106,7 @@ def diversity_and_likelihood(
     >>> diversity_and_likelihood({"hot": ([-9, -11], [0.9, 1.0])}, people=-3.5)
     Diversity against likelihood. hot: 95 % different tokens, mean log-probability -10.0. A human text: -3.5.
     """
-    figure = CourseFigure(figsize=(7, 4), layout="constrained")
+    figure = CourseFigure(figsize=(7, 4))
     axes = figure.subplots()
     for name, groups in settings.items():
         if len({len(values) for values in groups}) != 1 or len(groups[0]) < 2:
@@ -130,7 +128,6 @@ def diversity_and_likelihood(
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     axes.margins(x=0.15, y=0.15)
     axes.set(xlabel="mean log-probability of a token, for the unfiltered model", ylabel="share of different tokens")
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = "Diversity against likelihood. " + " ".join(said)
     return figure
 

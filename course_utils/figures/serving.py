@@ -32,7 +32,7 @@ def slot_schedules(
         raise ValueError("schedules must each have at least one turn, got none")
     slots = max(slot for turns in schedules.values() for _, slot, *_ in turns) + 1
     longest = max(turn[4] for turns in schedules.values() for turn in turns)
-    figure = CourseFigure(figsize=(8, 0.9 + len(schedules) * (0.55 + 0.3 * slots)), layout="constrained")
+    figure = CourseFigure(figsize=(8, 0.9 + len(schedules) * (0.55 + 0.3 * slots)))
     said = []
     panels = figure.subplots(len(schedules), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, turns) in zip(panels, schedules.items(), strict=True):
@@ -41,7 +41,6 @@ def slot_schedules(
         axes.set_title(f"{drawable(name)}: done after {end:.3g} {unit}", loc="left", fontsize=10)
         axes.set(yticks=range(slots), yticklabels=[f"slot {slot}" for slot in range(slots)], xlim=(0, longest * 1.02))
         axes.invert_yaxis()
-        axes.spines[["top", "right"]].set_visible(False)
         ends = ", ".join(f"{turn[3]:.3g}" for turn in turns)
         said.append(
             f"{name}: {len(turns)} requests in {slots} slots, done after {end:.3g} {unit}, "
@@ -87,7 +86,7 @@ def growth_lines(
     """
     if not 1 <= len(lines) <= len(_LINES) or any(len(values) != len(sizes) for values in lines.values()):
         raise ValueError(f"lines must be 1 to {len(_LINES)} of {len(sizes)} values each, got {len(lines)}")
-    figure = CourseFigure(figsize=(7, 3.4), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.4))
     axes = figure.subplots()
     said = []
     for (name, values), (colour, marker, line) in zip(lines.items(), _LINES, strict=False):
@@ -109,7 +108,6 @@ def growth_lines(
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_xlim(sizes[0] * 0.9, sizes[-1] * (sizes[-1] / sizes[0]) ** 0.55)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = f"{ylabel} by {xlabel}, both axes logarithmic. {'; '.join(said)}."
     return figure
 
@@ -133,7 +131,7 @@ def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Se
     if not len(batches) == len(tpot) == len(throughput):
         raise ValueError(f"batches, tpot and throughput must have one length, got {len(batches)}, {len(tpot)}, "
                          f"{len(throughput)}")  # fmt: skip
-    figure = CourseFigure(figsize=(8, 3), layout="constrained")
+    figure = CourseFigure(figsize=(8, 3))
     milliseconds = [seconds * 1000 for seconds in tpot]
     titles = ("milliseconds a token, for one user", "tokens a second, for all together")
     looks = (("vermilion", "s", ".0f"), ("blue", "o", ".3g"))
@@ -148,7 +146,6 @@ def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Se
         axes.set_xticks(range(len(batches)), batches)
         axes.set(xlabel="texts in the batch", ylim=(0, math.ceil(max(values) * 1.25)))
         axes.set_title(title, loc="left", fontsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
     slow, fast = (", ".join(f"{value:{spec}}" for value in values) for values, spec in
                   ((milliseconds, ".0f"), (throughput, ".1f")))  # fmt: skip
     figure.alt = (

@@ -29,7 +29,7 @@ def speed_curves(
     """
     if not series or any(len({len(column) for column in points.values()}) != 1 for points in series.values()):
         raise ValueError("series must hold at least one, and each as many numbers in every column")
-    figure = CourseFigure(figsize=(7.5, 3.8), layout="constrained")
+    figure = CourseFigure(figsize=(7.5, 3.8))
     figure.colors = 64
     axes = figure.subplots()
     for (name, points), (colour, marker) in zip(series.items(), _LOOKS * len(series), strict=False):
@@ -49,7 +49,6 @@ def speed_curves(
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(fontsize=8, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = f"{y_label} by {x_label}. {' '.join(_words(name, points) for name, points in series.items())}"
     return figure
 

@@ -32,7 +32,7 @@ def token_chips(rows: Sequence[tuple[str, Sequence[Chip]]]) -> CourseFigure:
         raise ValueError("rows must hold chips for every title, got none")
     lines = [_wrapped(chips) for _, chips in rows]
     height = sum(0.42 + _LINE * (max(line for line, *_ in placed) + 1) for placed in lines)
-    figure = CourseFigure(figsize=(_WIDTH, height))
+    figure = CourseFigure(figsize=(_WIDTH, height), layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
     axes.set_axis_off()
@@ -104,7 +104,7 @@ def merge_tree(pieces: Sequence[tuple[int, int, int, str]], title: str = "") -> 
     for piece, children in places.items():
         level[piece] = 1 + max((level[child] for child in children), default=-1)
     leaves, tallest = max(end for _, end, *_ in pieces), max(level.values())
-    figure = CourseFigure(figsize=(max(4.0, 0.62 * leaves + 0.4), 0.62 * (tallest + 1) + 0.5), layout="constrained")
+    figure = CourseFigure(figsize=(max(4.0, 0.62 * leaves + 0.4), 0.62 * (tallest + 1) + 0.5))
     axes = figure.subplots()
     axes.set(xlim=(-0.2, leaves + 0.2), ylim=(-0.5, tallest + 0.5))
     axes.set_axis_off()
@@ -158,7 +158,7 @@ def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], un
     for name, numbers in counts.items():
         if len(numbers) != len(texts):
             raise ValueError(f"counts of {name} must hold {len(texts)} numbers, got {len(numbers)}")
-    figure = CourseFigure(figsize=(7.5, 0.7 + 0.26 * len(texts) * max(len(counts), 2)), layout="constrained")
+    figure = CourseFigure(figsize=(7.5, 0.7 + 0.26 * len(texts) * max(len(counts), 2)))
     axes = figure.subplots()
     thick = 0.8 / len(counts)
     for number, (name, values) in enumerate(counts.items()):
@@ -170,7 +170,6 @@ def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], un
     axes.invert_yaxis()
     axes.set_xlim(0, max(max(values) for values in counts.values()) * 1.12)
     axes.set_xlabel(unit)
-    axes.spines[["top", "right"]].set_visible(False)
     if len(counts) > 1:
         axes.legend(fontsize=8)
     said = (

@@ -32,7 +32,7 @@ def loss_curves(
     """
     if not len(train) or not held_out:
         raise ValueError(f"train and held_out must hold at least one loss, got {len(train)} and {len(held_out)}")
-    figure = CourseFigure(figsize=(7, 3.6), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.6))
     axes = figure.subplots()
     steps = np.arange(1, len(train) + 1)
     axes.plot(steps, train, color=PALETTE["sky"], linewidth=1.2, label="training text, each batch")
@@ -47,7 +47,6 @@ def loss_curves(
     axes.set(xlabel="steps of training", ylabel="loss (nats a token)", ylim=(0, None))
     axes.set_title(drawable(title), loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
-    axes.spines[["top", "right"]].set_visible(False)
     best = min(held_out, key=held_out.get)
     ends = list(held_out.values())
     lines = ", ".join(f"{spoken(name)} {height:.2f}" for name, height in (levels or {}).items())
@@ -84,7 +83,7 @@ def accuracy_intervals(
     for name, (share, low, high) in rows.items():
         if not 0 <= low <= share <= high <= 1:
             raise ValueError(f"rows of {name!r} must be an accuracy inside its interval, got {share}, {low} … {high}")
-    figure = CourseFigure(figsize=(7.4, 1.0 + 0.5 * len(rows)), layout="constrained")
+    figure = CourseFigure(figsize=(7.4, 1.0 + 0.5 * len(rows)))
     axes = figure.subplots()
     said = []
     for place, (name, (share, low, high)) in enumerate(rows.items()):
@@ -105,6 +104,5 @@ def accuracy_intervals(
     axes.set(xlabel=f"{xlabel} (95 % interval)", xlim=(min(0.3, chance - 0.1), 1), ylim=(len(rows) - 0.5, -0.7))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_title(drawable(title), loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.alt = f"{xlabel}, with 95 % intervals; guessing would be {chance * 100:.0f} %. {'; '.join(said)}."
     return figure

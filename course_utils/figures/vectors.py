@@ -50,7 +50,7 @@ def word_map(
     """
     if points.shape != (len(labels), 2):
         raise ValueError(f"points must have shape ({len(labels)}, 2) like labels, got {points.shape}")
-    figure = CourseFigure(figsize=(6.5, 5), layout="constrained")
+    figure = CourseFigure(figsize=(6.5, 5))
     axes = figure.subplots()
     names = list(dict.fromkeys(groups)) if groups else [""]
     for number, name in enumerate(names):
@@ -64,7 +64,6 @@ def word_map(
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
     axes.set(xlabel="first principal axis", ylabel="second principal axis")
     axes.set_title(f"{drawable(title)}  ({explained:.0%} of the differences)", loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
     if groups:
         axes.legend(fontsize=8)
     written = range(len(labels)) if named is None else named
@@ -126,7 +125,7 @@ def curves(
     for name, values in lines.items():
         if len(values) != len(places):
             raise ValueError(f"lines of {name} must hold {len(places)} values, got {len(values)}")
-    figure = CourseFigure(figsize=(7, 3.6), layout="constrained")
+    figure = CourseFigure(figsize=(7, 3.6))
     axes = figure.subplots()
     for number, (name, values) in enumerate(lines.items()):
         style = {"color": PALETTE[_COLOURS[number % 8]], "linestyle": _STYLES[number % 4], "marker": _MARKS[number % 8]}
@@ -135,7 +134,6 @@ def curves(
         axes.set_xscale("symlog", base=2, linthresh=1)
         axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set(xlabel=across, ylabel=up)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8)
     said = "; ".join(
         f"{spoken(name)}: {values[0]:.2f} at the start, {values[-1]:.2f} at the end, "

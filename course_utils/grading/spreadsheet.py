@@ -76,10 +76,10 @@ def read_table(content: bytes, score: Callable[[list[list[str]]], int], known: C
 
 
 def table_text(rows: Iterable[Sequence], separator: str = ",") -> str:
-    """Return a table as CSV, in which no cell is a formula.
+    r"""Return a table as CSV, in which no cell is a formula.
 
     >>> table_text([["ada", "=SUM(A1:A9)"]])
-    '"ada","\\'=SUM(A1:A9)"\\r\\n'
+    '"ada","\'=SUM(A1:A9)"\r\n'
     """
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL)
@@ -88,9 +88,9 @@ def table_text(rows: Iterable[Sequence], separator: str = ",") -> str:
 
 
 def readable(text: object) -> str:
-    """Return a text as any file and any terminal can show it: no control characters, no half surrogate pairs, NFC.
+    r"""Return a text as any file and any terminal can show it: no control characters, no half surrogate pairs, NFC.
 
-    >>> readable("red: \\x1b[31m, a cut emoji: \\ud83d")
+    >>> readable("red: \x1b[31m, a cut emoji: \ud83d")
     'red: [31m, a cut emoji: �'
     """
     lines = str(text).replace("\r\n", "\n").replace("\r", "\n")

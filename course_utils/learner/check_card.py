@@ -13,6 +13,7 @@ from course_utils.exercises.plain_data import ModelName
 from course_utils.exercises.sources import module_file, source_files
 from course_utils.exercises.task import NOT_STARTED, Prose, Seen, Task, TaskResult, call_text, judge, load_tasks
 from course_utils.learner.long_checks import LongCheck
+from course_utils.learner.markup import html_link
 from course_utils.learner.not_written import explain_stubs
 from course_utils.learner.progress import Progress, reason
 from course_utils.learner.stop_button import insistent_stop
@@ -262,7 +263,7 @@ def _linked(note: str) -> str:
     """Return a note as HTML, with a link to each notebook that is there, as seen from this one."""
 
     def link(found: re.Match) -> str:
-        return f'<a href="../{found[0]}">{found[0]}</a>' if Path("..", found[0]).is_file() else found[0]
+        return html_link(found[0], f"../{found[0]}") if Path("..", found[0]).is_file() else found[0]
 
     return _A_NOTEBOOK.sub(link, html.escape(note))
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from course_utils.files import write_whole
+from course_utils.learner.markup import html_table, text_table
 from course_utils.learner.progress import Progress, reason
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -45,13 +46,10 @@ class ProgressReport:
         ]
 
     def __repr__(self) -> str:
-        widths = [max(len(row[column]) for row in (_COLUMNS, *self.rows)) for column in range(len(_COLUMNS))]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *self.rows)]
-        return "\n".join([*(table if self.rows else []), *self.summary])
+        return "\n".join([*([text_table(_COLUMNS, self.rows)] if self.rows else []), *self.summary])
 
     def _repr_html_(self) -> str:
-        table = "".join(_html_row(row, "td") for row in self.rows)
-        table = f"<table>{_html_row(_COLUMNS, 'th')}{table}</table>" if self.rows else ""
+        table = html_table(_COLUMNS, self.rows) if self.rows else ""
         return table + "".join(f"<p>{html.escape(line)}</p>" for line in self.summary)
 
 
@@ -157,10 +155,6 @@ def _count(entries: dict[str, dict], key: str) -> int:
 
 def _all(entries: dict[str, dict], what: str, key: str, words: str) -> str:
     return f"{what}: {len(entries)}, of which {_count(entries, key)} {words}."
-
-
-def _html_row(row: tuple[str, ...], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag} style='text-align:left'>{html.escape(text)}</{tag}>" for text in row) + "</tr>"
 
 
 def _spreadsheet_row(kind: str, name: str, entry: dict) -> tuple[str, ...]:

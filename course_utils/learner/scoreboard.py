@@ -11,6 +11,7 @@ import torch
 
 from course_utils.engine.own_filter import exception_line
 from course_utils.learner.check_card import CheckCard
+from course_utils.learner.markup import html_table, text_table
 from course_utils.learner.progress import reason
 from course_utils.learner.score_file import Score, ScoreFile
 from course_utils.measuring.timing import GenerationTiming, Mark, MarkingStreamer, this_machine, time_generation
@@ -66,21 +67,13 @@ class Scoreboard:
     def __repr__(self) -> str:
         if not self.scores:
             return self.note or "No score is kept yet."
-        rows = [_TITLES, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, self.note]).rstrip()
+        return f"{text_table(_TITLES, self._rows())}\n{self.note}".rstrip()
 
     def _repr_html_(self) -> str:
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         if not self.scores:
             return note or "<p>No score is kept yet.</p>"
-        head = "".join(f"<th style='text-align:left'>{title}</th>" for title in _TITLES)
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
-        )
-        return f"<table><tr>{head}</tr>{body}</table>{note}"
+        return html_table(_TITLES, self._rows()) + note
 
 
 def keep_score(

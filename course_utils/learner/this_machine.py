@@ -1,6 +1,5 @@
 """Is this machine ready for the course? One line a question, and what to do where the answer is no."""
 
-import html
 import os
 import platform
 import sys
@@ -9,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from course_utils.learner.markup import html_table
 from course_utils.models.catalogue import CATALOGUE
 from course_utils.models.store import ModelStore
 
@@ -55,11 +55,7 @@ class MachineReport:
         return "\n".join(f"{state:8}{what:26}{found}" for state, what, found in self._rows())
 
     def _repr_html_(self) -> str:
-        cells = (
-            "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in row) for row in self._rows()
-        )
-        head = "<tr><th></th><th style='text-align:left'>what</th><th style='text-align:left'>found</th></tr>"
-        return f"<table>{head}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+        return html_table(("", "what", "found"), self._rows())
 
 
 def machine_check() -> MachineReport:

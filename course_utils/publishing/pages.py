@@ -1,12 +1,16 @@
 """The course's index, glossary and references: notebooks made from the lessons and two tables."""
 
+import ast
 import re
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-_WIDGETS = re.compile(r"^from course_utils\.widgets import (.+)$", re.M)
+import jupytext
+
+from course_utils.learner.markup import markdown_link, markdown_table
+
 _WIDGET_NAMES = {
     "pipeline xray": "pipeline x-ray",
     "cache stepper": "prefill/decode stepper",
@@ -42,37 +46,39 @@ class Lesson:
     @property
     def title(self) -> str:
         """The heading, such as "08 · Attention"."""
-        return re.search(r"^# # (.+)$", self.source, re.M)[1]
+        return self._head.partition("\n")[0].removeprefix("# ")
 
     @property
     def link(self) -> str:
         """The title, linked to the notebook."""
-        return f"[{self.title}]({self.file.stem}.ipynb)"
+        return markdown_link(self.title, f"{self.file.stem}.ipynb")
 
     @property
     def minutes(self) -> int:
         """How long a learner needs."""
-        return int(re.search(r"\*\*Time\*\*: (\d+) minutes", self.source)[1])
+        return int(self._head.partition("**Time**: ")[2].partition(" minutes")[0])
 
     @property
     def objectives(self) -> list[str]:
         """What a learner will be able to do, without the marks of the list."""
-        listed = self.source.partition("**You will be able to**")[2].partition("**Time**")[0]
-        words = re.sub(r"\n# {3}", " ", listed)
-        return [line.strip(" ;.") for line in re.findall(r"^# - (.+)$", words, re.M)]
+        listed = self._head.partition("**You will be able to**")[2].partition("**Time**")[0]
+        lines = listed.replace("\n  ", " ").splitlines()  # an objective may take two lines
+        return [line.removeprefix("- ").strip(" ;.") for line in lines if line.startswith("- ")]
 
     @property
     def widgets(self) -> list[str]:
         """The widgets in it, by their names in plain words, in the order of use."""
-        imported = ", ".join(_WIDGETS.findall(self.source)).split(", ")
-        plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower() for name in imported if name]
+        imports = [node for node in self._code.body if isinstance(node, ast.ImportFrom)]
+        imported = [name.name for node in imports if node.module == "course_utils.widgets" for name in node.names]
+        plain = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower() for name in imported]
         return list(dict.fromkeys(_WIDGET_NAMES.get(name, name) for name in plain))
 
     @cached_property
     def text(self) -> str:
         """All that a learner reads: the prose, and the words of the quizzes."""
-        quizzes = re.findall(r"^quiz_question\(.+?^\)", self.source, re.M | re.S)
-        return "\n\n".join([*self.prose, *(re.sub(r'"\s*\n\s*"', "", quiz) for quiz in quizzes)])
+        calls = [node for node in ast.walk(self._code) if isinstance(node, ast.Call)]
+        quizzes = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "quiz_question"]
+        return "\n\n".join([*self.prose, *("\n".join(_words(quiz)) for quiz in quizzes)])
 
     @cached_property
     def text_and_sources(self) -> str:
@@ -85,10 +91,23 @@ class Lesson:
 
     @cached_property
     def prose(self) -> list[str]:
-        """The text of every markdown cell, without the comment signs; a line break inside a paragraph is a space."""
-        cells = re.split(r"^# %%", self.source, flags=re.M)
-        texts = [cell.partition("\n")[2] for cell in cells if cell.startswith(" [markdown]")]
-        return [re.sub(r"(?<=\S)\n(?=[^\s|#-])", " ", re.sub(r"^# ?", "", text, flags=re.M)) for text in texts]
+        """The text of every markdown cell; a line break inside a paragraph is a space."""
+        return [re.sub(r"(?<=\S)\n(?=[^\s|#-])", " ", text) for text in self._markdown]
+
+    @cached_property
+    def _markdown(self) -> list[str]:
+        """The source of every markdown cell."""
+        cells = jupytext.reads(self.source, fmt="py:percent").cells
+        return [cell.source for cell in cells if cell.cell_type == "markdown"]
+
+    @property
+    def _head(self) -> str:
+        return self._markdown[0]
+
+    @cached_property
+    def _code(self) -> ast.Module:
+        """Every code cell: a percent script is a Python module."""
+        return ast.parse(self.source)
 
     def cites(self, work: dict) -> list[int]:
         """Return the places where the year stands each time the lesson cites `work`."""
@@ -100,6 +119,12 @@ class Lesson:
         """Return what looks like a citation and is in no table of `works`."""
         known = {place for work in works for place in self.cites(work)}
         return [found[0] for found in _CITATION.finditer(self.text_and_sources) if found.start(1) not in known]
+
+
+def _words(quiz: ast.Call) -> list[str]:
+    """Return the question, the options and what is said about each; the first argument is only a name."""
+    nodes = [node for argument in quiz.args[1:] for node in ast.walk(argument)]
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def lessons(folder: Path) -> list[Lesson]:
@@ -134,19 +159,20 @@ def pages(root: Path) -> dict[str, list[str]]:
 
 
 def _index(every: list[Lesson], exercises: dict[str, str]) -> list[str]:
-    rows = ["| lesson | minutes | you will be able to | widgets | exercise |", "|---|---|---|---|---|"]
+    rows = []
     for lesson in every:
         goals = "<br>".join(f"• {goal}" for goal in lesson.objectives)
         name = exercises.get(lesson.number)
-        exercise = f"[{lesson.number}](../exercises/{name})" if name else "–"
-        rows.append(f"| {lesson.link} | {lesson.minutes} | {goals} | {', '.join(lesson.widgets) or '–'} | {exercise} |")
+        exercise = markdown_link(lesson.number, f"../exercises/{name}") if name else "–"
+        rows.append((lesson.link, str(lesson.minutes), goals, ", ".join(lesson.widgets) or "–", exercise))
     hours = sum(lesson.minutes for lesson in every) / 60
     about = (
         f"All {len(every)} lessons, about {hours:.0f} hours. Each needs only what its head names under *Read before*. "
-        "[The glossary](glossary.ipynb) says what the words mean, [the references](references.ipynb) name the works "
-        "that the lessons cite."
+        f"{markdown_link('The glossary', 'glossary.ipynb')} says what the words mean, "
+        f"{markdown_link('the references', 'references.ipynb')} name the works that the lessons cite."
     )
-    return [f"# Index\n\n{about}", "\n".join(rows)]
+    titles = ("lesson", "minutes", "you will be able to", "widgets", "exercise")
+    return [f"# Index\n\n{about}", markdown_table(titles, rows)]
 
 
 def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
@@ -154,14 +180,13 @@ def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
     missing = sorted({term["lesson"] for term in terms} - set(links))
     if missing:
         raise ValueError(f"glossary.toml must name lessons that exist, got {missing}")
-    rows = ["| term | what it means | explained in |", "|---|---|---|"]
-    for term in sorted(terms, key=lambda term: term["name"].lower()):
-        rows.append(f"| **{term['name']}** | {term['means']} | {links[term['lesson']]} |")
+    ordered = sorted(terms, key=lambda term: term["name"].lower())
+    rows = [(f"**{term['name']}**", term["means"], links[term["lesson"]]) for term in ordered]
     about = (
         "Every term of the course in one sentence, with the lesson that explains it first. Terms are used in one way "
         "everywhere."
     )
-    return [f"# Glossary\n\n{about}", "\n".join(rows)]
+    return [f"# Glossary\n\n{about}", markdown_table(("term", "what it means", "explained in"), rows)]
 
 
 def _references(every: list[Lesson], works: list[dict]) -> list[str]:
@@ -173,7 +198,7 @@ def _references(every: list[Lesson], works: list[dict]) -> list[str]:
         where = [lesson.link for lesson in every if lesson.cites(work)]
         if not where:
             raise ValueError(f"references.toml must hold cited works only, and no lesson cites {work['title']!r}")
-        place = f"[{work['where']}]({work['url']})" if "url" in work else work["where"]
+        place = markdown_link(work["where"], work["url"]) if "url" in work else work["where"]
         title = f"*{work['title']}*" + ("" if work["title"].endswith("?") else ".")
         lines.append(f"- {work['authors']} ({work['year']}). {title} {place}. Cited in {'; '.join(where)}.")
     about = "Every work that a lesson cites, once, with the lessons that cite it."

@@ -64,13 +64,13 @@ def slides_page(notebook: NotebookNode, reveal: dict[str, str]) -> str:
 
 
 def with_slides(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy of `notebook` that says where its slides begin, for nbconvert and JupyterLab's RISE.
+    r"""Return a copy of `notebook` that says where its slides begin, for nbconvert and JupyterLab's RISE.
 
     Lesson: none (this is how slides are made).
 
-    >>> cells = [nbformat.v4.new_markdown_cell("# A\\n\\nOne.\\n\\n## B"), nbformat.v4.new_code_cell("1 + 1")]
+    >>> cells = [nbformat.v4.new_markdown_cell("# A\n\nOne.\n\n## B"), nbformat.v4.new_code_cell("1 + 1")]
     >>> [(cell.source, cell.metadata) for cell in with_slides(nbformat.v4.new_notebook(cells=cells)).cells]
-    [('# A\\n\\nOne.', {'slideshow': {'slide_type': 'slide'}}), ('## B', {'slideshow': {'slide_type': 'slide'}}),
+    [('# A\n\nOne.', {'slideshow': {'slide_type': 'slide'}}), ('## B', {'slideshow': {'slide_type': 'slide'}}),
      ('1 + 1', {})]
     """
     cells = []

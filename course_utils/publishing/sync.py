@@ -76,9 +76,9 @@ def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
 
 
 def build(source: str) -> NotebookNode:
-    """Make a notebook without outputs from the text of a percent script.
+    r"""Make a notebook without outputs from the text of a percent script.
 
-    >>> [cell.source for cell in build("# %% [markdown]\\n# Two\\n# %%\\n1 + 1\\n").cells]
+    >>> [cell.source for cell in build("# %% [markdown]\n# Two\n# %%\n1 + 1\n").cells]
     ['Two', '1 + 1']
     """
     notebook = jupytext.reads(source, fmt={"extension": ".py", "format_name": "percent", **JUPYTEXT})
@@ -115,11 +115,11 @@ def _contents(cells: Iterable[dict]) -> list[tuple[str, str]]:
 
 
 def without_outputs(notebook: dict) -> dict:
-    """Return all of a notebook that comes from its source: two are equal when their sources are.
+    r"""Return all of a notebook that comes from its source: two are equal when their sources are.
 
-    >>> ran = build("# %%\\n1 + 1")
+    >>> ran = build("# %%\n1 + 1")
     >>> ran.cells[0].execution_count = 1
-    >>> without_outputs(ran) == without_outputs(build("# %%\\n1 + 1"))
+    >>> without_outputs(ran) == without_outputs(build("# %%\n1 + 1"))
     True
     """
     cells = [

@@ -11,9 +11,7 @@ from course_utils.traces.embeddings import EmbeddingTrace, record_embeddings
 from course_utils.traces.generation import GenerationTrace, record_generation
 from course_utils.traces.masks import MaskTrace, record_masks
 from course_utils.traces.next_token import (
-    FilterTrace,
     NextTokenTrace,
-    record_filters,
     record_next_token,
     record_surprisals,
 )
@@ -28,7 +26,6 @@ __all__ = [
     "BeamTrace",
     "CacheTrace",
     "EmbeddingTrace",
-    "FilterTrace",
     "GenerationTrace",
     "MaskTrace",
     "NextTokenTrace",
@@ -42,7 +39,6 @@ __all__ = [
     "record_cache",
     "record_cross_attention",
     "record_embeddings",
-    "record_filters",
     "record_generation",
     "record_masks",
     "record_next_token",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.engine.sampling import filter_stages
 from course_utils.experiments.surprisal import read_text
 from course_utils.models import CausalLM
 from course_utils.traces.base import Trace
@@ -49,38 +48,6 @@ class NextTokenTrace(Trace):
         predicted = len(self.prompt_tokens) - 1
         if self.surprisals is not None and self.surprisals.shape != (predicted,):
             raise ValueError(f"surprisals must have shape ({predicted},), got {self.surprisals.shape}")
-
-
-@dataclass(frozen=True)
-class FilterTrace(Trace):
-    """The logits of one prompt before the first filter of sampling and after each.
-
-    Args:
-        prompt: What the model read.
-        filters: Pairs of a filter's name and its setting, in the order of application.
-        stages: float32 `(filters + 1, vocab)`; −∞ where a token is removed.
-
-    Raises:
-        ValueError: There is not one stage more than filters.
-
-    >>> FilterTrace("a", (("top_k", 1),), np.zeros((2, 3), np.float32)).removed_by(2) is None
-    True
-    """
-
-    prompt: str
-    filters: tuple[tuple[str, float], ...]
-    stages: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.stages.ndim != 2 or len(self.stages) != len(self.filters) + 1:
-            raise ValueError(f"stages must have shape ({len(self.filters) + 1}, vocab), got {self.stages.shape}")
-
-    def removed_by(self, token: int) -> str | None:
-        """Return the name of the filter that removed `token`; None if it is still there."""
-        for (name, _), after in zip(self.filters, self.stages[1:, token], strict=True):
-            if np.isneginf(after):
-                return name
-        return None
 
 
 def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
@@ -135,17 +102,3 @@ def _checked_ids(model: CausalLM, ids: Sequence[int]) -> list[int]:
         most = "any number of" if model.context_length is None else f"{model.context_length:,}"
         raise ValueError(f"prompt must have 1 to {most} tokens, got {len(ids):,}")
     return list(ids)
-
-
-def record_filters(trace: NextTokenTrace, filters: Sequence[tuple[str, float]]) -> FilterTrace:
-    """Apply `filters` to the logits of `trace`, one after the other, and record every stage.
-
-    Raises:
-        ValueError: A filter is unknown, or its setting is out of its range.
-
-    >>> toy = NextTokenTrace("toy", "a", ("a",), np.array([2, 1, 0], np.float32), ("x", "y", "z"))
-    >>> record_filters(toy, [("temperature", 0.5), ("top_k", 2)]).removed_by(2)
-    'top_k'
-    """
-    stages = torch.stack(filter_stages(torch.from_numpy(trace.logits), filters))
-    return FilterTrace(trace.prompt, tuple((name, setting) for name, setting in filters), stages.numpy())

@@ -12,6 +12,47 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Set traits of the model, and tell the kernel. */
+export function write(model, values) {
+  for (const name in values) model.set(name, values[name]);
+  model.save_changes();
+}
+
+/** `draw` for many changes at once: it's called when all of them have arrived. */
+export function together(draw) {
+  let waiting = false;
+  return () => {
+    if (!waiting) queueMicrotask(() => {
+      waiting = false;
+      draw();
+    });
+    waiting = true;
+  };
+}
+
+/** Count what was drawn, where a test or a program that steers the page can see it. */
+export function markDrawn(root) {
+  root.setAttribute("data-drawn", +(root.getAttribute("data-drawn") ?? 0) + 1);
+}
+
+/**
+ * The last line of every `render`: put `root` on the page, listen to the model's events (`heard`: event -> call), call
+ * `draw`, and `resized` when the page gives it another size. Returns what takes all of it back; `leave` belongs to it.
+ */
+export function mount({ model, el }, root, draw, heard, { kernel, resized, leave } = {}) {
+  const size = resized && new ResizeObserver(() => resized());
+  el.append(root);
+  for (const event in heard) model.on(event, heard[event]);
+  size?.observe(el);
+  draw();
+  return () => {
+    for (const event in heard) model.off(event, heard[event]);
+    size?.disconnect();
+    kernel?.leave();
+    leave?.();
+  };
+}
+
 /** Escape text that goes into SVG or HTML source. */
 export function escapeText(text) {
   return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -99,7 +140,8 @@ export function keptText(box, note, results) {
 }
 
 /** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
-export function greyed(...controls) {
+export function greyed(model, ...controls) {
+  if (model.get("can_run")) return null;
   for (const control of controls) control.disabled = true;
   return element("span", { class: "recorded" }, "This is a recorded run. Your own text needs the model: try it in your own copy of the course.");
 }

@@ -52,11 +52,8 @@ function pixels(width, height, ramp, byte) {
 
 function render({ model, el }) {
   const store = new Map(), name = `stage-${Math.random()}`, get = (trait) => model.get(trait), ramps = bytesOf(get("_ramps"));
-  let about, hover = null, requested, drawnTimes = 0, small, heat = {}, rowAt, ran = get("text");
-  const set = (values) => {
-    for (const trait in values) model.set(trait, values[trait]);
-    model.save_changes();
-  };
+  let about, hover = null, requested, small, heat = {}, rowAt, ran = get("text");
+  const set = (values) => write(model, values);
   const here = () => get("layer") * about.heads + get("head");
   const choose = (place) => place >= 0 && set({ layer: Math.floor(place / about.heads), head: place % about.heads });
   const step = (by, all = about.orders[get("order")]) => choose(all[all.indexOf(here()) + by]);
@@ -82,8 +79,7 @@ function render({ model, el }) {
     element("div", { class: "focus" }, one, element("div", { class: "side" }, sliders[2], status, strip)), details);
   const root = element("div", { class: "course-widget attention-explorer" },
     element("p", { class: "intro" }, "Who looks at whom, in every head. Click a small picture, then hover over the tokens."),
-    element("div", { class: "row" }, box, go, get("can_run") ? null : greyed(box, go)), wrong, older, results);
-  el.append(root);
+    element("div", { class: "row" }, box, go, greyed(model, box, go)), wrong, older, results);
   const kernel = asking(model, root, status, open);
   onEnter(box, run);
   function mark() {
@@ -164,7 +160,7 @@ function render({ model, el }) {
       const lines = largest(row, 15).map((key) => [about.keys[key], `${key}`, row[key].toFixed(3)]);
       table.replaceChildren(...[["token", "place", "value"], ...lines].map((line) => element("tr", {}, ...line.map((cell) => element("td", {}, cell)))));
     }
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function sortHeads(by, layer, head) {
@@ -234,18 +230,9 @@ function render({ model, el }) {
     part.addEventListener("click", (event) => at(event) !== null && set({ token: at(event) }));
     part.addEventListener("pointerleave", () => look(null));
   }
-  const listening = [["change", open], ["msg:custom", arrive]];
-  listening.forEach(([event, call]) => model.on(event, call));
-  const size = new ResizeObserver(paint), theme = new MutationObserver(paint);
-  open();
-  size.observe(el);
+  const theme = new MutationObserver(paint);
   theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
-  return () => {
-    listening.forEach(([event, call]) => model.off(event, call));
-    size.disconnect();
-    theme.disconnect();
-    kernel.leave();
-  };
+  return mount({ model, el }, root, open, { change: open, "msg:custom": arrive }, { kernel, resized: paint, leave: () => theme.disconnect() });
 }
 
 export default { render };

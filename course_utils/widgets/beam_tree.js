@@ -133,7 +133,7 @@ const named = (name, input) => element("label", {}, name, input);
 const cells = (kind, row) => element("tr", {}, ...row.map((cell) => element(kind, {}, String(cell))));
 
 function render({ model, el }) {
-  let drawnTimes = 0, chosen = 0, column = 110, tree = model.get("tree");
+  let chosen = 0, column = 110, tree = model.get("tree");
   const said = element("div", { class: "said", "aria-live": "polite" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const canvas = element("div", { role: "img" });
@@ -143,8 +143,7 @@ function render({ model, el }) {
   // The story comes from the kernel, and may come late or never.
   const isTold = () => `${model.get("told")}` === `${["length_penalty", "early_stopping", "step"].map((name) => model.get(name))}`;
   const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
+    write(model, { [name]: value });
     kernel.expect(isTold);
   };
 
@@ -153,7 +152,7 @@ function render({ model, el }) {
   const beams = box("beams", tree.beams, { type: "number", min: 1, max: 10 });
   const most = box("most new tokens", tree.longest, { type: "number", min: 1, max: 12 });
   const button = element("button", { type: "button", onclick: search }, "Search again"), boxes = [prompt, beams, most];
-  const form = line(prompt, named("beams ", beams), named("new tokens ", most), button, model.get("can_run") ? null : greyed(...boxes, button));
+  const form = line(prompt, named("beams ", beams), named("new tokens ", most), button, greyed(model, ...boxes, button));
   let ran = boxes.map((input) => input.value);
   function search() {
     ran = boxes.map((input) => input.value);
@@ -183,7 +182,7 @@ function render({ model, el }) {
     const [x, y, w] = place(tree, node, column), mark = canvas.querySelector(".chosen");
     Object.entries({ x: x - 2, y: y - 2, width: w + 4 }).forEach((side) => mark.setAttribute(...side));
     said.textContent = nodeWords(tree, node, model.get("length_penalty"));
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
   canvas.addEventListener("mouseover", (event) => {
     const found = event.target.closest("[data-node]");
@@ -245,20 +244,9 @@ function render({ model, el }) {
   const root = element("div", { class: "course-widget beam-tree" },
     element("p", { class: "intro" }, "Every token that the search considered. Move the step, then the length penalty: which text wins, and why?"),
     form, status, older, results);
-  el.append(root);
   const kernel = asking(model, root, status, paint, "Searching …");
-  const watched = "change:tree change:step change:length_penalty change:early_stopping", late = "change:story change:told";
-  model.on(watched, paint);
-  model.on(late, tell);
-  const observer = new ResizeObserver(paint);
-  observer.observe(el);
-  paint();
-  return () => {
-    model.off(watched, paint);
-    model.off(late, tell);
-    kernel.leave();
-    observer.disconnect();
-  };
+  const heard = { "change:tree change:step change:length_penalty change:early_stopping": paint, "change:story change:told": tell };
+  return mount({ model, el }, root, paint, heard, { kernel, resized: paint });
 }
 
 export default { render };

@@ -131,11 +131,8 @@ function raster(view, rows) {
 
 function render({ model, el }) {
   const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let drawnTimes = 0, run, keys, ran, timer = null;
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  let run, keys, ran, timer = null;
+  const set = (name, value) => write(model, { [name]: value });
   const scrolls = { tabindex: 0 }; // with arrow keys
   const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
   const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
@@ -156,7 +153,7 @@ function render({ model, el }) {
   const root = element("div", { class: "course-widget cache-stepper" },
     element("p", { class: "intro" }, "One text, generated with a KV cache and without. Press Play, then switch the cache off."),
     element("div", { class: "row" }, prompt, element("label", {}, "new tokens ", count), button, before,
-      model.get("can_run") ? null : greyed(prompt, count, button)), wrong, older,
+      greyed(model, prompt, count, button)), wrong, older,
     element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache")), results);
   const kernel = asking(model, root, status, answered);
 
@@ -237,7 +234,7 @@ function render({ model, el }) {
     canvas.setAttribute("aria-label", `Cache of ${run.model}. ${said} ${facts.textContent}`);
     if (details.open) fillTable(step);
     mark();
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function fillTable(step) {
@@ -252,22 +249,10 @@ function render({ model, el }) {
     paint();
   }
   details.addEventListener("toggle", () => details.open && fillTable(model.get("step")));
-  el.append(root);
   load();
   ran = [prompt.value, count.value] = [run.prompt.replaceAll("\n", "\\n"), `${run.newTokens.length}`];
-  const watched = "change:step change:use_cache", fresh = () => (load(), paint());
-  model.on(watched, paint);
-  model.on("change:recorded", fresh);
-  const observer = new ResizeObserver(() => paint());
-  observer.observe(el);
-  paint();
-  return () => {
-    stop();
-    model.off(watched, paint);
-    model.off("change:recorded", fresh);
-    kernel.leave();
-    observer.disconnect();
-  };
+  const heard = { "change:step change:use_cache": paint, "change:recorded": () => (load(), paint()) };
+  return mount({ model, el }, root, paint, heard, { kernel, resized: paint, leave: stop });
 }
 
 export default { render };

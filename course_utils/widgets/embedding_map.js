@@ -106,11 +106,8 @@ export function curvePicture({ cosines, names, layers, layer, pinned, compared, 
 const floatsOf = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
 function render({ model, el }) {
-  let drawnTimes = 0, waiting = false, source, points, cosines, reach, widthDrawn;
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  let source, points, cosines, reach, widthDrawn;
+  const set = (name, value) => write(model, { [name]: value });
   const named = (label, control) => element("label", { class: "named" }, `${label} `, control);
   // The cosines with another word come from the kernel.
   const pinWord = (number) => pin.disabled || kernel.ask("pin", number);
@@ -148,9 +145,9 @@ function render({ model, el }) {
   const root = element("div", { class: "course-widget embedding-map" }, intro, heading,
     element("div", { class: "row" }, named("layer", layer), named("pinned", pin), named("compared", compare)),
     element("div", { class: "row" }, named("neighbours", neighbours), named("path of the pinned word", path)),
-    element("div", { class: "row ask" }, text, word, add, live ? null : greyed(text, word, add), wrong), status, map, element("div", { class: "below" }, list, curve), details);
+    element("div", { class: "row ask" }, text, word, add, greyed(model, text, word, add), wrong), status, map, element("div", { class: "below" }, list, curve), details);
 
-  const kernel = asking(model, root, status, later);
+  const later = together(() => keepFocus(root, paint)), kernel = asking(model, root, status, later);
   pin.disabled = !live && !model.widget_manager?.kernel;
   if (pin.disabled) pin.title = "Another word needs the kernel.";
 
@@ -200,25 +197,11 @@ function render({ model, el }) {
       const rows = names.map((name, i) => [name, ...Array.from(pointOf(points, names.length, at, i), twoDecimals), twoDecimals(cosines[at * names.length + i]), texts[i]]);
       table.replaceChildren(rowOf(["word", "axis 1", "axis 2", `cosine with ${names[pinned]}`, "text"], "th"), ...rows.map((row) => rowOf(row, "td")));
     }
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
   details.addEventListener("toggle", paint);
-  el.append(root);
-  /** One drawing for several traits that change together. */
-  function later() {
-    if (!waiting) queueMicrotask(() => ((waiting = false), keepFocus(root, paint)));
-    waiting = true;
-  }
   const watched = "change:layer change:compared change:neighbours change:path change:_cosines change:_points change:problem";
-  model.on(watched, later);
-  paint();
-  const observer = new ResizeObserver(() => root.clientWidth !== widthDrawn && paint());
-  observer.observe(el);
-  return () => {
-    model.off(watched, later);
-    kernel.leave();
-    observer.disconnect();
-  };
+  return mount({ model, el }, root, paint, { [watched]: later }, { kernel, resized: () => root.clientWidth !== widthDrawn && paint() });
 }
 
 export default { render };

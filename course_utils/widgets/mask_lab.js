@@ -97,11 +97,8 @@ export function bars(best) {
 
 function render({ model, el }) {
   const group = Math.random().toString(36).slice(2); // radio groups of two labs on a page must not be one
-  let drawnTimes = 0, shownBatch = null, ran;
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  let shownBatch = null, ran;
+  const set = (name, value) => write(model, { [name]: value });
   function radios(name, values, title) {
     const inputs = values.map((value, i) => element("input", { type: "radio", name: `${name}-${group}`, id: `${name}-${i}-${group}`, onchange: () => set(name, value) }));
     const show = () => inputs.forEach((input, i) => (input.checked = model.get(name) === values[i]));
@@ -122,7 +119,7 @@ function render({ model, el }) {
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const ask = element("div", { class: "ask" }, ...boxes, element("label", {}, "window ", window_), button,
-    model.get("can_run") ? null : greyed(...all, button));
+    greyed(model, ...all, button));
   const legend = element("p", { class: "legend" }, "Each row is a token that looks: ", element("span", { class: "key may" }), " it may look there, ",
     element("span", { class: "key stripes" }), " padding, ", element("span", { class: "key read" }), " the row that is read. Bars: ",
     element("span", { class: "key alone" }), " the prompt alone, ", element("span", { class: "key now" }), " in this batch.");
@@ -173,7 +170,7 @@ function render({ model, el }) {
     }
     mark();
     if (details.open) fillTable(chosen, prompts);
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function fillTable(chosen, prompts) {
@@ -183,14 +180,7 @@ function render({ model, el }) {
   }
 
   details.addEventListener("toggle", paint);
-  el.append(root);
-  const watched = "change:kind change:padding change:masked change:batch";
-  model.on(watched, paint);
-  paint();
-  return () => {
-    model.off(watched, paint);
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { "change:kind change:padding change:masked change:batch": paint }, { kernel });
 }
 
 export default { render };

@@ -132,11 +132,7 @@ function render({ model, el }) {
   const id = `memory-${Math.random().toString(36).slice(2)}`;
   const shapes = model.get("shapes"), formats = model.get("formats"), devices = model.get("devices");
   const limits = devices.map(([name, bytes], i) => [name, bytes, i === devices.length - 1]);
-  let drawnTimes = 0;
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  const set = (name, value) => write(model, { [name]: value });
   const refresh = [];
   const field = (label, ...children) => element("label", { class: "field" }, element("span", {}, label), ...children);
   function choice(name, label, values) {
@@ -221,26 +217,12 @@ function render({ model, el }) {
     fits.replaceChildren(...devices.map(([device, bytes]) => element("li", { class: total <= bytes ? "fits" : "small" }, `${total <= bytes ? "✓" : "✗"} ${device}: ${fit(total, bytes)}`)));
     canvas.setAttribute("aria-label", `Stacked bars of memory. ${bars.map(([what, b]) => `${what}: ${sizeText(sum(b))}`).join(", ")}.`);
     if (details.open) table.replaceChildren(row("th", "bytes", ...PARTS, "in all"), ...bars.map(([what, b]) => row("td", what, ...[...b, sum(b)].map(thousands))));
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
   details.addEventListener("toggle", paint);
-  el.append(root);
   const watched = "change:model change:dtype change:cache_dtype change:context change:batch change:key_value_heads change:naive change:all_logits";
-  // One picture for all that changes at once: a new model changes the KV heads, too.
-  let waiting = false;
-  const soon = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => ((waiting = false), paint()));
-  };
-  model.on(watched, soon);
-  const observer = new ResizeObserver(soon);
-  observer.observe(el);
-  paint();
-  return () => {
-    model.off(watched, soon);
-    observer.disconnect();
-  };
+  const soon = together(paint); // a new model changes the KV heads, too
+  return mount({ model, el }, root, paint, { [watched]: soon }, { resized: soon });
 }
 
 export default { render };

@@ -62,8 +62,8 @@ function walk(event) {
 }
 
 function render({ model, el }) {
-  let drawnTimes = 0, focusAfter = null, waiting = false;
   const live = model.get("can_run");
+  let focusAfter = null;
 
   const range = element("input", { type: "range", min: 1, max: 30, step: 1, "aria-label": "number of bars" });
   const count = element("output");
@@ -75,17 +75,16 @@ function render({ model, el }) {
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), second, live ? null : greyed(second), status);
+  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), second, greyed(model, second), status);
   const root = element("div", { class: "course-widget explorer" }, intro, controls, places, shift, details);
-  const kernel = asking(model, root, status, later);
+  const later = together(draw), kernel = asking(model, root, status, later);
   const ask = (side, action, value, focus) => {
     focusAfter = focus;
     made[side].wrong.textContent = "";
     kernel.ask(side, action, value);
   };
   range.addEventListener("input", () => {
-    model.set("bars", +range.value);
-    model.save_changes();
+    write(model, { bars: +range.value });
   });
   second.addEventListener("click", () => {
     const sides = model.get("sides");
@@ -107,7 +106,7 @@ function render({ model, el }) {
       event.preventDefault(); // with Shift it begins a new line
       go();
     });
-    if (!live) greyed(box, button);
+    greyed(model, box, button);
     const note = element("div"), results = element("div", { class: "results" }, stream, notice, said, bars);
     const all = element("section", {}, element("div", { class: "ask" }, box, button), wrong, note, results);
     return { box, wrong, stream, notice, said, bars, show: keptText(box, note, results), all };
@@ -187,31 +186,20 @@ function render({ model, el }) {
     paintShift(model.get("changes"));
     if (details.open) fillTable(sides);
     if (!kernel.waiting) status.textContent = "";
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
-  /** One drawing for all that changes together. What was pressed is drawn again: the keyboard stays where it was. */
-  function later() {
-    if (!waiting) queueMicrotask(() => {
-      waiting = false;
-      const focused = root.contains(document.activeElement);
-      keepFocus(root, paint);
-      if (kernel.waiting) return;
-      if (focused && !model.get("problem")) focusAfter?.()?.focus();
-      focusAfter = null;
-    });
-    waiting = true;
+  /** What was pressed is drawn again: the keyboard stays where it was. */
+  function draw() {
+    const focused = root.contains(document.activeElement);
+    keepFocus(root, paint);
+    if (kernel.waiting) return;
+    if (focused && !model.get("problem")) focusAfter?.()?.focus();
+    focusAfter = null;
   }
 
   details.addEventListener("toggle", paint);
-  el.append(root);
-  const watched = "change:bars change:sides change:problem";
-  model.on(watched, later);
-  paint();
-  return () => {
-    model.off(watched, later);
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { "change:bars change:sides change:problem": later }, { kernel });
 }
 
 export default { render };

@@ -54,7 +54,6 @@ function tableOf([title, shape, columns, rows], logits) {
 
 function render({ model, el }) {
   const group = `xray-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let drawnTimes = 0;
   const box = element("input", { type: "text", "aria-label": "text for the pipeline" });
   const button = element("button", { type: "button" }, "Run");
   const status = element("div", { class: "status", "aria-live": "polite" });
@@ -65,7 +64,7 @@ function render({ model, el }) {
       element("span", { class: "step" }, radio, labels[i])]));
   const tables = element("div", { class: "tables", tabindex: "0", role: "region", "aria-label": "values of this step" });
   const intro = element("p", { class: "intro" }, "A pipeline is three steps. Look at what each one makes of the text, then try a text of your own.");
-  const ask = element("div", { class: "ask" }, box, button, model.get("can_run") ? null : greyed(box, button));
+  const ask = element("div", { class: "ask" }, box, button, greyed(model, box, button));
   const note = element("div"), results = element("div", {}, tabs, tables);
   const root = element("div", { class: "course-widget xray" }, intro, ask, status, note, results);
 
@@ -75,8 +74,7 @@ function render({ model, el }) {
   button.addEventListener("click", run);
   onEnter(box, run);
   radios.forEach((radio, step) => radio.addEventListener("change", () => {
-    model.set("step", step);
-    model.save_changes();
+    write(model, { step });
     paint();
   }));
 
@@ -94,16 +92,9 @@ function render({ model, el }) {
       status.className = problem ? "status problem" : "status";
       status.textContent = problem || `${model.get("task")}: ${quoted(cut(model.get("text"), 100))}`;
     }
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
-  el.append(root);
-  const watched = "change:steps change:step";
-  model.on(watched, paint);
-  paint();
-  return () => {
-    model.off(watched, paint);
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { "change:steps change:step": paint }, { kernel });
 }
 
 export default { render };

@@ -13,7 +13,7 @@ export function notKept(once, option) {
 function render({ model, el }) {
   const group = `question-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
   const once = model.get("once"), options = model.get("options");
-  let drawnTimes = 0, pressed = null; // the choice that is on its way to the kernel
+  let pressed = null; // the choice that is on its way to the kernel
   const boxes = options.map((option, i) => {
     const id = `${group}-${i}`;
     return { input: element("input", { type: "radio", name: group, id, value: i }), label: element("label", { for: id }, option) };
@@ -55,16 +55,9 @@ function render({ model, el }) {
       feedback.className = lost || problem ? "status problem" : "status";
       feedback.textContent = lost ? notKept(once, options[pressed]) : [model.get("feedback"), problem].filter(Boolean).join("\n");
     }
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
-  el.append(root);
-  const watched = "change:choice change:attempt change:feedback";
-  model.on(watched, paint);
-  paint();
-  return () => {
-    model.off(watched, paint);
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { "change:choice change:attempt change:feedback": paint }, { kernel });
 }
 
 export default { render };

@@ -117,11 +117,11 @@ export function cursor(data, { column, top, right }, step, first) {
 
 function render({ model, el }) {
   const get = (name) => model.get(name);
-  let data, ids, rows, drawing, loaded, shown, first = 0, sent, belongs, trouble, marked, drawnTimes = 0;
+  let data, ids, rows, drawing, loaded, shown, first = 0, sent, belongs, trouble, marked;
   const wrongs = {}, boxes = {}, disabled = !get("can_run");
   const make = (tag, name, ...children) => element(tag, { class: name }, ...children);
   const alarm = () => element("span", { class: "problem", role: "alert" });
-  const set = (name, value) => (model.set(name, value), model.save_changes());
+  const set = (name, value) => write(model, { [name]: value });
   const field = (name, size) => {
     const box = (boxes[name] = element("input", { type: "text", size, disabled, oninput: compare }));
     onEnter(box, run);
@@ -239,7 +239,7 @@ function render({ model, el }) {
     why.textContent = `${get("why")} ${get("differs")}`;
     if (details.open) table(step);
     root.setAttribute("data-model-ms", get("model_milliseconds"));
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function table(step) {
@@ -250,17 +250,8 @@ function render({ model, el }) {
     }));
   }
 
-  el.append(root);
-  paint();
   const watched = "change:answered change:step change:run_length change:settings change:_logits";
-  model.on(watched, paint);
-  const observer = new ResizeObserver(() => (draw(), paint()));
-  observer.observe(el);
-  return () => {
-    model.off(watched, paint);
-    observer.disconnect();
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { [watched]: paint }, { kernel, resized: () => (draw(), paint()) });
 }
 
 export default { render };

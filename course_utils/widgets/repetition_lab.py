@@ -198,7 +198,6 @@ def repetition_lab(
     >>> repetition_lab(load_causal_lm(), "I like to eat", stop_strings=["burger"]).why
     'Stopped: the stop string “burger” is complete after 3 tokens; it is not shown.'
     """
-
     trace = record_repetition(model, prompt, own=own, **settings)
     most = max(MOST_PROMPT_TOKENS, len(trace.prompt_tokens))
 

@@ -166,7 +166,7 @@ async function render({ model, el }) {
   const byId = await unzip(model.get("_labels"));
   const labels = Array.from(ids, (id) => byId[id]);
   const own = model.get("_answer") !== null, canRun = model.get("can_run");
-  let answer, stages, uniforms, drawnSeed, drawnTimes = 0;
+  let answer, stages, uniforms, drawnSeed;
 
   const canvas = element("div", { role: "img", class: "picture" });
   const status = element("div", { class: "status", "aria-live": "polite" });
@@ -176,8 +176,7 @@ async function render({ model, el }) {
   const refresh = []; // model -> controls
 
   const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
+    write(model, { [name]: value });
     if (own || name === "seed") kernel.ask(); // which has the functions, and a seed's numbers
   };
 
@@ -279,7 +278,7 @@ async function render({ model, el }) {
       status.textContent = problem || words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
     }
     if (details.open) fillTable(first, counts);
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function fillTable(first, counts) {
@@ -299,16 +298,7 @@ async function render({ model, el }) {
     said, canvas, status, details);
   const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");
   details.addEventListener("toggle", paint);
-  el.append(root);
-  model.on("change", changed);
-  const observer = new ResizeObserver(paint);
-  observer.observe(el);
-  changed();
-  return () => {
-    model.off("change", changed);
-    observer.disconnect();
-    kernel.leave();
-  };
+  return mount({ model, el }, root, changed, { change: changed }, { kernel, resized: paint });
 }
 
 export default { render };

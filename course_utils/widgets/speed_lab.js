@@ -147,11 +147,7 @@ export function summary(lines, set) {
 
 function render({ model, el }) {
   const id = `speed-${Math.random().toString(36).slice(2)}`;
-  let drawnTimes = 0;
-  const set = (name, value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+  const set = (name, value) => write(model, { [name]: value });
   const refresh = [];
   const radios = Object.entries(CURVES).map(([name, { title }]) => {
     const input = element("input", { type: "radio", name: id, id: `${id}-${name}`, onchange: () => set("curve", name) });
@@ -224,7 +220,7 @@ function render({ model, el }) {
     const missing = machines().map((m) => m.name).filter((name) => !said.some((line) => line.startsWith(name)));
     facts.replaceChildren(...[...said, ...missing.map((name) => `${name}: ${thousands(prompt)} prompt tokens at batch ${batch} were not measured.`)].map((line) => element("div", {}, line)));
     if (details.open) fillTable(lines, wanted);
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
 
   function fillTable(lines, { curve }) {
@@ -238,17 +234,8 @@ function render({ model, el }) {
     paint();
   }
   details.addEventListener("toggle", paint);
-  el.append(root);
   const watched = "change:curve change:prompt change:new_tokens change:batch change:threads change:dtype change:machines";
-  model.on(watched, paint);
-  const observer = new ResizeObserver(paint);
-  observer.observe(el);
-  paint();
-  return () => {
-    model.off(watched, paint);
-    kernel.leave();
-    observer.disconnect();
-  };
+  return mount({ model, el }, root, paint, { [watched]: paint }, { kernel, resized: paint });
 }
 
 export default { render };

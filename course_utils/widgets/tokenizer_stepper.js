@@ -97,11 +97,7 @@ function chip(view, piece, step, special) {
 }
 
 function render({ model, el }) {
-  let drawnTimes = 0, waiting = false;
-  const set = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
+  const set = (values) => write(model, values);
   const box = element("input", { type: "text", "aria-label": "text to tokenize" });
   const button = element("button", { type: "button" }, "Tokenize");
   const status = element("div", { class: "status", "aria-live": "polite" });
@@ -112,11 +108,11 @@ function render({ model, el }) {
   const intro = element("p", { class: "intro" }, "How a text becomes tokens. Move a step slider to watch the pieces join, then try a text of your own.");
   const note = element("div"), results = element("div", {}, sections, details);
   const root = element("div", { class: "course-widget stepper" }, intro,
-    element("div", { class: "ask" }, box, button, model.get("can_run") ? null : greyed(box, button)), status, note,
+    element("div", { class: "ask" }, box, button, greyed(model, box, button)), status, note,
     element("label", { class: "switch" }, special, " with the special tokens of the model (chat template)"), results);
 
   const show = keptText(box, note, results);
-  const kernel = asking(model, root, status, later, "Tokenizing …");
+  const later = together(() => keepFocus(root, paint)), kernel = asking(model, root, status, later, "Tokenizing …");
   const run = () => kernel.ask(box.value);
   button.addEventListener("click", run);
   onEnter(box, run);
@@ -206,22 +202,11 @@ function render({ model, el }) {
       status.textContent = problem || quoted(cut(text, 100));
     }
     if (details.open) fillTable();
-    root.setAttribute("data-drawn", ++drawnTimes);
+    markDrawn(root);
   }
   details.addEventListener("toggle", paint);
-  el.append(root);
   const watched = "change:step change:word change:special change:panes change:problem";
-  model.on(watched, later);
-  /** One drawing for several traits that change together. */
-  function later() {
-    if (!waiting) queueMicrotask(() => ((waiting = false), keepFocus(root, paint)));
-    waiting = true;
-  }
-  paint();
-  return () => {
-    model.off(watched, later);
-    kernel.leave();
-  };
+  return mount({ model, el }, root, paint, { [watched]: later }, { kernel });
 }
 
 export default { render };
