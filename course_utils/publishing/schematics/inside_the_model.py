@@ -1,0 +1,3 @@
+"""The schematics of lessons 06 to 10."""
+
+INSIDE_THE_MODEL = {}
