@@ -28,6 +28,15 @@ INK, QUIET, LINE, SHADE, PAPER, WHITE = "#1a1a1a", "#5f5f5f", "#c4c4c4", "#e3e3e
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif"
 
 
+def outline(part: str) -> str:
+    """Return the colour around a part: yellow would not be seen on white.
+
+    >>> outline("cache") == INK, outline("tokens") == COLOURS["tokens"]
+    (True, True)
+    """
+    return INK if part == "cache" else COLOURS[part]
+
+
 class DoesNotFit(ValueError):
     """A word is wider than the room that it has in a picture."""
 
@@ -117,12 +126,18 @@ class Drawing:
         size: int = NORMAL, lit: bool = True, bold: bool = False,
     ) -> None:  # fmt: skip
         """Draw a step or a part of the model, with its name in the middle; one that is not lit is grey and thin."""
-        fill, stroke, thick = (tint(COLOURS[part]), COLOURS[part], 3) if lit else (PAPER, LINE, 1.5)
+        fill, stroke, thick = (tint(COLOURS[part]), outline(part), 3) if lit else (PAPER, LINE, 1.5)
         self.rect(x, y, width, height, fill, stroke, thick, radius=10)
         words = [words] if isinstance(words, str) else words
         first = y + height / 2 + size * 0.36 - (len(words) - 1) * size * 0.62
         look = {"size": size, "bold": bold, "fill": INK if lit else QUIET, "room": width - 8}
         self.lines(x + width / 2, first, words, step=size * 1.24, **look)
+
+    def frame(self, x: float, y: float, width: float, height: float, name: str, part: str) -> None:
+        """Draw the frame around what belongs together, with its name at the top."""
+        self.rect(x, y, width, height, WHITE, outline(part), 2.5, radius=10)
+        self.rect(x, y, width, 38, tint(COLOURS[part]), outline(part), 2.5, radius=10)
+        self.text(x + width / 2, y + 26, name, NORMAL, True, room=width - 8)
 
     def chip(
         self, x: float, y: float, word: str, part: str = "tokens", width: float = 0, size: int = SMALL,
@@ -130,7 +145,7 @@ class Drawing:
     ) -> float:  # fmt: skip
         """Draw a token with its left edge at `x`; return where its right edge is. What is `gone` is dashed."""
         width = width or width_of(word, size) + 2 * margin
-        fill, colour, dash = (WHITE, QUIET, "5 4") if gone else (tint(COLOURS[part]), COLOURS[part], "")
+        fill, colour, dash = (WHITE, QUIET, "5 4") if gone else (tint(COLOURS[part]), outline(part), "")
         self.rect(x, y, width, 34, fill, colour, 2, radius=17, dash=dash)
         self.text(x + width / 2, y + 23.5, word, size, fill=QUIET if gone else INK, room=width - 6)
         return x + width

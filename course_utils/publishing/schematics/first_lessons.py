@@ -33,9 +33,9 @@ def _start_here() -> Drawing:
         500,
         "The loop that writes a text",
         "The loop of a language model. The text “The capital of France is” becomes five tokens; each token becomes a "
-        "vector of 576 numbers; 30 layers of attention and MLP change the vectors; the last one gives a logit for each "
-        "of 49,152 tokens; a choice is made, here “Paris” with 77 %; it is appended to the text, and the loop starts "
-        "again.",
+        "vector of 576 numbers; 30 layers of attention and MLP change the vectors; the last one gives a logit for "
+        "each of 49,152 tokens; a choice is made, here “Paris” with 77 %; it is appended to the text, and the loop "
+        "starts again.",
     )
     draw_map(drawing, (*STATIONS, AGAIN), "Each time around, the loop writes one token.")
     rows = [225 + 42 * number for number in range(5)]
@@ -65,26 +65,19 @@ def _start_here() -> Drawing:
     return drawing
 
 
-def _frame(drawing: Drawing, x: float, width: float, part: str, name: str, top: float, height: float) -> None:
-    """Draw the frame around what belongs together, with its name at the top."""
-    drawing.rect(x, top, width, height, WHITE, COLOURS[part], 2.5, radius=10)
-    drawing.rect(x, top, width, 38, tint(COLOURS[part]), COLOURS[part], 2.5, radius=10)
-    drawing.text(x + width / 2, top + 26, name, NORMAL, True, room=width - 8)
-
-
 def _what_llms_can_do() -> Drawing:
     drawing = Drawing(
         590,
         "Where the parameters of SmolLM2 are",
-        "One of the 30 layers of SmolLM2, its matrices drawn to scale. Attention has four: Q and O, 576 by 576, for 9 "
-        "query heads, and the narrow K and V, 576 by 192, for 3 heads each. The MLP has three: gate and up, 576 by "
+        "One of the 30 layers of SmolLM2, its matrices drawn to scale. Attention has four: Q and O, 576 by 576, for 9"
+        " query heads, and the narrow K and V, 576 by 192, for 3 heads each. The MLP has three: gate and up, 576 by "
         "1,536, and down, 1,536 by 576. Below, all 134.5 million parameters as one bar: embedding 28.3 million, "
         "attention 26.5 million, MLP 79.6 million.",
     )
     draw_map(drawing, ("vectors", "layers"), "One layer: seven matrices, drawn to scale")
     top, hidden, narrow, wide = 298, 56, 19, 149  # 576, 192 and 1,536
-    _frame(drawing, 32, 378, "layers", "attention", 214, 246)
-    _frame(drawing, 422, 446, "mlp", "MLP", 214, 246)
+    drawing.frame(32, 214, 378, 246, "attention", "layers")
+    drawing.frame(422, 214, 446, 246, "MLP", "mlp")
     for x, width, name in ((69, hidden, "Q"), (189, narrow, "K"), (235, narrow, "V"), (317, hidden, "O")):
         drawing.rect(x, top, width, hidden, tint(COLOURS["layers"]), COLOURS["layers"], 2.5, radius=3)
         drawing.text(x + width / 2, top - 10, name, NORMAL, True)
@@ -110,11 +103,11 @@ def _where_llms_fail() -> Drawing:
     drawing = Drawing(
         470,
         "Where in the loop each failure arises",
-        "Five failures of language models, each below the part of the loop where it arises. Text, context: whatever is "
-        "cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. Layers, bias: "
-        "“she” is 5 times likelier than “he” after “The nurse said that”, 2 times after “The engineer said that”. "
-        "Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes what is likely, "
-        "true or not.",
+        "Five failures of language models, each below the part of the loop where it arises. Text, context: whatever "
+        "is cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. Layers, "
+        "bias: “she” is 5 times likelier than “he” after “The nurse said that”, 2 times after “The engineer said "
+        "that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes what is "
+        "likely, true or not.",
     )
     draw_map(drawing, ("text", "tokens", "layers", "choice"), "Each failure arises at one place of the loop.")
     cards = (
@@ -132,7 +125,7 @@ def _where_llms_fail() -> Drawing:
         ("choice", 734, 146, 815, "Invention", ("It writes", "what is likely,", "true or not.")),
     )
     for part, x, width, pointer, name, words in cards:
-        _frame(drawing, x, width, part, name, 238, 192)
+        drawing.frame(x, 238, width, 192, name, part)
         drawing.shape([(pointer - 11, 238), (pointer, 222), (pointer + 11, 238)], COLOURS[part])
         drawing.lines(x + width / 2, 312, words, step=30, room=width - 8)
     drawing.chips(172, 319, SPELT, gap=2, size=SMALL, margin=5)
@@ -143,15 +136,15 @@ def _the_pipeline_opened() -> Drawing:
     drawing = Drawing(
         490,
         "The three steps of a pipeline",
-        "A sentiment pipeline on “I've been waiting for a HuggingFace course my whole life.” Step 1, preprocess, turns "
-        "the text into input_ids, 101, 1045, 1005 and so on, and an attention_mask of ones. Step 2, forward, runs the "
-        "model and returns two logits, −2.12 and 1.94. Step 3, postprocess, applies the softmax and returns the "
-        "label POSITIVE with the score 0.983.",
+        "A sentiment pipeline on “I've been waiting for a HuggingFace course my whole life.” Step 1, preprocess, "
+        "turns the text into input_ids, 101, 1045, 1005 and so on, and an attention_mask of ones. Step 2, forward, "
+        "runs the model and returns two logits, −2.12 and 1.94. Step 3, postprocess, applies the softmax and returns "
+        "the label POSITIVE with the score 0.983.",
     )
     draw_map(drawing, STATIONS, "One call, three steps", layers="6 layers")
-    _frame(drawing, 32, 248, "tokens", "1  preprocess", 216, 240)
-    _frame(drawing, 320, 224, "layers", "2  forward", 216, 240)
-    _frame(drawing, 584, 284, "choice", "3  postprocess", 216, 240)
+    drawing.frame(32, 216, 248, 240, "1  preprocess", "tokens")
+    drawing.frame(320, 216, 224, 240, "2  forward", "layers")
+    drawing.frame(584, 216, 284, 240, "3  postprocess", "choice")
     drawing.arrow([(284, 352), (316, 352)], thick=3.5)
     drawing.arrow([(548, 352), (580, 352)], thick=3.5)
     drawing.lines(48, 284, ("“I've been waiting for", "a HuggingFace …”"), anchor="start", room=224)
@@ -177,9 +170,10 @@ def _the_pipeline_tasks() -> Drawing:
         600,
         "Three architectures and the tasks of pipelines",
         "Which model serves which pipeline task. One encoder, MiniLM, has a head for each of five tasks: "
-        "sentiment-analysis gives one of two labels, zero-shot-classification one of your labels, fill-mask a word for "
-        "the mask, ner the names and what they name, question-answering the words that answer. A decoder, SmolLM2, "
-        "serves text-generation. An encoder–decoder serves translation: it reads one text and writes another.",
+        "sentiment-analysis gives one of two labels, zero-shot-classification one of your labels, fill-mask a word "
+        "for the mask, ner the names and what they name, question-answering the words that answer. A decoder, "
+        "SmolLM2, serves text-generation. An encoder–decoder serves translation: it reads one text and writes "
+        "another.",
     )
     draw_map(drawing, ("layers", "logits", "choice"), "Same three steps, another head for each task", layers="layers")
     heads = (
@@ -209,9 +203,9 @@ def _from_text_to_vectors() -> Drawing:
     drawing = Drawing(
         560,
         "From a text to vectors",
-        "The text “Tokenization helps” on its way to vectors. It is first cut into words, Tokenization and helps with "
-        "the space before it. Byte-pair merges build tokens: Token, ization, and helps. Each token has an id: 20855, "
-        "1237 and 2311. Each id is a row of the embedding table, a vector of 576 numbers.",
+        "The text “Tokenization helps” on its way to vectors. It is first cut into words, Tokenization and helps with"
+        " the space before it. Byte-pair merges build tokens: Token, ization, and helps. Each token has an id: 20855,"
+        " 1237 and 2311. Each id is a row of the embedding table, a vector of 576 numbers.",
     )
     draw_map(drawing, ("text", "tokens", "vectors"), "Cut, number, look up")
     names = ("text", "words", "tokens", "ids", "vectors")
