@@ -65,7 +65,9 @@ def test_each_file_is_complete(lesson, tmp_path):
     assert [made.name for made in tmp_path.iterdir()] == [f"{lesson.stem}.slides.html"]
     page = Page(file)
     assert page.pictures == stored_pictures(nbformat.read(lesson, as_version=4))
-    assert all(link.startswith(("data:image/png;base64,", "https://")) for link in page.links)
+    assert all(
+        link.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,", "https://")) for link in page.links
+    )
     html = file.read_text(encoding="utf-8")
     assert not re.search(r"<link|<script[^>]*\ssrc", html)
     assert not re.search(r"@import|url\((?!data:)", "".join(re.findall(r"<style>.+?</style>", html, re.S)))

@@ -110,6 +110,8 @@ class Drawing:
         Raises:
             DoesNotFit: They are wider than `room`.
         """
+        if not words:
+            return
         if width_of(words, size, bold) > room:
             raise DoesNotFit(f"{words!r} needs {width_of(words, size, bold):.0f} px and has {room:.0f}")
         more = ' font-weight="700"' if bold else ""

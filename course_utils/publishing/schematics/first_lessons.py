@@ -102,14 +102,14 @@ def _what_llms_can_do() -> Drawing:
 def _where_llms_fail() -> Drawing:
     drawing = Drawing(
         470,
-        "Where in the loop each failure arises",
-        "Five failures of language models, each below the part of the loop where it arises. Text, context: whatever "
-        "is cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. Layers, "
-        "bias: “she” is 5 times likelier than “he” after “The nurse said that”, 2 times after “The engineer said "
-        "that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes what is "
-        "likely, true or not.",
+        "Where to look for each failure",
+        "Five failures of language models, each below the part of the loop that it belongs to. Text, context: "
+        "whatever is cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. "
+        "Layers, bias: “she” is 5 times likelier than “he” after “The nurse said that”, 2 times after “The engineer "
+        "said that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes what "
+        "is likely, true or not.",
     )
-    draw_map(drawing, ("text", "tokens", "layers", "choice"), "Each failure arises at one place of the loop.")
+    draw_map(drawing, ("text", "tokens", "layers", "choice"), "Where to look for each failure")
     cards = (
         ("text", 24, 130, 85, "Context", ("Whatever", "is cut off", "doesn't", "exist.")),
         ("tokens", 166, 142, 231, "Spelling", ("It reads", "", "not letters.")),

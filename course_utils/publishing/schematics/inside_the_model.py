@@ -22,9 +22,9 @@ def _pretraining_and_finetuning() -> Drawing:
     drawing = Drawing(
         580,
         "Labels made from the text itself, then a few by hand",
-        "Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter "
-        "stands the next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, "
-        "is a label. The weights that this gives are then fine-tuned with labels that people wrote.",
+        "Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is"
+        " the next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a "
+        "label. The weights that this gives are then fine-tuned with labels that people wrote.",
     )
     draw_map(drawing, ("layers", "logits"), "The text is its own label.")
     for top, name, inputs, labels in (
