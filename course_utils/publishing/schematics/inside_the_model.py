@@ -111,8 +111,9 @@ def _attention() -> Drawing:
         ("mix", "weights × values, added up"),
     )
     for y, (name, how) in zip(rows, labels, strict=True):
-        drawing.text(40, y + 24, name, NORMAL, True, anchor="start")
-        drawing.text(128, y + 24, how, fill=QUIET, anchor="start", room=300)
+        line = y + (28 if name == "mix" else 24)
+        drawing.text(36, line, name, NORMAL, True, anchor="start")
+        drawing.text(132, line, how, fill=QUIET, anchor="start", room=300)
     for word, x in enumerate(columns):
         drawing.chip(x - 60, rows[0], TOY_WORDS[word], width=120)
         drawing.text(x, rows[1] + 24, _pair(TOY_KEY[word]), NORMAL)
