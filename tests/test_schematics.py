@@ -15,7 +15,14 @@ from course_utils.machine import ROOT
 from course_utils.models import load_causal_lm
 from course_utils.models.pipelines import load_pipeline
 from course_utils.publishing.pages import PICTURE
-from course_utils.publishing.schematics import SCHEMATICS, drawing, first_lessons, inside_the_model, schematic
+from course_utils.publishing.schematics import (
+    SCHEMATICS,
+    drawing,
+    first_lessons,
+    from_prompt_to_token,
+    models_and_texts,
+    schematic,
+)
 from course_utils.publishing.schematics import writing_a_text as writing
 from course_utils.publishing.schematics.drawing import COLOURS, WIDTH, DoesNotFit, Drawing, tint, width_of
 
@@ -158,10 +165,10 @@ def test_the_numbers_of_the_first_lessons_are_the_models():
         shares = smollm.next_logits(f"The {who} said that").softmax(-1)
         assert round((shares[she] / shares[he]).item()) == ratio
     assert labels("strawberry") == first.SPELT
-    split = smollm.encode(first.SPLIT)[0].tolist()
-    assert tuple((smollm.labels[token], token) for token in split) == first.SPLIT_TOKENS
-    words = smollm.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(first.SPLIT)
-    assert tuple(word.replace("Ġ", "␣") for word, _ in words) == first.SPLIT_WORDS
+    split = smollm.encode(models_and_texts.SPLIT)[0].tolist()
+    assert tuple((smollm.labels[token], token) for token in split) == models_and_texts.SPLIT_TOKENS
+    words = smollm.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(models_and_texts.SPLIT)
+    assert tuple(word.replace("Ġ", "␣") for word, _ in words) == models_and_texts.SPLIT_WORDS
 
 
 def test_the_numbers_of_the_pipeline_are_the_models():
@@ -177,7 +184,7 @@ def test_the_numbers_of_the_pipeline_are_the_models():
 
 
 def test_attention_on_three_words_is_the_engines():
-    inside = inside_the_model
+    inside = from_prompt_to_token
     query, key, value = (torch.tensor(numbers) for numbers in (inside.TOY_QUERY, inside.TOY_KEY, inside.TOY_VALUE))
     mixed, weights = scaled_dot_product_attention(query, key, value, torch.ones(3, 3).tril().bool())
     assert mixed[2].tolist() == pytest.approx(inside.TOY_MIX, abs=0.05)
@@ -189,20 +196,22 @@ def test_attention_on_three_words_is_the_engines():
 def test_bytes_and_lengths_are_the_models():
     smollm = load_causal_lm()
     config = smollm.model.config
-    assert smollm.context_length == inside_the_model.CONTEXT_LENGTH
+    assert smollm.context_length == from_prompt_to_token.CONTEXT_LENGTH
     numbers = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    assert numbers * 4 == inside_the_model.CACHE_BYTES
-    assert writing.FULL_CACHE_BYTES == inside_the_model.CACHE_BYTES * inside_the_model.CONTEXT_LENGTH
+    assert numbers * 4 == from_prompt_to_token.CACHE_BYTES
+    assert writing.FULL_CACHE_BYTES == from_prompt_to_token.CACHE_BYTES * from_prompt_to_token.CONTEXT_LENGTH
     assert smollm.model.num_parameters() * 4 == writing.WEIGHT_BYTES
 
 
 def test_the_filters_are_the_engines():
-    stages = filter_stages(torch.tensor(writing.LOGITS), list(writing.FILTERS))[-len(writing.FILTERS) :]
-    for stage, shares in zip(stages, writing.FILTERS.values(), strict=True):
+    stages = filter_stages(torch.tensor(from_prompt_to_token.LOGITS), list(from_prompt_to_token.FILTERS))[
+        -len(from_prompt_to_token.FILTERS) :
+    ]
+    for stage, shares in zip(stages, from_prompt_to_token.FILTERS.values(), strict=True):
         removed = [share is None for share in shares]
         assert stage.isneginf().tolist() == removed
         assert stage.softmax(-1).tolist() == pytest.approx([share or 0 for share in shares], abs=0.0006)
-    assert writing.FILTERS[("min_p", 0.1)][writing.WORDS.index(writing.DRAWN)]
+    assert from_prompt_to_token.FILTERS[("min_p", 0.1)][from_prompt_to_token.WORDS.index(from_prompt_to_token.DRAWN)]
 
 
 @pytest.mark.parametrize(("name", "penalty"), writing.PENALTIES)

@@ -1,14 +1,15 @@
 """The schematic that opens each lesson: one map, one set of shapes and colours, one picture per lesson.
 
 `sync` writes them to `notebooks/images`. The parts are in `drawing`, the map in `loop_map`. What each lesson draws is
-in `first_lessons`, `inside_the_model` and `writing_a_text`, with the numbers that lessons and tests compute again.
+in `first_lessons`, `models_and_texts`, `from_prompt_to_token` and `writing_a_text`, with the numbers in it.
 """
 
 from course_utils.publishing.schematics.first_lessons import FIRST_LESSONS
-from course_utils.publishing.schematics.inside_the_model import INSIDE_THE_MODEL
+from course_utils.publishing.schematics.from_prompt_to_token import FROM_PROMPT_TO_TOKEN
+from course_utils.publishing.schematics.models_and_texts import MODELS_AND_TEXTS
 from course_utils.publishing.schematics.writing_a_text import WRITING_A_TEXT
 
-SCHEMATICS = {**FIRST_LESSONS, **INSIDE_THE_MODEL, **WRITING_A_TEXT}
+SCHEMATICS = {**FIRST_LESSONS, **MODELS_AND_TEXTS, **FROM_PROMPT_TO_TOKEN, **WRITING_A_TEXT}
 
 
 def schematic(lesson: str) -> str:

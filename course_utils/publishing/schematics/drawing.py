@@ -25,6 +25,7 @@ COLOURS = {
 }
 # An <img> doesn't know the colours of the page around it, so each picture brings a light card.
 INK, QUIET, LINE, SHADE, PAPER, WHITE = "#1a1a1a", "#5f5f5f", "#c4c4c4", "#e3e3e0", "#f6f6f4", "#ffffff"
+_STRENGTHS = (0.8, 0.3, 0.55, 0.15, 0.95, 0.4, 0.7, 0.25)
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',Arial,sans-serif"
 
 
@@ -65,6 +66,15 @@ def tint(colour: str) -> str:
     share = 0.08 if colour == COLOURS["text"] else 0.22
     parts = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#" + "".join(f"{round(255 - share * (255 - part)):02x}" for part in parts)
+
+
+def strengths(row: int, count: int) -> list[float]:
+    """Return how dark the `count` squares of a drawn vector are; another row, another vector.
+
+    >>> strengths(0, 3) != strengths(1, 3)
+    True
+    """
+    return [_STRENGTHS[(row * 3 + column * (row % 2 + 1)) % len(_STRENGTHS)] for column in range(count)]
 
 
 class Drawing:

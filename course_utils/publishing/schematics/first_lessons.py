@@ -1,6 +1,6 @@
-"""The schematics of lessons 00 to 05, and the numbers in them: tests compute each of these with the models."""
+"""The schematics of lessons 00 to 03, and the numbers in them: tests compute each of these with the models."""
 
-from course_utils.publishing.schematics.drawing import COLOURS, NORMAL, QUIET, SMALL, WHITE, Drawing, tint
+from course_utils.publishing.schematics.drawing import COLOURS, NORMAL, QUIET, SMALL, WHITE, Drawing, strengths, tint
 from course_utils.publishing.schematics.loop_map import AGAIN, STATIONS, draw_map, left, middle
 
 # SmolLM2 on one prompt: its tokens, the largest logits and their probabilities.
@@ -17,15 +17,6 @@ CLASSIFIED = "I've been waiting for a HuggingFace course my whole life."
 CLASSIFIED_IDS = (101, 1045, 1005)  # the first of 16
 CLASSIFIED_LOGITS = {"NEGATIVE": -2.12, "POSITIVE": 1.94}
 CLASSIFIED_SCORES = {"NEGATIVE": 0.017, "POSITIVE": 0.983}
-# SmolLM2's tokenizer on one text, and the first three numbers of each row of the embedding.
-SPLIT = "Tokenization helps"
-SPLIT_WORDS = ("Tokenization", "␣helps")
-SPLIT_TOKENS = (("Token", 20855), ("ization", 1237), ("␣helps", 2311))
-_STRENGTHS = (0.8, 0.3, 0.55, 0.15, 0.95, 0.4, 0.7, 0.25)  # of drawn vectors: any would do
-
-
-def _strengths(row: int, count: int) -> list[float]:
-    return [_STRENGTHS[(row * 3 + column * (row % 2 + 1)) % len(_STRENGTHS)] for column in range(count)]
 
 
 def _start_here() -> Drawing:
@@ -44,7 +35,7 @@ def _start_here() -> Drawing:
     drawing.text(middle("text"), rows[3] + 18, "appended", fill=QUIET)
     for number, (y, token) in enumerate(zip(rows, PROMPT_TOKENS, strict=True)):
         drawing.chip(left("tokens") + 9, y, token, width=104)
-        drawing.cells(left("vectors") + 9, y + 8, _strengths(number, 4))
+        drawing.cells(left("vectors") + 9, y + 8, strengths(number, 4))
         drawing.text(left("vectors") + 96, y + 22, "…", anchor="start", fill=QUIET)
     drawing.text(middle("tokens"), 460, "5 tokens", fill=QUIET)
     drawing.text(middle("vectors"), 460, "5 × 576", fill=QUIET)
@@ -165,77 +156,9 @@ def _the_pipeline_opened() -> Drawing:
     return drawing
 
 
-def _the_pipeline_tasks() -> Drawing:
-    drawing = Drawing(
-        600,
-        "Three architectures and the tasks of pipelines",
-        "Which model serves which pipeline task. One encoder, MiniLM, has a head for each of five tasks: "
-        "sentiment-analysis gives one of two labels, zero-shot-classification one of your labels, fill-mask a word "
-        "for the mask, ner the names and what they name, question-answering the words that answer. A decoder, "
-        "SmolLM2, serves text-generation. An encoder–decoder serves translation: it reads one text and writes "
-        "another.",
-    )
-    draw_map(drawing, ("layers", "logits", "choice"), "Same three steps, another head for each task", layers="layers")
-    heads = (
-        ("sentiment-analysis", "positive or negative"),
-        ("zero-shot-classification", "one of your labels"),
-        ("fill-mask", "a word for [MASK]"),
-        ("ner", "names: who, what, where"),
-        ("question-answering", "the words that answer"),
-    )
-    drawing.box(32, 216, 158, 212, ("encoder", "MiniLM", "reads"), "layers", NORMAL)
-    rows = [216 + 44 * number for number in range(5)]
-    rows += [448, 512]
-    last = (("text-generation", "the next tokens"), ("translation", "a text in French"))
-    drawing.box(32, 440, 158, 52, ("decoder", "SmolLM2"), "layers", SMALL)
-    drawing.box(32, 504, 158, 52, ("encoder–", "decoder"), "layers", SMALL)
-    for y, (task, result) in zip(rows, (*heads, *last), strict=True):
-        drawing.arrow([(194, y + 18), (222, y + 18)])
-        drawing.rect(226, y, 278, 36, tint(COLOURS["logits"]), COLOURS["logits"], 2.5, radius=6)
-        drawing.text(365, y + 24.5, task, room=270)
-        drawing.arrow([(508, y + 18), (536, y + 18)])
-        drawing.rect(540, y, 328, 36, tint(COLOURS["choice"]), COLOURS["choice"], 2.5, radius=17)
-        drawing.text(704, y + 24.5, result, room=300)
-    return drawing
-
-
-def _from_text_to_vectors() -> Drawing:
-    drawing = Drawing(
-        560,
-        "From a text to vectors",
-        "The text “Tokenization helps” on its way to vectors. It is first cut into words, Tokenization and helps with"
-        " the space before it. Byte-pair merges build tokens: Token, ization, and helps. Each token has an id: 20855,"
-        " 1237 and 2311. Each id is a row of the embedding table, a vector of 576 numbers.",
-    )
-    draw_map(drawing, ("text", "tokens", "vectors"), "Cut, number, look up")
-    names = ("text", "words", "tokens", "ids", "vectors")
-    rows = [222 + 64 * number for number in range(5)]
-    columns = (300, 520, 740)
-    for y, name in zip(rows, names, strict=True):
-        drawing.text(44, y + 24, name, NORMAL, True, anchor="start")
-    for y, how in zip(rows, ("cut at spaces", "merge pairs", "number", "look up"), strict=False):
-        drawing.arrow([(80, y + 34), (80, y + 68)], thick=2.5)
-        drawing.text(94, y + 54, how, fill=QUIET, anchor="start", room=140)
-    drawing.rect(columns[0] - 70, rows[0], columns[2] - columns[0] + 140, 36, tint(COLOURS["text"]), QUIET, 2)
-    drawing.text(columns[1], rows[0] + 25, SPLIT, NORMAL)
-    drawing.chip(columns[0] - 70, rows[1], SPLIT_WORDS[0], "text", width=360)
-    drawing.chip(columns[2] - 70, rows[1], SPLIT_WORDS[1], "text", width=140)
-    for number, (x, (token, token_id)) in enumerate(zip(columns, SPLIT_TOKENS, strict=True)):
-        drawing.chip(x - 70, rows[2], token, width=140)
-        drawing.text(x, rows[3] + 24, str(token_id), NORMAL)
-        drawing.arrow([(x, rows[2] + 38), (x, rows[3] + 4)], thick=2)
-        drawing.arrow([(x, rows[3] + 32), (x, rows[4] + 4)], thick=2)
-        drawing.cells(x - 66, rows[4] + 8, _strengths(number, 5))
-        drawing.text(x + 39, rows[4] + 22, "…", anchor="start", fill=QUIET)
-    drawing.text(columns[1], rows[4] + 56, "576 numbers each", fill=QUIET)
-    return drawing
-
-
 FIRST_LESSONS = {
     "00_start_here": _start_here,
     "01_what_llms_can_do": _what_llms_can_do,
     "02_where_llms_fail": _where_llms_fail,
     "03_the_pipeline_opened": _the_pipeline_opened,
-    "04_the_pipeline_tasks": _the_pipeline_tasks,
-    "05_from_text_to_vectors": _from_text_to_vectors,
 }

@@ -1,19 +1,9 @@
-"""The schematics of lessons 11 to 15, and the numbers in them: tests compute each of these with the engine."""
+"""The schematics of lessons 12 to 15, and the numbers in them: tests compute each of these with the engine."""
 
 from course_utils.publishing.schematics.drawing import COLOURS, INK, LINE, NORMAL, QUIET, SMALL, WHITE, Drawing, tint
 from course_utils.publishing.schematics.first_lessons import PROMPT
 from course_utils.publishing.schematics.loop_map import AGAIN, STATIONS, draw_map, left
 
-# Five words with logits, and their probabilities after each filter (None: removed).
-WORDS = ("tea", "coffee", "water", "milk", "paint")
-LOGITS = (3.0, 2.0, 1.0, 0.0, -2.0)
-FILTERS = {
-    ("temperature", 0.7): (0.762, 0.183, 0.044, 0.011, 0.001),
-    ("top_k", 4): (0.763, 0.183, 0.044, 0.011, None),
-    ("top_p", 0.98): (0.771, 0.185, 0.044, None, None),
-    ("min_p", 0.1): (0.807, 0.193, None, None, None),
-}
-DRAWN = "coffee"
 # Three penalties on the logits of five words after “the cat sat the”.
 VOCABULARY, WRITTEN = ("the", "cat", "sat", "on", "mat"), ("the", "cat", "sat", "the")
 UNPENALISED = (2.0, 1.0, -1.0, 0.5, 1.5)
@@ -38,38 +28,6 @@ BEAMS = (
 )
 # SmolLM2 in fp32, in bytes: its weights, and the KV cache of 8,192 tokens.
 WEIGHT_BYTES, FULL_CACHE_BYTES = 538_060_032, 377_487_360
-
-
-def _sampling() -> Drawing:
-    drawing = Drawing(
-        520,
-        "From logits to a drawn token",
-        "Five words, tea, coffee, water, milk, paint, with the logits 3, 2, 1, 0 and −2, on their way through four "
-        "filters. Temperature 0.7 makes the distribution steeper: tea has 76 %. Top-k 4 removes paint, top-p 0.98 "
-        "removes milk, min-p 0.1 removes water. Tea keeps 81 %, coffee 19 %. Then one word is drawn: coffee.",
-    )
-    draw_map(drawing, ("logits", "choice"), "Filters cut the unlikely words, then one is drawn.")
-    columns, widths = (120, 234, 382, 504, 626, 748), (90, 124, 98, 98, 98, 108)
-    heads = ("logits", *(f"{name.replace('_', '-')} {value}" for name, value in FILTERS), "draw")
-    for x, width, head in zip(columns, widths, heads, strict=True):
-        drawing.box(x, 216, width, 58, head.split(), "choice" if head == "draw" else "logits", 18)
-        if head != "logits":
-            drawing.arrow([(x - 21, 245), (x - 3, 245)], thick=2)
-    for row, (word, logit) in enumerate(zip(WORDS, LOGITS, strict=True)):
-        y, before = 290 + 40 * row, 1.0
-        drawing.text(36, y + 23, word, NORMAL, anchor="start")
-        drawing.text(columns[0] + 45, y + 23, f"{logit:.0f}".replace("-", "−"), NORMAL)
-        for x, width, shares in zip(columns[1:], widths[1:], FILTERS.values(), strict=False):
-            share = shares[row]
-            if share is not None:
-                drawing.bar(x, y + 6, 46 * share, 22, "logits")
-                drawing.text(x + width, y + 23, "<1%" if share < 0.005 else f"{share:.0%}", anchor="end")
-            elif before is not None:
-                drawing.chip(x + 12, y, "out", width=74, gone=True)
-            before = share
-        if word == DRAWN:
-            drawing.chip(columns[5], y, word, "choice", width=108, size=NORMAL)
-    return drawing
 
 
 def _repetition_length_and_stopping() -> Drawing:
@@ -217,7 +175,6 @@ def _your_own_generate() -> Drawing:
 
 
 WRITING_A_TEXT = {
-    "11_sampling": _sampling,
     "12_repetition_length_and_stopping": _repetition_length_and_stopping,
     "13_beam_search": _beam_search,
     "14_speed_and_memory_in_practice": _speed_and_memory_in_practice,

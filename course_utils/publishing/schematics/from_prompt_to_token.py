@@ -1,12 +1,11 @@
-"""The schematics of lessons 06 to 10, and the numbers in them, such as the toy of lesson 08."""
+"""The schematics of lessons 08 to 11, and the numbers in them, such as the toys of 08 and 11: tests compute each."""
 
 from collections.abc import Sequence
 
-from course_utils.publishing.schematics.drawing import COLOURS, LINE, NORMAL, QUIET, SMALL, WHITE, Drawing, tint
+from course_utils.publishing.schematics.drawing import COLOURS, LINE, NORMAL, QUIET, SMALL, WHITE, Drawing
 from course_utils.publishing.schematics.first_lessons import PROMPT_TOKENS
 from course_utils.publishing.schematics.loop_map import AGAIN, draw_map
 
-TRAINING_TEXT = ("She", "put", "the", "letter", "away")
 # Attention on three words, two numbers each: how much a word is about water, and how much about money.
 TOY_WORDS = ("the", "river", "bank")
 TOY_QUERY = ((1.0, 1.0), (1.0, 0.0), (2.0, 1.0))
@@ -16,78 +15,16 @@ TOY_VALUE = ((0.0, 0.0), (10.0, 0.0), (5.0, 5.0))
 TOY_SCORES, TOY_WEIGHTS, TOY_MIX = (0.7, 2.8, 2.1), (0.07, 0.62, 0.31), (7.7, 1.5)
 # SmolLM2's, in fp32: 2 (key and value) × 30 layers × 3 heads × 64 numbers × 4 bytes.
 CONTEXT_LENGTH, CACHE_BYTES = 8192, 46_080
-
-
-def _pretraining_and_finetuning() -> Drawing:
-    drawing = Drawing(
-        580,
-        "Labels made from the text itself, then a few by hand",
-        "Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is"
-        " the next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a "
-        "label. The weights that this gives are then fine-tuned with labels that people wrote.",
-    )
-    draw_map(drawing, ("layers", "logits"), "The text is its own label.")
-    for top, name, inputs, labels in (
-        (218, "causal", TRAINING_TEXT[:-1], TRAINING_TEXT[1:]),
-        (330, "masked", ("She", "put", "[MASK]", "letter", "away"), ("", "", "the", "", "")),
-    ):
-        drawing.text(44, top + 24, name, NORMAL, True, anchor="start")
-        drawing.text(150, top + 24, "input", fill=QUIET, anchor="start")
-        drawing.text(150, top + 74, "label", fill=QUIET, anchor="start")
-        for number, (word, label) in enumerate(zip(inputs, labels, strict=True)):
-            x = 228 + 126 * number
-            drawing.chip(x, top, word, width=112, gone=word == "[MASK]")
-            if label:
-                drawing.arrow([(x + 56, top + 37), (x + 56, top + 49)], thick=2)
-                drawing.chip(x, top + 50, label, "choice", width=112)
-    drawing.line([(44, 440), (856, 440)], LINE, 1.5)
-    drawing.box(44, 464, 210, 72, ("pre-training", "much plain text"), "tokens", SMALL)
-    drawing.arrow([(260, 500), (334, 500)], thick=3)
-    drawing.box(340, 464, 140, 72, ("weights",), "layers", NORMAL, bold=True)
-    drawing.arrow([(486, 500), (560, 500)], thick=3)
-    drawing.box(566, 464, 290, 72, ("fine-tuning", "few texts, labels by people"), "choice", SMALL)
-    return drawing
-
-
-def _grid(drawing: Drawing, x: float, rows: tuple[str, ...], columns: tuple[str, ...], seen: tuple[str, ...]) -> None:
-    """Draw who may look at whom: a row is the token that looks; `x` is what it sees, `c` what it sees of the source."""
-    y, size = 292, 50
-    for number, word in enumerate(columns):
-        drawing.text(x + size * (number + 0.5), y - 10, word, room=size)
-    for row, (word, marks) in enumerate(zip(rows, seen, strict=True)):
-        drawing.text(x - 8, y + size * (row + 0.5) + 6, word, anchor="end")
-        for column, mark in enumerate(marks):
-            place = (x + size * column + 2, y + size * row + 2, size - 4, size - 4)
-            if mark == "-":
-                drawing.rect(*place, WHITE, LINE, 1.5, radius=4, dash="4 4")
-            else:
-                drawing.rect(*place, COLOURS["layers"] if mark == "x" else tint(COLOURS["layers"]), radius=4)
-            if mark == "c":
-                drawing.rect(*place, WHITE, COLOURS["layers"], 3, radius=4, opacity=0)
-
-
-def _encoders_decoders_and_both() -> Drawing:
-    drawing = Drawing(
-        520,
-        "Three architectures as masks",
-        "Who may look at whom, as three grids; a row is the token that looks, a filled cell what it sees. Encoder: in"
-        " I love you, every token sees all three. Decoder: each token sees itself and those before it, a staircase. "
-        "Encoder–decoder: the tokens Je, t’, aime see the whole source, I love you, and of their own text only what "
-        "is written already.",
-    )
-    draw_map(drawing, ("layers",), "The mask decides who may look at whom.", layers="layers")
-    words, french = ("I", "love", "you"), ("Je", "t’", "aime")
-    everything, staircase = ("xxx",) * 3, ("x--", "xx-", "xxx")
-    for x, name in ((157, "encoder"), (375, "decoder"), (684, "encoder–decoder")):
-        drawing.text(x, 242, name, NORMAL, True)
-    _grid(drawing, 82, words, words, everything)
-    _grid(drawing, 300, words, words, staircase)
-    _grid(drawing, 526, french, words, ("ccc",) * 3)
-    _grid(drawing, 692, ("",) * 3, french, staircase)
-    uses = ((157, "all of the text"), (375, "only what is before"), (601, "the source"), (767, "its own text"))
-    for x, use in uses:
-        drawing.text(x, 474, use, fill=QUIET)
-    return drawing
+# Five words with logits, and their probabilities after each filter (None: removed).
+WORDS = ("tea", "coffee", "water", "milk", "paint")
+LOGITS = (3.0, 2.0, 1.0, 0.0, -2.0)
+FILTERS = {
+    ("temperature", 0.7): (0.762, 0.183, 0.044, 0.011, 0.001),
+    ("top_k", 4): (0.763, 0.183, 0.044, 0.011, None),
+    ("top_p", 0.98): (0.771, 0.185, 0.044, None, None),
+    ("min_p", 0.1): (0.807, 0.193, None, None, None),
+}
+DRAWN = "coffee"
 
 
 def _attention() -> Drawing:
@@ -211,10 +148,41 @@ def _prefill_and_decode() -> Drawing:
     return drawing
 
 
-INSIDE_THE_MODEL = {
-    "06_pretraining_and_finetuning": _pretraining_and_finetuning,
-    "07_encoders_decoders_and_both": _encoders_decoders_and_both,
+def _sampling() -> Drawing:
+    drawing = Drawing(
+        520,
+        "From logits to a drawn token",
+        "Five words, tea, coffee, water, milk, paint, with the logits 3, 2, 1, 0 and −2, on their way through four "
+        "filters. Temperature 0.7 makes the distribution steeper: tea has 76 %. Top-k 4 removes paint, top-p 0.98 "
+        "removes milk, min-p 0.1 removes water. Tea keeps 81 %, coffee 19 %. Then one word is drawn: coffee.",
+    )
+    draw_map(drawing, ("logits", "choice"), "Filters cut the unlikely words, then one is drawn.")
+    columns, widths = (120, 234, 382, 504, 626, 748), (90, 124, 98, 98, 98, 108)
+    heads = ("logits", *(f"{name.replace('_', '-')} {value}" for name, value in FILTERS), "draw")
+    for x, width, head in zip(columns, widths, heads, strict=True):
+        drawing.box(x, 216, width, 58, head.split(), "choice" if head == "draw" else "logits", 18)
+        if head != "logits":
+            drawing.arrow([(x - 21, 245), (x - 3, 245)], thick=2)
+    for row, (word, logit) in enumerate(zip(WORDS, LOGITS, strict=True)):
+        y, before = 290 + 40 * row, 1.0
+        drawing.text(36, y + 23, word, NORMAL, anchor="start")
+        drawing.text(columns[0] + 45, y + 23, f"{logit:.0f}".replace("-", "−"), NORMAL)
+        for x, width, shares in zip(columns[1:], widths[1:], FILTERS.values(), strict=False):
+            share = shares[row]
+            if share is not None:
+                drawing.bar(x, y + 6, 46 * share, 22, "logits")
+                drawing.text(x + width, y + 23, "<1%" if share < 0.005 else f"{share:.0%}", anchor="end")
+            elif before is not None:
+                drawing.chip(x + 12, y, "out", width=74, gone=True)
+            before = share
+        if word == DRAWN:
+            drawing.chip(columns[5], y, word, "choice", width=108, size=NORMAL)
+    return drawing
+
+
+FROM_PROMPT_TO_TOKEN = {
     "08_attention": _attention,
     "09_context_length_and_prompting": _context_length_and_prompting,
     "10_prefill_and_decode": _prefill_and_decode,
+    "11_sampling": _sampling,
 }
