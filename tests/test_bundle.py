@@ -141,6 +141,7 @@ def test_the_course_is_what_git_would_take(tmp_path):
     names = set(everything(tmp_path / "course"))
     assert {"course.py", "constraints.txt", ".gitignore", "notebooks/00_start_here.ipynb", "LICENSE"} <= names
     assert {"workshop/stick/start.py", "course_utils/publishing/bundle.py"} <= names
+    assert "notebooks/images/00_start_here.svg" in names
     assert not [name for name in names if re.search(r"(^|/)(\.venv|__pycache__|\.git|test-artifacts)/", name)]
     if shutil.which("git") and (ROOT / ".git").exists():  # a course from a stick has none
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -50,6 +50,7 @@ def test_a_learner_finds_lessons_and_exercises_without_outputs_and_no_solutions(
     assert server_starts
     own = tmp_path / COURSE_FOLDER
     assert {place.name for place in own.iterdir() if place.is_dir()} == {"notebooks", "exercises"}
+    assert (own / "notebooks" / "images" / "00_start_here.svg").is_file()
     assert '"outputs": [\n' not in (own / LESSON).read_text(encoding="utf-8")
 
 

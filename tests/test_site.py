@@ -1,12 +1,14 @@
 """The website's parts, and that every problem is one sentence; the whole of it is in tests/browser/test_site.py."""
 
 import importlib.util
+import re
 import shutil
 
 import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.schematics import schematic
 from course_utils.publishing.site import SiteError, build_site, page
 from tests.conftest import need
 
@@ -44,6 +46,21 @@ def test_a_link_that_leads_nowhere_stops_it(small_course, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["course", "site"]
     assert 'href="../index.html"' in (site / "notebooks" / "00_start_here.html").read_text()
     assert not (site / "page_of_a_lesson_that_is_gone.html").exists()
+
+
+def test_a_picture_in_the_text_is_on_the_page_with_its_words(small_course, tmp_path):
+    need("MyST-NB", importlib.util.find_spec("myst_nb") is not None)
+    (small_course / "website" / "index.md").write_text("# Small\n\n```{toctree}\nnotebooks/00_start_here\n```\n")
+    lesson(small_course, "# Lesson\n\n![The loop.](images/00_start_here.svg)")
+    with pytest.raises(SiteError, match=r"00_start_here\.svg"):
+        build_site(small_course, tmp_path / "site")
+
+    shutil.copytree(ROOT / "notebooks" / "images", small_course / "notebooks" / "images")
+    build_site(small_course, tmp_path / "site")
+    html = (tmp_path / "site" / "notebooks" / "00_start_here.html").read_text()
+    assert re.search(r'<img alt="The loop\."[^>]* src="\.\./_images/00_start_here\.svg"', html)
+    drawn = (tmp_path / "site" / "_images" / "00_start_here.svg").read_text()
+    assert drawn == schematic("00_start_here")
 
 
 def test_a_folder_of_something_else_is_left_alone(small_course, tmp_path, monkeypatch):

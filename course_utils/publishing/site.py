@@ -57,6 +57,8 @@ def collect_pages(root: Path, folder: Path) -> None:
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
     for name in PAGES:
         (folder / name).mkdir()
+        if (root / name / "images").is_dir():
+            shutil.copytree(root / name / "images", folder / name / "images")
         for file in sorted((root / name).glob("*.ipynb")):
             notebook = page(nbformat.read(file, as_version=4))
             nbformat.write(notebook, folder / name / file.name)

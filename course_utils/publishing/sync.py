@@ -24,6 +24,7 @@ from nbformat import NotebookNode
 from course_utils.exercises.assignments import exercise
 from course_utils.files import write_whole
 from course_utils.publishing.pages import pages
+from course_utils.publishing.schematics import SCHEMATICS, schematic
 from course_utils.publishing.slides import slide
 
 FOLDERS = ("notebooks", "solutions")
@@ -49,7 +50,7 @@ class CellProblem(Exception):
 
 
 def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
-    """Make every notebook and `environment.yml` under `root` what its source says; return the problems.
+    """Make all notebooks, schematics and `environment.yml` under `root` what their sources say; return the problems.
 
     Args:
         root: The repository's folder.
@@ -72,7 +73,7 @@ def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
             ]
         for source in sources:
             problems += _sync_notebook(root, source, check, execute)
-    return problems + _sync_pages(root, check) + _sync_environment(root, check)
+    return problems + _sync_schematics(root, check) + _sync_pages(root, check) + _sync_environment(root, check)
 
 
 def build(source: str) -> NotebookNode:
@@ -294,6 +295,23 @@ def _is_worked_on(file: Path) -> bool:
         return any(cell.get("execution_count") or cell.get("outputs") for cell in cells)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _sync_schematics(root: Path, check: bool) -> list[str]:
+    """Draw the picture that opens each lesson of `root`."""
+    problems = []
+    for lesson in SCHEMATICS:
+        if not (root / "notebooks" / "source" / f"{lesson}.py").is_file():
+            continue  # a course of somebody else's, without this lesson
+        file, wanted = root / "notebooks" / "images" / f"{lesson}.svg", schematic(lesson)
+        if file.is_file() and file.read_text(encoding="utf-8") == wanted:
+            continue
+        if check:
+            problems.append(f"notebooks/images/{file.name} is not what its drawing makes: run `course sync`.")
+        else:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, wanted)
+    return problems
 
 
 def _sync_pages(root: Path, check: bool) -> list[str]:

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.pages import PICTURE
 from course_utils.publishing.site import PAGES, build_site
 from tests.browser.conftest import guarded_page
 from tests.conftest import need
@@ -47,9 +48,13 @@ def broken_links(folder):
 
 
 def stored_pictures(notebook):
-    """The alt texts of a notebook's pictures, in their order."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
-    return [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.data]
+    """The alt texts of a notebook's pictures, those in its text too, in their order."""
+    alts = []
+    for cell in notebook.cells:
+        outputs = [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+        alts += [output.metadata["image/png"]["alt"] for output in outputs]
+        alts += [alt for alt, _ in PICTURE.findall(cell.source)] if cell.cell_type == "markdown" else []
+    return alts
 
 
 @pytest.fixture(scope="module")
