@@ -12,7 +12,7 @@ from nbformat.v4 import new_output
 from course_utils.machine import processor_name
 
 TAG = "recorded"
-_BEGINNING = "recorded on "
+SIGNATURE = "recorded on "  # the beginning of the line
 
 
 def has_recordings(notebook: NotebookNode) -> bool:
@@ -22,7 +22,7 @@ def has_recordings(notebook: NotebookNode) -> bool:
 
 def sign_recordings(notebook: NotebookNode) -> None:
     """Say at the end of each recorded cell of `notebook`, which has just run, on what machine and day that was."""
-    signature = f"{_BEGINNING}{processor_name()}, {os.cpu_count() or 1} cores, {date.today().isoformat()}\n"
+    signature = f"{SIGNATURE}{processor_name()}, {os.cpu_count() or 1} cores, {date.today().isoformat()}\n"
     for cell in notebook.cells:
         if TAG in cell.metadata.get("tags", []) and cell.outputs:
             cell.outputs.append(new_output("stream", name="stdout", text=signature))
@@ -45,4 +45,4 @@ def take_recordings(notebook: NotebookNode, earlier: NotebookNode) -> None:
 def is_signed(cell: NotebookNode) -> bool:
     """Say whether the outputs of `cell` end with the line that says where they were recorded."""
     last = cell.outputs[-1] if cell.get("outputs") else {}
-    return last.get("output_type") == "stream" and last.text.startswith(_BEGINNING)
+    return last.get("output_type") == "stream" and last.text.startswith(SIGNATURE)
