@@ -182,7 +182,7 @@ COMPARISON = CheckCard("final comparison", "wrong", [(True, "a", "", None), (Fal
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Times without a model: mine takes 40 ms a token, theirs 50."""
+    """Times without a model: mine takes 40 ms per token, theirs 50."""
 
     def timing(first, step):
         return GenerationTiming([[first + step * number for number in range(12)]] * 3, this_machine())

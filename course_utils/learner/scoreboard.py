@@ -123,7 +123,7 @@ def keep_score(
 
 
 class WrongCount(Exception):
-    """A stream did not yield one piece a token."""
+    """A stream did not yield one piece per token."""
 
 
 def time_in_turns(stream: Callable, repeats: int) -> tuple[GenerationTiming, GenerationTiming]:

@@ -291,7 +291,7 @@ def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool
     if check:
         return [f"exercises/{file.name} is not what solutions/source/{source.name} makes: run `course sync`."]
     if _is_worked_on(file):
-        return [f"exercises/{file.name} has somebody's work in it: move it away, then run `course sync` again."]
+        return [f"exercises/{file.name} has someone's work in it: move it away, then run `course sync` again."]
     file.parent.mkdir(exist_ok=True)
     write_whole(file, wanted)
     return []
