@@ -8,7 +8,6 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
-from course_utils.publishing.schematics import schematic
 from course_utils.publishing.site import SiteError, build_site, page
 from tests.conftest import need
 
@@ -22,6 +21,11 @@ def small_course(tmp_path):
     shutil.copytree(ROOT / "website", root / "website")
     shutil.copy(ROOT / "docs" / "sampling-lab.png", root / "docs")
     return root
+
+
+def put(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def lesson(root, text):
@@ -48,19 +52,25 @@ def test_a_link_that_leads_nowhere_stops_it(small_course, tmp_path):
     assert not (site / "page_of_a_lesson_that_is_gone.html").exists()
 
 
-def test_a_picture_in_the_text_is_on_the_page_with_its_words(small_course, tmp_path):
+def test_deeper_notebooks_and_pictures_of_the_text_have_their_place(small_course, tmp_path):
     need("MyST-NB", importlib.util.find_spec("myst_nb") is not None)
-    (small_course / "website" / "index.md").write_text("# Small\n\n```{toctree}\nnotebooks/00_start_here\n```\n")
-    lesson(small_course, "# Lesson\n\n![The loop.](images/00_start_here.svg)")
-    with pytest.raises(SiteError, match=r"00_start_here\.svg"):
-        build_site(small_course, tmp_path / "site")
-
-    shutil.copytree(ROOT / "notebooks" / "images", small_course / "notebooks" / "images")
+    index = small_course / "website" / "index.md"
+    index.write_text(index.read_text().replace("notebooks/index\nnotebooks/glossary\nnotebooks/references\n", ""))
+    index.write_text(re.sub(r"\[([^\]]+)\]\(notebooks[^)]+\)", r"\1", index.read_text()))
+    index.write_text(index.read_text().replace("exercises/[0-9]*", ""))
+    lesson(small_course, "# Lesson\n\n![A loop.](images/00.svg)\n\nNothing deeper yet.")
+    picture = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
+    put(small_course / "notebooks/images/00.svg", picture)
     build_site(small_course, tmp_path / "site")
-    html = (tmp_path / "site" / "notebooks" / "00_start_here.html").read_text()
-    assert re.search(r'<img alt="The loop\."[^>]* src="\.\./_images/00_start_here\.svg"', html)
-    drawn = (tmp_path / "site" / "_images" / "00_start_here.svg").read_text()
-    assert drawn == schematic("00_start_here")
+
+    lesson(small_course, "# Lesson\n\n![A loop.](images/00.svg)\n\n[Why?](deeper/00_why.ipynb)")
+    why = nbformat.v4.new_markdown_cell("# Why\n\nBack to [the lesson](../00_start_here.ipynb).", id="text")
+    put(small_course / "notebooks/deeper/00_why.ipynb", nbformat.writes(nbformat.v4.new_notebook(cells=[why])))
+    build_site(small_course, tmp_path / "site")
+    site = tmp_path / "site"
+    assert 'href="deeper/00_why.html"' in (site / "notebooks/00_start_here.html").read_text()
+    assert 'href="../00_start_here.html"' in (site / "notebooks/deeper/00_why.html").read_text()
+    assert (site / "_images/00.svg").read_text() == picture
 
 
 def test_a_folder_of_something_else_is_left_alone(small_course, tmp_path, monkeypatch):

@@ -85,7 +85,7 @@ class _Room:
     def take(self, values: int) -> None:
         self.left -= values
         if self.left < 0:
-            raise NotPlainError("returns more than a million values, and no right answer has so many.")
+            raise NotPlainError("returns more than a million values, and no right answer has that many.")
 
 
 def _plain(value: object, depth: int, room: _Room) -> object:

@@ -56,7 +56,7 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
 
 
 def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str], int | None]]) -> CourseFigure:
-    """Draw how far a change reaches: a row a layer, a column a token, ▼ the replaced one; hatched where all is equal.
+    """Draw how far a change reaches: one row per layer, one column per token, ▼ the replaced one, hatched where equal.
 
     Args:
         panels: For each model its name; the differences `(layer, seq)`, row 0 before the first layer (a torch tensor

@@ -8,7 +8,7 @@ _STYLES = (("o", "-", "blue"), ("s", "--", "vermilion"), ("^", ":", "green"), ("
 
 
 def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str = "") -> CourseFigure:
-    """Draw up to four curves, one number a layer; each has a mark and a line of its own besides its colour.
+    """Draw up to four curves, one number per layer; each has a mark and a line of its own besides its colour.
 
     Args:
         curves: Name and values of each curve; value 0 is before the first layer.

@@ -11,7 +11,7 @@ _STACKED = 0.02  # values closer than this would hide each other
 
 
 def confidence_against_truth(groups: Mapping[str, Mapping[str, float]], level: float | None = None) -> CourseFigure:
-    """Draw the probability of every answer, one row a group; the outermost answers of each row have their name.
+    """Draw the probability of every answer, one row per group; the outermost answers of each row have their name.
 
     Args:
         groups: For each group, top to bottom, its answers: a name and a probability, 0 to 1.
@@ -126,7 +126,7 @@ def counted_shares(rows: Mapping[str, tuple[int, int, float, float]], xlabel: st
 def diverging_bars(
     names: Sequence[str], panels: Mapping[str, Sequence[float]], left: str, right: str, middle: float = 0.5
 ) -> CourseFigure:
-    """Draw shares as bars that start in the middle and go to one side or the other, one panel a model.
+    """Draw shares as bars that start in the middle and go to one side or the other, one panel per model.
 
     The rows are sorted by the first panel. Bars to the left are hatched, so no side is told by colour alone.
 

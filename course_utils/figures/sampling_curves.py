@@ -61,7 +61,7 @@ def kept_by_order(temperatures: Sequence[float], kept: Mapping[str, Sequence[int
         kept: Numbers of tokens by the name of the order, as many as temperatures. At most five.
 
     Raises:
-        ValueError: A curve has not one number a temperature, or there are none or more than five curves.
+        ValueError: A curve has not one number per temperature, or there are none or more than five curves.
 
     Lesson: 11 · Sampling
 

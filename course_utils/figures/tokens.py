@@ -143,12 +143,12 @@ def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], un
     """Draw how many tokens each text needs, a bar for every tokenizer.
 
     Args:
-        counts: For each tokenizer's name its numbers, one a text; at most three tokenizers.
+        counts: For each tokenizer's name its numbers, one per text; at most three tokenizers.
         texts: What the bars are called.
         unit: What the numbers are.
 
     Raises:
-        ValueError: A tokenizer has not one number a text.
+        ValueError: A tokenizer has not one number per text.
 
     Lesson: 05 · From text to vectors
 

@@ -105,7 +105,7 @@ def _write_names(axes: Axes, points: np.ndarray, names: Mapping[int, str], path:
 def curves(
     lines: Mapping[str, np.ndarray], places: Sequence[float], across: str, up: str, logarithmic: bool = False
 ) -> CourseFigure:
-    """Draw one curve a name over the same places; each has its own dashes and mark.
+    """Draw one curve per name over the same places; each has its own dashes and mark.
 
     Args:
         lines: For each name its values, `(place,)`.
@@ -115,7 +115,7 @@ def curves(
         logarithmic: Space the places by their ratio; 0 still has a place.
 
     Raises:
-        ValueError: A curve has not one value a place.
+        ValueError: A curve has not one value per place.
 
     Lesson: 05 · From text to vectors
 

@@ -104,7 +104,7 @@ def token_times(
     """
     lengths, slots = _checked(lengths, slots)
     if len(lengths) != len(prompts):
-        raise ValueError(f"lengths must be {len(prompts)} numbers, one a prompt, got {len(lengths)}")
+        raise ValueError(f"lengths must be {len(prompts)} numbers, one per prompt, got {len(lengths)}")
     size = slots if static else max(len(prompts), 1)
     times: list[list[float]] = []
     for first in range(0, len(prompts), size):

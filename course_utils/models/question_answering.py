@@ -133,7 +133,7 @@ def _pairs(question: object, context: object) -> dict | list[dict]:
         return {"question": question, "context": context}
     contexts = context if isinstance(context, list) else [context] * len(question)
     if len(contexts) != len(question):
-        raise ValueError(f"context must hold one text a question ({len(question)}), got {len(contexts)}")
+        raise ValueError(f"context must hold one text per question ({len(question)}), got {len(contexts)}")
     return [{"question": one, "context": other} for one, other in zip(question, contexts, strict=True)]
 
 

@@ -47,7 +47,7 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
 
 
 def slides_page(notebook: NotebookNode, reveal: dict[str, str], folder: Path) -> str:
-    """Return the slides of a `notebook` in `folder` as one HTML page, with its pictures and all of reveal.js inside."""
+    """Return the slides of `notebook`, which is in `folder`, as one HTML page with pictures and reveal.js inside."""
     from nbconvert import SlidesExporter  # takes a second, and no other command needs it
 
     notebook = with_slides(notebook)

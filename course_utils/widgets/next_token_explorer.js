@@ -117,7 +117,7 @@ function render({ model, el }) {
     const inside = [bar, element("span", { class: "token" }, token), element("span", { class: "bits" }, bits === null ? "–" : bits.toFixed(1))];
     const style = `background:rgba(213,94,0,${(0.5 * height(bits)).toFixed(2)})`;
     if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
-    const name = `${chipName(token, bits)}: what else could stand here?`;
+    const name = `${chipName(token, bits)}: what else could be here?`;
     return element("button", { type: "button", class: "chip", style, title: name, "aria-label": name,
       onclick: () => ask(number, "cut", position, firstBar(1)) }, ...inside);
   }

@@ -82,7 +82,7 @@ class SamplingLab(AskingWidget):
 
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _logits = traitlets.Bytes().tag(sync=True)  # float32, in the order of the vocabulary
-    _labels = traitlets.Bytes().tag(sync=True)  # gzip of the labels, one a line
+    _labels = traitlets.Bytes().tag(sync=True)  # gzip of the labels, one per line
     _uniforms = traitlets.Bytes().tag(sync=True)  # float64, one number a draw
 
     def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:

@@ -124,7 +124,7 @@ def test_step_by_step_and_token_by_token(page, artifacts):
     step = tree.get_by_role("slider", name="step")
     step.focus()
     page.keyboard.press("Home")
-    wait_for_text(page, ".beam-tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search goes on.")
+    wait_for_text(page, ".beam-tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search continues.")
     assert tree.locator("[data-node]").count() == 8
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")

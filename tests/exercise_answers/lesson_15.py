@@ -542,7 +542,7 @@ WRONG = {
     "q4": [
         ("Off by one", checked_shifted),
         ("the number of tokens is `ids.shape[1]`", checked_by_len),
-        ("A right guess behind a wrong one", checked_behind_a_wrong_one),
+        ("A right guess after a wrong one", checked_behind_a_wrong_one),
         ("You return the right guesses only", checked_without_own),
         ("you take the token that the last position chose", checked_with_the_last),
         ("You keep the first wrong guess", checked_keeps_the_wrong_one),

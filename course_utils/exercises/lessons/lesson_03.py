@@ -94,7 +94,7 @@ def letters_as_written(texts, vocabulary, longest):
 
 q1.mistake("[CLS] is missing: it is the first id of every text.")(lambda *case: [row[1:] for row in preprocess(*case)])
 q1.mistake("[SEP] is missing: it is the last id of every text.")(lambda *case: [row[:-1] for row in preprocess(*case)])
-q1.mistake("[CLS] and [SEP] are missing: they stand around every text.")(
+q1.mistake("[CLS] and [SEP] are missing: they go around every text.")(
     lambda *case: [row[1:-1] for row in preprocess(*case)]
 )
 q1.mistake("You return one long list: return a list of ids for each text.")(
@@ -149,7 +149,7 @@ q2.patch(
 q2.patch("Your mask is all ones: where there is padding it must be 0.", "[0] *", "[1] *")
 
 
-@q2.mistake("You pad on the left: this model wants it on the right, behind the tokens.")
+@q2.mistake("You pad on the left: this model wants it on the right, after the tokens.")
 def padded_left(rows, pad_id):
     return {name: array.flip(-1) for name, array in padded([row[::-1] for row in rows], pad_id).items()}
 

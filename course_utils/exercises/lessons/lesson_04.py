@@ -123,7 +123,7 @@ q1.patch(
     'before == "O"',
 )
 q1.patch(
-    "Every I- continues the entity before it, whatever stands between: it continues only if the token right "
+    "Every I- continues the entity before it, whatever comes between: it continues only if the token right "
     "before has the same kind.",
     "tag[2:] != before[2:]",
     "not found",

@@ -246,7 +246,7 @@ q3.mistake("You look up the label −100 in the vocabulary, counted from its end
 q3.mistake("You take a label of −100 for token 0: leave these positions out.")(
     lambda logits, labels: mean_loss(logits, labels.clamp(min=0))
 )
-q3.mistake("You shift once more: these labels already stand where they are asked for.")(
+q3.mistake("You shift again: these labels are already where they're asked for.")(
     lambda logits, labels: mean_loss(logits[:, :-1], labels[:, 1:])
 )
 q3.patch(
@@ -339,7 +339,7 @@ PROSE = (
         title="Two losses side by side",
         points=2,
         look_for="No: the losses are per token, and the tokens are not the same. 3.0 nats for a token of four characters are "
-        "0.75 nats a character, so the second model is the better one on this text. Compare per character (or per byte), or "
+        "0.75 nats per character, so the second model is the better one on this text. Compare per character (or per byte), or "
         "the sum over the whole text. A full answer says that fewer and longer tokens are harder to predict one by one.",
     ),
 )

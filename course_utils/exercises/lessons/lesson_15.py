@@ -574,7 +574,7 @@ TASKS = (
                 changing(penalise={REPETITION: always_divides}),
             ),
             Mistake(
-                "A token that stands twice in the text is divided twice: the repetition penalty hits each token once.",
+                "A token that is in the text twice is divided twice: the repetition penalty hits each token once.",
                 changing(penalise={REPETITION: divides_each_time}),
             ),
             Mistake(
@@ -847,7 +847,7 @@ TASKS = (
                 KEEPS_ITS_BEAM,
             ),
             Mistake(
-                "You stop when num_beams texts are finished: go on to max_new_tokens.",
+                "You stop when num_beams texts are finished: continue to max_new_tokens.",
                 STOPS_EARLY,
             ),
             Mistake(
@@ -885,7 +885,7 @@ TASKS = (
                 lambda loaded, ids, guesses: checking(first=-ids.shape[1])(loaded, ids, guesses),
             ),
             Mistake(
-                "A right guess behind a wrong one is no use: the model has read the wrong one before it. Stop there.",
+                "A right guess after a wrong one is no use: the model has read the wrong one before it. Stop there.",
                 checking(result=all_that_agree),
             ),
             Mistake(
@@ -893,12 +893,12 @@ TASKS = (
                 checking(result=lambda own, guesses, right: guesses[:right]),
             ),
             Mistake(
-                "Behind a wrong guess you take the token that the last position chose: take the one that stands in place "
+                "After a wrong guess you take the token that the last position chose: take the one chosen in place "
                 "of the wrong guess.",
                 checking(result=lambda own, guesses, right: guesses[:right] + own[-1:]),
             ),
             Mistake(
-                "You keep the first wrong guess: the model's own token stands in its place.",
+                "You keep the first wrong guess: the model's own token takes its place.",
                 checking(result=lambda own, guesses, right: (guesses + own[-1:])[: right + 1]),
             ),
             Mistake(
@@ -906,7 +906,7 @@ TASKS = (
                 checking(result=lambda own, guesses, right: guesses + own[-1:]),
             ),
             Mistake(
-                "You return all that the model chose: behind a wrong guess it has read a wrong text.",
+                "You return all that the model chose: after a wrong guess it has read a wrong text.",
                 checking(result=lambda own, guesses, right: own),
             ),
             Mistake(
