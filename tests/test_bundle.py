@@ -76,7 +76,7 @@ def tiny_course(folder):
     (folder / ".gitignore").write_text(f"{ignored}/notes.txt\n", encoding="utf-8")
     (folder / "notes.txt").write_text("git ignores me")
     (folder / "my-course/notebooks").mkdir(parents=True)
-    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of whoever makes the stick")
+    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of the stick's maker")
     (folder / ".hidden").mkdir()
     (folder / "lesson.ipynb").write_text("the lesson")
     (folder / "course_utils/cli.py").write_text(CLI)

@@ -326,7 +326,7 @@ assert os.path.exists("../exercises/11_sampling.ipynb")
 
 @pytest.fixture
 def own_folder(monkeypatch):
-    """Somebody else on this machine may rehearse at the same time: here is nobody's hub but ours."""
+    """Someone else on this machine may rehearse at the same time: only our hub is here."""
     with tempfile.TemporaryDirectory() as place:
         monkeypatch.setattr(tempfile, "tempdir", place)
         yield

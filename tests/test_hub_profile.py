@@ -238,5 +238,5 @@ def test_revisions_are_whole_commits():
 
 def test_the_course_uses_its_own_models_unless_told(monkeypatch):
     monkeypatch.delenv("COURSE_MODELS", raising=False)
-    monkeypatch.setattr(socket, "socket", None)  # whoever asks the network fails
+    monkeypatch.setattr(socket, "socket", None)  # anything that asks the network fails
     assert profile() == "embedded"

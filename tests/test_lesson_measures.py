@@ -50,6 +50,19 @@ def test_a_deeper_notebook_is_written_as_one_would_say_it(file):
     assert phrases(text_of(cells_of(file))) == []
 
 
+WRITTEN = [
+    file
+    for folder in ("course_utils", "workshop", "grading", "training", "website")
+    for file in sorted((ROOT / folder).rglob("*"))
+    if file.suffix in (".py", ".js", ".md", ".j2") and "node_modules" not in file.parts
+]
+
+
+@pytest.mark.parametrize("file", [*WRITTEN, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda file: file.name)
+def test_the_library_and_its_pages_are_written_so_too(file):
+    assert phrases(" ".join(file.read_text(encoding="utf-8").split())) == []
+
+
 def markdown(text):
     return {"cell_type": "markdown", "source": [text], "metadata": {}}
 

@@ -1,4 +1,4 @@
-"""Bad settings get one sentence that names the argument, what is allowed and what came.
+"""Bad settings give a one-line error: the argument, what is allowed and what came.
 
 Lesson: 15 · Capstone: your own generate()
 """

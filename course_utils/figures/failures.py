@@ -55,7 +55,7 @@ def _answer_row(axes, row: int, answers: Mapping[str, float], marker: str, colou
     for place in {0, len(ranked) - 1}:
         name, value = ranked[place]
         if place == 0 and len(ranked) > 1 and value < 0.1:
-            continue  # where most of a row stands at zero, no single name says anything
+            continue  # where most of a row is zero, no single name says anything
         side = "left" if value < 0.3 else "right"
         axes.annotate(drawable(name), (value, row + 0.12), (0, -9), textcoords="offset points", ha=side, fontsize=8,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip

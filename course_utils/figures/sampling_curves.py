@@ -96,7 +96,7 @@ def diversity_and_likelihood(
     Args:
         settings: By name: for every group of texts the mean log-probability of its tokens, and the share of its
             tokens that are different ones.
-        people: Mean log-probability of a text that somebody wrote, as a line.
+        people: Mean log-probability of a text that a person wrote, as a line.
 
     Raises:
         ValueError: A setting has fewer than two groups, or not as many of the one as of the other.

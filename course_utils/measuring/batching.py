@@ -37,7 +37,7 @@ def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     """Plan static batching: a batch begins when the longest request of the one before it has ended.
 
     Args:
-        lengths: The tokens that each request will generate; every step gives each running one a token.
+        lengths: The tokens that each request will generate; every step gives each running request a token.
         slots: The most requests in a batch.
 
     Raises:

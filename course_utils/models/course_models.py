@@ -53,7 +53,7 @@ def use_course_models() -> CourseModels:
     (question answering, translation, summarization, text2text-generation) are back, and so are the checks of
     `load_pipeline` for the course's models. With `model=` you get what you ask for, as always.
 
-    The embedded profile stays away from the network, so a model that isn't on this machine gets one sentence at once
+    The embedded profile stays away from the network, so a model that isn't on this machine gives a one-line error
     (`HF_HUB_OFFLINE=0` lets transformers ask the hub all the same). In the hub profile, `COURSE_MODELS=hub`, the same
     lines load the famous models at pinned revisions; a hub that doesn't answer within 3 s isn't asked again.
     After a change of profile, call it again.

@@ -148,7 +148,7 @@ def clean_outputs(notebook: NotebookNode) -> None:
             # A page without a kernel would say "model not found" instead of showing the stored picture.
             output.get("data", {}).pop(WIDGET_VIEW, None)
         cell.outputs = [output for output in cell.outputs if output.get("data", True)]
-        if "machine-dependent" in cell.metadata.get("tags", []):
+        if "machine-dependent" in cell.metadata.get("tags", []):  # in lessons that record nothing yet
             cell.outputs = []
     notebook.metadata.pop("widgets", None)
     notebook.metadata.update(_KERNEL)  # running it added the version of this Python
@@ -327,7 +327,7 @@ def _sync_schematics(root: Path, check: bool) -> list[str]:
 def _sync_pages(root: Path, check: bool) -> list[str]:
     """Make the index, the glossary and the references, which have no code."""
     if not (root / "notebooks" / "source" / "glossary.toml").is_file():
-        return []  # a course of somebody else's, without them
+        return []  # another course, without them
     try:
         made = pages(root)
     except ValueError as error:

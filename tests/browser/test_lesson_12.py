@@ -250,7 +250,7 @@ def test_tab_reaches_every_control(page):
         page.keyboard.press("Tab")
         reached += page.evaluate(f"() => document.activeElement.closest('{LAB}') !== null")
     assert reached == controls.count()
-    assert lab.locator("input:not(label input)").count() == 0, "every input stands in its label"
+    assert lab.locator("input:not(label input)").count() == 0, "every input is in its label"
 
 
 def test_light_and_dark_and_narrow(page, artifacts):

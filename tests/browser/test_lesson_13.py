@@ -67,7 +67,7 @@ def test_every_cell_ran_without_an_error(page):
 def test_no_line_of_code_is_cut_off(page):
     """The course's settings wrap long lines."""
     page.set_viewport_size({"width": 900, "height": 900})
-    page.wait_for_timeout(500)  # until the lines are laid out anew; on a busy machine they may need longer
+    page.wait_for_timeout(500)  # until the lines are laid out again; on a busy machine they may need longer
     page.wait_for_function(
         "() => { const lines = [...document.querySelectorAll('.jp-CodeCell .cm-scroller')];"
         " return lines.length > 5 && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"

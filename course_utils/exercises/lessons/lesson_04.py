@@ -164,7 +164,7 @@ def clear_spans(random):
 
 
 def outside_spans(random):
-    """The highest peaks stand in the question."""
+    """The highest peaks are in the question."""
     place = int(random.integers(6, 10))
     return [peaks(random, {1: 5, place: 3}, {2: 5, place + 1: 3}, 4)]
 
