@@ -5,6 +5,7 @@ import pytest
 from tests.browser.conftest import (
     choose_from_menu,
     key_to_paint,
+    lesson_part,
     open_and_run,
     scratch_notebook,
     texts_of,
@@ -29,11 +30,9 @@ for nodes in {sizes}:
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.beam-tree[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 10"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "13_beam_search", drawn, width=1300)
+    part = lesson_part(lab_server, "13_beam_search", r"(?m)^beam_tree\(")
+    drawn = "document.querySelector('.beam-tree[data-drawn]')"
+    return open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
 
 
 @pytest.fixture(scope="module")
