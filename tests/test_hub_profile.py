@@ -18,7 +18,11 @@ from tests.loopback_hub import loopback_hub, make_models
 TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
 TASKS += ["question-answering", "translation", "summarization", "text2text-generation", "feature-extraction"]
 # The profile is looked at where a pipeline is loaded; the other lessons run the same code under both.
-LESSONS = sorted(path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if "load_pipeline(" in path.read_text())
+LESSONS = sorted(
+    path
+    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")
+    if re.search(r"\b(load_pipeline|use_course_models)\(", path.read_text())
+)
 
 
 @pytest.fixture(scope="module")
