@@ -22,7 +22,7 @@
 # ## 1 · The line everyone knows
 #
 # *Sentiment analysis* asks whether a text sounds positive or negative. The call below is plain `transformers`. Before
-# it, `use_course_models()` makes sure that no network is needed. Read the line that appears in red.
+# it, `use_course_models()` makes sure that no network is needed. Read the warning that appears.
 
 # %% tags=["warns"]
 from course_utils.models import use_course_models
@@ -72,11 +72,11 @@ from course_utils.learner import beside_recorded
 beside_recorded("sentiment", answers)
 
 # %% [markdown]
-# The right column isn't computed here. It was written down when the same lines ran on the model that made them famous.
-# Ours is another model: a small head, trained for this course, on the encoder MiniLM. Same task, same lines, other
-# weights, so other scores.
+# The right column isn't computed here. It's what the default model of `transformers` said when someone ran the same
+# lines and wrote the scores down. Ours is another model: a small head, trained for this course, on the encoder MiniLM.
+# Same task, same lines, other weights, so other scores.
 #
-# That's what the red line was about. You named a task and no model, so `transformers` took a **default**, and told you
+# That's what the warning was about. You named a task and no model, so `transformers` took a **default**, and told you
 # which one, in which **revision** (the exact version of its files). Without `use_course_models()` the default would be
 # this one:
 
@@ -87,8 +87,8 @@ HUB_MODELS["sentiment-analysis"]
 
 # %% [markdown]
 # It would be fetched from the Hugging Face hub once, and kept in a **cache** on your disk (`~/.cache/huggingface`). If
-# you're online and want the famous models in this course, start Jupyter with `COURSE_MODELS=hub`; every lesson runs on
-# them unchanged.
+# you're online and want the famous models in this course, start Jupyter with `COURSE_MODELS=hub`; every lesson runs
+# unchanged.
 #
 # In real work, name both. A default can change with the next release of the library, and the owner of a model can
 # change its files. A model with a revision stays what you tested:
@@ -180,7 +180,7 @@ model.config.id2label, [round(number, 3) for number in logits[0].tolist()]
 # %% [markdown]
 # ## 5 · Postprocess by hand
 #
-# The third step makes an answer of them. The softmax turns logits into probabilities, the largest one wins, and the
+# The third step turns them into an answer. The softmax turns logits into probabilities, the largest one wins, and the
 # model's configuration knows its name.
 
 # %% tags=["nbval-check-output"]

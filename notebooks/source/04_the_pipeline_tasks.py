@@ -22,7 +22,7 @@
 # ## 1 · Zero-shot classification: labels of your own
 #
 # A sentiment model knows two labels, because it was trained on two. A **zero-shot** classifier takes labels that it has
-# never seen. (`set_verbosity_error()` keeps the line about default models away, which you know from lesson 03.)
+# never seen. (`set_verbosity_error()` silences the warning about default models, which you know from lesson 03.)
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import beside_recorded
@@ -287,7 +287,7 @@ Table(
 )
 
 # %% [markdown]
-# A chat model is what the error messages advise, too. `max_length` still works. The last line fails in both columns,
+# The errors go on, cut off here, to advise a chat model. `max_length` still works. The last line fails in both columns,
 # and version 5 isn't to blame: the gap is spelled for another model.
 
 # %% [markdown]
