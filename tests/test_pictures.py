@@ -163,9 +163,9 @@ def test_xray_says_and_draws_every_step():
     assert len(data["image/png"]) <= 40_000
     assert metadata["image/png"]["alt"] == (
         "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3), with the columns "
-        "token, input_ids: “[CLS]” 101; “good” 2204; “[SEP]” 102. forward makes logits of shape (1, 2), with the columns "
-        "label, logit: NEGATIVE -1.5; POSITIVE 1.5. postprocess makes the answer of shape (1,), with the columns "
-        "label, score: POSITIVE 0.9526."
+        "token, input_ids: “[CLS]” 101; “good” 2204; “[SEP]” 102. forward makes logits of shape (1, 2), with the "
+        "columns label, logit: NEGATIVE -1.5; POSITIVE 1.5. postprocess makes the answer of shape (1,), with the "
+        "columns label, score: POSITIVE 0.9526."
     )
     assert len(PipelineXray._esm.encode()) <= MOST_ESM_BYTES
 

@@ -54,10 +54,21 @@ def test_labels_are_looked_up_and_those_without_a_record_get_a_dash():
     ]
 
 
+def test_entities_are_looked_up_whatever_their_letters_and_one_that_was_missed_gets_a_dash():
+    found = [{"word": "brooklyn", "entity_group": "LOC", "score": 0.9}, {"word": "My", "entity_group": "A", "score": 0}]
+    assert beside_recorded("ner", found).rows == [
+        ["Brooklyn", "LOC 0.900", "LOC 0.992"],
+        ["My", "A 0.000", "–"],
+        ["Sylvain", "–", "PER 0.998"],
+        ["Hugging Face", "–", "ORG 0.991"],
+    ]
+    assert [row[1] for row in beside_recorded("ner", []).rows] == ["–"] * 3
+
+
 def test_a_run_that_is_not_recorded_is_one_sentence():
     with pytest.raises(ValueError, match=r"^name must be one of \['sentiment', .*\], got 'dance'$"):
         beside_recorded("dance", [])
-    with pytest.raises(ValueError, match=r"^found must have 3 answers for 'sentiment', got 2$"):
+    with pytest.raises(ValueError, match=r"^found must have 3 answers for sentiment-analysis, got 2$"):
         beside_recorded("sentiment", SENTIMENT[:2])
 
 

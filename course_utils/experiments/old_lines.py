@@ -28,8 +28,6 @@ def in_both(lines: Iterable[str], **names: object) -> list[tuple[str, str, str]]
     Returns:
         One tuple per line: the line, what came of it alone, and with the course's models.
 
-    Lesson: 04 · The pipeline tasks
-
     >>> in_both(['pipeline("summarization")'])[0][1:]
     ('KeyError: The task summarization has been removed from transformers.', 'a SummarizationPipeline')
     """

@@ -52,11 +52,11 @@ def beside_recorded(name: str, found: Mapping | Sequence[Mapping]) -> Table:
 
     Args:
         name: A run in `RECORDED`, such as "sentiment".
-        found: What the pipeline returned: one dict per text, rank, entity or question, in the order of the recorded
-            rows; or the one dict of a zero-shot classifier, whose labels are looked up.
+        found: What the pipeline returned: one dict per text, rank or question, in the order of the recorded rows; or
+            labels and entities, which are looked up by their names.
 
     Raises:
-        ValueError: There is no such run, or `found` has another number of answers.
+        ValueError: There is no such run, or `found` has another number of texts, ranks or questions.
 
     Lesson: 04 · The pipeline tasks
 
@@ -68,22 +68,26 @@ def beside_recorded(name: str, found: Mapping | Sequence[Mapping]) -> Table:
     run = RECORDED[name]
     digits = max(len(f"{score}".partition(".")[2]) for *_, score in run.rows)
     then = {asked: f"{said} {score:.{digits}f}".strip() for asked, said, score in run.rows}
-    if isinstance(found, Mapping) and "labels" in found:
-        now = {label: f"{score:.{digits}f}" for label, score in zip(found["labels"], found["scores"], strict=True)}
-    else:
-        answers = [found] if isinstance(found, Mapping) else list(found)
-        if len(answers) != len(then):
-            raise ValueError(f"found must have {len(then)} answers for {name!r}, got {len(answers)}")
-        now = {asked: _in_words(answer, digits) for asked, answer in zip(then, answers, strict=True)}
-    titles = [run.task, "here, computed now", "recorded"]
-    model = (
-        f"{run.model.repository}, the task's default (transformers 5 pins revision {run.model.revision[:7]}; which one"
-    )
+    now = _by_name(run.task, found, then, digits)
+    model = f"{run.model.repository}, the task's default (transformers 5 pins revision {run.model.revision[:7]}"
     return Table(
-        titles,
-        [(asked, now[asked], then.get(asked, "–")) for asked in now],
-        f"Recorded: {model} ran wasn't kept), {SOURCE}. {run.note}".strip(),
+        [run.task, "here, computed now", "recorded"],
+        [(asked, now.get(asked, "–"), then.get(asked, "–")) for asked in {**now, **then}],
+        f"Recorded: {model}; which one ran wasn't kept), {SOURCE}. {run.note}".strip(),
     )
+
+
+def _by_name(task: str, found: Mapping | Sequence[Mapping], asked: Mapping, digits: int) -> dict[str, str]:
+    """Return the answers in words, each under the name of its row."""
+    if task == "zero-shot-classification":
+        return {label: f"{score:.{digits}f}" for label, score in zip(found["labels"], found["scores"], strict=True)}
+    answers = [found] if isinstance(found, Mapping) else list(found)
+    if task == "ner":
+        names = {name.casefold(): name for name in asked}  # a model may know small letters only
+        return {names.get(one["word"].casefold(), one["word"]): _in_words(one, digits) for one in answers}
+    if len(answers) != len(asked):
+        raise ValueError(f"found must have {len(asked)} answers for {task}, got {len(answers)}")
+    return {name: _in_words(answer, digits) for name, answer in zip(asked, answers, strict=True)}
 
 
 def _in_words(answer: Mapping, digits: int) -> str:

@@ -4,8 +4,8 @@
 # `pipeline("sentiment-analysis")` is the line most people meet first, and it hides everything. Here you open it: three
 # steps, each of which you do by hand, down to the same score.
 #
-# ![Above, the loop from text to tokens, vectors, six layers, logits and choice, all of it lit. Below, one call in three
-# boxes. Preprocess: a text becomes input ids and an attention mask. Forward: the encoder turns them into two logits.
+# ![Above, the loop of lesson 00, from text to the choice of a token, all six boxes lit. Below, one call in three boxes.
+# Preprocess: a text becomes input ids and an attention mask. Forward: the model turns them into two logits.
 # Postprocess: the softmax turns the logits into 0.983 for POSITIVE, which is the
 # label.](images/03_the_pipeline_opened.svg)
 #
@@ -73,8 +73,8 @@ beside_recorded("sentiment", answers)
 
 # %% [markdown]
 # The right column isn't computed here. It's what the default model of `transformers` said when someone ran the same
-# lines and wrote the scores down. Ours is another model: a small head, trained for this course, on the encoder MiniLM.
-# Same task, same lines, other weights, so other scores.
+# lines and wrote the scores down. Ours is another model: a small head, trained for this course, on a model called
+# MiniLM. Same task, same lines, other weights, so other scores.
 #
 # That's what the warning was about. You named a task and no model, so `transformers` took a **default**, and told you
 # which one, in which **revision** (the exact version of its files). Without `use_course_models()` the default would be
@@ -248,7 +248,7 @@ len(reviews), reviews[:3]
 from course_utils.experiments.intervals import wilson_interval
 
 for width in (20, 32, 64):
-    padding = {"padding": "max_length", "max_length": width}
+    padding = {"padding": "max_length", "truncation": True, "max_length": width}
     masked, unmasked = (labels(reviews, mask, **padding) for mask in (True, False))
     flipped = unmasked != alone
     low, high = wilson_interval(flipped.sum().item(), len(reviews))

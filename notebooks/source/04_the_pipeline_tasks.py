@@ -4,10 +4,10 @@
 # One line runs a model on a task. What comes back is a score, and scores are easy to misread. Here you run six tasks,
 # read the scores of each, and see where they come from.
 #
-# ![Above, the loop of lesson 00 with layers, logits and choice lit. Below, three models and what each is for. The
-# encoder MiniLM has a head for each of five tasks: sentiment-analysis, zero-shot-classification, fill-mask, ner and
-# question-answering. The decoder SmolLM2 does text-generation. An encoder–decoder does
-# translation.](images/04_the_pipeline_tasks.svg)
+# ![Above, the loop of lesson 00 with its last three boxes lit, from the inside of the model to the choice. Below, three
+# models and what each is for. The encoder MiniLM has a head for each of five tasks: sentiment-analysis,
+# zero-shot-classification, fill-mask, ner and question-answering. The decoder SmolLM2 does text-generation. An
+# encoder–decoder does translation.](images/04_the_pipeline_tasks.svg)
 #
 # **You will be able to**
 #
