@@ -27,15 +27,16 @@ def pipeline_steps(steps: Sequence[tuple[str, Sequence]], text: str) -> CourseFi
     """
     if not steps:
         raise ValueError("steps must hold at least one step, got none")
-    figure = CourseFigure(figsize=(10, 4.8), shows_frame=True)
     drawn = [_cells(*tables[0][2:]) for _, tables in steps]
+    height = max(map(len, drawn)) + 3.6  # in rows: the tables, a title above and a remark below
+    figure = CourseFigure(figsize=(10, 0.6 + 0.21 * height), shows_frame=True)
     widths = [max(_FEWEST, sum(map(_width, zip(*cells, strict=True)))) for cells in drawn]
     panels = figure.subplots(1, len(steps), squeeze=False, width_ratios=widths)[0]
     for number, (axes, (name, tables), cells, width) in enumerate(zip(panels, steps, drawn, widths, strict=True), 1):
         title, shape, _, rows = tables[0]
         more = f"  (1 of {len(tables)})" if len(tables) > 1 else ""
         axes.set_title(f"{number} · {name}", fontweight="bold", loc="left")
-        axes.set(xticks=[], yticks=[], xlim=(-1, width), ylim=(_ROWS + 4.6, 0))
+        axes.set(xticks=[], yticks=[], xlim=(-1, width), ylim=(height, 0))
         for side in axes.spines.values():
             side.set_color(PALETTE["grey"])
         axes.text(0, 0.9, drawable(f"{title} {shape}{more}"), color=PALETTE["blue"], fontsize=8)
@@ -76,4 +77,4 @@ def _alt(steps: Sequence[tuple[str, Sequence]], text: str) -> str:
 
 
 def _said(cell: object, column: str) -> str:
-    return quoted(spoken(cell)) if column == "token" and isinstance(cell, str) else str(cell)
+    return quoted(spoken(cell)) if column == "token" and isinstance(cell, str) else cut(str(cell), _WIDTH)

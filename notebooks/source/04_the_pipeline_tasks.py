@@ -288,7 +288,7 @@ Table(
 
 # %% [markdown]
 # The errors go on, cut off here, to advise a chat model. `max_length` still works. The last line fails in both columns,
-# and version 5 isn't to blame: the gap is spelled for another model.
+# and version 5 isn't to blame: the gap is spelt for another model.
 
 # %% [markdown]
 # ## 8 · A task of your own
