@@ -24,10 +24,8 @@ LOADED = r"use_course_models\(|\bpipeline\(|load_pipeline\((?!.*models=)"
 
 def loading_lessons():
     """Lessons in which a pipeline is loaded, and the names that it gets there."""
-    for path in [
-        *sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")),
-        *sorted((ROOT / "notebooks/deeper").glob("*.ipynb")),
-    ]:
+    notebooks = ROOT / "notebooks"
+    for path in sorted([*notebooks.glob("[0-9]*.ipynb"), *notebooks.glob("deeper/*.ipynb")]):
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         loading = [code for code in cells if re.search(LOADED, code)]
         names = {name for code in loading for name in re.findall(rf"(?m)^ *(\w+) = (?:{LOADED})", code)}

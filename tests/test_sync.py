@@ -402,6 +402,14 @@ def test_a_cell_that_misbehaves_fails_in_one_sentence(tmp_path, cell, words):
     assert before.read_text() == "the last good one"
 
 
+def test_a_cell_that_is_about_a_warning_may_warn(tmp_path):
+    cell = "import pathlib, sys; print('careful in', pathlib.Path.home(), file=sys.stderr)"
+    repository(tmp_path, **{"00_warns": f'# %% tags=["warns"]\n{cell}\n'})
+    assert sync.sync(tmp_path) == []
+    (stored,) = json.loads((tmp_path / "notebooks/00_warns.ipynb").read_text())["cells"]
+    assert "".join(stored["outputs"][0]["text"]) == "careful in ~\n"
+
+
 def test_a_cell_that_never_ends_fails_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "CELL_TIMEOUT", 1)
     repository(tmp_path, **{"00_slow": "# %%\nwhile True:\n    pass\n"})
