@@ -63,7 +63,7 @@ def full_path(text: str) -> Path:
     """Return a path that someone typed: from the root, with `~` as their home.
 
     Raises:
-        ValueError: Nobody knows where that home is.
+        ValueError: That home isn't known.
 
     >>> full_path("~/models") == Path.home() / "models", full_path("models") == Path.cwd() / "models"
     (True, True)

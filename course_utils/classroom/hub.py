@@ -139,7 +139,7 @@ def _fetch_proxy(place: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine on which nobody listens.
+    """Return ports of this machine that no program uses.
 
     Lesson: none.
     """

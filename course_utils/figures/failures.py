@@ -15,7 +15,7 @@ def confidence_against_truth(groups: Mapping[str, Mapping[str, float]], level: f
 
     Args:
         groups: For each group, top to bottom, its answers: a name and a probability, 0 to 1.
-        level: A probability at which a dashed line stands.
+        level: A probability to mark with a dashed line.
 
     Raises:
         ValueError: There are no groups or more than four, one is empty, or a probability is not in [0, 1].
@@ -128,7 +128,7 @@ def diverging_bars(
 ) -> CourseFigure:
     """Draw shares as bars that start in the middle and go to one side or the other, one panel per model.
 
-    The rows are sorted by the first panel. Bars to the left are hatched, so no side is told by colour alone.
+    The rows are sorted by the first panel. Bars to the left are hatched, so colour alone never tells the sides apart.
 
     Args:
         names: What each row is.

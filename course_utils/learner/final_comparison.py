@@ -1,4 +1,4 @@
-"""The capstone's last check: prompts and settings that nobody has seen, drawn from a seed, text by text.
+"""The capstone's last check: unseen prompts and settings, drawn from a seed, text by text.
 
 Lesson: 15 · Capstone: your own generate()
 """

@@ -519,12 +519,12 @@ def agreeing(own, guesses):
 
 
 def all_that_agree(own, guesses, right):
-    """Keep right guesses also behind a wrong one."""
+    """Keep right guesses even after a wrong one."""
     return [guess for one, guess in zip(own, guesses, strict=False) if one == guess] + own[-1:]
 
 
 def guesses_with(random, *settings):
-    """Guesses for each (count, first wrong one); behind the wrong one, every second guess agrees with the model."""
+    """Guesses for each (count, first wrong one); after the wrong one, every second guess agrees with the model."""
     loaded, cases = practice_model(), []
     for count, wrong in settings:
         ids, guesses = letters(random, int(random.integers(3, 8))), []
