@@ -12,7 +12,7 @@ usage: python3 course.py COMMAND [options]
   site           make the website (--out DIR)
   slides         make slides, one file per lesson (--out DIR, LESSON ...)
   hub            rehearse a class on this machine (--users N --port P)
-  sync           make the notebooks from their sources (--check, --execute)
+  sync           make the notebooks from their sources (--check, --execute, --record)
   setup-tests    install the programs that the tests need
 
 The first command makes the folder .venv beside this file and installs the course into it. It needs nothing but

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -94,6 +95,14 @@ def port_is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def processor_name() -> str:
+    """Return what this machine calls its processor, such as `AMD EPYC 7B13`."""
+    information = Path("/proc/cpuinfo")  # on Linux, platform.processor() only says "x86_64"
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def find_browser() -> str | None:

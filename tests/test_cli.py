@@ -396,7 +396,7 @@ def test_a_missing_browser_does_not_stop_the_tests(pytest_start, monkeypatch, ca
 
 
 def test_sync_says_each_problem_and_fails(capsys, monkeypatch):
-    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, check, execute: ["One.", "Two."])
+    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, **options: ["One.", "Two."])
     assert cli.main(["sync", "--check"]) == 1
     assert capsys.readouterr().err == "One.\nTwo.\n"
 
@@ -405,7 +405,7 @@ def test_sync_has_the_models_before_a_cell_would_print_their_progress(capsys, mo
     calls = []
     monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, **options: calls.append(options) or [])
     assert cli.main(["sync", "--execute"]) == 0
-    assert calls == [{"check": False, "execute": True}]
+    assert calls == [{"check": False, "execute": True, "record": False}]
     assert "ensured small" in capsys.readouterr().out
 
 

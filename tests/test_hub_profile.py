@@ -18,7 +18,8 @@ from tests.loopback_hub import loopback_hub, make_models
 TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
 TASKS += ["question-answering", "translation", "summarization", "text2text-generation", "feature-extraction"]
 # The profile is looked at where a pipeline is loaded; the other lessons run the same code under both.
-LESSONS = sorted(path for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if "load_pipeline(" in path.read_text())
+NOTEBOOKS = [*(ROOT / "notebooks").glob("[0-9]*.ipynb"), *(ROOT / "notebooks/deeper").glob("[0-9]*.ipynb")]
+LESSONS = sorted(path for path in NOTEBOOKS if "load_pipeline(" in path.read_text())
 
 
 @pytest.fixture(scope="module")
