@@ -115,11 +115,13 @@ def token_counts(
     for number, (name, values) in enumerate(counts.items()):
         rows = np.arange(len(texts)) + (number - (len(counts) - 1) / 2) * thick
         style = {"color": PALETTE[_COLOURS[number]], "hatch": _HATCHES[number], "edgecolor": "black"}
-        bars = axes.barh(rows, values, thick * 0.92, label=name, linewidth=0.5, **style)
+        axes.barh(rows, values, thick * 0.92, label=name, linewidth=0.5, **style)
         if ends:
             around = np.abs(np.array(ends[name]).T - np.array(values))
             axes.errorbar(values, rows, xerr=around, fmt="none", ecolor="black", capsize=2, linewidth=1)
-        axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=14 if ends else 3, fontsize=8)
+        after = [high for _, high in ends[name]] if ends else values
+        for row, value, place in zip(rows, values, after, strict=True):
+            axes.annotate(f"{value:.2f}", (place, row), (4, 0), textcoords="offset points", fontsize=8, va="center")
     axes.set_yticks(range(len(texts)), [drawable(text) for text in texts])
     axes.invert_yaxis()
     axes.set_xlim(0, max(max(values) for values in counts.values()) * 1.12)

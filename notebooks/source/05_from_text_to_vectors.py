@@ -4,9 +4,9 @@
 # A language model never sees your text. It sees numbers, and how a text is cut into them decides what it costs, which
 # letters the model can see, and why one space too many ruins a prompt.
 #
-# ![The loop text, tokens, vectors, 30 layers, logits, choice, and back to text; text, tokens and vectors are lit.
-# Below, “Tokenization helps” is cut at its space. Merges build the tokens Token, ization and ␣helps. Each has an id,
-# 20855, 1237 and 2311, and each id becomes a vector of 576 numbers.](images/05_from_text_to_vectors.svg)
+# ![The loop text, tokens, vectors, layers, logits, choice, and back to text, with the first three lit. Below,
+# “Tokenization helps” is cut at its space, merges build Token, ization and ␣helps, and each of these has an id and a
+# vector of 576 numbers.](images/05_from_text_to_vectors.svg)
 #
 # **You will be able to**
 #
@@ -21,8 +21,8 @@
 # %% [markdown]
 # ## 1 · One space too many
 #
-# After “The capital of France is”, SmolLM2 writes ␣Paris (the ␣ is a space). Now leave one more space at the end of the
-# prompt. Nobody can see it on the screen.
+# After “The capital of France is”, SmolLM2 writes ␣Paris (the ␣ is a space). Now leave a space at the end of the
+# prompt, which nobody can see.
 
 # %%
 from course_utils.learner import predict
@@ -55,10 +55,7 @@ from course_utils.experiments.failure_cases import CAPITALS
 for end in ("", " "):
     prompts = [f"The capital of {country} is{end}" for country in CAPITALS]
     best = [smollm.labels[smollm.next_logits(prompt).argmax()] for prompt in prompts]
-    begins = [city.startswith(token.strip("␣") or "?") for city, token in zip(CAPITALS.values(), best, strict=True)]
-    print(f"{'with' if end else 'without'} a space: {' '.join(best)}")
-    print(f"  the capital {sum(begins)} times, a digit {sum(map(str.isdigit, best))} times of 20\n")
-
+    print(f"{sum(map(str.isdigit, best))} digits of 20: {' '.join(best)}")
 
 # %% [markdown]
 # All twenty prompts get a digit. To see why, look at what the model reads:
@@ -77,8 +74,8 @@ def tokens(text):
 #
 # ## 2 · Before merging: the pre-tokenizer
 #
-# A tokenizer works in two steps. First a fixed rule cuts the text into short parts: that's **pre-tokenization**. Then
-# tokens are built inside each part, and none ever crosses a cut. You can look at the first step alone; Ġ is a space.
+# A tokenizer works in two steps. First a fixed rule cuts the text into parts: that's **pre-tokenization**. Then tokens
+# are built inside each part, and none crosses a cut. Here is the first step alone; Ġ is a space.
 
 # %% tags=["nbval-check-output"]
 pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
@@ -86,9 +83,8 @@ pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
 
 # %% [markdown]
 # A word keeps the space in front of it (*Ġnow*). Digits don't: SmolLM2 cuts around every one of them, so the space
-# before 42 is left alone. That explains the digits. Where words are one space apart, a lone ␣ comes before a digit and
-# never before a word. The model has learned it, so your invisible space announces a number. Don't end a prompt with
-# one.
+# before 42 is left alone. That explains the digits. Where words are one space apart, a lone ␣ comes before digits and
+# never before a word. So your invisible space announces a number. Don't end a prompt with one.
 #
 # The parts are written in **bytes**, each with a printable sign of its own (Radford et al., 2019, GPT-2). An English
 # letter is one byte, é is two (*Ã©*), the emoji is four.
@@ -97,9 +93,8 @@ pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
 # ## 3 · Merge pairs by hand
 #
 # If each word had a number, new words would have none. If each letter had one, texts would get long, and a model pays
-# for every token. **Byte-pair encoding** (BPE) is in between. It starts with letters or bytes, finds the pair of
-# neighbours that occurs most often, makes it one symbol, and does that again, thousands of times (Sennrich, Haddow and
-# Birch, 2016).
+# for every token. **Byte-pair encoding** (BPE) is in between. It starts with letters or bytes, makes the most frequent
+# pair of neighbours one symbol, and does that again, thousands of times (Sennrich, Haddow and Birch, 2016).
 #
 # Their example has *low* five times, *lower* twice, *newest* six times and *widest* three times.
 
@@ -118,7 +113,7 @@ first_merge.compare(" + ".join(max(counts, key=counts.get)))
 
 # %% [markdown]
 # *newest* and *widest* share e + s, which makes nine. (s + t has nine, too; this code takes the one it saw first.) A
-# merge glues together the last symbol and this one wherever they are the pair:
+# merge goes through a word from the left and glues the pair together wherever it is:
 
 
 # %% tags=["nbval-check-output"]
@@ -136,8 +131,8 @@ def merge(symbols, pair):
 merge(list("newest"), ("e", "s"))
 
 # %% [markdown]
-# Training is count, merge, repeat. Watch *newest* in the third column grow into one symbol. At the end, the eight
-# merges are applied, in their order, to a word that wasn't in the text.
+# Training is count, merge, repeat. Watch *newest* grow into one symbol. At the end, the eight merges are applied, in
+# their order, to a word that wasn't in the text.
 
 # %% tags=["nbval-check-output"]
 merges = []
@@ -157,8 +152,8 @@ symbols
 #
 # ## 4 · The merges of a real model
 #
-# SmolLM2's merges were learned the same way from far more text. Of the pairs in a word, always merge the one that was
-# learned earliest. The number in front says how early.
+# SmolLM2's merges were learned the same way from far more text. In a word, always merge the pair that was learned
+# earliest; the number in front says how early.
 
 # %% tags=["nbval-check-output"]
 import json
@@ -175,7 +170,7 @@ while known := [pair for pair in pairwise(symbols) if pair in rank]:
 assert symbols == smollm.tokenizer.tokenize(" tokenization")
 
 # %% [markdown]
-# Two tokens, the same that `transformers` finds.
+# Two tokens, the same two that `transformers` finds.
 #
 # **Try it** on any text. The second tokenizer, that of the encoder MiniLM, works differently.
 #
@@ -203,7 +198,7 @@ text = "Café,  你好 🙂"
 
 # %% [markdown]
 # SmolLM2 returns this text unchanged; MiniLM doesn't. That's often fine for comparing English texts, and useless for
-# writing any.
+# writing.
 #
 # ## 5 · What costs tokens
 #
@@ -217,7 +212,8 @@ for text in (" Paris", "Paris", " paris", " PARIS", "12345", "3.14159", "    ret
 # - To SmolLM2, four spellings of Paris are four different lists of tokens. To MiniLM they're all the same.
 # - SmolLM2 has one token per digit. MiniLM cuts 12345 into 123 and ##45.
 # - Three of the four spaces before the code are one token, and the fourth belongs to ␣return. MiniLM drops them.
-# - From ␣hipp·opotam·us, nobody can count the p's ([lesson 02](02_where_llms_fail.ipynb) has the model count letters).
+# - ␣hipp·opotam·us reaches the model as three ids, with no p in sight; [lesson 02](02_where_llms_fail.ipynb) has it
+#   count letters.
 #
 # Languages differ most. Take the first paragraph of each of the thirty articles of the Universal Declaration of Human
 # Rights (United Nations, 1948). Article 1 begins “All human beings are born free and equal in dignity and rights.”
@@ -247,9 +243,9 @@ print("Article 1:", *[f"{language} {counts[0]}" for language, counts in needed.i
 hindi.compare(times_english(needed)["Hindi"][0], show="{:.1f} times")
 
 # %% [markdown]
-# Each bar is the mean of thirty such ratios; the black line is its 95 % **bootstrap interval** (Efron, 1979), which is
-# how far the mean moves when thirty passages are drawn from these again and again. The counts of GPT-4o's tokenizer
-# were recorded on 2026-11-30 with the package `gpt-tokenizer`.
+# Each bar is the mean of thirty such ratios; the black line is its 95 % **bootstrap interval** (Efron, 1979): how far
+# the mean moves when thirty passages are drawn from these again and again. GPT-4o's counts were recorded on 2026-11-30
+# with the package `gpt-tokenizer`.
 
 # %% tags=["nbval-check-output"]
 measured = {"SmolLM2": times_english(needed), "GPT-4o (recorded)": times_english(recorded_tokens("GPT-4o"))}
@@ -261,27 +257,29 @@ figures.token_counts(means, list(passages), "tokens, divided by those of the Eng
 # Hindi fills SmolLM2's context six times as soon as English. With GPT-4o's tokenizer, it needs less than twice as many
 # tokens. Petrov et al. (2023) found differences of up to 15 times, and some even in tokenizers made for many languages.
 #
-# Is Hindi harder, or did SmolLM2's tokenizer see too little of it? GPT-4o's has four times as many tokens *and* another
+# Is Hindi harder, or did SmolLM2's tokenizer see too little of it? GPT-4o's has a larger vocabulary *and* another
 # training text, so the picture can't tell. Change one thing only: train two tokenizers of the same size with SmolLM2's
 # recipe, on the first fifteen articles in English or in Hindi. Test both on the other fifteen.
 
 # %% tags=["nbval-check-output"]
+print("bytes:", {name: len("".join(passages[name][15:]).encode()) for name in ("English", "Hindi")})
 for trained_on in ("English", "Hindi"):
     mine = smollm.tokenizer.train_new_from_iterator(passages[trained_on][:15], 490, show_progress=False)
-    lengths = {name: sum(len(mine(text).input_ids) for text in passages[name][15:]) for name in ("English", "Hindi")}
-    print(f"{len(mine)} tokens, trained on {trained_on:8} {lengths}")
+    length = {name: sum(len(mine(text).input_ids) for text in passages[name][15:]) for name in ("English", "Hindi")}
+    print(f"{len(mine)} tokens, trained on {trained_on}: {length}")
 
 # %% [markdown]
-# It turns around: the tokenizer that read Hindi needs fewer tokens for Hindi than for English. Merges go to what the
-# training text has most of; in the other language, nearly every byte is left alone.
+# It turns around. The tokenizer that read Hindi needs fewer tokens for Hindi, and one token per byte for English.
+# Merges go to what the training text has most of. But even at home, Hindi needs 2,216 tokens where English needs 1,277:
+# it starts from more bytes.
 #
 # ## 6 · From ids to vectors
 #
 # An id is a name, not a quantity. So the model keeps a table, its **embedding**, with one row of numbers for each
 # token, learned in training. To embed a token is to take its row.
 #
-# How alike two rows are is usually measured by the **cosine** of the angle between them: 1 is the same direction. But
-# what is a high cosine? As a baseline, take 2,000 random pairs of tokens.
+# How alike two rows are is usually measured by the **cosine** of the angle between them: 1 is the same direction. What
+# is a high cosine? As a baseline, take 2,000 random pairs of tokens.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -291,24 +289,22 @@ from course_utils.experiments.vectors import cosine_similarity, unit_vectors
 embedding = smollm.model.get_input_embeddings().weight.detach()
 print("the table:", tuple(embedding.shape))
 
-NINE_OF_TEN = torch.tensor([0.05, 0.95])
 pairs = torch.randint(17, len(embedding), (2, 2_000), generator=torch.Generator().manual_seed(0))  # 0–16 are special
 of_pairs = torch.cosine_similarity(embedding[pairs[0]], embedding[pairs[1]], dim=-1)
-print(
-    f"random pairs: mean {of_pairs.mean():.2f}, nine of ten in",
-    "{:.2f} … {:.2f}".format(*of_pairs.quantile(NINE_OF_TEN)),
-)
+low, high = of_pairs.quantile(torch.tensor([0.05, 0.95]))
+print(f"random pairs: mean {of_pairs.mean():.2f}, nine of ten {low:.2f} … {high:.2f}")
 
 # %% [markdown]
-# Even 0.6 is nothing special between two random tokens. Now the five nearest neighbours of some tokens. The last column
-# is that very token's baseline: where its cosines with nine of ten tokens of the whole vocabulary lie.
+# So 0.6 can happen between tokens that have nothing to do with each other. Now the five nearest neighbours of some
+# tokens. The last column is that very token's baseline: where its cosines with nine of ten tokens of the whole
+# vocabulary lie.
 
 # %% tags=["nbval-check-output"]
 for token in ("␣Paris", "␣seven", "␣Monday", "␣king", "ing"):
     row = smollm.labels.index(token)
     cosines = cosine_similarity(embedding[[row]], embedding)[0]
     near = [f"{smollm.labels[i]} {cosines[i]:.2f}" for i in cosines.topk(6).indices if i != row]
-    print(f"{token:8}{'  '.join(near):82}" + "{:.2f} … {:.2f}".format(*cosines.quantile(NINE_OF_TEN)))
+    print(f"{token:8}{'  '.join(near):82}" + f"{cosines.quantile(0.05):.2f} … {cosines.quantile(0.95):.2f}")
 
 # %% [markdown]
 # The nearest to ␣Paris is Paris without its space. Then comes ␣London with 0.61. That's inside the range of random
@@ -318,9 +314,9 @@ for token in ("␣Paris", "␣seven", "␣Monday", "␣king", "ing"):
 #
 # ### A map, and what it hides
 #
-# Is nearness about meaning? Here are four groups of six words. By chance, the nearest of the other 23 words would be in
-# a word's own group 5 times in 23. And to draw rows of 576 numbers, keep the two directions in which they differ most:
-# a **principal component analysis** (PCA). The title says how much of the differences is left.
+# Is nearness about meaning? Here are four groups of six words. By chance, only about five would have their nearest in
+# their own group. And to draw rows of 576 numbers, keep the two directions in which they differ most: a **principal
+# component analysis** (PCA). The title says how much of the differences is left.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.vectors import explained_variance, principal_axes
@@ -344,19 +340,18 @@ print(f"a map of the whole vocabulary would show {explained_variance(everything,
 figures.word_map((centred @ axes.T).numpy(), names, share, "24 rows of SmolLM2's embedding", groups=of_group)
 
 # %% [markdown]
-# All 24 do. The groups come apart on the map, too, but they were chosen for that, and it shows 41 % of the differences
-# between 24 words. A map of the whole vocabulary would show 8 %. When you see one without that number, ask for it.
+# All 24 do. The groups come apart on the map, too; we chose words that would. It shows 41 % of their differences, and a
+# map of the whole vocabulary would show 8 %. When you see one without that number, ask for it.
 #
 # ## 7 · A word in its sentence
 #
-# So far each token has one vector, whatever is around it. Then each of the 30 layers adds what it has read in the text,
-# and *bank* by a river and *bank* with money can part. Do they?
+# So far each token has one vector, whatever is around it. Then each of the 30 layers adds what it has read in the text.
+# Does that set *bank* by a river apart from *bank* with money?
 
 # %%
 bank = predict(
     "05-bank",
-    "“They walked to the bank of the river”, “They walked to the bank to open an account”: after all 30 layers of "
-    "SmolLM2, what's the cosine of the two *bank*?",
+    "“They walked to the bank of the river”, “… to open an account”: cosine of the two *bank* in SmolLM2's last layer?",
     {"below 0.8": (None, 0.8), "0.8 to 0.99": (0.8, 0.99), "1.00, they are the same": (0.99, None)},
 )
 bank
@@ -364,20 +359,18 @@ bank
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_embeddings
 
-sentences = ["They walked to the bank of the river", "They walked to the bank to open an account"]
-last = {}
-for model in (smollm, minilm):
-    last[model.name] = record_embeddings(model, [(text, "bank") for text in sentences]).cosines(0)[-1, 1]
-    print(f"{model.name:24}{last[model.name]:.2f}")
-bank.compare(float(last[smollm.name]), show="{:.2f}")
+items = [(f"They walked to the bank {rest}", "bank") for rest in ("of the river", "to open an account")]
+last = {model.name: record_embeddings(model, items).cosines(0)[-1, 1].item() for model in (smollm, minilm)}
+print({name: round(cosine, 2) for name, cosine in last.items()})
+bank.compare(last[smollm.name], show="{:.2f}")
 
 # %% [markdown]
 # SmolLM2 is a causal model: a token sees what came before it, and nothing after. Up to *bank* the two sentences are the
 # same, so the two vectors are, too. The encoder MiniLM reads in both directions, and its two *bank* differ.
 #
 # Here are twice twenty sentences, in pairs that differ in the clue only. It comes before the bank (“The fisherman is at
-# the bank”, “The accountant is at the bank”) or after it (“The woman is at the bank of the river”, “… of England”). How
-# often has the nearest other *bank*, in a middle layer, the same meaning? By chance, 9 times in 19, or 47 %.
+# the bank”, “The accountant …”) or after it (“The woman is at the bank of the river”, “… of England”). How often has
+# the nearest other *bank*, in a middle layer, the same meaning? By chance, a little less than half of the time.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
@@ -391,13 +384,13 @@ for model, middle in ((smollm, 15), (minilm, 3)):
         print(f"{model.name:24}clue {clue:7}{right:3} of 20, interval {low:.0%} to {high:.0%}")
 
 # %% [markdown]
-# On these sentences, MiniLM is right nearly always, wherever the clue is. SmolLM2 is right 15 times of 20 when the clue
-# comes first. When it comes after, the nearest is always the twin with the other meaning: it's the same vector.
+# In this layer MiniLM is right nearly always, wherever the clue is. SmolLM2 is right 15 times of 20 when the clue comes
+# first, which is more than chance, though not by much. When the clue comes after, the nearest is always the twin with
+# the other meaning: it's the same vector.
 #
 # **Try it.** Below is one word six times, by a river in the first three sentences, with money in the others.
 #
 # - Move **layer** to 0, where all six are the same row of the table. Then to the right. When do they part?
-# - The line above the map says how much of the differences it shows.
 # - Add “She opened an account at the bank of the river” with the word *bank*. Where does it land?
 
 # %% tags=["nbval-check-output"]
@@ -423,14 +416,13 @@ for start in ("", "The word is"):
     items = [(f"{start} {word}", f" {word}") for word in twenty.split()]
     states = torch.from_numpy(record_embeddings(smollm, items).states[15])
     others = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
-    print(
-        f"{start + ' …' if start else 'first token':14} length {states.norm(dim=-1).mean():7,.0f}, cosine {others.min():.3f} to {others.max():.3f}"
-    )
+    length = states.norm(dim=-1).mean()
+    print(f"{start or 'first token':12} length {length:7,.0f}, cosine {others.min():.3f} to {others.max():.3f}")
 
 # %% [markdown]
 # In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about the word. Other
-# models have such **massive activations**, too (Sun et al., 2024). So put something in front of a word whose vector you
-# want to compare.
+# models have such **massive activations**, too (Sun et al., 2024). So put something in front of a word before you
+# compare its vector.
 #
 # ## 8 · The whole thing in one cell
 #
@@ -464,7 +456,7 @@ len(texts), vectors.shape
 #
 # ## 9 · Quiz
 #
-# Every option, right or wrong, has an explanation.
+# Try the wrong options, too.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
