@@ -14,7 +14,6 @@ NOT_YET = {
     "02_where_llms_fail",
     "03_the_pipeline_opened",
     "04_the_pipeline_tasks",
-    "05_from_text_to_vectors",
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
     "08_attention",

@@ -421,8 +421,7 @@ for start in ("", "The word is"):
 
 # %% [markdown]
 # In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about the word. Other
-# models have such **massive activations**, too (Sun et al., 2024). So put something in front of a word before you
-# compare its vector.
+# models have such outliers, too (Sun et al., 2024). So put something in front of a word before you compare its vector.
 #
 # ## 8 · The whole thing in one cell
 #

@@ -6,8 +6,8 @@
 #
 # **You will be able to**
 #
-# - say how a model with a table of positions and a model with RoPE learn where a token is;
-# - show that RoPE makes attention depend on distance, on paper and in a real head;
+# - say how a model with a table of places, and one with RoPE, know where a token is;
+# - show that with RoPE only the distance counts, on paper and in a real head;
 # - test the popular sentence “with RoPE, far tokens count less”.
 #
 # **Time**: 15 minutes. **Read before**: [05 · From text to vectors](../05_from_text_to_vectors.ipynb).
@@ -39,9 +39,9 @@ for model, cats in ((smollm, (1, 4)), (minilm, (2, 5))):  # MiniLM's text begins
 # ## 2 · Turn instead of adding
 #
 # SmolLM2, like most models of its kind today, uses **RoPE** (Su et al., 2021, *RoFormer*). It leaves the vectors as
-# they are until attention compares them. Attention gives every token a *query*, what it looks for, and a *key*, what it
-# offers ([lesson 08](../08_attention.ipynb)). RoPE turns both, by an angle that grows with the place. First on paper:
-# one arrow at the places 0 to 3, turned by one radian per place.
+# they are until attention compares them ([lesson 08](../08_attention.ipynb)). There, every token has a *query*, what it
+# looks for, and a *key*, what it offers. RoPE turns both, by an angle that grows with the place. First on paper: one
+# arrow at the places 0 to 3, turned by one radian per place.
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.rope import rope_rotation, rotate
