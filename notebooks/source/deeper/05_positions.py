@@ -176,9 +176,9 @@ figures.curves(lines, distances.tolist(), "distance between ␣cat and ␣sat", 
 
 # %% [markdown]
 # In this layer, 115 of the 180 real scores are highest at a distance of 0 or 1, and only two beyond 256. So the
-# sentence holds here, as a tendency: in head 8, ␣cat and ␣sat fit best 64 places apart. But look at the random vectors.
-# They are turned in the same way, and half of their scores are highest at 512 or more. RoPE only makes the distance
-# *visible*. That near tokens count more, where they do, is learned.
+# sentence holds here as a tendency, with exceptions: in head 8, ␣cat and ␣sat fit best 64 places apart. But look at the
+# random vectors. They are turned in the same way, and half of their scores are highest at 512 or more. RoPE makes the
+# distance *visible*. That near tokens count more in this layer, the model has learned.
 #
 # ## 6 · Quiz
 
@@ -204,7 +204,7 @@ quiz_question(
 #
 # - Rows of the embedding don't know their place. MiniLM adds a learned row for it; SmolLM2 turns queries and keys.
 # - With RoPE, what attention compares depends on the distance between two tokens, and not on where they are.
-# - Near tokens count more in many heads because the model learned it, not because vectors are turned.
+# - In SmolLM2's first layer near tokens mostly count more; random vectors, turned in the same way, show no such thing.
 #
 # **Back to** [05 · From text to vectors](../05_from_text_to_vectors.ipynb). What attention does with the turned vectors
 # is in [08 · Attention](../08_attention.ipynb). **All lessons**: [the index](../index.ipynb).
