@@ -417,7 +417,7 @@ for start in ("", "The word is"):
     states = torch.from_numpy(record_embeddings(smollm, items).states[15])
     alike = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
     print(
-        f"{start or 'first':12} length {states.norm(dim=1).mean():7,.0f}, cosine {alike.min():.3f} to {alike.max():.3f}"
+        f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.3f} to {alike.max():.3f}"
     )
 
 # %% [markdown]
