@@ -416,9 +416,7 @@ for start in ("", "The word is"):
     items = [(f"{start} {word}", f" {word}") for word in twenty.split()]
     states = torch.from_numpy(record_embeddings(smollm, items).states[15])
     alike = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
-    print(
-        f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.3f} to {alike.max():.3f}"
-    )
+    print(f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.2f} … {alike.max():.2f}")
 
 # %% [markdown]
 # In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about words. Other
