@@ -415,9 +415,8 @@ twenty = "Paris dog seven red king bank ocean book run happy slow music table mo
 for start in ("", "The word is"):
     items = [(f"{start} {word}", f" {word}") for word in twenty.split()]
     states = torch.from_numpy(record_embeddings(smollm, items).states[15])
-    others = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
-    length = states.norm(dim=-1).mean()
-    print(f"{start or 'first token':12} length {length:7,.0f}, cosine {others.min():.3f} to {others.max():.3f}")
+    alike = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
+    print(f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.2f} … {alike.max():.2f}")
 
 # %% [markdown]
 # In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about words. Other
