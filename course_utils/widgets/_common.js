@@ -237,7 +237,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   }
 
   function ask(...wanted) {
-    if (gone || (kernel && manager.kernel?.id !== kernel.id)) return lose();
+    if (gone || (kernel && manager.kernel?.id !== kernel.id)) return ++press, lose(); // a press that nothing answers
     if (waiting) return void (queued = wanted);
     wait();
     model.set("asked", [++press, ...wanted]);
@@ -293,6 +293,8 @@ export function asking(model, root, status, answered, words = "Running …") {
     expect,
     get waiting() { return waiting; },
     get gone() { return gone; },
+    /** What was wrong with the last press; "" while it has no answer: what is there is of the one before. */
+    get problem() { return model.get("answered") < press ? "" : model.get("problem"); },
     leave() {
       timers.forEach(clearInterval);
       kernel?.statusChanged?.disconnect(watch);

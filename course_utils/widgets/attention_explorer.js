@@ -83,13 +83,13 @@ function render({ model, el }) {
   const kernel = asking(model, root, status, open);
   onEnter(box, run);
   function mark() {
-    markOlder(results, older, get("text"), box.value !== ran, !kernel.waiting && get("problem"));
+    markOlder(results, older, get("text"), box.value !== ran, kernel.problem);
   }
 
   const keep = (packet, cells) => packet.version === about.version && store.set(packet.layer + packet.kind, { ...packet, cells: bytesOf(cells) });
 
   function open() {
-    wrong.textContent = kernel.waiting ? "" : get("problem");
+    wrong.textContent = kernel.problem;
     if (about?.version !== get("about").version) keepFocus(root, () => {
       about = get("about");
       store.clear();

@@ -159,7 +159,7 @@ function render({ model, el }) {
     kernel.ask(prompt.value, readNumber(beams.value), readNumber(most.value));
     mark();
   }
-  const mark = () => markOlder(results, older, tree.prompt, boxes.some((input, i) => input.value !== ran[i]), !kernel.waiting && model.get("problem"));
+  const mark = () => markOlder(results, older, tree.prompt, boxes.some((input, i) => input.value !== ran[i]), kernel.problem);
   boxes.forEach((input) => (onEnter(input, search), input.addEventListener("input", mark)));
 
   const wrong = element("span", { class: "problem", role: "alert" });
@@ -227,8 +227,8 @@ function render({ model, el }) {
   function tell() {
     mark();
     if (kernel.waiting) return;
-    status.className = model.get("problem") ? "status problem" : "status";
-    status.textContent = model.get("problem") || (isTold() ? model.get("story") : words);
+    status.className = kernel.problem ? "status problem" : "status";
+    status.textContent = kernel.problem || (isTold() ? model.get("story") : words);
   }
   function fill(upTo) {
     const rows = [...tree.steps.keys()].filter((node) => tree.steps[node] <= upTo).map((node) => [tree.steps[node],

@@ -168,7 +168,7 @@ function render({ model, el }) {
   function mark() {
     const isTyped = boxes.some((box, i) => box.value !== ran[i]), seconds = estimate(run, prompt.value.length, readNumber(count.value)) / 1000;
     before.textContent = isTyped && seconds > 2 ? `about ${seconds.toFixed(0)} s` : "";
-    markOlder(results, older, run.prompt, isTyped, !kernel.waiting && model.get("problem"));
+    markOlder(results, older, run.prompt, isTyped, kernel.problem);
   }
 
   const prompts = () => run.promptTokens.length;
@@ -245,7 +245,7 @@ function render({ model, el }) {
   }
 
   function answered() {
-    wrong.textContent = model.get("problem");
+    wrong.textContent = kernel.problem;
     paint();
   }
   details.addEventListener("toggle", () => details.open && fillTable(model.get("step")));

@@ -185,7 +185,7 @@ function render({ model, el }) {
     map.setAttribute("aria-label", `Embedding map. ${words}`);
     const hidden = names.length > MOST_LABELS ? ` Only the pinned word and its neighbours are named: ${names.length} names don't fit.` : "";
     if (!kernel.waiting) status.textContent = words + hidden;
-    if (!kernel.waiting) wrong.textContent = model.get("problem");
+    wrong.textContent = kernel.problem;
     const listed = ranked.slice(0, MOST_LISTED), left = ranked.length - listed.length;
     list.replaceChildren(element("caption", {}, `cosine with ${quoted(names[pinned])}`),
       ...listed.map(([other, cosine]) => rowOf([names[other], bar(cosine), cut(texts[other], 44)], "td")),

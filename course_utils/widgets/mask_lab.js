@@ -135,7 +135,7 @@ function render({ model, el }) {
     wrong.textContent = "";
     mark();
   }
-  const mark = () => markOlder(results, older, shownBatch.prompts.join(" · "), all.some((box, i) => box.value !== ran[i]), !kernel.waiting && model.get("problem"));
+  const mark = () => markOlder(results, older, shownBatch.prompts.join(" · "), all.some((box, i) => box.value !== ran[i]), kernel.problem);
   all.forEach((box) => (onEnter(box, run), box.addEventListener("input", mark)));
 
   function paint() {
@@ -165,7 +165,7 @@ function render({ model, el }) {
     }));
     if (width > NAMED) rows.append(element("p", { class: "notice" }, `Grids over ${NAMED} tokens are drawn without the tokens' names.`));
     if (!kernel.waiting) {
-      wrong.textContent = model.get("problem");
+      wrong.textContent = kernel.problem;
       status.textContent = wrong.textContent ? "" : verdict(chosen);
     }
     mark();

@@ -172,14 +172,14 @@ function render({ model, el }) {
   }
 
   function paint() {
-    const sides = model.get("sides"), problem = model.get("problem"), [, wrongSide = 0] = model.get("asked");
+    const sides = model.get("sides"), problem = kernel.problem, [, wrongSide = 0] = model.get("asked");
     range.value = model.get("bars");
     count.textContent = model.get("bars");
     second.textContent = sides.length === 2 ? "Remove the second prompt" : "Compare with a second prompt";
     if (places.children.length !== sides.length) places.replaceChildren(...sides.map((_, i) => made[i].all));
     sides.forEach(paintSide);
     made.forEach((part, i) => {
-      const wrong = !kernel.waiting && i === Math.min(wrongSide, sides.length - 1) ? problem : "";
+      const wrong = i === Math.min(wrongSide, sides.length - 1) ? problem : "";
       part.wrong.textContent = wrong;
       if (sides[i]) part.show(sides[i].prompt, wrong);
     });
@@ -194,7 +194,7 @@ function render({ model, el }) {
     const focused = root.contains(document.activeElement);
     keepFocus(root, paint);
     if (kernel.waiting) return;
-    if (focused && !model.get("problem")) focusAfter?.()?.focus();
+    if (focused && !kernel.problem) focusAfter?.()?.focus();
     focusAfter = null;
   }
 

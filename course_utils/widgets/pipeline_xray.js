@@ -79,7 +79,7 @@ function render({ model, el }) {
   }));
 
   function paint() {
-    const steps = model.get("steps"), step = model.get("step"), problem = model.get("problem");
+    const steps = model.get("steps"), step = model.get("step"), problem = kernel.problem;
     steps.forEach(({ name }, i) => {
       labels[i].textContent = `${i + 1} · ${name}`;
       radios[i].checked = i === step;

@@ -42,7 +42,7 @@ function render({ model, el }) {
   }
 
   function paint() {
-    const locked = isLocked(once, model.get("attempt")), choice = model.get("choice"), problem = model.get("problem");
+    const locked = isLocked(once, model.get("attempt")), choice = model.get("choice"), problem = kernel.problem;
     // A disabled button gives its focus to the page, and Shift+Enter would do nothing any more.
     if (locked && root.contains(document.activeElement)) root.focus();
     boxes.forEach(({ input }, i) => {

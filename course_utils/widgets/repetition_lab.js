@@ -168,7 +168,7 @@ function render({ model, el }) {
   }
 
   function answered() {
-    const problem = kernel.gone ? "" : get("problem"), about = namedIn(problem, Object.keys(wrongs));
+    const problem = kernel.problem, about = namedIn(problem, Object.keys(wrongs));
     for (const name in wrongs) wrongs[name].textContent = name === about ? problem : "";
     trouble = about ? "" : problem;
     paint();

@@ -262,7 +262,7 @@ async function render({ model, el }) {
   function paint() {
     answer = model.get("_answer");
     if (uniforms !== (uniforms = model.get("_uniforms"))) drawnSeed = model.get("seed");
-    const problem = model.get("problem"), draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
+    const problem = kernel.problem, draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
     for (const name in made) settings[name] = model.get(name);
     stages = answer?.stages ?? stagesOf(sorted, settings);
     const counts = answer ? new Map(answer.counts)

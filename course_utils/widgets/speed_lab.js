@@ -230,7 +230,7 @@ function render({ model, el }) {
   }
 
   function answered() {
-    wrong.textContent = kernel.gone ? "" : model.get("problem");
+    wrong.textContent = kernel.problem;
     paint();
   }
   details.addEventListener("toggle", paint);

@@ -195,7 +195,7 @@ function render({ model, el }) {
   function paint() {
     special.checked = model.get("special");
     paints.forEach((draw) => draw());
-    const problem = model.get("problem"), text = model.get("text");
+    const problem = kernel.problem, text = model.get("text");
     show(text, problem);
     if (!kernel.waiting) {
       status.className = problem ? "status problem" : "status";

@@ -223,7 +223,9 @@ def scratch_notebook(lab_server, name, *cells):
 
 # A widget's own module and state on an empty page; the only stand-in is the part that carries state to a kernel.
 ALONE = """
-async ([code, style, state, binary]) => {
+async ([code, style, state, binary, status]) => {
+  const deaf = { connect() {}, disconnect() {} };
+  const kernel = status && { id: "one", status, statusChanged: deaf, disposed: deaf };
   document.body.innerHTML = "<style></style><div></div>";
   document.querySelector("style").textContent = style;
   for (const [name, text] of Object.entries(binary))
@@ -239,7 +241,9 @@ async ([code, style, state, binary]) => {
     send() {},
     on: (names, call) => heard.push([names, call]),
     off() {},
+    widget_manager: kernel && { kernel },
   };
+  window.model = model;
   const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   window.draw = () => module.default.render({ model, el: document.querySelector("div") });
 }
@@ -290,13 +294,16 @@ def within(times, budget):
     assert times.get("frames", 0) <= 2, times
 
 
-def render_alone(browser, outside_requests, widget):
-    """Draw `widget` on an empty page without a kernel; return the page, and what `within` wants of the first paint."""
+def render_alone(browser, outside_requests, widget, status=None):
+    """Draw `widget` on an empty page; return the page, and what `within` wants of the first paint.
+
+    There's no kernel, or with a `status` one that hears nothing and always says that it has this status.
+    """
     page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
     state = widget.get_state()
     binary = {name: base64.b64encode(value).decode() for name, value in state.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in state.items() if name not in binary and name not in ("_esm", "_css")}
-    page.evaluate(ALONE, [widget._esm, widget._css, plain, binary])
+    page.evaluate(ALONE, [widget._esm, widget._css, plain, binary, status])
     work = work_of(page)
     before = work()
     painted = round(page.evaluate(DRAW))

@@ -163,7 +163,7 @@ def test_the_button_measures_this_machine(page, lab):
     assert said[0] == "Measuring …"
     # A busy page may skip a run that was over before it painted.
     assert re.fullmatch(r"Measuring … 1 × 16 prompt tokens \+ 2 new: run [234] of 4", said[-1])
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
     assert "here: TTFT " in lab.locator(".facts").text_content()
@@ -188,7 +188,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         for _ in range(presses):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
-    expect(page.locator(WRONG)).to_have_text("")  # a moment after the status: both wait for their own frame
+    expect(page.locator(WRONG)).to_have_text("")
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -204,7 +204,7 @@ def test_a_long_measurement_is_stopped(page, lab):
     page.keyboard.press("ArrowRight")
     assert lab.locator("g.here .point").count() == points
     measure(page, lab)
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")
 
 
 def names_by_tab(page, presses):
