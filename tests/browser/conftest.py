@@ -213,6 +213,19 @@ def scratch_notebook(lab_server, name, *cells):
     nbformat.write(notebook, lab_server["folder"] / "notebooks" / f"{name}.ipynb")
 
 
+def open_cells(browser, lab_server, outside_requests, name, cells, drawn, width=1000):
+    """Open and run a scratch notebook that has only these code cells: a lesson's other cells are run by nbval."""
+    scratch_notebook(lab_server, name, *cells)
+    return open_and_run(browser, lab_server, outside_requests, name, drawn, width)
+
+
+def assert_no_errors(page):
+    """Every cell of the notebook came to its end, said no warning, and what it shows is there."""
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
 # A widget's own module and state on an empty page; the only stand-in is the part that carries state to a kernel.
 ALONE = """
 async ([code, style, state, binary]) => {

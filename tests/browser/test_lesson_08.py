@@ -1,15 +1,14 @@
-"""Lesson 08 in JupyterLab: the attention explorer by keyboard and mouse, at 20, 60 and 200 tokens."""
+"""Lesson 08's widget in JupyterLab: the attention explorer by keyboard and mouse, at 20, 60 and 200 tokens."""
 
 import itertools
 
-import nbformat
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_and_run,
+    open_cells,
     texts_of,
     watch_texts,
     within,
@@ -24,14 +23,24 @@ TEXT = "The history of the railway began long before the first engine ran on iro
 SIZES = [20, 60, 200]
 SETUP = f"""
 from course_utils.models import load_causal_lm
+from course_utils.models.pipelines import load_pipeline
 from course_utils.traces import record_attention
-from course_utils.widgets import AttentionExplorer
+from course_utils.widgets import AttentionExplorer, attention_explorer
 smollm = load_causal_lm()
 words = smollm.encode({TEXT!r} * 20)[0]
 traces = {{size: record_attention(smollm, smollm.tokenizer.decode(words[:size])) for size in {SIZES}}}
 """
+CELLS = {
+    "first": "attention_explorer(smollm, 'The cat sat on the mat because it was tired. The dog sat on the', layer=5)",
+    "induction": """
+twice = "My neighbour Mr Dursley was proud to say that he was perfectly normal. Yesterday my neighbour Mr"
+attention_explorer(smollm, twice, layer=18, head=6, order="induction")
+""",
+    "cross": "attention_explorer(load_pipeline('translation'), 'She is reading a letter.', layer=1, head=3, token=5)",
+    **{f"size-{size}": f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES},
+}
 TITLES = "all => all.map(one => one.title)"
-DRAWN = "document.querySelectorAll('.attention-explorer[data-drawn]').length === 3"
+DRAWN = f"document.querySelectorAll('.attention-explorer[data-drawn]').length === {len(CELLS)}"
 
 
 def name_explorers(page, names):
@@ -42,24 +51,10 @@ def name_explorers(page, names):
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    """The lesson, opened and run from top to bottom. Opening `sizes` closes it."""
-    page = open_and_run(browser, lab_server, outside_requests, "08_attention", DRAWN, width=1300)
+    """Three explorers that ask a model, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
+    page = open_cells(browser, lab_server, outside_requests, "explorers", [SETUP, *CELLS.values()], DRAWN, width=1300)
     page.set_viewport_size({"width": 1300, "height": 1300})
-    name_explorers(page, ["first", "induction", "cross"])
-    return page
-
-
-@pytest.fixture(scope="module")
-def sizes(browser, lab_server, outside_requests):
-    """A scratch notebook with real runs of SmolLM2 at 20, 60 and 200 tokens."""
-    cells = [SETUP, *[f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES]]
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    path = lab_server["home"].parent / "notebooks" / "attention_sizes.ipynb"
-    made = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel}), path)
-    page = open_and_run(browser, lab_server, outside_requests, path.stem, DRAWN, width=1300)
-    page.set_viewport_size({"width": 1300, "height": 1300})
-    name_explorers(page, [f"size-{size}" for size in SIZES])
+    name_explorers(page, [*CELLS])
     page.wait_for_timeout(1_000)  # the short ones fetch all their layers in the background
     return page
 
@@ -95,10 +90,7 @@ def run_text(page, name, text):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
-    expect(page.locator(".course-widget.question")).to_have_count(9)
+    assert_no_errors(page)
 
 
 def test_keyboard_moves_layer_head_and_token(page):
@@ -269,24 +261,24 @@ def test_a_wrong_text_is_one_sentence_and_the_old_picture_stays(page, name, text
     assert root.locator(".status p").count() == 3
 
 
-def test_opening_200_tokens(sizes, lab_server, record, artifacts):
+def test_opening_200_tokens(page, lab_server, record, artifacts):
     """The cell runs again: the trace is there, so this is the widget, its picture and its way to the page."""
-    received, times, works, work = [], [], [], work_of(sizes, lab_server)
-    wire = sizes.context.new_cdp_session(sizes)
+    received, times, works, work = [], [], [], work_of(page, lab_server)
+    wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
     wire.on("Network.webSocketFrameReceived", lambda event: received.append(event["response"]))
-    sizes.evaluate("() => addEventListener('keydown', () => { window.pressed = performance.now(); }, true)")
+    page.evaluate("() => addEventListener('keydown', () => { window.pressed = performance.now(); }, true)")
     drawn = "() => document.querySelector('.attention-explorer[data-drawn]:not([id])') && performance.now() - pressed"
     for _ in range(3):
         received.clear()
         before = work()
-        press(sizes, sizes.locator(".jp-CodeCell").last.locator(".cm-content"), "Control+Enter")
-        times.append(round(sizes.wait_for_function(drawn).json_value()))
+        press(page, page.locator(".jp-CodeCell").last.locator(".cm-content"), "Control+Enter")
+        times.append(round(page.wait_for_function(drawn).json_value()))
         works.append(work() - before)
-        sizes.wait_for_timeout(1_000)
-        name_explorers(sizes, ["size-200"])
+        page.wait_for_timeout(1_000)
+        name_explorers(page, ["size-200"])
     wire.detach()
-    explorer_of(sizes, "size-200").screenshot(path=artifacts / "lesson-08-200-tokens.png")
+    explorer_of(page, "size-200").screenshot(path=artifacts / "lesson-08-200-tokens.png")
     sent = sum(len(frame["payloadData"]) * (3 if frame["opcode"] == 2 else 4) // 4 for frame in received)  # 2: base64
     print(f"opened in {times} ms, {sent:,} bytes in {len(received)} messages")
     record("AttentionExplorer", {"open_ms_200_tokens": sorted(times)[1], "open_bytes_200_tokens": sent})
@@ -294,22 +286,22 @@ def test_opening_200_tokens(sizes, lab_server, record, artifacts):
     within({"work_p95": sorted(works)[1]}, MILLISECONDS["open"])
 
 
-def test_another_layer_of_200_tokens_comes_from_the_kernel(sizes, lab_server, record):
-    explorer_of(sizes, "size-200").get_by_role("slider", name="layer").focus()
-    times = key_to_paint(sizes, "#size-200", ["ArrowRight"] * 24, lab_server=lab_server)
-    wait_for_status(sizes, "size-200", "Head 27.0 on KV head 0")
+def test_another_layer_of_200_tokens_comes_from_the_kernel(page, lab_server, record):
+    explorer_of(page, "size-200").get_by_role("slider", name="layer").focus()
+    times = key_to_paint(page, "#size-200", ["ArrowRight"] * 24, lab_server=lab_server)
+    wait_for_status(page, "size-200", "Head 27.0 on KV head 0")
     record("AttentionExplorer", {"through_the_kernel_ms_200_tokens": times})
     within(times, MILLISECONDS["kernel"])
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_move_stays_in_the_page(sizes, record, size):
+def test_a_move_stays_in_the_page(page, record, size):
     """Also at 200 tokens, where the layers have been visited before."""
     times = []
     for trait, back in [("layer", ["ArrowLeft"] * 5), ("head", ["Home"]), ("token", ["Home"])]:
-        press(sizes, explorer_of(sizes, f"size-{size}").get_by_role("slider", name=trait), *back)
-        sizes.wait_for_timeout(500)
-        times.append(key_to_paint(sizes, f"#size-{size}", ZIGZAG, MILLISECONDS["page"]))
+        press(page, explorer_of(page, f"size-{size}").get_by_role("slider", name=trait), *back)
+        page.wait_for_timeout(500)
+        times.append(key_to_paint(page, f"#size-{size}", ZIGZAG, MILLISECONDS["page"]))
         within(times[-1], MILLISECONDS["page"])
     slowest = max(times, key=lambda numbers: numbers["p95"])  # of the three sliders
     record("AttentionExplorer", {f"key_to_paint_ms_{size}_tokens": slowest})

@@ -1,9 +1,16 @@
-"""Lesson 09 in JupyterLab: the next-token explorer and the mask lab by keyboard; and their speed by size."""
+"""Lesson 09's widgets in JupyterLab: the next-token explorer and the mask lab by keyboard; and their speed by size."""
 
 import pytest
 
 from course_utils.widgets import MaskLab, NextTokenExplorer
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone, within
+from tests.browser.conftest import (
+    assert_no_errors,
+    choose_from_menu,
+    key_to_paint,
+    open_cells,
+    render_alone,
+    within,
+)
 from tests.test_mask_lab import random_masks
 from tests.test_next_token_explorer import random_prompt
 
@@ -11,7 +18,29 @@ pytestmark = pytest.mark.browser
 
 PAGE_BUDGET = 50  # milliseconds from key to paint
 MODEL_BUDGET = 350 + 150  # what the model takes for a short prompt on a busy core, and the way there and back
-NAMES = ["capitals", "systems", "masks"]  # the widgets of the lesson, in its order
+NAMES = ["capitals", "systems", "masks"]  # the widgets, in the order of their cells
+CELLS = (
+    """
+from functools import partial
+from course_utils.models import load_causal_lm
+from course_utils.traces import record_masks, record_surprisals
+from course_utils.widgets import mask_lab, next_token_explorer
+smollm = load_causal_lm()
+run = partial(record_surprisals, smollm)
+""",
+    """next_token_explorer(run, "The capital of Norway is", "France: Paris\\nJapan: Tokyo\\nNorway:")""",
+    """
+def chat(system):
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": "What is the best thing?"}]
+    return smollm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+next_token_explorer(run, chat("Answer in English."), chat("Answer in French."), bars=8)
+""",
+    """
+pair = ["The capital of France is", "Once upon a time, in a village by the sea, there"]
+mask_lab(partial(record_masks, smollm), [*pair, "2 + 2 ="], window=4, padding="right")
+""",
+)
 
 # From the key going down to the frame that shows “Running …”, in milliseconds, and how many frames came before it.
 RUNNING = """
@@ -37,11 +66,8 @@ FOCUSED = """() => { const at = document.activeElement;
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelectorAll('.explorer[data-drawn]').length === 2 && document.querySelector('.mask-lab')"
-        " && document.querySelectorAll('.course-widget.question').length === 13"
-    )
-    page = open_and_run(browser, lab_server, outside_requests, "09_context_length_and_prompting", drawn, width=1300)
+    drawn = "document.querySelectorAll('.explorer[data-drawn]').length === 2 && document.querySelector('.mask-lab')"
+    page = open_cells(browser, lab_server, outside_requests, "explorers-and-masks", CELLS, drawn, width=1300)
     page.evaluate(
         """names => document.querySelectorAll(".explorer, .mask-lab").forEach((root, i) => { root.id = names[i]; })""",
         NAMES,
@@ -109,9 +135,7 @@ def tab_stops(page, root, first):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):

@@ -1,13 +1,14 @@
-"""Lesson 10 in JupyterLab: the prefill/decode stepper by keyboard, with prompts of one's own; and its speed by size."""
+"""Lesson 10's widget in JupyterLab: the prefill/decode stepper by keyboard, with own prompts; its speed by size."""
 
 import pytest
 from playwright.sync_api import expect
 
 from course_utils.widgets import CacheStepper
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_and_run,
+    open_cells,
     render_alone,
     texts_of,
     watch_texts,
@@ -18,16 +19,18 @@ from tests.test_cache_stepper import as_large_as_smollm2
 pytestmark = pytest.mark.browser
 
 BUDGET_MILLISECONDS = 50
+CELL = """
+from course_utils.models import load_causal_lm
+from course_utils.widgets import cache_stepper
+cache_stepper(load_causal_lm(), "Q: What is the capital of France?\\nA:", max_new_tokens=24, step=5)
+"""
 STATUS = "document.querySelector('.cache-stepper .status').textContent"
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.cache-stepper[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 11"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "10_prefill_and_decode", drawn)
+    drawn = "document.querySelector('.cache-stepper[data-drawn]')"
+    return open_cells(browser, lab_server, outside_requests, "stepper", [CELL], drawn)
 
 
 @pytest.fixture
@@ -38,9 +41,7 @@ def stepper(page):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_keyboard_steps_through_the_run(page, stepper, record):

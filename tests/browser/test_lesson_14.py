@@ -1,15 +1,15 @@
-"""Lesson 14 in JupyterLab: memory calculator and speed lab by keyboard, and a measurement through the kernel."""
+"""Lesson 14's widgets in JupyterLab: memory calculator and speed lab by keyboard, a measurement by the kernel."""
 
 import pytest
+from playwright.sync_api import expect
 
-from course_utils.machine import ROOT
 from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_and_run,
+    open_cells,
     render_alone,
-    scratch_notebook,
     texts_of,
     watch_texts,
     within,
@@ -18,7 +18,6 @@ from tests.test_speed_lab import toy_points
 
 pytestmark = pytest.mark.browser
 
-LESSON = "14_speed_and_memory_in_practice"
 BUDGET_MILLISECONDS = 50
 DRAWN = "document.querySelector('.memory-calculator[data-drawn]') && document.querySelector('.speed-lab[data-drawn]')"
 CELLS = (
@@ -38,8 +37,7 @@ LADDER = ["ArrowRight" if press % 10 < 5 else "ArrowLeft" for press in range(40)
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    scratch_notebook(lab_server, "calculator-and-lab", *CELLS)
-    return open_and_run(browser, lab_server, outside_requests, "calculator-and-lab", DRAWN)
+    return open_cells(browser, lab_server, outside_requests, "calculator-and-lab", CELLS, DRAWN)
 
 
 @pytest.fixture
@@ -60,16 +58,11 @@ def text_of(selector):
     return f"document.querySelector('{selector}').textContent"
 
 
-def no_errors(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
-
-
 def test_both_are_there(page, calculator, lab):
-    no_errors(page)
+    assert_no_errors(page)
     assert calculator.locator("svg .part").count() == 16
     assert "checked against a real run of SmolLM2-135M, 100 tokens" in calculator.locator(".checked").text_content()
+    assert "= formula; KV cache" in calculator.locator(".checked").text_content()
     assert "this machine's RAM" in calculator.locator("ul.fits").text_content()
     assert lab.locator("g.recorded .point").count() >= 3
     assert lab.locator("g.here").count() == 0
@@ -159,7 +152,7 @@ def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text(" on the recorded machine").text_content().startswith("4 runs: about ")
     said = measure(page, lab)
     assert (said[0], said[-1]) == ("Measuring …", "Measuring … 1 × 16 prompt tokens + 2 new: run 4 of 4")
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
     assert "here: TTFT " in lab.locator(".facts").text_content()
@@ -176,7 +169,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
     too_much = "too much at once: batch × prompt may be at most 8,192 tokens, here it is 32,768"
     page.wait_for_function(f"() => {text_of('.speed-lab .controls')}.includes({too_much!r})")
     measure(page, lab)
-    assert page.locator(WRONG).text_content() == "batch × prompt must be at most 8,192 tokens, got 32,768"
+    expect(page.locator(WRONG)).to_have_text("batch × prompt must be at most 8,192 tokens, got 32,768")
     assert lab.locator("g.here .point").count() >= 1
     for name, presses in (("prompt tokens", 1), ("batch", 0)):
         lab.get_by_label(name, exact=True).focus()
@@ -184,7 +177,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         for _ in range(presses):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -200,7 +193,7 @@ def test_a_long_measurement_is_stopped(page, lab):
     page.keyboard.press("ArrowRight")
     assert lab.locator("g.here .point").count() == points
     measure(page, lab)
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")
 
 
 def names_by_tab(page, presses):
@@ -282,13 +275,6 @@ def test_first_paint(browser, outside_requests, record):
         page.context.close()
         record(type(widget).__name__, {"first_paint_ms": first_paint["p95"]})
         within(first_paint, 500)
-
-
-@pytest.mark.skipif(not (ROOT / "notebooks" / f"{LESSON}.ipynb").exists(), reason="the lesson is not built yet")
-def test_the_lesson_runs_without_an_error(browser, lab_server, outside_requests):
-    page = open_and_run(browser, lab_server, outside_requests, LESSON, DRAWN)
-    no_errors(page)
-    assert "= formula; KV cache" in page.locator(".memory-calculator .checked").text_content()
 
 
 def test_nobody_was_asked_outside(outside_requests):

@@ -1,31 +1,47 @@
-"""Lesson 11 in Notebook 7: it runs as it is, the labs are alive, and a restarted kernel is said."""
-
-import shutil
+"""The labs in Notebook 7: they are alive there, too, and a restarted kernel is said."""
 
 import pytest
 from playwright.sync_api import expect
 
-from course_utils.machine import ROOT
-from tests.browser.conftest import PATIENCE, choose_from_menu, guarded_page, run_all_cells, serve_lab
+from tests.browser.conftest import (
+    PATIENCE,
+    choose_from_menu,
+    guarded_page,
+    run_all_cells,
+    scratch_notebook,
+    serve_lab,
+)
 
 pytestmark = pytest.mark.browser
 
-LABS, QUESTIONS = 4, 9
 RUNNING = "() => document.querySelector('.jp-Notebook').textContent.includes('[*]:')"
+CELLS = (
+    """
+from course_utils.learner import predict
+from course_utils.models import load_causal_lm
+from course_utils.traces import record_next_token
+from course_utils.widgets import SamplingLab
+trace = record_next_token(load_causal_lm(), "Once upon a time there was a")
+SamplingLab(trace, temperature=2)
+""",
+    "SamplingLab(trace, own={'temperature': lambda logits, temperature: logits / temperature})",
+    "predict('notebook-7', 'Which?', ['this', 'that'])",
+)
 
 
 @pytest.fixture(scope="module")
 def page(browser, outside_requests, tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook-7")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    (folder / "notebooks").mkdir()
     with serve_lab(folder, ["notebook"]) as server:
+        scratch_notebook(server, "labs", *CELLS)
         page = guarded_page(browser, outside_requests, viewport={"width": 1300, "height": 900})
-        page.goto(f"{server['address']}/notebooks/notebooks/11_sampling.ipynb")
+        page.goto(f"{server['address']}/notebooks/notebooks/labs.ipynb")
         expect(page.locator(".jp-CodeCell").first).to_be_visible()
         run_all_cells(page, server, RUNNING)
         page.wait_for_function(
-            f"() => document.querySelectorAll('.sampling-lab[data-drawn]').length === {LABS}"
-            f" && document.querySelectorAll('.course-widget.question').length === {QUESTIONS}",
+            "() => document.querySelectorAll('.sampling-lab[data-drawn]').length === 2"
+            " && document.querySelectorAll('.course-widget.question').length === 1",
             timeout=3 * PATIENCE * 1000,
         )
         yield page
