@@ -1,9 +1,11 @@
 """Shared by all tests: which tools are missing, said loudly at the end; traces to build widgets from."""
 
+import builtins
 import json
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +56,22 @@ def random_trace():
     """As large as SmolLM2's vocabulary, in no particular order."""
     logits = np.random.default_rng(0).normal(0, 3, 49_152).astype(np.float32)
     return NextTokenTrace("random", "once", ("once",), logits, tuple(f"t{i}" for i in range(len(logits))))
+
+
+@pytest.fixture
+def new_interpreter(monkeypatch):
+    """The worker's process is a new one; here, an example in a docstring may have left its last value behind."""
+    monkeypatch.delattr(builtins, "_", raising=False)
+
+
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
+    """Run the cells in an empty folder, and put back what a shell sets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    return tmp_path
 
 
 def pytest_addoption(parser):
