@@ -6,21 +6,34 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
+import tests.examples  # noqa: F401 - loads the profile of hypothesis
 from course_utils.machine import ROOT, find_browser
 from course_utils.traces import NextTokenTrace
-
-# How long an example takes says something about the machine, and nothing about what is tested.
-settings.register_profile("course", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("course")
 
 # What a shell runs in the background ignores Ctrl+C, and so do all that it starts: these tests may be run there.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What one tier is, by how the names of its files begin: the first that fits. tests/README.md shows their minutes.
+TIERS = {
+    "lessons, by nbval": "notebooks/",
+    "one exercise and its solution, by nbval": ("exercises/", "solutions/"),
+    "examples in docstrings": "course_utils/",
+    "browser": "tests/browser/",
+    "grading, exercises and classes": tuple(
+        f"tests/test_{name}"
+        for name in ("any_submission", "cells", "check", "exercises", "grad", "hub.py", "moderation", "nbgrader")
+    ),
+    "everything else": "",
+}
+# What took longest with --minutes, the longest first.
+LONGEST_FIRST = ()
 
 
 def need(tool: str, there: bool) -> None:
@@ -76,17 +89,42 @@ def in_a_folder(tmp_path, monkeypatch):
 
 def pytest_addoption(parser):
     parser.addoption("--record", action="store_true", help="write benchmarks/widgets.json and the README's pictures")
+    parser.addoption("--minutes", action="store_true", help="say how long each tier and the longest files took")
 
 
 def pytest_collection_modifyitems(items):
-    """Let the cells of notebooks wait longer for their outputs than nbval's five seconds: a busy machine needs it."""
+    """Let cells wait longer for their outputs than nbval's five seconds, and begin with the longest files.
+
+    A file is run by one worker. What is long and comes last would keep one worker busy while the other has nothing
+    more to do.
+    """
     for item in items:
         if hasattr(item, "output_timeout"):
-            item.output_timeout = 120
+            item.output_timeout = 120  # a busy machine needs it
+    place = {file: number for number, file in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(file_of(item.nodeid), len(place)))
+
+
+def file_of(nodeid):
+    return nodeid.partition("::")[0]
+
+
+def tier_of(file):
+    return next(tier for tier, begins in TIERS.items() if file.startswith(begins))
 
 
 def pytest_terminal_summary(terminalreporter):
-    """A skipped browser must not look like a tested one."""
+    """A skipped browser must not look like a tested one; with --minutes, say where the time went."""
+    if terminalreporter.config.getoption("--minutes"):
+        tiers, files = Counter(), Counter()
+        for report in (report for reports in terminalreporter.stats.values() for report in reports):
+            if hasattr(report, "duration"):
+                files[file_of(report.nodeid)] += report.duration
+                tiers[tier_of(file_of(report.nodeid))] += report.duration
+        terminalreporter.section("minutes of a worker")
+        for times in (tiers, files):
+            for name, seconds in times.most_common(40):
+                terminalreporter.write_line(f"{seconds / 60:6.1f}  {name}")
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if "setup-tests" in str(report.longrepr)]
     if skipped:
         terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
