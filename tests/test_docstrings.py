@@ -53,7 +53,7 @@ def is_record(node):
 
 @pytest.mark.parametrize("node", [case for case in TAUGHT if not is_record(case.values[0])])
 def test_there_is_an_example(node):
-    """Of a class, the example may stand at one of its methods; doctest runs them all."""
+    """Of a class, the example may be in one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]
     assert any(">>>" in (ast.get_docstring(inner) or "") for inner in inside)
 

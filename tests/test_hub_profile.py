@@ -1,72 +1,39 @@
 """The hub profile against a hub on this machine, through the real client: every model, and everything that can fail."""
 
-import ast
 import os
 import re
 import socket
 import subprocess
 import sys
-from symtable import symtable
 
 import nbformat
 import pytest
 from huggingface_hub import constants
-from IPython.core.inputtransformer2 import TransformerManager
 
 from course_utils.machine import ROOT
 from course_utils.models import ModelStoreError, use_course_models
 from course_utils.models.hub import HUB_MODELS, HubModel, fetch_from_hub, profile
 from tests.loopback_hub import loopback_hub, make_models
+from tests.notebook_parts import part_of
 
 TASKS = ["sentiment-analysis", "zero-shot-classification", "text-generation", "fill-mask", "ner"]
 TASKS += ["question-answering", "translation", "summarization", "text2text-generation", "feature-extraction"]
+# The profile is looked at where a pipeline is loaded; all other cells run the same code under both.
+LOADED = r"use_course_models\(|\bpipeline\(|load_pipeline\((?!.*models=)"
 
 
-def code_cells(notebook):
-    cells = nbformat.read(notebook, as_version=4).cells
-    return [TransformerManager().transform_cell(cell.source) for cell in cells if cell.cell_type == "code"]
+def loading_lessons():
+    """Lessons in which a pipeline is loaded, and the names that it gets there."""
+    notebooks = ROOT / "notebooks"
+    for path in sorted([*notebooks.glob("[0-9]*.ipynb"), *notebooks.glob("deeper/*.ipynb")]):
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        loading = [code for code in cells if re.search(LOADED, code)]
+        names = {name for code in loading for name in re.findall(rf"(?m)^ *(\w+) = (?:{LOADED})", code)}
+        if loading:
+            yield pytest.param(path, names, id=path.stem)
 
 
-def names_in(cell):
-    """The names that a cell imports, the others that it defines, and those that it uses, also inside its functions."""
-    tables = [symtable(cell, "cell", "exec")]
-    for table in tables:
-        tables += table.get_children()
-    top, *inner = ([*table.get_symbols()] for table in tables)
-    imported = {name.get_name() for name in top if name.is_imported()}
-    defined = {name.get_name() for name in top if name.is_assigned()} - imported
-    used = {name.get_name() for name in top if name.is_referenced()}
-    return imported, defined, used | {name.get_name() for names in inner for name in names if name.is_global()}
-
-
-def loads_by_the_profile(cell):
-    calls = [node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Call)]
-    loading = [call for call in calls if getattr(call.func, "id", "") in ("load_pipeline", "pipeline")]
-    return any("models" not in [keyword.arg for keyword in call.keywords] for call in loading)
-
-
-def profile_cells(cells):
-    """The cells that load a model as the profile says, all that use what comes of it, and what these need.
-
-    Every other cell runs the same code on the same models under both profiles.
-    """
-    names, wanted, made = [names_in(cell) for cell in cells], set(), set()
-    for place, (_, defined, used) in enumerate(names):
-        if loads_by_the_profile(cells[place]) or used & made:
-            wanted.add(place)
-            made |= defined
-    for place in range(len(cells) - 1, -1, -1):
-        for name in names[place][2] if place in wanted else ():
-            defining = (earlier for earlier in range(place) if name in names[earlier][0] | names[earlier][1])
-            wanted |= {*defining}
-    return [cells[place] for place in sorted(wanted)]
-
-
-LESSONS = {
-    file.stem: cells
-    for file in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    if (cells := profile_cells(code_cells(file)))
-}
+LESSONS = list(loading_lessons())
 
 
 @pytest.fixture(scope="module")
@@ -222,20 +189,6 @@ def test_only_pipelines_depend_on_the_profile():
     assert len(LESSONS) >= 2
 
 
-def test_what_depends_on_the_profile_is_found():
-    cells = [
-        "from x import load_pipeline",
-        "a = load_pipeline('ner')",
-        "b = 1",
-        "c = load_pipeline('ner', models='embedded')",
-        "def f():\n    return a(b)",
-        "[d for d in range(b)]",
-        "c(1)",
-        "f()",
-    ]
-    assert profile_cells(cells) == [cells[place] for place in (0, 1, 2, 4, 7)]
-
-
 RUN_CELLS = """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
@@ -245,10 +198,11 @@ print("ran", len(CELLS))
 """
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_lessons_run_unchanged(lesson, hub_models, tmp_path):
-    """Every cell that depends on it runs on the hub's models too; what they say there is compared with nothing."""
-    cells = LESSONS[lesson]
+@pytest.mark.parametrize(("lesson", "names"), LESSONS)
+def test_lessons_run_unchanged(lesson, names, hub_models, tmp_path):
+    """Every cell that loads or calls a pipeline runs on the hub's models too, whatever they say there."""
+    wanted = "|".join([LOADED, *(rf"\b{name}\b" for name in sorted(names))])
+    cells = part_of(nbformat.read(lesson, as_version=4), wanted)
     with loopback_hub(*hub_models) as address:
         result = run(PATIENT + RUN_CELLS.replace("CELLS", repr(cells)), address, tmp_path / "cache")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
@@ -303,5 +257,5 @@ def test_revisions_are_whole_commits():
 
 def test_the_course_uses_its_own_models_unless_told(monkeypatch):
     monkeypatch.delenv("COURSE_MODELS", raising=False)
-    monkeypatch.setattr(socket, "socket", None)  # whoever asks the network fails
+    monkeypatch.setattr(socket, "socket", None)  # anything that asks the network fails
     assert profile() == "embedded"

@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import TimeoutError, expect, sync_playwright
 
 from course_utils.machine import QUIET_LAB, ROOT
+from tests.notebook_parts import part_of
 
 ARTIFACTS = ROOT / "test-artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -203,6 +204,16 @@ def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=100
     return page
 
 
+def lesson_part(lab_server, lesson, wanted, *more):
+    """Put the cells of `lesson` that match `wanted`, with all that they need, beside it; return the name to open.
+
+    `more` are cells of the test, which come after them: one kernel is enough for both.
+    """
+    notebook = nbformat.read(lab_server["folder"] / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    scratch_notebook(lab_server, f"{lesson}_part", *part_of(notebook, wanted), *more)
+    return f"{lesson}_part"
+
+
 def scratch_notebook(lab_server, name, *cells):
     """Put a notebook of the code `cells` beside the lessons, to be opened as `name`."""
     notebook = nbformat.v4.new_notebook(
@@ -211,12 +222,6 @@ def scratch_notebook(lab_server, name, *cells):
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
     )
     nbformat.write(notebook, lab_server["folder"] / "notebooks" / f"{name}.ipynb")
-
-
-def open_cells(browser, lab_server, outside_requests, name, cells, drawn, width=1000):
-    """Open and run a scratch notebook that has only these code cells: a lesson's other cells are run by nbval."""
-    scratch_notebook(lab_server, name, *cells)
-    return open_and_run(browser, lab_server, outside_requests, name, drawn, width)
 
 
 def assert_no_errors(page):

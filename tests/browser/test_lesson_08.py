@@ -1,4 +1,4 @@
-"""Lesson 08's widget in JupyterLab: the attention explorer by keyboard and mouse, at 20, 60 and 200 tokens."""
+"""Lesson 08 in JupyterLab: the attention explorer by keyboard and mouse, at 20, 60 and 200 tokens."""
 
 import itertools
 
@@ -8,7 +8,8 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    lesson_part,
+    open_and_run,
     texts_of,
     watch_texts,
     within,
@@ -23,24 +24,15 @@ TEXT = "The history of the railway began long before the first engine ran on iro
 SIZES = [20, 60, 200]
 SETUP = f"""
 from course_utils.models import load_causal_lm
-from course_utils.models.pipelines import load_pipeline
 from course_utils.traces import record_attention
-from course_utils.widgets import AttentionExplorer, attention_explorer
+from course_utils.widgets import AttentionExplorer
 smollm = load_causal_lm()
 words = smollm.encode({TEXT!r} * 20)[0]
 traces = {{size: record_attention(smollm, smollm.tokenizer.decode(words[:size])) for size in {SIZES}}}
 """
-CELLS = {
-    "first": "attention_explorer(smollm, 'The cat sat on the mat because it was tired. The dog sat on the', layer=5)",
-    "induction": """
-twice = "My neighbour Mr Dursley was proud to say that he was perfectly normal. Yesterday my neighbour Mr"
-attention_explorer(smollm, twice, layer=18, head=6, order="induction")
-""",
-    "cross": "attention_explorer(load_pipeline('translation'), 'She is reading a letter.', layer=1, head=3, token=5)",
-    **{f"size-{size}": f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES},
-}
 TITLES = "all => all.map(one => one.title)"
-DRAWN = f"document.querySelectorAll('.attention-explorer[data-drawn]').length === {len(CELLS)}"
+NAMES = ["first", "induction", "cross", *(f"size-{size}" for size in SIZES)]  # the lesson's, then the test's own
+DRAWN = f"document.querySelectorAll('.attention-explorer[data-drawn]').length === {len(NAMES)}"
 
 
 def name_explorers(page, names):
@@ -51,10 +43,12 @@ def name_explorers(page, names):
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    """Three explorers that ask a model, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
-    page = open_cells(browser, lab_server, outside_requests, "explorers", [SETUP, *CELLS.values()], DRAWN, width=1300)
+    """The explorers of the lesson, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
+    own = [SETUP, *(f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES)]
+    part = lesson_part(lab_server, "08_attention", r"(?m)^attention_explorer\(", *own)
+    page = open_and_run(browser, lab_server, outside_requests, part, DRAWN, width=1300)
     page.set_viewport_size({"width": 1300, "height": 1300})
-    name_explorers(page, [*CELLS])
+    name_explorers(page, NAMES)
     page.wait_for_timeout(1_000)  # the short ones fetch all their layers in the background
     return page
 

@@ -1,4 +1,4 @@
-"""Lesson 09's widgets in JupyterLab: the next-token explorer and the mask lab by keyboard; and their speed by size."""
+"""Lesson 09 in JupyterLab: the next-token explorer and the mask lab by keyboard; and their speed by size."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    lesson_part,
+    open_and_run,
     render_alone,
     within,
 )
@@ -18,29 +19,7 @@ pytestmark = pytest.mark.browser
 
 PAGE_BUDGET = 50  # milliseconds from key to paint
 MODEL_BUDGET = 350 + 150  # what the model takes for a short prompt on a busy core, and the way there and back
-NAMES = ["capitals", "systems", "masks"]  # the widgets, in the order of their cells
-CELLS = (
-    """
-from functools import partial
-from course_utils.models import load_causal_lm
-from course_utils.traces import record_masks, record_surprisals
-from course_utils.widgets import mask_lab, next_token_explorer
-smollm = load_causal_lm()
-run = partial(record_surprisals, smollm)
-""",
-    """next_token_explorer(run, "The capital of Norway is", "France: Paris\\nJapan: Tokyo\\nNorway:")""",
-    """
-def chat(system):
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": "What is the best thing?"}]
-    return smollm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-
-next_token_explorer(run, chat("Answer in English."), chat("Answer in French."), bars=8)
-""",
-    """
-pair = ["The capital of France is", "Once upon a time, in a village by the sea, there"]
-mask_lab(partial(record_masks, smollm), [*pair, "2 + 2 ="], window=4, padding="right")
-""",
-)
+NAMES = ["capitals", "systems", "masks"]  # the widgets of the lesson, in its order
 
 # From the key going down to the frame that shows “Running …”, in milliseconds, and how many frames came before it.
 RUNNING = """
@@ -66,8 +45,9 @@ FOCUSED = """() => { const at = document.activeElement;
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
+    part = lesson_part(lab_server, "09_context_length_and_prompting", r"(?m)^(next_token_explorer|mask_lab)\(")
     drawn = "document.querySelectorAll('.explorer[data-drawn]').length === 2 && document.querySelector('.mask-lab')"
-    page = open_cells(browser, lab_server, outside_requests, "explorers-and-masks", CELLS, drawn, width=1300)
+    page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     page.evaluate(
         """names => document.querySelectorAll(".explorer, .mask-lab").forEach((root, i) => { root.id = names[i]; })""",
         NAMES,

@@ -1,4 +1,4 @@
-"""Lesson 10's widget in JupyterLab: the prefill/decode stepper by keyboard, with own prompts; its speed by size."""
+"""Lesson 10 in JupyterLab: the prefill/decode stepper by keyboard, with prompts of one's own; and its speed by size."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,8 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    lesson_part,
+    open_and_run,
     render_alone,
     texts_of,
     watch_texts,
@@ -19,18 +20,14 @@ from tests.test_cache_stepper import as_large_as_smollm2
 pytestmark = pytest.mark.browser
 
 BUDGET_MILLISECONDS = 50
-CELL = """
-from course_utils.models import load_causal_lm
-from course_utils.widgets import cache_stepper
-cache_stepper(load_causal_lm(), "Q: What is the capital of France?\\nA:", max_new_tokens=24, step=5)
-"""
 STATUS = "document.querySelector('.cache-stepper .status').textContent"
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
+    part = lesson_part(lab_server, "10_prefill_and_decode", r"(?m)^cache_stepper\(")
     drawn = "document.querySelector('.cache-stepper[data-drawn]')"
-    return open_cells(browser, lab_server, outside_requests, "stepper", [CELL], drawn)
+    return open_and_run(browser, lab_server, outside_requests, part, drawn)
 
 
 @pytest.fixture

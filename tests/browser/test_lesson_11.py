@@ -3,54 +3,13 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import assert_no_errors, choose_from_menu, key_to_paint, open_cells, within
+from tests.browser.conftest import assert_no_errors, choose_from_menu, key_to_paint, lesson_part, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
 PAGE_BUDGET, KERNEL_BUDGET = 50, 250  # milliseconds from key to paint
 PRESSES = 40
 LABS = {"plain": 0, "wrong": 1, "mine": 2, "own-prompt": 3}
-
-# What a learner writes in the lesson; the first top-p takes one token too few.
-CELLS = (
-    """
-import torch
-from course_utils.models import load_causal_lm
-from course_utils.traces import record_next_token
-from course_utils.widgets import SamplingLab
-smollm = load_causal_lm()
-trace = record_next_token(smollm, "Once upon a time there was a")
-SamplingLab(trace, temperature=2)
-""",
-    """
-def first_try(logits, top_p):
-    ranked = logits.softmax(-1).sort(descending=True)
-    return logits.index_fill(0, ranked.indices[ranked.values.cumsum(-1) > top_p], -torch.inf)
-
-SamplingLab(trace, own={"top_p": first_try}, top_p=0.9)
-""",
-    """
-def my_temperature(logits, temperature):
-    return logits / temperature if temperature else logits.masked_fill(logits < logits.max(), -torch.inf)
-
-def my_top_k(logits, top_k):
-    return logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
-
-def my_top_p(logits, top_p):
-    ranked = logits.softmax(-1).sort(descending=True)
-    return logits.index_fill(0, ranked.indices[ranked.values.cumsum(-1) - ranked.values >= top_p], -torch.inf)
-
-def my_min_p(logits, min_p):
-    return logits.masked_fill(logits.softmax(-1) < min_p * logits.softmax(-1).max(), -torch.inf)
-
-mine = {"temperature": my_temperature, "top_k": my_top_k, "top_p": my_top_p, "min_p": my_min_p}
-SamplingLab(trace, own=mine, temperature=0.7, top_k=50, top_p=0.9, min_p=0.05)
-""",
-    """
-my_prompt = "The best thing about Mondays is"
-SamplingLab(record_next_token(smollm, my_prompt), own=mine, temperature=1.2, min_p=0.05)
-""",
-)
 
 # A vocabulary as large as SmolLM2's, prompts of 20, 60 and 200 tokens; the last three labs run all four filters in the
 # kernel.
@@ -81,7 +40,8 @@ def name_the_labs(page, names):
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
     drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 4"
-    page = open_cells(browser, lab_server, outside_requests, "labs", CELLS, drawn, width=1300)
+    part = lesson_part(lab_server, "11_sampling", r"(?m)^SamplingLab\(")
+    page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     name_the_labs(page, LABS)
     return page
 

@@ -1,4 +1,4 @@
-"""Lesson 12's widget in JupyterLab: the repetition lab by keyboard, with texts and settings of one's own."""
+"""Lesson 12 in JupyterLab: the repetition lab by keyboard, with texts and settings of one's own."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    lesson_part,
+    open_and_run,
     render_alone,
     texts_of,
     watch_texts,
@@ -21,23 +22,12 @@ pytestmark = pytest.mark.browser
 PAGE_BUDGET = 50  # milliseconds
 OVER_THE_MODEL = 150
 LAB = ".repetition-lab"
-CELL = """
-import torch
-from course_utils.models import load_causal_lm
-from course_utils.widgets import repetition_lab
-
-def frequency(logits, ids, penalty):
-    return logits - penalty * torch.bincount(ids[0], minlength=logits.shape[-1])
-
-own = {"frequency_penalty": frequency}
-repetition_lab(load_causal_lm(), "I like to eat", own=own, frequency_penalty=0.2, max_new_tokens=100)
-"""
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = "document.querySelector('.repetition-lab[data-drawn]')"
-    return open_cells(browser, lab_server, outside_requests, "repetition", [CELL], drawn)
+    part = lesson_part(lab_server, "12_repetition_length_and_stopping", r"(?m)^repetition_lab\(")
+    return open_and_run(browser, lab_server, outside_requests, part, f"document.querySelector('{LAB}[data-drawn]')")
 
 
 def wait_for_status(page, condition, argument=None):
@@ -261,7 +251,7 @@ def test_tab_reaches_every_control(page):
         page.keyboard.press("Tab")
         reached += page.evaluate(f"() => document.activeElement.closest('{LAB}') !== null")
     assert reached == controls.count()
-    assert lab.locator("input:not(label input)").count() == 0, "every input stands in its label"
+    assert lab.locator("input:not(label input)").count() == 0, "every input is in its label"
 
 
 def test_light_and_dark_and_narrow(page, artifacts):

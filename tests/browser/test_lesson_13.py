@@ -6,7 +6,8 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    lesson_part,
+    open_and_run,
     texts_of,
     watch_texts,
     within,
@@ -19,15 +20,8 @@ BUDGET_MILLISECONDS = 50
 SIZES = {20: (2, 5), 60: (5, 6), 200: (10, 12)}  # nodes: beams, steps
 
 LONG_LINE = "words = [" + ", ".join(["'a line that is longer than the page is wide'"] * 9) + "]"
-CELLS = (
-    """
-from course_utils.models import load_causal_lm
-from course_utils.traces import BeamTrace
-from course_utils.widgets import BeamTreeWidget, beam_tree
-smollm = load_causal_lm()
-full_stop = smollm.tokenizer.convert_tokens_to_ids(".")
-beam_tree(smollm, "I have never seen", num_beams=4, steps=8, eos_ids=[full_stop])
-""",
+OWN_CELLS = (
+    "from course_utils.traces import BeamTrace\nfrom course_utils.widgets import BeamTreeWidget",
     *(f'BeamTreeWidget(BeamTrace.load("../trace-{nodes}.npz"))' for nodes in SIZES),
     LONG_LINE,
 )
@@ -35,11 +29,12 @@ beam_tree(smollm, "I have never seen", num_beams=4, steps=8, eos_ids=[full_stop]
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    """A tree of the model, and three of about 20, 60 and 200 nodes, none of them from a model."""
+    """The tree of the lesson, and three of about 20, 60 and 200 nodes, none of them from a model."""
     for nodes, (beams, steps) in SIZES.items():
         random_trace(beams, steps).save(lab_server["folder"] / f"trace-{nodes}.npz")
     drawn = "document.querySelectorAll('.beam-tree[data-drawn]').length === 4"
-    page = open_cells(browser, lab_server, outside_requests, "trees", CELLS, drawn, width=1300)
+    part = lesson_part(lab_server, "13_beam_search", r"(?m)^beam_tree\(", *OWN_CELLS)
+    page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     page.evaluate(
         "names => document.querySelectorAll('.beam-tree').forEach((tree, place) => { tree.id = names[place]; })",
         ["tree", *(f"tree-{nodes}" for nodes in SIZES)],
@@ -67,10 +62,10 @@ def test_no_line_of_code_is_cut_off(page):
     """The course's settings wrap long lines."""
     page.set_viewport_size({"width": 900, "height": 900})
     page.locator(".jp-CodeCell").last.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # until the lines are laid out anew; on a busy machine they may need longer
+    page.wait_for_timeout(500)  # until the lines are laid out again; on a busy machine they may need longer
     page.wait_for_function(
         "() => { const lines = [...document.querySelectorAll('.jp-CodeCell .cm-scroller')];"
-        f" return lines.length === {len(CELLS)}"
+        f" return lines.length > {len(OWN_CELLS)}"
         " && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"
     )
     page.set_viewport_size({"width": 1300, "height": 900})
@@ -125,7 +120,7 @@ def test_step_by_step_and_token_by_token(page, artifacts):
     step = tree.get_by_role("slider", name="step")
     step.focus()
     page.keyboard.press("Home")
-    wait_for_text(page, "#tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search goes on.")
+    wait_for_text(page, "#tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search continues.")
     assert tree.locator("[data-node]").count() == 8
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")

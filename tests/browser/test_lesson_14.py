@@ -1,4 +1,6 @@
-"""Lesson 14's widgets in JupyterLab: memory calculator and speed lab by keyboard, a measurement by the kernel."""
+"""Lesson 14 in JupyterLab: memory calculator and speed lab by keyboard, and a measurement through the kernel."""
+
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -8,8 +10,9 @@ from tests.browser.conftest import (
     assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    open_cells,
+    open_and_run,
     render_alone,
+    scratch_notebook,
     texts_of,
     watch_texts,
     within,
@@ -37,7 +40,8 @@ LADDER = ["ArrowRight" if press % 10 < 5 else "ArrowLeft" for press in range(40)
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    return open_cells(browser, lab_server, outside_requests, "calculator-and-lab", CELLS, DRAWN)
+    scratch_notebook(lab_server, "calculator-and-lab", *CELLS)
+    return open_and_run(browser, lab_server, outside_requests, "calculator-and-lab", DRAWN)
 
 
 @pytest.fixture
@@ -151,8 +155,10 @@ def measure(page, lab):
 def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text(" on the recorded machine").text_content().startswith("4 runs: about ")
     said = measure(page, lab)
-    assert (said[0], said[-1]) == ("Measuring …", "Measuring … 1 × 16 prompt tokens + 2 new: run 4 of 4")
-    expect(page.locator(WRONG)).to_have_text("")
+    assert said[0] == "Measuring …"
+    # A busy page may skip a run that was over before it painted.
+    assert re.fullmatch(r"Measuring … 1 × 16 prompt tokens \+ 2 new: run [234] of 4", said[-1])
+    assert page.locator(WRONG).text_content() == ""
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
     assert "here: TTFT " in lab.locator(".facts").text_content()
@@ -177,7 +183,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         for _ in range(presses):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
-    expect(page.locator(WRONG)).to_have_text("")
+    expect(page.locator(WRONG)).to_have_text("")  # a moment after the status: both wait for their own frame
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -193,7 +199,7 @@ def test_a_long_measurement_is_stopped(page, lab):
     page.keyboard.press("ArrowRight")
     assert lab.locator("g.here .point").count() == points
     measure(page, lab)
-    expect(page.locator(WRONG)).to_have_text("")
+    assert page.locator(WRONG).text_content() == ""
 
 
 def names_by_tab(page, presses):

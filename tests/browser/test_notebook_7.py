@@ -1,47 +1,31 @@
-"""The labs in Notebook 7: they are alive there, too, and a restarted kernel is said."""
+"""Lesson 11's labs in Notebook 7: they run as they are, are alive, and say that their kernel was restarted."""
+
+import shutil
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import (
-    PATIENCE,
-    choose_from_menu,
-    guarded_page,
-    run_all_cells,
-    scratch_notebook,
-    serve_lab,
-)
+from course_utils.machine import ROOT
+from tests.browser.conftest import PATIENCE, choose_from_menu, guarded_page, lesson_part, run_all_cells, serve_lab
 
 pytestmark = pytest.mark.browser
 
+LABS = 4
 RUNNING = "() => document.querySelector('.jp-Notebook').textContent.includes('[*]:')"
-CELLS = (
-    """
-from course_utils.learner import predict
-from course_utils.models import load_causal_lm
-from course_utils.traces import record_next_token
-from course_utils.widgets import SamplingLab
-trace = record_next_token(load_causal_lm(), "Once upon a time there was a")
-SamplingLab(trace, temperature=2)
-""",
-    "SamplingLab(trace, own={'temperature': lambda logits, temperature: logits / temperature})",
-    "predict('notebook-7', 'Which?', ['this', 'that'])",
-)
 
 
 @pytest.fixture(scope="module")
 def page(browser, outside_requests, tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook-7")
-    (folder / "notebooks").mkdir()
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     with serve_lab(folder, ["notebook"]) as server:
-        scratch_notebook(server, "labs", *CELLS)
         page = guarded_page(browser, outside_requests, viewport={"width": 1300, "height": 900})
-        page.goto(f"{server['address']}/notebooks/notebooks/labs.ipynb")
+        part = lesson_part({"folder": folder}, "11_sampling", r"(?m)^SamplingLab\(")
+        page.goto(f"{server['address']}/notebooks/notebooks/{part}.ipynb")
         expect(page.locator(".jp-CodeCell").first).to_be_visible()
         run_all_cells(page, server, RUNNING)
         page.wait_for_function(
-            "() => document.querySelectorAll('.sampling-lab[data-drawn]').length === 2"
-            " && document.querySelectorAll('.course-widget.question').length === 1",
+            f"() => document.querySelectorAll('.sampling-lab[data-drawn]').length === {LABS}",
             timeout=3 * PATIENCE * 1000,
         )
         yield page
