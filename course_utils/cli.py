@@ -143,7 +143,8 @@ def run_tests(options: list[str]) -> int:
     import pytest
 
     if not any(option.startswith(("-n", "--numprocesses")) for option in options):
-        options = ["-n", "2", "--dist", "loadfile", *options]
+        # A file stays with one worker, which makes what its tests share once; tests/conftest.py sorts the files.
+        options = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *options]
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as home:  # the tests neither read nor write the learner's progress
         os.environ.update(TEST_ENVIRONMENT, COURSE_HOME=home)

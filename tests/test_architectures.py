@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel
 
@@ -21,6 +21,7 @@ from course_utils.experiments.reach import (
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 from course_utils.widgets import attention_explorer
+from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
 
 CAR, DOG = "I have a small car.", "I have a small dog."
@@ -47,7 +48,7 @@ def lengths_and_places(draw):
 
 
 @given(lengths_and_places(), st.sampled_from(["llama", "gpt2"]))
-@settings(max_examples=40)
+@examples(40)
 def test_a_decoder_is_changed_from_there_on_and_exactly_not_before(length_and_place, kind):
     _, place = length_and_place
     before, after = (hidden_states(tiny_model(kind), ids) for ids in two_texts(*length_and_place))
@@ -58,7 +59,7 @@ def test_a_decoder_is_changed_from_there_on_and_exactly_not_before(length_and_pl
 
 
 @given(lengths_and_places())
-@settings(max_examples=40)
+@examples(40)
 def test_an_encoder_is_changed_everywhere_after_one_layer(length_and_place):
     length, place = length_and_place
     model, (ids, other) = tiny_bert(), two_texts(*length_and_place)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention as torch_attention
 from transformers import BartConfig, LlamaConfig
@@ -14,6 +14,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply
 from course_utils.engine import attention, bert, llama, masks, rope
 from course_utils.experiments import head_measures
 from course_utils.models import load_causal_lm, load_encoder
+from tests.examples import examples
 from tests.tiny_models import tiny_model
 
 sizes = st.integers(1, 9)
@@ -28,7 +29,7 @@ def random(seed, *shape):
 
 
 @given(sizes, sizes, sizes, sizes, st.integers(0, 99), st.booleans())
-@settings(max_examples=60)
+@examples(60)
 def test_scaled_dot_product_equals_torch(heads, queries, keys, head_dim, seed, masked):
     query, key, value = (random(seed + i, 2, heads, length, head_dim) for i, length in enumerate((queries, keys, keys)))
     mask = random(seed, queries, keys) > 0 if masked else None  # some rows allow nothing at all
@@ -41,7 +42,7 @@ def test_scaled_dot_product_equals_torch(heads, queries, keys, head_dim, seed, m
 
 
 @given(st.integers(1, 3), st.integers(1, 4), sizes, st.integers(0, 5), sizes, st.integers(0, 99))
-@settings(max_examples=60)
+@examples(60)
 def test_grouped_query_equals_repeated_heads(shared, group, queries, before, head_dim, seed):
     query = random(seed, 2, shared * group, queries, head_dim)
     key, value = (random(seed + i, 2, shared, queries + before, head_dim) for i in (1, 2))
@@ -69,7 +70,7 @@ def test_without_the_division_one_key_takes_all():
 
 
 @given(sizes, st.integers(0, 9), st.integers(1, 12))
-@settings(max_examples=40)
+@examples(40)
 def test_masks_by_their_definition(queries, before, window):
     keys = queries + before
     causal = masks.causal_mask(queries, keys)
@@ -98,7 +99,7 @@ def test_bad_input_gets_one_sentence(call, sentence):
 
 
 @given(st.integers(1, 8), st.integers(0, 9000), st.sampled_from([1e4, 1e5, 5e5]), st.integers(0, 99))
-@settings(max_examples=40)
+@examples(40)
 def test_rope_equals_transformers(half, start, base, seed):
     config = LlamaConfig(head_dim=2 * half, rope_parameters={"rope_type": "default", "rope_theta": base})
     query, positions = random(seed, 1, 3, 5, 2 * half), torch.arange(start, start + 5)
@@ -120,7 +121,7 @@ def test_rope_depends_on_distance_only():
 
 
 @given(sizes, sizes, st.integers(1, 4), st.integers(0, 99))
-@settings(max_examples=30)
+@examples(30)
 def test_cross_attention_equals_bart(queries, keys, heads, seed):
     torch.manual_seed(seed)
     config = BartConfig(d_model=8 * heads, attn_implementation="eager")
@@ -206,7 +207,7 @@ def rows_of_causal_weights(seed, length):
 
 
 @given(st.integers(2, 12), st.integers(0, 99), st.integers(1, 4))
-@settings(max_examples=50)
+@examples(50)
 def test_head_measures_by_their_definition(length, seed, vocabulary):
     weights = rows_of_causal_weights(seed, length)
     ids = torch.randint(vocabulary, (length,), generator=torch.Generator().manual_seed(seed))

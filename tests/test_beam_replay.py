@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.engine.beam_replay import replay
@@ -13,6 +13,7 @@ from course_utils.engine.generate import generate, search_beams
 from course_utils.engine.settings import GenerationSettings
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_beams
+from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
 
 prompts = st.lists(st.integers(3, VOCABULARY - 1), min_size=1, max_size=6).map(lambda ids: torch.tensor([ids]))
@@ -32,7 +33,7 @@ PROMPT = "The best way to learn is"
     st.sampled_from(PENALTIES),
     st.sampled_from(STOPS),
 )
-@settings(max_examples=80)
+@examples(80)
 def test_a_replay_finds_what_a_search_finds(kind, ids, eos_ids, longest, beams, length_penalty, early_stopping):
     model, shared = tiny_model(kind), {"max_new_tokens": longest, "eos_ids": eos_ids, "num_beams": beams}
     recorded = search_beams(model, ids, to_the_end=True, **shared)

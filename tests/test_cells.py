@@ -1,6 +1,5 @@
 """What runs in Jupyter runs in the grader: the same cells in a real kernel and in the worker's shell."""
 
-import builtins
 import os
 import shutil
 import sys
@@ -18,7 +17,10 @@ from course_utils.machine import ROOT
 from tests.conftest import need
 from tests.submissions import DOUBLE, TOTAL, hand_in
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the cells call Linux's commands")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="the cells call Linux's commands"),
+    pytest.mark.usefixtures("new_interpreter"),
+]
 F = "def f(x):\n    return x\n"
 CELLS = {
     "tabs": "\tdef f(x):\n\t\treturn x\n",
@@ -84,22 +86,6 @@ CELLS = {
     "an alias": f"%pwd\n%ls\n%who\n{F}",
     "words": "just some words, no Python",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def new_interpreter(monkeypatch):
-    """The worker's process is a new one; here, an example in a docstring may have left its last value behind."""
-    monkeypatch.delattr(builtins, "_", raising=False)
-
-
-@pytest.fixture
-def in_a_folder(tmp_path, monkeypatch):
-    """Run the cells in an empty folder, and put back what a shell sets."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    return tmp_path
 
 
 PROBE = "globals().pop('f', None) is not None"

@@ -369,7 +369,8 @@ def pytest_start(monkeypatch, only_small):
 def test_pytest_gets_two_workers_one_thread_and_an_empty_home(pytest_start):
     assert cli.main(["test", "tests/test_sampling.py", "-k", "top_p", "-x"]) == 3
     options, folder, home, files, threads = pytest_start[0]
-    assert options == ["-n", "2", "--dist", "loadfile", "tests/test_sampling.py", "-k", "top_p", "-x"]
+    workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    assert options == [*workers, "tests/test_sampling.py", "-k", "top_p", "-x"]
     assert folder == cli.ROOT
     assert home != Path("/home/learner")
     assert files == []

@@ -46,7 +46,12 @@ def test_the_lesson_is_named_once(file):
     assert not again, f"{file.name} names its lesson again at {again}"
 
 
-@pytest.mark.parametrize("node", TAUGHT)
+def is_record(node):
+    """Whether it has fields and nothing else: an example could only read back what it has put in."""
+    return isinstance(node, ast.ClassDef) and all(isinstance(inner, ast.AnnAssign | ast.Expr) for inner in node.body)
+
+
+@pytest.mark.parametrize("node", [case for case in TAUGHT if not is_record(case.values[0])])
 def test_there_is_an_example(node):
     """Of a class, the example may be in one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]

@@ -5,7 +5,7 @@ from itertools import repeat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import figures
@@ -19,6 +19,7 @@ from course_utils.experiments.reversal import draw_facts, recalled
 from course_utils.experiments.tiny_training import new_tiny_model, train_tiny_model
 from course_utils.measuring.process_memory import process_memory
 from course_utils.models import load_causal_lm, load_head
+from tests.examples import examples
 from tests.tiny_models import tiny_model
 
 
@@ -56,7 +57,7 @@ def generated(model, ids, count):
     st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
     st.integers(1, 5),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_a_batch_of_answers_equals_generate_of_each_alone(architecture, start, rest, count):
     """With any shared start, any lengths, also a prompt that is the start of another, and equal ones."""
     model, letters = tiny_model(architecture), Letters()
@@ -219,7 +220,7 @@ def test_shares_want_two():
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 5))
-@settings(max_examples=20)
+@examples(20)
 def test_the_reversed_facts_are_never_trained(both_ways, one_way, seed):
     facts = draw_facts(both_ways, one_way, seed)
     trained, untold = ({tuple(row) for row in part.tolist()} for part in (facts.trained, facts.reversed))

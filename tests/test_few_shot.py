@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.engine.prefill_decode import new_cache, prefill
@@ -18,6 +18,7 @@ from course_utils.experiments.few_shot import (
 )
 from course_utils.experiments.shots import Draw, draw_shots, shot_text, topic_sentences, true_classes
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
 
 tokens = st.lists(st.integers(3, VOCABULARY - 1), min_size=1, max_size=6)
@@ -38,7 +39,7 @@ def test_sixty_different_sentences_of_one_length(smollm):
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(2, 5), st.integers(0, 100), st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_draws_are_fair(classes, part, draws, seed, data):
     texts = {f"class {label}": [f"{label}-{place}" for place in range(part * draws)] for label in range(classes)}
     rounds = data.draw(st.integers(1, part * (draws - 1)))
@@ -98,7 +99,7 @@ def read_anew(model, prompt, query, label):
 
 
 @given(tokens, st.lists(tokens, min_size=1, max_size=5), st.lists(tokens, min_size=1, max_size=3))
-@settings(max_examples=40)
+@examples(40)
 def test_label_scores_equal_reading_everything_anew(prompt, queries, labels):
     model = tiny_model("llama")
     _, cache = prefill(model, torch.tensor([prompt]))

@@ -9,13 +9,14 @@ transformers 5.23.0. What is known to differ, and why the comparisons leave it o
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LogitsProcessor
 
 from course_utils.engine.generate import generate, search_beams, stream
 from course_utils.engine.stopping import StopReason
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 from tests.tiny_models import EOS, PAD, START, VOCABULARY, tiny_model, tiny_tokenizer
 
 KINDS = ["llama", "gpt2", "t5", "bart"]
@@ -103,7 +104,7 @@ def lengths(draw):
 
 
 @given(kinds, prompts, eos_sets, penalties_both_ways(), lengths(), st.booleans())
-@settings(max_examples=120)
+@examples(120)
 def test_greedy_equals_transformers(kind, ids, eos_ids, penalties, limits, use_cache):
     model, (ours, theirs, openai) = tiny_model(kind), penalties
     texts = generate(model, ids, penalties=ours, eos_ids=eos_ids, use_cache=use_cache, **limits)
@@ -112,7 +113,7 @@ def test_greedy_equals_transformers(kind, ids, eos_ids, penalties, limits, use_c
 
 
 @given(kinds, prompts, eos_sets, penalties_both_ways(), sampling_both_ways(), lengths(), st.integers(0, 2**31))
-@settings(max_examples=120)
+@examples(120)
 def test_seeded_sampling_equals_transformers(kind, ids, eos_ids, penalties, sampling, limits, seed):
     model, (ours, theirs, openai), (filters, arguments) = tiny_model(kind), penalties, sampling
     texts = generate(
@@ -135,7 +136,7 @@ def test_seeded_sampling_equals_transformers(kind, ids, eos_ids, penalties, samp
     st.sampled_from([True, False, "never"]),
     st.data(),
 )
-@settings(max_examples=150)
+@examples(150)
 def test_beam_search_equals_transformers(kind, ids, eos_ids, penalties, limits, beams, length_penalty, early, data):
     model, (ours, theirs, openai) = tiny_model(kind), penalties
     beam_settings = {
@@ -157,7 +158,7 @@ def test_beam_search_equals_transformers(kind, ids, eos_ids, penalties, limits, 
     st.integers(1, 4),
     st.booleans(),
 )
-@settings(max_examples=40)
+@examples(40)
 def test_padded_batch_equals_transformers(kind, rows, eos_ids, beams, use_cache):
     longest = max(map(len, rows))
     ids = torch.tensor([[PAD] * (longest - len(row)) + row for row in rows])
@@ -171,7 +172,7 @@ def test_padded_batch_equals_transformers(kind, rows, eos_ids, beams, use_cache)
 
 
 @given(st.sampled_from(["t5", "bart"]), st.lists(st.lists(tokens, min_size=1, max_size=8), min_size=2, max_size=4))
-@settings(max_examples=20)
+@examples(20)
 def test_padded_encoder_input_equals_transformers(kind, rows):
     longest = max(map(len, rows))
     ids = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
@@ -185,7 +186,7 @@ stop_strings = st.lists(st.text("abcdefghij", min_size=1, max_size=3), min_size=
 
 
 @given(kinds, prompts, stop_strings, st.sampled_from([1, 1, 3]), st.integers(0, 50))
-@settings(max_examples=80)
+@examples(80)
 def test_stop_strings_equal_transformers(kind, ids, strings, beams, seed):
     ids = torch.cat([ids, torch.tensor([[START]])], dim=1)  # so that no stop string begins in the prompt
     model, tokenizer = tiny_model(kind, seed % 3), tiny_tokenizer()
@@ -201,7 +202,7 @@ def test_stop_strings_equal_transformers(kind, ids, strings, beams, seed):
 
 
 @given(st.sampled_from(CAUSAL), prompts, stop_strings, st.integers(0, 3))
-@settings(max_examples=30)
+@examples(30)
 def test_stream_says_what_generate_says(kind, ids, strings, seed):
     model, tokenizer = tiny_model(kind, seed), tiny_tokenizer()
     arguments = {"max_new_tokens": 14, "stop_strings": strings, "tokenizer": tokenizer}

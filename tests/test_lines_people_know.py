@@ -344,38 +344,88 @@ for task in ("sentiment-analysis", "ner", "text-generation", "fill-mask", "featu
 }
 
 
-@pytest.mark.parametrize("profile", ["", "embedded", "hub"])
-@pytest.mark.parametrize("lines", LOADS.values(), ids=LOADS)
-def test_loading_never_asks_the_network_also_after_transformers(tmp_path, lines, profile):
-    if profile == "hub" and "use_course_models" in lines:
-        pytest.skip("these lines ask the hub, as they should")
-    code = f"{NEVER_ASKED}{lines}\nprint(json.dumps(asked))"
-    environment = os.environ | {"COURSE_MODELS": profile, "HF_HUB_OFFLINE": "", "HF_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
+FORK = """
+import json, os, sys, traceback
+{begin}
+for name, settings, code in {cases!r}:
+    if os.fork() == 0:
+        try:
+            os.environ.update(settings)
+            exec(code, globals())
+            print(json.dumps([name, found]), flush=True)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    os.wait()
+"""
+
+
+def in_forks(begin, cases, **settings):
+    """Run `begin` in a new process and each case in a copy of it: its name, settings, and code that sets `found`.
+
+    What every case would import again, `begin` imports once. Returns what each found, by its name.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ("HF_HUB_OFFLINE", "COURSE_MODELS")}
+    code = FORK.format(begin=begin, cases=cases)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment | settings, capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    found = dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+    assert [*found] == [name for name, *_ in cases], done.stderr[-3000:]
+    return found
+
+
+PROFILES = ["", "embedded", "hub"]
+NEVER = [  # under the profile "hub", the plain pipelines ask the hub, as they should
+    (f"{name}, {profile!r}", {"COURSE_MODELS": profile}, f"{lines}\nfound = asked")
+    for name, lines in LOADS.items()
+    for profile in PROFILES
+    if not (profile == "hub" and "use_course_models" in lines)
+]
+SWITCH = [
+    (f"{first}, {profile!r}, {variable!r}", first, profile, variable)
+    for first in ("load_encoder", "load_causal_lm", "load_head", "pipelines")
+    for profile in PROFILES
+    for variable in (None, "", "0", "1")
+    if first == "load_encoder" or (profile, variable) == ("embedded", None)  # one is enough for all settings
+]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    return in_forks(NEVER_ASKED, NEVER, HF_HUB_OFFLINE="", HF_HOME=str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in NEVER])
+def test_loading_never_asks_the_network_also_after_transformers(asked, name):
+    assert asked[name] == []
 
 
 def test_a_question_to_the_network_would_be_seen(tmp_path):
     """The same process, allowed to ask: it does, at an address where nobody answers."""
-    ask = "try:\n    AutoTokenizer.from_pretrained('nobody/nothing')\nexcept Exception:\n    pass"
+    ask = "import time\ntime.sleep = lambda seconds: None  # between the client's tries\n"
+    ask += "try:\n    AutoTokenizer.from_pretrained('nobody/nothing')\nexcept Exception:\n    pass"
     code = f"{NEVER_ASKED}{LOADS['the encoder']}\n{ask}\nprint(json.dumps(asked))"
     settings = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True)
     assert "127.0.0.1" in done.stdout.splitlines()[-1], done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("variable", [None, "", "0", "1"])
-@pytest.mark.parametrize("profile", ["", "embedded", "hub"])
-@pytest.mark.parametrize("first", ["load_encoder", "load_causal_lm", "load_head", "pipelines"])
-def test_the_clients_own_switch_is_set_before_it_is_imported(first, profile, variable):
-    if first != "load_encoder" and (profile != "embedded" or variable is not None):
-        pytest.skip("one of them is enough for all settings")
-    code = f"from course_utils.models import {first}; import huggingface_hub; print(huggingface_hub.is_offline_mode())"
-    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    environment |= {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
-    assert done.stdout.strip() == str(variable == "1" or (profile != "hub" and variable != "0")), done.stderr
+@pytest.fixture(scope="module")
+def offline_modes():
+    """What the client says in a process that imports the course first; PyTorch is neither of them."""
+    code = "from course_utils.models import {}\nimport huggingface_hub\nfound = huggingface_hub.is_offline_mode()"
+    cases = []
+    for name, first, profile, variable in SWITCH:
+        settings = {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
+        cases.append((name, settings, code.format(first)))
+    return in_forks("import torch\nassert 'huggingface_hub' not in sys.modules", cases)
+
+
+@pytest.mark.parametrize("case", SWITCH, ids=lambda case: case[0])
+def test_the_clients_own_switch_is_set_before_it_is_imported(offline_modes, case):
+    name, _, profile, variable = case
+    assert offline_modes[name] == (variable == "1" or (profile != "hub" and variable != "0"))
 
 
 @pytest.fixture

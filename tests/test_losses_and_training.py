@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForMaskedLM, BertModel, DataCollatorForLanguageModeling
 
@@ -29,6 +29,7 @@ from course_utils.experiments.tiny_training import (
 )
 from course_utils.models import load_causal_lm, load_encoder, load_head
 from course_utils.models.lora import LoraLinear, attach_lora
+from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
 
 SENTENCE = "She put the letter into her pocket and closed the door."
@@ -54,7 +55,7 @@ def labelled(draw, least_asked_from):
     return ids, labels
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(labelled(least_asked_from=1), st.sampled_from(["llama", "gpt2"]))
 def test_causal_loss_is_that_of_transformers(case, kind):
     ids, labels = case
@@ -62,7 +63,7 @@ def test_causal_loss_is_that_of_transformers(case, kind):
     torch.testing.assert_close(causal_lm_loss(output.logits, labels), output.loss)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(labelled(least_asked_from=0))
 def test_masked_loss_is_that_of_transformers(tiny_bert, case):
     ids, labels = case
@@ -114,7 +115,7 @@ def test_wrong_labels_are_refused(labels, message):
         cross_entropy(torch.zeros(2, 3), labels)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.15, 0.5, 1.0]), st.integers(1, 40))
 def test_hiding_is_that_of_the_collator(seed, share, length):
     tokenizer = load_encoder().tokenizer
@@ -169,7 +170,7 @@ def test_an_unknown_character_is_refused():
         Characters("abc").encode("abx")
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(0, 3), min_size=12, max_size=60), st.integers(0, 2))
 def test_counted_loss_by_another_way(tokens, context):
     """Counted with strings, and without a table: a look through the whole text for every token."""
@@ -189,7 +190,7 @@ def test_counted_loss_refuses_a_wrong_context(context):
         counted_loss(torch.arange(9), torch.zeros(2, 6).long(), 9, context)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(3, 80), st.integers(1, 3), st.integers(0, 99))
 def test_windows_are_pieces_of_the_text(length, size, seed):
     ids = torch.arange(length)
@@ -337,7 +338,7 @@ def test_one_word_cannot_be_shuffled():
         with_shuffled(["A fine soup.", "No no."])
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 99))
 def test_batches_show_everything_equally_often(examples, batch_size, seed):
     rounds = batch_size * 2

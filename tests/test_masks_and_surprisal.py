@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.experiments.surprisal import read_text, surprisal_bits
 from course_utils.models import load_causal_lm
 from course_utils.traces import MaskTrace, NextTokenTrace, record_masks, record_next_token, record_surprisals
 from course_utils.traces.masks import KINDS, PADDINGS, batch_mask
+from tests.examples import examples
 
 PROMPTS = ["The capital of France is", "Once upon a time, there", "🙂 你好"]
 
@@ -135,7 +136,7 @@ def test_a_trace_of_masks_survives_a_file(masks, tmp_path):
     masked=st.booleans(),
     window=st.integers(1, 5),
 )
-@settings(max_examples=100)
+@examples(100)
 def test_masks_do_what_they_say(lengths, kind, padding, masked, window):
     width = max(lengths)
     zeros = np.zeros((4, 3, 2, len(lengths), 1), np.float32)

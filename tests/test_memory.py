@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import (
     AutoModelForCausalLM,
@@ -20,6 +20,7 @@ from course_utils.engine.prefill_decode import prefill
 from course_utils.measuring import memory
 from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 from tests.tiny_models import tiny_model
 
 
@@ -43,7 +44,7 @@ def llamas(draw):
 
 
 @given(llamas(), st.integers(1, 20), st.integers(1, 3), st.sampled_from([torch.float32, torch.bfloat16]))
-@settings(max_examples=25)
+@examples(25)
 def test_formulas_equal_real_tensors(model, tokens, batch, dtype):
     model = model.to(dtype)
     shape, size = ModelShape.of("random", model), dtype.itemsize

@@ -5,12 +5,13 @@ import pytest
 import torch
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import dequantize, quantize
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from course_utils.measuring import number_formats as formats
 from course_utils.models import load_causal_lm, load_encoder
+from tests.examples import examples
 
 numbers = st.floats(-1000, 1000, width=32)
 matrices = st.tuples(st.integers(1, 4), st.integers(1, 3)).flatmap(
@@ -56,7 +57,7 @@ def test_4_bits_have_the_bytes_of_llama_cpp():
 
 
 @given(matrices)
-@settings(max_examples=30)
+@examples(30)
 def test_a_second_time_changes_nothing_around_zero(matrix):
     """The copy of a copy is the copy: what SmolLM2 shows in the lesson, for any weights."""
     once = formats.quantise_absmax(torch.from_numpy(matrix), bits=4, group=32).dequantise()

@@ -5,11 +5,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.engine.own_filter import compare_filter, exception_line
 from course_utils.engine.sampling import FILTERS, REMOVED
+from tests.examples import examples
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0])
 LABELS = ["c", "a", "b", "d"]
@@ -25,7 +26,7 @@ def said(name, function, setting, logits=LOGITS):
     st.sampled_from([("temperature", 0.7), ("temperature", 0), ("top_k", 3), ("top_p", 0.8), ("min_p", 0.1)]),
     st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=60),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_the_library_equals_itself(chosen, row):
     name, setting = chosen
     logits = torch.tensor(row)

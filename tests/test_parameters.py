@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -11,13 +11,14 @@ from course_utils.measuring.parameters import MIXTURES, llama_parameters, parame
 from course_utils.models import load_causal_lm, load_encoder, load_head
 from course_utils.models.phone_book import phone_book_models
 from course_utils.models.pipelines import load_pipeline
+from tests.examples import examples
 from tests.tiny_models import tiny_model
 
 SMALL = st.integers(1, 3)
 
 
 @given(SMALL, SMALL, SMALL, st.integers(1, 40), st.integers(1, 50), st.booleans())
-@settings(max_examples=25)
+@examples(25)
 def test_the_formula_equals_any_llama(layers, kv_heads, group, mlp_size, vocab_size, tied):
     head_dim, query_heads = 4, kv_heads * group
     hidden_size = 2 * query_heads  # the heads need not add up to it

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.engine.attention import fused_attention, scaled_dot_product_attention
@@ -10,16 +10,17 @@ from course_utils.engine.masks import causal_mask
 from course_utils.measuring.memory import attention_score_bytes
 from course_utils.measuring.model_shapes import PUBLISHED
 from course_utils.measuring.peak_memory import peak_bytes
+from tests.examples import examples
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-@settings(max_examples=15)
+@examples(15)
 def test_tensors_that_exist_together_add_up(sizes):
     assert peak_bytes(lambda: [torch.empty(size) for size in sizes]) == 4 * sum(sizes)
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-@settings(max_examples=15)
+@examples(15)
 def test_of_tensors_that_come_and_go_the_largest_counts(sizes):
     def one_by_one():
         for size in sizes:

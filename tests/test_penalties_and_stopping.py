@@ -6,7 +6,7 @@ transformers 5 assert, put to our functions.
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from transformers import (
     MinNewTokensLengthLogitsProcessor,
@@ -18,6 +18,7 @@ from transformers.generation.stopping_criteria import StopStringCriteria
 from course_utils.engine import penalties, sampling
 from course_utils.engine.stopping import StopReason, StopRules, StopStringBuffer, TextStream, mask_eos
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 
 REMOVED = float("-inf")
 
@@ -35,7 +36,7 @@ def logits_and_ids(draw):
 
 
 @given(logits_and_ids(), st.floats(0.1, 10))
-@settings(max_examples=80)
+@examples(80)
 def test_repetition_penalty_equals_transformers(case, penalty):
     logits, ids = case
     ours = penalties.apply_repetition_penalty(logits, ids, penalty)
@@ -43,7 +44,7 @@ def test_repetition_penalty_equals_transformers(case, penalty):
 
 
 @given(logits_and_ids(), st.integers(1, 5))
-@settings(max_examples=80)
+@examples(80)
 def test_ngram_ban_equals_transformers(case, size):
     logits, ids = case
     assert torch.equal(
@@ -52,7 +53,7 @@ def test_ngram_ban_equals_transformers(case, size):
 
 
 @given(logits_and_ids(), st.floats(-2, 2), st.floats(-2, 2))
-@settings(max_examples=60)
+@examples(60)
 def test_openai_penalties_by_their_formula(case, frequency, presence):
     logits, ids = case
     ours = penalties.apply_presence_penalty(penalties.apply_frequency_penalty(logits, ids, frequency), ids, presence)
@@ -275,7 +276,7 @@ stops = st.lists(st.text("ab#\n", min_size=1, max_size=4), max_size=3)
 
 
 @given(pieces, stops)
-@settings(max_examples=300)
+@examples(300)
 def test_stop_string_buffer_by_its_definition(texts, strings):
     """Whatever the cut into pieces: what is shown is the text before the first stop string, as early as is safe."""
     buffer, shown, read = StopStringBuffer(strings), "", ""
@@ -299,7 +300,7 @@ def test_stop_string_buffer_by_its_definition(texts, strings):
 
 
 @given(st.text(max_size=20))
-@settings(max_examples=80)
+@examples(80)
 def test_text_stream_shows_the_whole_text_and_no_half_character(text):
     tokenizer = load_causal_lm().tokenizer
     ids = tokenizer(text).input_ids

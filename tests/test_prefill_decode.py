@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
@@ -10,6 +10,7 @@ from course_utils.engine.cache import KeyValueCache, shared_prefix
 from course_utils.engine.llama import llama_next_logits
 from course_utils.engine.prefill_decode import cache_length, crop_cache, decode_step, new_cache, prefill
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
 
 texts = st.lists(st.integers(0, VOCABULARY - 1), min_size=2, max_size=20)
@@ -31,7 +32,7 @@ def logits_at_end(model, ids):
 
 
 @given(kinds, texts, st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_cached_equals_uncached_token_by_token(kind, text, data):
     model, cache = model_and_cache(kind)
     ids = torch.tensor([text])
@@ -45,7 +46,7 @@ def test_cached_equals_uncached_token_by_token(kind, text, data):
 
 
 @given(kinds, texts, texts, st.integers(0, 10))
-@settings(max_examples=60)
+@examples(60)
 def test_a_shared_prefix_is_reused(kind, first, second, common):
     model, cache = model_and_cache(kind)
     second = first[:common] + second
@@ -58,7 +59,7 @@ def test_a_shared_prefix_is_reused(kind, first, second, common):
 
 
 @given(texts, st.lists(st.integers(0, 2), min_size=1, max_size=5))
-@settings(max_examples=30)
+@examples(30)
 def test_select_follows_the_rows(text, rows):
     model = tiny_model("llama")
     ids = torch.tensor([text, text[::-1], [5] * len(text)])

@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BatchEncoding
 
 from course_utils.engine.generate import generate, search_beams, stream
 from course_utils.models import load_causal_lm
+from tests.examples import examples
 from tests.tiny_models import EOS, PAD, VOCABULARY, tiny_model, tiny_tokenizer
 
 IDS = torch.tensor([[5, 6, 7]])
@@ -103,7 +104,7 @@ def test_a_mask_that_does_not_fit_gets_one_sentence(way):
 
 
 @given(st.sampled_from(["llama", "gpt2"]), rows, st.integers(1, 3), st.booleans())
-@settings(max_examples=50)
+@examples(50)
 def test_padding_without_a_mask_equals_transformers(kind, rows, beams, use_cache):
     longest = max(map(len, rows))
     ids = torch.tensor([[PAD] * (longest - len(row)) + row for row in rows])
@@ -116,7 +117,7 @@ def test_padding_without_a_mask_equals_transformers(kind, rows, beams, use_cache
 
 
 @given(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=8), st.integers(3, VOCABULARY - 1))
-@settings(max_examples=30)
+@examples(30)
 def test_a_padding_token_inside_a_text_is_hidden_as_in_transformers(row, last):
     ids = torch.tensor([[*row, last]])
     (text,) = generate(tiny_model("llama"), ids, max_new_tokens=5, repetition_penalty=1.2)

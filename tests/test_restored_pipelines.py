@@ -6,12 +6,13 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForQuestionAnswering, pipeline
 
 from course_utils.models import load_encoder, question_answering, use_course_models
 from course_utils.models.pipelines import load_pipeline
+from tests.examples import examples
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 SENTENCE = "My name is Sylvain and I work at Hugging Face in Brooklyn"
@@ -60,7 +61,7 @@ contexts = st.lists(
 
 
 @given(contexts.map(" ".join), st.sampled_from([1, 2, 30]))
-@settings(max_examples=40)
+@examples(40)
 def test_answers_are_the_best_spans(answering, context, longest):
     answers = answering(question="Where is it?", context=context, top_k=3, max_answer_len=longest)
     spans = by_hand(answering, "Where is it?", context, longest)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers import (
     MinPLogitsWarper,
@@ -14,6 +14,7 @@ from transformers import (
 
 from course_utils.engine import sampling
 from course_utils.engine.arguments import check_whole
+from tests.examples import examples
 
 finite = st.floats(-60, 60, width=32)
 logit_rows = st.lists(finite, min_size=1, max_size=400).map(lambda row: torch.tensor([row]))
@@ -39,19 +40,19 @@ def same(ours, theirs):
 
 
 @given(any_logits, st.floats(0.01, 10))
-@settings(max_examples=60)
+@examples(60)
 def test_temperature_equals_transformers(logits, temperature):
     assert same(sampling.apply_temperature(logits, temperature), TemperatureLogitsWarper(temperature)(None, logits))
 
 
 @given(any_logits, st.integers(1, 60_000))
-@settings(max_examples=60)
+@examples(60)
 def test_top_k_equals_transformers(logits, top_k):
     assert same(sampling.apply_top_k(logits, top_k), TopKLogitsWarper(top_k)(None, logits))
 
 
 @given(any_logits, st.floats(0.001, 1))
-@settings(max_examples=60)
+@examples(60)
 def test_top_p_equals_transformers(logits, top_p):
     """Of 64-bit logits: 32-bit sums over 49,152 tokens are off by up to 5e-7, and can keep a token more or less."""
     ours, theirs = sampling.apply_top_p(logits, top_p), TopPLogitsWarper(top_p)(None, logits.double())
@@ -126,7 +127,7 @@ def test_what_is_no_whole_number_is_refused(value):
 
 
 @given(any_logits, st.floats(0, 1))
-@settings(max_examples=60)
+@examples(60)
 def test_min_p_equals_transformers(logits, min_p):
     ours, theirs = sampling.apply_min_p(logits, min_p), MinPLogitsWarper(min_p)(None, logits)
     # With several tokens equally the best, transformers' guard protects one, ours all of them.
@@ -136,7 +137,7 @@ def test_min_p_equals_transformers(logits, min_p):
 
 
 @given(any_logits, st.permutations(["temperature", "top_k", "top_p", "min_p"]))
-@settings(max_examples=40)
+@examples(40)
 def test_chain_equals_transformers_in_every_order(logits, order):
     values = {"temperature": 0.7, "top_k": 40, "top_p": 0.9, "min_p": 0.02}
     theirs = {
@@ -169,7 +170,7 @@ def test_order_changes_what_is_kept():
 
 
 @given(st.integers(0, 2**31), st.integers(2, 500))
-@settings(max_examples=40)
+@examples(40)
 def test_draw_equals_multinomial(seed, count):
     probabilities = torch.randn(3_000, generator=torch.Generator().manual_seed(seed)).mul(3).double().softmax(-1)
     theirs = torch.multinomial(probabilities, count, replacement=True, generator=torch.Generator().manual_seed(seed))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -13,6 +13,7 @@ from course_utils.experiments.word_senses import SENSES, bank_sentences, with_ne
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.tokenizers.byte_pairs import BytePairs, byte_letters, merge_pair, next_pair
 from course_utils.tokenizers.word_pieces import WordPieces, longest_matches
+from tests.examples import examples
 from tests.tiny_models import tiny_tokenizer
 
 PARTS = [
@@ -54,7 +55,7 @@ def pieces(minilm):
 
 
 def test_byte_pairs_equal_the_tokenizer(smollm, pairs):
-    @settings(max_examples=1500)
+    @examples(1500)
     @given(any_text)
     def equal(text):
         assert pairs.encode(text) == smollm.tokenizer(text).input_ids
@@ -63,7 +64,7 @@ def test_byte_pairs_equal_the_tokenizer(smollm, pairs):
 
 
 def test_word_pieces_equal_the_tokenizer(minilm, pieces):
-    @settings(max_examples=1500)
+    @examples(1500)
     @given(settled_text)
     def equal(text):
         assert pieces.encode(text) == minilm.tokenizer(text, add_special_tokens=False, verbose=False).input_ids

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, reject, settings
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 from transformers import (
     BartConfig,
@@ -19,6 +19,7 @@ from course_utils.engine.settings import GenerationSettings
 from course_utils.engine.usual_names import PENALTIES, SAMPLING
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_beams, record_generation
+from tests.examples import examples
 from tests.tiny_models import EOS, VOCABULARY, tiny_model, tiny_tokenizer
 
 IDS = torch.tensor([[5, 6, 7]])
@@ -98,7 +99,7 @@ def both(model, ids, seed=0, **names):
 
 @pytest.mark.filterwarnings("ignore:Unfeasible length constraints")
 @given(st.data(), kinds, prompts, penalty_names, ban_names, ends)
-@settings(max_examples=50)
+@examples(50)
 def test_greedy_under_usual_names_equals_transformers(data, kind, ids, penalties, bans, end):
     names = penalties | bans | data.draw(lengths(kind, ids)) | {"eos_token_id": end}
     ours, theirs = both(tiny_model(kind), ids, **names)
@@ -106,7 +107,7 @@ def test_greedy_under_usual_names_equals_transformers(data, kind, ids, penalties
 
 
 @given(st.data(), kinds, prompts, sampling_names, penalty_names, ban_names, st.integers(0, 2**31))
-@settings(max_examples=50)
+@examples(50)
 def test_sampling_under_usual_names_equals_transformers(data, kind, ids, sampling, penalties, bans, seed):
     """Also where nothing is said: the best 50 tokens are kept."""
     names = sampling | penalties | bans | data.draw(lengths(kind, ids)) | {"do_sample": True}
@@ -116,7 +117,7 @@ def test_sampling_under_usual_names_equals_transformers(data, kind, ids, samplin
 
 @pytest.mark.filterwarnings("ignore:Unfeasible length constraints")
 @given(st.data(), kinds, prompts, penalty_names, ban_names, beam_names, ends)
-@settings(max_examples=30)
+@examples(30)
 def test_beams_under_usual_names_equal_transformers(data, kind, ids, penalties, bans, beams, end):
     forced = bans.get("forced_eos_token_id")
     assume(not isinstance(forced, list) or len(forced) == 1)  # of several with one score, beams may take any
@@ -128,7 +129,7 @@ def test_beams_under_usual_names_equal_transformers(data, kind, ids, penalties, 
 
 
 @given(st.data(), kinds, prompts, sampling_names, penalty_names, st.integers(0, 2**31))
-@settings(max_examples=15)
+@examples(15)
 def test_a_generation_config_says_the_same_as_its_names(data, kind, ids, sampling, penalties, seed):
     names = sampling | penalties | data.draw(lengths(kind, ids)) | {"do_sample": True}
     model = tiny_model(kind)

@@ -12,11 +12,7 @@ from course_utils.engine.stopping import StopRules
 
 
 class Replay(NamedTuple):
-    """What a search finds: its finished texts, best first, and the step at which it stops.
-
-    >>> Replay([Finished(node=0, score=-1.0)], last_step=1).last_step
-    1
-    """
+    """What a search finds: its finished texts, best first, and the step at which it stops."""
 
     finished: list[Finished]
     last_step: int

@@ -23,9 +23,6 @@ class BeamNode(NamedTuple):
 
     `step` counts from 1; `parent` is the index of the token before it in the tree, or `ROOT`; `score` is the sum
     of log-probabilities from the prompt to here; `fate` is "kept", "finished" or "pruned".
-
-    >>> BeamNode(step=1, parent=ROOT, token=7042, score=-0.5, fate=KEPT).token
-    7042
     """
 
     step: int
@@ -36,11 +33,7 @@ class BeamNode(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A finished text: the index of its last token in the tree, and its score with the length penalty.
-
-    >>> Finished(node=3, score=-0.25).score
-    -0.25
-    """
+    """A finished text: the index of its last token in the tree, and its score with the length penalty."""
 
     node: int
     score: float

@@ -25,9 +25,6 @@ class Generated:
         reason: Why it ended.
         text: What the tokens say, without stop string and special tokens; None without a tokenizer.
         score: Of beam search: the sum of log-probabilities, divided by length ** length_penalty. Else None.
-
-    >>> Generated((7042, 30), StopReason.MAX_NEW_TOKENS, " Paris.").reason == "max_new_tokens"
-    True
     """
 
     ids: tuple[int, ...]
@@ -38,11 +35,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class StreamedToken:
-    """One token of a stream: its id, the text that may be shown now, and why the text ended if it did.
-
-    >>> StreamedToken(30, ".", None).text
-    '.'
-    """
+    """One token of a stream: its id, the text that may be shown now, and why the text ended if it did."""
 
     id: int
     text: str

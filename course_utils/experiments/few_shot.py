@@ -144,11 +144,7 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 class MeanAndError(NamedTuple):
-    """The mean over draws, and its standard error: how far another set of draws would typically move it.
-
-    >>> MeanAndError(torch.tensor(0.6), torch.tensor(0.1)).error
-    tensor(0.1000)
-    """
+    """The mean over draws, and its standard error: how far another set of draws would typically move it."""
 
     mean: torch.Tensor
     error: torch.Tensor

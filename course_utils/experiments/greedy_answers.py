@@ -23,9 +23,6 @@ class Answer(NamedTuple):
         probability: The product of the probabilities of its tokens: how often the model would write exactly this if
             each token were drawn. An empty answer has 1.
         tokens: How many tokens it has; a longer answer has more factors.
-
-    >>> Answer("Paris", 0.95, 1).text
-    'Paris'
     """
 
     text: str

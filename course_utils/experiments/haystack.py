@@ -19,9 +19,6 @@ class Reply(NamedTuple):
     Args:
         probability: Of the right answer, token by token, after the question.
         said: What the model says, greedily.
-
-    >>> Reply(0.9, "walnut").said
-    'walnut'
     """
 
     probability: float

@@ -72,9 +72,6 @@ class HiddenTokens(NamedTuple):
     Args:
         ids: `(batch, seq)`, some tokens replaced.
         labels: `(batch, seq)`, the original token where one was chosen, −100 elsewhere.
-
-    >>> HiddenTokens(ids=torch.tensor([[7, 103]]), labels=torch.tensor([[IGNORED, 5]])).labels
-    tensor([[-100,    5]])
     """
 
     ids: torch.Tensor

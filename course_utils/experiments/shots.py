@@ -32,9 +32,6 @@ class Draw(NamedTuple):
     Args:
         shots: Examples for the prompt, in their order.
         tests: Examples to be labelled.
-
-    >>> Draw(shots=[("A goal!", 1)], tests=[("More salt", 0)]).tests
-    [('More salt', 0)]
     """
 
     shots: list[Example]

@@ -22,9 +22,6 @@ class Reviews(NamedTuple):
         texts: The reviews.
         topics: `(review,)`, the number of its topic in `TOPICS`.
         feelings: `(review,)`, the number of its feeling in `FEELINGS`.
-
-    >>> Reviews(["A fine soup."], torch.tensor([0]), torch.tensor([1])).texts
-    ['A fine soup.']
     """
 
     texts: list[str]

@@ -77,9 +77,6 @@ class LossCurve(NamedTuple):
     Args:
         train: The loss of every step's batch, before the step.
         held_out: The loss on text that was not trained on, by the number of steps done.
-
-    >>> LossCurve([3.9, 3.5], {0: 3.9, 2: 3.4}).held_out[2]
-    3.4
     """
 
     train: list[float]

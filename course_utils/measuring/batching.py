@@ -21,9 +21,6 @@ class Turn(NamedTuple):
         start: When its first step began.
         end: When it had its last token.
         freed: When its slot could be used again.
-
-    >>> Turn(request=0, slot=0, start=0, end=3, freed=5).freed
-    5
     """
 
     request: int

@@ -26,11 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 class Machine(NamedTuple):
-    """Where a measurement was made: without it, a number of milliseconds says nothing.
-
-    >>> Machine("a laptop", cores=8, threads=4, memory_gigabytes=16.0, torch="2.13.0", transformers="5.23.0").threads
-    4
-    """
+    """Where a measurement was made: without it, a number of milliseconds says nothing."""
 
     processor: str
     cores: int

@@ -37,9 +37,6 @@ class HubModel(NamedTuple):
     """A model of the hub: its repository, and the commit that the course was made with.
 
     Lesson: 04 · The pipeline tasks
-
-    >>> HUB_MODELS["translation"].repository
-    'google-t5/t5-small'
     """
 
     repository: str

@@ -90,9 +90,6 @@ class Recall:
         bits: What the model knows, in bits: how much its probabilities shorten the numbers.
 
     Lesson: 01 · What LLMs can do
-
-    >>> Recall(0.5, 0.02, 10_000).digits
-    0.5
     """
 
     digits: float

@@ -204,10 +204,13 @@ def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=100
     return page
 
 
-def lesson_part(lab_server, lesson, wanted):
-    """Put the cells of `lesson` that match `wanted`, with all that they need, beside it; return the name to open."""
+def lesson_part(lab_server, lesson, wanted, *more):
+    """Put the cells of `lesson` that match `wanted`, with all that they need, beside it; return the name to open.
+
+    `more` are cells of the test, which come after them: one kernel is enough for both.
+    """
     notebook = nbformat.read(lab_server["folder"] / "notebooks" / f"{lesson}.ipynb", as_version=4)
-    scratch_notebook(lab_server, f"{lesson}_part", *part_of(notebook, wanted))
+    scratch_notebook(lab_server, f"{lesson}_part", *part_of(notebook, wanted), *more)
     return f"{lesson}_part"
 
 
@@ -219,6 +222,13 @@ def scratch_notebook(lab_server, name, *cells):
         metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
     )
     nbformat.write(notebook, lab_server["folder"] / "notebooks" / f"{name}.ipynb")
+
+
+def assert_no_errors(page):
+    """Every cell of the notebook came to its end, said no warning, and what it shows is there."""
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.get_by_text("Error displaying widget").count() == 0
 
 
 # A widget's own module and state on an empty page; the only stand-in is the part that carries state to a kernel.

@@ -2,18 +2,15 @@
 
 import pytest
 
-from tests.browser.conftest import key_to_paint, open_and_run, within
+from tests.browser.conftest import key_to_paint, lesson_part, open_and_run, within
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.xray[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 6"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "03_the_pipeline_opened", drawn)
+    part = lesson_part(lab_server, "03_the_pipeline_opened", r"(?m)^pipeline_xray\(")
+    return open_and_run(browser, lab_server, outside_requests, part, "document.querySelector('.xray[data-drawn]')")
 
 
 def test_every_cell_ran_without_an_error(page):

@@ -2,10 +2,10 @@
 
 import itertools
 
-import nbformat
 import pytest
 
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
     lesson_part,
@@ -31,7 +31,8 @@ words = smollm.encode({TEXT!r} * 20)[0]
 traces = {{size: record_attention(smollm, smollm.tokenizer.decode(words[:size])) for size in {SIZES}}}
 """
 TITLES = "all => all.map(one => one.title)"
-DRAWN = "document.querySelectorAll('.attention-explorer[data-drawn]').length === 3"
+NAMES = ["first", "induction", "cross", *(f"size-{size}" for size in SIZES)]  # the lesson's, then the test's own
+DRAWN = f"document.querySelectorAll('.attention-explorer[data-drawn]').length === {len(NAMES)}"
 
 
 def name_explorers(page, names):
@@ -42,25 +43,12 @@ def name_explorers(page, names):
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    """The explorers of the lesson. Opening `sizes` closes it."""
-    part = lesson_part(lab_server, "08_attention", r"(?m)^attention_explorer\(")
+    """The explorers of the lesson, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
+    own = [SETUP, *(f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES)]
+    part = lesson_part(lab_server, "08_attention", r"(?m)^attention_explorer\(", *own)
     page = open_and_run(browser, lab_server, outside_requests, part, DRAWN, width=1300)
     page.set_viewport_size({"width": 1300, "height": 1300})
-    name_explorers(page, ["first", "induction", "cross"])
-    return page
-
-
-@pytest.fixture(scope="module")
-def sizes(browser, lab_server, outside_requests):
-    """A scratch notebook with real runs of SmolLM2 at 20, 60 and 200 tokens."""
-    cells = [SETUP, *[f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES]]
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    path = lab_server["home"].parent / "notebooks" / "attention_sizes.ipynb"
-    made = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel}), path)
-    page = open_and_run(browser, lab_server, outside_requests, path.stem, DRAWN, width=1300)
-    page.set_viewport_size({"width": 1300, "height": 1300})
-    name_explorers(page, [f"size-{size}" for size in SIZES])
+    name_explorers(page, NAMES)
     page.wait_for_timeout(1_000)  # the short ones fetch all their layers in the background
     return page
 
@@ -96,9 +84,7 @@ def run_text(page, name, text):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_keyboard_moves_layer_head_and_token(page):
@@ -269,24 +255,24 @@ def test_a_wrong_text_is_one_sentence_and_the_old_picture_stays(page, name, text
     assert root.locator(".status p").count() == 3
 
 
-def test_opening_200_tokens(sizes, lab_server, record, artifacts):
+def test_opening_200_tokens(page, lab_server, record, artifacts):
     """The cell runs again: the trace is there, so this is the widget, its picture and its way to the page."""
-    received, times, works, work = [], [], [], work_of(sizes, lab_server)
-    wire = sizes.context.new_cdp_session(sizes)
+    received, times, works, work = [], [], [], work_of(page, lab_server)
+    wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
     wire.on("Network.webSocketFrameReceived", lambda event: received.append(event["response"]))
-    sizes.evaluate("() => addEventListener('keydown', () => { window.pressed = performance.now(); }, true)")
+    page.evaluate("() => addEventListener('keydown', () => { window.pressed = performance.now(); }, true)")
     drawn = "() => document.querySelector('.attention-explorer[data-drawn]:not([id])') && performance.now() - pressed"
     for _ in range(3):
         received.clear()
         before = work()
-        press(sizes, sizes.locator(".jp-CodeCell").last.locator(".cm-content"), "Control+Enter")
-        times.append(round(sizes.wait_for_function(drawn).json_value()))
+        press(page, page.locator(".jp-CodeCell").last.locator(".cm-content"), "Control+Enter")
+        times.append(round(page.wait_for_function(drawn).json_value()))
         works.append(work() - before)
-        sizes.wait_for_timeout(1_000)
-        name_explorers(sizes, ["size-200"])
+        page.wait_for_timeout(1_000)
+        name_explorers(page, ["size-200"])
     wire.detach()
-    explorer_of(sizes, "size-200").screenshot(path=artifacts / "lesson-08-200-tokens.png")
+    explorer_of(page, "size-200").screenshot(path=artifacts / "lesson-08-200-tokens.png")
     sent = sum(len(frame["payloadData"]) * (3 if frame["opcode"] == 2 else 4) // 4 for frame in received)  # 2: base64
     print(f"opened in {times} ms, {sent:,} bytes in {len(received)} messages")
     record("AttentionExplorer", {"open_ms_200_tokens": sorted(times)[1], "open_bytes_200_tokens": sent})
@@ -294,22 +280,22 @@ def test_opening_200_tokens(sizes, lab_server, record, artifacts):
     within({"work_p95": sorted(works)[1]}, MILLISECONDS["open"])
 
 
-def test_another_layer_of_200_tokens_comes_from_the_kernel(sizes, lab_server, record):
-    explorer_of(sizes, "size-200").get_by_role("slider", name="layer").focus()
-    times = key_to_paint(sizes, "#size-200", ["ArrowRight"] * 24, lab_server=lab_server)
-    wait_for_status(sizes, "size-200", "Head 27.0 on KV head 0")
+def test_another_layer_of_200_tokens_comes_from_the_kernel(page, lab_server, record):
+    explorer_of(page, "size-200").get_by_role("slider", name="layer").focus()
+    times = key_to_paint(page, "#size-200", ["ArrowRight"] * 24, lab_server=lab_server)
+    wait_for_status(page, "size-200", "Head 27.0 on KV head 0")
     record("AttentionExplorer", {"through_the_kernel_ms_200_tokens": times})
     within(times, MILLISECONDS["kernel"])
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_move_stays_in_the_page(sizes, record, size):
+def test_a_move_stays_in_the_page(page, record, size):
     """Also at 200 tokens, where the layers have been visited before."""
     times = []
     for trait, back in [("layer", ["ArrowLeft"] * 5), ("head", ["Home"]), ("token", ["Home"])]:
-        press(sizes, explorer_of(sizes, f"size-{size}").get_by_role("slider", name=trait), *back)
-        sizes.wait_for_timeout(500)
-        times.append(key_to_paint(sizes, f"#size-{size}", ZIGZAG, MILLISECONDS["page"]))
+        press(page, explorer_of(page, f"size-{size}").get_by_role("slider", name=trait), *back)
+        page.wait_for_timeout(500)
+        times.append(key_to_paint(page, f"#size-{size}", ZIGZAG, MILLISECONDS["page"]))
         within(times[-1], MILLISECONDS["page"])
     slowest = max(times, key=lambda numbers: numbers["p95"])  # of the three sliders
     record("AttentionExplorer", {f"key_to_paint_ms_{size}_tokens": slowest})

@@ -3,7 +3,15 @@
 import pytest
 
 from course_utils.widgets import MaskLab, NextTokenExplorer
-from tests.browser.conftest import choose_from_menu, key_to_paint, lesson_part, open_and_run, render_alone, within
+from tests.browser.conftest import (
+    assert_no_errors,
+    choose_from_menu,
+    key_to_paint,
+    lesson_part,
+    open_and_run,
+    render_alone,
+    within,
+)
 from tests.test_mask_lab import random_masks
 from tests.test_next_token_explorer import random_prompt
 
@@ -107,9 +115,7 @@ def tab_stops(page, root, first):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_the_slider_shows_more_and_fewer_bars(page, explorer, record):

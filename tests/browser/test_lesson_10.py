@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from course_utils.widgets import CacheStepper
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
     lesson_part,
@@ -37,9 +38,7 @@ def stepper(page):
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_keyboard_steps_through_the_run(page, stepper, record):

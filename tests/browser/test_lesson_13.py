@@ -1,13 +1,13 @@
-"""Lesson 13 in JupyterLab: the beam tree by keyboard, ranked on the page, searched again, at three sizes."""
+"""Lesson 13's widget in JupyterLab: the beam tree by keyboard, ranked on the page, searched again, at three sizes."""
 
 import pytest
 
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
     lesson_part,
     open_and_run,
-    scratch_notebook,
     texts_of,
     watch_texts,
     within,
@@ -19,30 +19,27 @@ pytestmark = pytest.mark.browser
 BUDGET_MILLISECONDS = 50
 SIZES = {20: (2, 5), 60: (5, 6), 200: (10, 12)}  # nodes: beams, steps
 
-SCRATCH = """
-from course_utils.traces import BeamTrace
-from course_utils.widgets import BeamTreeWidget
-from IPython.display import display
-for nodes in {sizes}:
-    display(BeamTreeWidget(BeamTrace.load(f"../trace-{{nodes}}.npz")))
-"""
+LONG_LINE = "words = [" + ", ".join(["'a line that is longer than the page is wide'"] * 9) + "]"
+OWN_CELLS = (
+    "from course_utils.traces import BeamTrace\nfrom course_utils.widgets import BeamTreeWidget",
+    *(f'BeamTreeWidget(BeamTrace.load("../trace-{nodes}.npz"))' for nodes in SIZES),
+    LONG_LINE,
+)
 
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    part = lesson_part(lab_server, "13_beam_search", r"(?m)^beam_tree\(")
-    drawn = "document.querySelector('.beam-tree[data-drawn]')"
-    return open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
-
-
-@pytest.fixture(scope="module")
-def scratch(browser, lab_server, outside_requests):
-    """Trees of about 20, 60 and 200 nodes, none of them from a model."""
+    """The tree of the lesson, and three of about 20, 60 and 200 nodes, none of them from a model."""
     for nodes, (beams, steps) in SIZES.items():
         random_trace(beams, steps).save(lab_server["folder"] / f"trace-{nodes}.npz")
-    scratch_notebook(lab_server, "trees", SCRATCH.format(sizes=list(SIZES)))
-    drawn = "document.querySelectorAll('.beam-tree[data-drawn]').length === 3"
-    return open_and_run(browser, lab_server, outside_requests, "trees", drawn, width=1300)
+    drawn = "document.querySelectorAll('.beam-tree[data-drawn]').length === 4"
+    part = lesson_part(lab_server, "13_beam_search", r"(?m)^beam_tree\(", *OWN_CELLS)
+    page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
+    page.evaluate(
+        "names => document.querySelectorAll('.beam-tree').forEach((tree, place) => { tree.id = names[place]; })",
+        ["tree", *(f"tree-{nodes}" for nodes in SIZES)],
+    )
+    return page
 
 
 def wait_for_text(page, selector, text):
@@ -52,86 +49,86 @@ def wait_for_text(page, selector, text):
 
 
 def shoot(page, artifacts, name):
-    page.locator(".beam-tree").first.scroll_into_view_if_needed()
+    page.locator("#tree").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    page.locator(".beam-tree").first.screenshot(path=artifacts / f"{name}.png")
+    page.locator("#tree").screenshot(path=artifacts / f"{name}.png")
 
 
 def test_every_cell_ran_without_an_error(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
+    assert_no_errors(page)
 
 
 def test_no_line_of_code_is_cut_off(page):
     """The course's settings wrap long lines."""
     page.set_viewport_size({"width": 900, "height": 900})
+    page.locator(".jp-CodeCell").last.scroll_into_view_if_needed()
     page.wait_for_timeout(500)  # until the lines are laid out again; on a busy machine they may need longer
     page.wait_for_function(
         "() => { const lines = [...document.querySelectorAll('.jp-CodeCell .cm-scroller')];"
-        " return lines.length > 5 && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"
+        f" return lines.length > {len(OWN_CELLS)}"
+        " && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"
     )
     page.set_viewport_size({"width": 1300, "height": 900})
 
 
 def test_the_length_penalty_ranks_on_the_page(page, record):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     tree.scroll_into_view_if_needed()
     first = tree.locator(".ranking tr:nth-child(2) td").first
     assert tree.locator(".ranking tr:nth-child(2)").text_content().startswith("1 anything like it.")
     tree.get_by_role("slider", name="length penalty").focus()
-    times = key_to_paint(page, ".beam-tree", ["ArrowRight"] * 12 + ["ArrowLeft"] * 12, BUDGET_MILLISECONDS)
+    times = key_to_paint(page, "#tree", ["ArrowRight"] * 12 + ["ArrowLeft"] * 12, BUDGET_MILLISECONDS)
     page.wait_for_timeout(500)
     assert tree.get_by_role("slider", name="length penalty").input_value() == "1"
     for _ in range(18):
         page.keyboard.press("ArrowRight")
-    wait_for_text(page, ".beam-tree .ranking", "sum / tokens^2.8")
+    wait_for_text(page, "#tree .ranking", "sum / tokens^2.8")
     # The words come from the kernel, without the model.
-    wait_for_text(page, ".beam-tree .status", "The search stops after step 8.")
+    wait_for_text(page, "#tree .status", "The search stops after step 8.")
     assert first.text_content() == "1"
     record("BeamTreeWidget", {"length_penalty_ms": times})
     within(times, BUDGET_MILLISECONDS)
 
 
 def test_a_wrong_length_penalty_is_one_sentence_beside_it(page):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     box = tree.get_by_label("length penalty, exact value")
     box.fill("9")
     box.press("Enter")
     assert tree.locator(".row .problem").text_content() == "length penalty must be in [-5, 5], got 9"
     box.fill("0")
     box.press("Enter")
-    wait_for_text(page, ".beam-tree .ranking", "sum / tokens^0")
+    wait_for_text(page, "#tree .ranking", "sum / tokens^0")
     assert tree.locator(".row .problem").text_content() == ""
     box.fill("1")
     box.press("Enter")
 
 
 def test_early_stopping_moves_the_end(page):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     tree.get_by_role("combobox", name="early stopping").select_option("True")
-    wait_for_text(page, ".beam-tree .status", "The search stops after step 5.")
+    wait_for_text(page, "#tree .status", "The search stops after step 5.")
     assert tree.locator(".beyond").count() > 20
     assert tree.locator("text=stopped here").count() == 1
     tree.get_by_role("combobox", name="early stopping").select_option("False")
-    wait_for_text(page, ".beam-tree .status", "The search stops after step 8.")
+    wait_for_text(page, "#tree .status", "The search stops after step 8.")
     assert tree.locator(".beyond").count() == 0
 
 
 def test_step_by_step_and_token_by_token(page, artifacts):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     step = tree.get_by_role("slider", name="step")
     step.focus()
     page.keyboard.press("Home")
-    wait_for_text(page, ".beam-tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search continues.")
+    wait_for_text(page, "#tree .status", "Step 1: 4 kept, 0 finished, 4 pruned. The search continues.")
     assert tree.locator("[data-node]").count() == 8
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    wait_for_text(page, ".beam-tree .status", "Step 3")
+    wait_for_text(page, "#tree .status", "Step 3")
     assert "grows" in tree.locator(".ranking").text_content()
     shoot(page, artifacts, "lesson-13-step-3")
     page.keyboard.press("End")
-    wait_for_text(page, ".beam-tree .status", "Greedy's path was pruned at step 2.")
+    wait_for_text(page, "#tree .status", "Greedy's path was pruned at step 2.")
     tree.locator(".picture").focus()
     for _ in range(9):
         page.keyboard.press("ArrowUp")
@@ -150,45 +147,45 @@ def test_step_by_step_and_token_by_token(page, artifacts):
 
 
 def test_a_prompt_of_ones_own_and_wrong_ones(page):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     box = tree.get_by_label("prompt")
     box.fill("The best way to learn is 🙂 你好")
     tree.get_by_role("spinbutton", name="beams").fill("3")
     watch_texts(tree, ".status")
     box.press("Enter")
-    page.wait_for_selector(".beam-tree:not(.running)")
+    page.wait_for_selector("#tree:not(.running)")
     assert texts_of(tree)[0] == "Searching …"
     assert tree.locator("[role=img]").get_attribute("aria-label").startswith("Tree of 3 beams up to step 8")
     box.fill("")
     tree.get_by_role("button", name="Search again").click()
-    wait_for_text(page, ".beam-tree .status.problem", "prompt must have at least one character, got an empty text")
+    wait_for_text(page, "#tree .status.problem", "prompt must have at least one character, got an empty text")
     box.fill("word " * 3000)
     tree.get_by_role("button", name="Search again").click()
-    wait_for_text(page, ".beam-tree .status.problem", "prompt must have at most 512 tokens for this picture, got 3,001")
+    wait_for_text(page, "#tree .status.problem", "prompt must have at most 512 tokens for this picture, got 3,001")
     box.fill("I have never seen")
     tree.get_by_role("spinbutton", name="beams").fill("11")
     tree.get_by_role("spinbutton", name="beams").press("Enter")
-    wait_for_text(page, ".beam-tree .status.problem", "beams must be a whole number from 1 to 10, got 11")
+    wait_for_text(page, "#tree .status.problem", "beams must be a whole number from 1 to 10, got 11")
     tree.get_by_role("spinbutton", name="beams").fill("4")
     tree.get_by_role("spinbutton", name="beams").press("Enter")
-    wait_for_text(page, ".beam-tree .status", "Greedy's path was pruned at step 2.")
+    wait_for_text(page, "#tree .status", "Greedy's path was pruned at step 2.")
 
 
 def test_the_table_has_every_token(page):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     tree.locator("summary").click()
-    page.wait_for_function("() => document.querySelectorAll('.beam-tree details tr').length === 65")
+    page.wait_for_function("() => document.querySelectorAll('#tree details tr').length === 65")
     tree.locator("summary").click()
 
 
 def test_tab_reaches_every_control(page):
-    tree = page.locator(".beam-tree")
+    tree = page.locator("#tree")
     controls = tree.locator("input, button, select, summary, [tabindex='0']")
     tree.get_by_label("prompt").focus()
     reached = 1
     for _ in range(controls.count() - 1):
         page.keyboard.press("Tab")
-        reached += page.evaluate("() => document.activeElement.closest('.beam-tree') !== null")
+        reached += page.evaluate("() => document.activeElement.closest('#tree') !== null")
     assert reached == controls.count() == 10
     assert tree.locator("input:not([aria-label])").count() == 0
 
@@ -203,38 +200,31 @@ def test_screenshots_light_and_dark(page, artifacts):
     page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     shoot(page, artifacts, "lesson-13-dark-1300")
     colours = page.evaluate(
-        """() => { const s = getComputedStyle(document.querySelector(".beam-tree"));
+        """() => { const s = getComputedStyle(document.querySelector("#tree"));
                    return [s.color, s.backgroundColor]; }"""
     )
     assert colours[0] != colours[1]
 
 
 @pytest.mark.parametrize("nodes", list(SIZES))
-def test_budgets_at_every_size(scratch, record, nodes):
-    place = list(SIZES).index(nodes)
-    scratch.evaluate("place => document.querySelectorAll('.beam-tree')[place].setAttribute('data-size', 'now')", place)
-    try:
-        tree = scratch.locator(".beam-tree[data-size=now]")
-        tree.scroll_into_view_if_needed()
-        drawn = tree.locator("[data-node]").count()
-        assert drawn >= nodes
-        timed = {"nodes": drawn}
-        tree.get_by_role("slider", name="length penalty").focus()
-        keys = (["ArrowRight"] * 5 + ["ArrowLeft"] * 5) * 2
-        timed["length_penalty_ms"] = key_to_paint(scratch, ".beam-tree[data-size=now]", keys, BUDGET_MILLISECONDS)
-        tree.locator(".picture").focus()
-        timed["walk_ms"] = key_to_paint(
-            scratch, ".beam-tree[data-size=now]", ["ArrowDown", "ArrowUp"] * 10, BUDGET_MILLISECONDS
-        )
-        record("BeamTreeWidget", {f"at_{nodes}_nodes": timed})
-        within(timed["length_penalty_ms"], BUDGET_MILLISECONDS)
-        within(timed["walk_ms"], BUDGET_MILLISECONDS)
-    finally:
-        scratch.evaluate("() => document.querySelector('[data-size=now]').removeAttribute('data-size')")
+def test_budgets_at_every_size(page, record, nodes):
+    tree = page.locator(f"#tree-{nodes}")
+    tree.scroll_into_view_if_needed()
+    drawn = tree.locator("[data-node]").count()
+    assert drawn >= nodes
+    timed = {"nodes": drawn}
+    tree.get_by_role("slider", name="length penalty").focus()
+    keys = (["ArrowRight"] * 5 + ["ArrowLeft"] * 5) * 2
+    timed["length_penalty_ms"] = key_to_paint(page, f"#tree-{nodes}", keys, BUDGET_MILLISECONDS)
+    tree.locator(".picture").focus()
+    timed["walk_ms"] = key_to_paint(page, f"#tree-{nodes}", ["ArrowDown", "ArrowUp"] * 10, BUDGET_MILLISECONDS)
+    record("BeamTreeWidget", {f"at_{nodes}_nodes": timed})
+    within(timed["length_penalty_ms"], BUDGET_MILLISECONDS)
+    within(timed["walk_ms"], BUDGET_MILLISECONDS)
 
 
-def test_a_large_tree_scrolls_inside_the_widget(scratch, artifacts):
-    tree = scratch.locator(".beam-tree").last
+def test_a_large_tree_scrolls_inside_the_widget(page, artifacts):
+    tree = page.locator("#tree-200")
     wide = tree.locator(".picture").evaluate("(box) => [box.scrollWidth, box.clientWidth]")
     assert wide[0] > wide[1]
     tree.scroll_into_view_if_needed()

@@ -7,9 +7,9 @@ from playwright.sync_api import expect
 
 from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.conftest import (
+    assert_no_errors,
     choose_from_menu,
     key_to_paint,
-    lesson_part,
     open_and_run,
     render_alone,
     scratch_notebook,
@@ -62,16 +62,11 @@ def text_of(selector):
     return f"document.querySelector('{selector}').textContent"
 
 
-def no_errors(page):
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert page.get_by_text("Error displaying widget").count() == 0
-
-
 def test_both_are_there(page, calculator, lab):
-    no_errors(page)
+    assert_no_errors(page)
     assert calculator.locator("svg .part").count() == 16
     assert "checked against a real run of SmolLM2-135M, 100 tokens" in calculator.locator(".checked").text_content()
+    assert "= formula; KV cache" in calculator.locator(".checked").text_content()
     assert "this machine's RAM" in calculator.locator("ul.fits").text_content()
     assert lab.locator("g.recorded .point").count() >= 3
     assert lab.locator("g.here").count() == 0
@@ -286,13 +281,6 @@ def test_first_paint(browser, outside_requests, record):
         page.context.close()
         record(type(widget).__name__, {"first_paint_ms": first_paint["p95"]})
         within(first_paint, 500)
-
-
-def test_both_of_the_lesson_are_there(browser, lab_server, outside_requests):
-    part = lesson_part(lab_server, "14_speed_and_memory_in_practice", r"(?m)^(MemoryCalculator|speed_lab)\(")
-    page = open_and_run(browser, lab_server, outside_requests, part, DRAWN)
-    no_errors(page)
-    assert "= formula; KV cache" in page.locator(".memory-calculator .checked").text_content()
 
 
 def test_nobody_was_asked_outside(outside_requests):
