@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 · From text to vectors
 #
-# A language model never sees your text. It sees numbers, and how a text is cut into them decides what it costs, which
-# letters the model can see, and why one space too many ruins a prompt.
+# A language model never sees your text, only numbers. How the text is cut into them decides what it costs, hides its
+# letters from the model, and lets one space too many ruin a prompt.
 #
 # ![The loop text, tokens, vectors, layers, logits, choice, and back to text, with the first three lit. Below,
 # “Tokenization helps” is cut at its space, merges build Token, ization and ␣helps, and each of these has an id and a
@@ -58,7 +58,7 @@ for end in ("", " "):
     print(f"{sum(map(str.isdigit, best))} digits of 20: {' '.join(best)}")
 
 # %% [markdown]
-# All twenty prompts get a digit. To see why, look at what the model reads:
+# With the space, all twenty get a digit. To see why, look at what the model reads:
 
 
 # %% tags=["nbval-check-output"]
@@ -83,8 +83,8 @@ pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
 
 # %% [markdown]
 # A word keeps the space in front of it (*Ġnow*). Digits don't: SmolLM2 cuts around every one of them, so the space
-# before 42 is left alone. That explains the digits. An English word hardly ever leaves its space behind; a number
-# always does. So your invisible space announces a number. Don't end a prompt with one.
+# before 42 is left alone. That explains the digits: to the model, a lone space looks like the start of a number. Don't
+# end a prompt with one.
 #
 # The parts are written in **bytes**, each with a printable sign of its own (Radford et al., 2019, GPT-2). An English
 # letter is one byte, é is two (*Ã©*), the emoji is four.
@@ -96,7 +96,8 @@ pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
 # for every token. **Byte-pair encoding** (BPE) is in between. It starts with letters or bytes, makes the most frequent
 # pair of neighbours one symbol, and does that again, thousands of times (Sennrich, Haddow and Birch, 2016).
 #
-# Their example has *low* five times, *lower* twice, *newest* six times and *widest* three times.
+# Their example, here without its end-of-word mark, has *low* five times, *lower* twice, *newest* six times and *widest*
+# three times.
 
 # %%
 first_merge = predict("05-first-merge", "Which pair of letters is merged first?", ["l + o", "w + e", "e + s"])
@@ -131,8 +132,8 @@ def merge(symbols, pair):
 merge(list("newest"), ("e", "s"))
 
 # %% [markdown]
-# Training is count, merge, repeat. Watch *newest* grow into one symbol. At the end, the eight merges are applied, in
-# their order, to a word that wasn't in the text.
+# Training is count, merge, repeat. Watch *newest* grow into one symbol. At the end, the eight merges are applied in
+# order to a new word.
 
 # %% tags=["nbval-check-output"]
 merges = []
@@ -148,7 +149,7 @@ for pair in merges:
 symbols
 
 # %% [markdown]
-# Nothing is unknown. At worst a word falls into its letters.
+# So *slowest* isn't unknown. At worst, a new word falls apart into its letters or bytes.
 #
 # ## 4 · The merges of a real model
 #
@@ -170,9 +171,9 @@ while known := [pair for pair in pairwise(symbols) if pair in rank]:
 assert symbols == smollm.tokenizer.tokenize(" tokenization")
 
 # %% [markdown]
-# Two tokens, the same two that `transformers` finds.
+# Two tokens, the same as in `transformers`.
 #
-# **Try it** on any text. The second tokenizer, that of the encoder MiniLM, works differently.
+# **Try it** on any text. The second tokenizer belongs to MiniLM, a small model that compares texts.
 #
 # - Drag **step** to the left end, then press → and read which pair is merged.
 # - Click a word to see the tree of its merges. Look at the emoji.
@@ -188,7 +189,7 @@ minilm = load_encoder()
 tokenizer_stepper([smollm, minilm], "Tokenization isn't obvious: 2,048 naïve 🙂 你好")
 
 # %% [markdown]
-# MiniLM, like all of the BERT family, uses **WordPiece** (Devlin et al., 2019). It drops capitals and accents first.
+# MiniLM, like BERT, uses **WordPiece** (Devlin et al., 2019). It drops capitals and accents first.
 # Then it doesn't merge: it takes the longest piece it knows from the left, again and again, and `##` marks a piece that
 # continues a word. A word it can't build becomes `[UNK]`, unknown. Send a text there and back:
 
@@ -212,8 +213,8 @@ for text in (" Paris", "Paris", " paris", " PARIS", "12345", "3.14159", "    ret
 # - To SmolLM2, four spellings of Paris are four different lists of tokens. To MiniLM they're all the same.
 # - SmolLM2 has one token per digit. MiniLM cuts 12345 into 123 and ##45.
 # - Three of the four spaces before the code are one token, and the fourth belongs to ␣return. MiniLM drops them.
-# - ␣hipp·opotam·us reaches the model as three ids, with no p in sight; [lesson 02](02_where_llms_fail.ipynb) has it
-#   count letters.
+# - ␣hipp·opotam·us reaches the model as three ids. None of them shows a letter: [lesson
+#   02](02_where_llms_fail.ipynb) has it count them.
 #
 # Languages differ most. Take the first paragraph of each of the thirty articles of the Universal Declaration of Human
 # Rights (United Nations, 1948). Article 1 begins “All human beings are born free and equal in dignity and rights.”
@@ -244,8 +245,8 @@ hindi.compare(times_english(needed)["Hindi"][0], show="{:.1f} times")
 
 # %% [markdown]
 # Each bar is the mean of thirty such ratios; the black line is its 95 % **bootstrap interval** (Efron, 1979): how far
-# the mean moves when thirty passages are drawn from these again and again. GPT-4o's counts were recorded on 2026-11-30
-# with the package `gpt-tokenizer`.
+# the mean moves when thirty passages are drawn from these, with repeats, again and again. GPT-4o's counts were recorded
+# on 2026-11-30 with the package `gpt-tokenizer`.
 
 # %% tags=["nbval-check-output"]
 measured = {"SmolLM2": times_english(needed), "GPT-4o (recorded)": times_english(recorded_tokens("GPT-4o"))}
@@ -254,8 +255,9 @@ intervals = {name: [ends for _, *ends in rows.values()] for name, rows in measur
 figures.token_counts(means, list(passages), "tokens, divided by those of the English passage", intervals)
 
 # %% [markdown]
-# Hindi fills SmolLM2's context six times as soon as English. With GPT-4o's tokenizer, it needs less than twice as many
-# tokens. Petrov et al. (2023) found differences of up to 15 times, and some even in tokenizers made for many languages.
+# SmolLM2 reads at most 8,192 tokens, and Hindi fills them six times as fast as English. With GPT-4o's tokenizer, it
+# needs less than twice as many. Petrov et al. (2023) found differences of up to 15 times, and some even in tokenizers
+# made for many languages.
 #
 # Is Hindi harder, or did SmolLM2's tokenizer see too little of it? GPT-4o's has a larger vocabulary *and* another
 # training text, so the picture can't tell. Change one thing only: train two tokenizers of the same size with SmolLM2's
@@ -270,8 +272,8 @@ for trained_on in ("English", "Hindi"):
 
 # %% [markdown]
 # It turns around. The tokenizer that read Hindi needs fewer tokens for Hindi, and one token per byte for English.
-# Merges go to what the training text has most of. But even at home, Hindi needs 2,216 tokens where English needs 1,277;
-# it starts from more bytes.
+# Merges go to what the training text has most of. But even with a tokenizer of its own, Hindi needs 2,216 tokens where
+# English needs 1,277. One reason: it starts from more bytes.
 #
 # ## 6 · From ids to vectors
 #
@@ -295,9 +297,8 @@ low, high = of_pairs.quantile(torch.tensor([0.05, 0.95]))
 print(f"random pairs: mean {of_pairs.mean():.2f}, nine of ten {low:.2f} … {high:.2f}")
 
 # %% [markdown]
-# So 0.6 can happen between tokens that have nothing to do with each other. Now the five nearest neighbours of some
-# tokens. The last column is that very token's baseline: where its cosines with nine of ten tokens of the whole
-# vocabulary lie.
+# So two random tokens can have 0.6. Now the five nearest neighbours of some tokens. The last column is that token's own
+# baseline: nine of ten tokens of the whole vocabulary have a cosine in this range with it.
 
 # %% tags=["nbval-check-output"]
 for token in ("␣Paris", "␣seven", "␣Monday", "␣king", "ing"):
@@ -308,15 +309,15 @@ for token in ("␣Paris", "␣seven", "␣Monday", "␣king", "ing"):
 
 # %% [markdown]
 # The nearest to ␣Paris is Paris without its space. Then comes ␣London with 0.61. That's inside the range of random
-# pairs, and far outside the range of ␣Paris itself, because some tokens are near to almost everything and others to
-# little. *ings*, at 0.42, is even below the mean of random pairs, and still far above what *ing* usually has. **Compare
-# a cosine with others of the same token.**
+# pairs, and far outside the range of ␣Paris itself: some tokens are near to almost everything, others to little.
+# *ings*, at 0.42, is even below the mean of random pairs, and still far above what *ing* usually has. **Compare a
+# cosine with others of the same token.**
 #
 # ### A map, and what it hides
 #
 # Is nearness about meaning? Here are four groups of six words. By chance, only about five would have their nearest in
 # their own group. And to draw rows of 576 numbers, keep the two directions in which they differ most: a **principal
-# component analysis** (PCA). The title says how much of the differences is left.
+# component analysis** (PCA). The title says how much of the differences the map still shows.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.vectors import explained_variance, principal_axes
@@ -366,11 +367,11 @@ bank.compare(last[smollm.name], show="{:.2f}")
 
 # %% [markdown]
 # SmolLM2 is a causal model: a token sees what came before it, and nothing after. Up to *bank* the two sentences are the
-# same, so the two vectors are, too. The encoder MiniLM reads in both directions, and its two *bank* differ.
+# same, so the two vectors are, too. MiniLM is an **encoder**: it reads in both directions, and its two vectors differ.
 #
-# Here are twice twenty sentences, in pairs that differ in the clue only. It comes before the bank (“The fisherman is at
-# the bank”, “The accountant …”) or after it (“The woman is at the bank of the river”, “… of England”). How often has
-# the nearest other *bank*, in a middle layer, the same meaning? By chance, a little less than half of the time.
+# Now twice twenty sentences, in pairs that differ in the clue only. It comes before the bank (“The fisherman is at the
+# bank”, “The accountant …”) or after it (“The woman is at the bank of the river”, “… of England”). How often does the
+# nearest other *bank*, in the middle layer, mean the same? By chance, a little less than half of the time.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
@@ -385,8 +386,8 @@ for model, middle in ((smollm, 15), (minilm, 3)):
 
 # %% [markdown]
 # In the middle layer, MiniLM is right nearly always, wherever the clue is. SmolLM2 is right 15 times of 20 when the
-# clue comes first, which is more than chance, though not by much. When the clue comes after, the nearest is always the
-# twin with the other meaning: it's the same vector.
+# clue comes first; the interval begins just above chance. When the clue comes after, the nearest is always the twin
+# with the other meaning: it's the same vector.
 #
 # **Try it.** Below is one word six times, by a river in the first three sentences, with money in the others.
 #
@@ -419,8 +420,9 @@ for start in ("", "The word is"):
     print(f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.2f} … {alike.max():.2f}")
 
 # %% [markdown]
-# In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about words. Other
-# models have such outliers, too (Sun et al., 2024). So put something in front of a word before you compare its vector.
+# As the first token, all twenty words have practically the same, huge vector. Its cosines say nothing about the words.
+# Other models have such outliers, too (Sun et al., 2024). So put something in front of a word before you compare its
+# vector.
 #
 # ## 8 · The whole thing in one cell
 #
@@ -468,7 +470,7 @@ quiz_question(
         (
             "Another order can give other tokens",
             True,
-            "Yes: merge h + e first, and t + h is gone. The model has only ever seen the one result.",
+            "Yes: merge h + e first, and the t + h of “the” is gone. The model has only seen one of the two results.",
         ),
         ("The ids would be in the wrong order", False, "Ids come from a table. Their order in the text is the text's."),
     ],
@@ -503,7 +505,7 @@ quiz_question(
         (
             "Look at what else these two are near to",
             True,
-            "Yes: for ␣Paris nine of ten tokens are below 0.4, so 0.6 is a lot. For another token it may be nothing.",
+            "Yes: for ␣Paris, 95 % of all tokens are below 0.40, so 0.6 is a lot. For another token it may be nothing.",
         ),
     ],
 )

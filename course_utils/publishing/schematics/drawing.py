@@ -20,7 +20,7 @@ COLOURS = {
     "layers": PALETTE["blue"],  # and attention, which is in them
     "mlp": PALETTE["orange"],
     "logits": PALETTE["purple"],
-    "choice": PALETTE["vermilion"],
+    "choice": PALETTE["vermilion"],  # and the bars of the probabilities that it is made from
     "cache": PALETTE["yellow"],
 }
 # An <img> doesn't know the colours of the page around it, so each picture brings a light card.

@@ -59,9 +59,8 @@ def _attention() -> Drawing:
         drawing.text(x + 60, rows[3] + 24, f"{TOY_WEIGHTS[word]:.0%}", NORMAL, anchor="end")
         drawing.text(x, rows[4] + 24, _pair(TOY_VALUE[word]), NORMAL)
     drawing.line([(440, rows[5] - 8), (852, rows[5] - 8)], LINE, 1.5)
-    drawing.chip(440, rows[5] + 4, "bank", width=120)
-    drawing.text(columns[1], rows[5] + 28, _pair(TOY_VALUE[2]), NORMAL)
-    drawing.arrow([(columns[1] + 42, rows[5] + 21), (columns[2] - 66, rows[5] + 21)], thick=3)
+    drawing.text(columns[2] - 112, rows[5] + 28, f"bank was {_pair(TOY_VALUE[2])}, is now", fill=QUIET, anchor="end")
+    drawing.arrow([(columns[2] - 104, rows[5] + 21), (columns[2] - 66, rows[5] + 21)], thick=3)
     drawing.box(columns[2] - 60, rows[5], 120, 42, _pair(TOY_MIX), "vectors", NORMAL, bold=True)
     return drawing
 
@@ -117,8 +116,8 @@ def _prefill_and_decode() -> Drawing:
     )
     lit = ("tokens", "vectors", "layers", "logits", "choice", AGAIN)
     draw_map(drawing, lit, "Read the prompt once, then write token by token.")
-    drawing.frame(32, 218, 336, 178, "prefill: once", "tokens")
-    drawing.frame(380, 218, 488, 178, "decode: once per token", "choice")
+    drawing.frame(32, 218, 336, 178, "prefill: once", "layers")
+    drawing.frame(380, 218, 488, 178, "decode: once per token", "layers")
     steps = (
         (44, 92, "tokenize", "tokens"),
         (168, 72, "embed", "vectors"),
@@ -170,7 +169,7 @@ def _sampling() -> Drawing:
         for x, width, shares in zip(columns[1:], widths[1:], FILTERS.values(), strict=False):
             share = shares[row]
             if share is not None:
-                drawing.bar(x, y + 6, 46 * share, 22, "logits")
+                drawing.bar(x, y + 6, 46 * share, 22, "choice")
                 drawing.text(x + width, y + 23, "<1%" if share < 0.005 else f"{share:.0%}", anchor="end")
             elif before is not None:
                 drawing.chip(x + 12, y, "out", width=74, gone=True)

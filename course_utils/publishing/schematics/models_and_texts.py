@@ -58,12 +58,12 @@ def _from_text_to_vectors() -> Drawing:
     drawing = Drawing(
         560,
         "From a text to vectors",
-        "The text “Tokenization helps” on its way to vectors. It is first cut into words, Tokenization and helps with"
+        "The text “Tokenization helps” on its way to vectors. It is first cut into parts, Tokenization and helps with"
         " the space before it. Byte-pair merges build tokens: Token, ization, and helps. Each token has an id: 20855,"
         " 1237 and 2311. Each id is a row of the embedding table, a vector of 576 numbers.",
     )
     draw_map(drawing, ("text", "tokens", "vectors"), "Cut, number, look up")
-    names = ("text", "words", "tokens", "ids", "vectors")
+    names = ("text", "parts", "tokens", "ids", "vectors")
     rows = [222 + 64 * number for number in range(5)]
     columns = (300, 520, 740)
     for y, name in zip(rows, names, strict=True):
@@ -71,8 +71,7 @@ def _from_text_to_vectors() -> Drawing:
     for y, how in zip(rows, ("cut at spaces", "merge pairs", "number", "look up"), strict=False):
         drawing.arrow([(80, y + 34), (80, y + 68)], thick=2.5)
         drawing.text(94, y + 54, how, fill=QUIET, anchor="start", room=140)
-    drawing.rect(columns[0] - 70, rows[0], columns[2] - columns[0] + 140, 36, tint(COLOURS["text"]), QUIET, 2)
-    drawing.text(columns[1], rows[0] + 25, SPLIT, NORMAL)
+    drawing.box(columns[0] - 70, rows[0], columns[2] - columns[0] + 140, 36, SPLIT, "text")
     drawing.chip(columns[0] - 70, rows[1], SPLIT_WORDS[0], "text", width=360)
     drawing.chip(columns[2] - 70, rows[1], SPLIT_WORDS[1], "text", width=140)
     for number, (x, (token, token_id)) in enumerate(zip(columns, SPLIT_TOKENS, strict=True)):

@@ -38,7 +38,7 @@ for model, cats in ((smollm, (1, 4)), (minilm, (2, 5))):  # MiniLM's text begins
 #
 # ## 2 · Turn instead of adding
 #
-# SmolLM2, like most models of its kind today, uses **RoPE** (Su et al., 2021, *RoFormer*). It leaves the vectors as
+# SmolLM2, like Llama and many others, uses **RoPE** (Su et al., 2021, *RoFormer*). It leaves the vectors as
 # they are until attention compares them ([lesson 08](../08_attention.ipynb)). There, every token has a *query*, what it
 # looks for, and a *key*, what it offers. RoPE turns both, by an angle that grows with the place. First on paper: one
 # arrow at the places 0 to 3, turned by one radian per place.
@@ -52,7 +52,7 @@ turned = rotate(arrow.expand(4, 2), *rope_rotation(torch.arange(4), head_dim=2, 
 
 # %% [markdown]
 # Attention compares a query and a key by their dot product: multiply number by number, and add. For arrows of the same
-# length it depends on the angle *between* them. Here are the dot products of all pairs. Look along the diagonals.
+# length it depends only on the angle *between* them. Here are the dot products of all pairs. Look along the diagonals.
 
 # %% tags=["nbval-check-output"]
 for row in (turned @ turned.T).tolist():
@@ -135,8 +135,8 @@ print(f"SmolLM2: a probability changes by {max(changes):.4f} at most")
 print(f"MiniLM: mean cosine of a token here and there {min(cosines):.2f} to {max(cosines):.2f}")
 
 # %% [markdown]
-# On these prompts SmolLM2 gives the same answer wherever they begin. MiniLM's vectors move, because it learned other
-# rows for those places.
+# For all twenty prompts, SmolLM2's probability is the same at both places, to four decimals. MiniLM's vectors move,
+# because it learned other rows for those places.
 #
 # ## 5 · “With RoPE, far tokens count less”
 #
