@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from course_utils.engine.cache import KeyValueCache
 from course_utils.engine.llama import is_llama, llama_next_logits
-from course_utils.models.architectures import context_length, generation_inputs, transformers_cache
+from course_utils.models.architectures import check_generates, context_length, generation_inputs, transformers_cache
 
 
 class RunningModel:
@@ -111,6 +111,7 @@ def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
 
 def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
     """Raise a TypeError or ValueError in one sentence unless `model` can read `ids` and write at least one token."""
+    check_generates(model)
     if not isinstance(ids, torch.Tensor):
         raise TypeError(f"ids must be a tensor of token ids (a tokenizer makes them), got {type(ids).__name__}")
     if ids.ndim != 2 or not ids.numel():

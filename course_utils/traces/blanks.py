@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from transformers import Pipeline
 
+from course_utils.models.doorway import takes
 from course_utils.traces.masked_runs import KINDS, check_batch, every_mask
 from course_utils.traces.masks import MaskTrace
 
 
+@takes(pipe=Pipeline)
 def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTrace:
     """Fill the blank of every prompt under every mask, padded left and right, and of each prompt alone.
 

@@ -17,6 +17,7 @@ from course_utils.engine.settings import GenerationSettings
 from course_utils.measuring.memory import measured_cache_bytes
 from course_utils.models import CausalLM
 from course_utils.models.architectures import keeps_states
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 MOST_TOKENS = 400  # of prompt and new text: without a cache, every step reads all of them
@@ -91,6 +92,7 @@ class CacheTrace(Trace):
         return [prompt + step for step in range(len(self.new_tokens))]
 
 
+@takes(model=CausalLM)
 def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> CacheTrace:
     """Generate after `prompt`, greedily, and run every step twice: with a KV cache, and on the whole text without.
 

@@ -13,6 +13,7 @@ import torch
 from course_utils.experiments.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
 from course_utils.models import CausalLM, Encoder
 from course_utils.models.architectures import generation_inputs
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 MOST_WORDS = 200
@@ -86,6 +87,7 @@ class EmbeddingTrace(Trace):
         return (centred @ axes.T).numpy(), [explained_variance(layer, axes) for layer in centred]
 
 
+@takes(model=(CausalLM, Encoder))
 @torch.inference_mode()
 def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> EmbeddingTrace:
     """Run `model` once on every text and record the vector of one word, or of the whole text, at every layer.

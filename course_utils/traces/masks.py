@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from course_utils.engine.arguments import check_whole
 from course_utils.models import CausalLM
 from course_utils.models.architectures import parameter_names
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 from course_utils.traces.masked_runs import KINDS, PADDINGS, Run, batch_mask, check_batch, every_mask, padded_mask
 
@@ -80,6 +81,7 @@ class MaskTrace(Trace):
         ].numpy()
 
 
+@takes(model=CausalLM)
 def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTrace:
     """Run a batch of prompts under every mask, padded left and right, and each prompt alone.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from course_utils.engine.settings import GenerationSettings
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 from course_utils.traces.repetition_run import PenaltyFunction, RepetitionRun
 
@@ -86,6 +87,7 @@ class RepetitionTrace(Trace):
         return marks
 
 
+@takes(model=CausalLM)
 def record_repetition(
     model: CausalLM,
     prompt: str,

@@ -10,6 +10,8 @@ from transformers import Pipeline
 
 from course_utils.figures.attention import head_explorer
 from course_utils.figures.base import CourseFigure, quoted
+from course_utils.models import CausalLM, Encoder
+from course_utils.models.doorway import takes
 from course_utils.traces import AttentionTrace, record_attention, record_translation
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -74,6 +76,7 @@ class AttentionExplorer(AskingWidget):
     _ramps = traitlets.Bytes(RAMPS.tobytes()).tag(sync=True)
     _packet = traitlets.Dict().tag(sync=True)  # the first layer that is shown; others come when the page asks
 
+    @takes(trace=AttentionTrace)
     def __init__(
         self, trace: AttentionTrace, run: Callable[[str], AttentionTrace] | None = None, text: str = "", **settings
     ) -> None:
@@ -293,6 +296,7 @@ def thumbnails(weights: np.ndarray) -> np.ndarray:
     return np.rint(weights * 255).astype(np.uint8)
 
 
+@takes(model=(CausalLM, Encoder, Pipeline))
 def attention_explorer(model: object, text: str, **settings: object) -> AttentionExplorer:
     """Open the attention of a model on a text; the text can then be changed on the page.
 

@@ -11,6 +11,8 @@ from course_utils.engine.beam_search import FINISHED, KEPT, ROOT, BeamNode
 from course_utils.engine.settings import GenerationSettings
 from course_utils.figures import beams as pictures
 from course_utils.figures.base import CourseFigure, cut, quoted
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -58,6 +60,7 @@ class BeamTreeWidget(AskingWidget):
         "steps": "new tokens",
     }
 
+    @takes(trace=BeamTrace)
     def __init__(
         self, trace: BeamTrace, run: Callable[[str, int, int], BeamTrace] | None = None, **settings: object
     ) -> None:
@@ -167,6 +170,7 @@ class BeamTreeWidget(AskingWidget):
         )
 
 
+@takes(model=CausalLM)
 def beam_tree(model, prompt: str, num_beams: int = 4, steps: int = 8, **settings: object) -> BeamTreeWidget:
     """Search after a prompt and open the tree; prompt, beams and steps can then be changed on the page.
 

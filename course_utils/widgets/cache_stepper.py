@@ -8,6 +8,8 @@ import traitlets
 
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prefill_decode import cache_steps
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.cache import CacheTrace, record_cache
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -53,6 +55,7 @@ class CacheStepper(AskingWidget):
     _keys = traitlets.Bytes().tag(sync=True)  # uint8 (layer, KV head, position): length of the key, 255 is the longest
     called: ClassVar[dict[str, str]] = {"max_new_tokens": "new tokens"}
 
+    @takes(trace=CacheTrace)
     def __init__(
         self,
         trace: CacheTrace,
@@ -129,6 +132,7 @@ class CacheStepper(AskingWidget):
         )
 
 
+@takes(model=CausalLM)
 def cache_stepper(model: object, prompt: str, max_new_tokens: int = 20, **state: object) -> CacheStepper:
     """Run `prompt` with a cache and without, and open the run; the prompt can then be changed on the page.
 

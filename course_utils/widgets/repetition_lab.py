@@ -9,6 +9,8 @@ import traitlets
 from course_utils.engine.arguments import check_whole
 from course_utils.figures.base import CourseFigure, png_bytes, quoted
 from course_utils.figures.repetition import repetition_steps
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.repetition import PENALTIES_OFF, PenaltyFunction, RepetitionTrace, record_repetition
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -68,6 +70,7 @@ class RepetitionLab(AskingWidget):
     run_length = traitlets.Int(4).tag(sync=True)
     model_milliseconds = traitlets.Float(0).tag(sync=True)
 
+    @takes(trace=RepetitionTrace)
     def __init__(self, trace: RepetitionTrace, run: Callable[..., RepetitionTrace] | None = None) -> None:
         super().__init__(can_run=run is not None)
         self._run = run
@@ -180,6 +183,7 @@ def why_it_ended(trace: RepetitionTrace) -> str:
     )
 
 
+@takes(model=CausalLM)
 def repetition_lab(
     model: object, prompt: str, own: dict[str, PenaltyFunction] | None = None, **settings: object
 ) -> RepetitionLab:
