@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.engine.arguments import check_whole
+from course_utils.engine.arguments import check_whole, listed
 from course_utils.models import CausalLM
 from course_utils.models.architectures import parameter_names
 from course_utils.models.doorway import takes
@@ -99,6 +99,7 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
     >>> record_masks(load_causal_lm(), ["The sky is", "Two plus two is"]).tokens[0]
     ('The', '␣sky', '␣is')
     """
+    prompts = listed("prompts", prompts)
     ids = [model.encode(prompt)[0] for prompt in prompts]
     check_batch(ids)
     check_whole("window", window, 1)

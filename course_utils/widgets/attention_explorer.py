@@ -83,8 +83,7 @@ class AttentionExplorer(AskingWidget):
         self.trace, self._run = None, run
         self.can_run, self.text = run is not None, text
         self._show(trace)
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
         self._packet = self._pack(self.layer, self._kind())
         super().__init__()  # the page gets everything with the first message, and only the layer that is shown
         self.on_msg(self._send_layers)

@@ -1,6 +1,6 @@
 """The embedding map: words in their texts on a map, layer by layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -71,8 +71,7 @@ class EmbeddingMap(AskingWidget):
         self._run = run
         self._show(trace)
         self.layer, self.compared = len(trace.states) - 1, len(trace.words) - 1
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
 
     @traitlets.validate("layer", "pinned", "compared", "neighbours")
     def _check(self, proposal: dict) -> int:
@@ -153,7 +152,7 @@ class EmbeddingMap(AskingWidget):
 
 
 @takes(model=(CausalLM, Encoder))
-def embedding_map(model: object, items: Sequence[Item], **settings: object) -> EmbeddingMap:
+def embedding_map(model: CausalLM | Encoder, items: Iterable[Item], **settings: object) -> EmbeddingMap:
     """Open the vectors of words in their texts; more texts can be added on the page.
 
     Args:

@@ -58,8 +58,7 @@ class TokenizerStepper(AskingWidget):
         self._run = run
         self._show(traces)
         self.observe(self._begin, "special")
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
 
     @property
     def shown(self) -> list[TokenizationTrace]:
