@@ -29,7 +29,8 @@ class RunningModel:
     Raises:
         TypeError: `ids` or the mask is not a tensor.
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
-            another shape; a causal LM's padding is on the right; an encoder–decoder has no token to start from.
+            another shape, or hides a whole prompt; a causal LM's padding is on the right; an encoder–decoder has no
+            token to start from.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -129,5 +130,7 @@ def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: tor
         raise ValueError(
             f"attention_mask must have the shape of ids {tuple(ids.shape)}, got {tuple(attention_mask.shape)}"
         )
+    if not attention_mask.any(1).all():
+        raise ValueError("attention_mask must leave at least one token of every prompt, got a prompt of zeros")
     if not model.config.is_encoder_decoder and not attention_mask[:, -1].all():
         raise ValueError("attention_mask must have its padding on the left for a causal LM, got it on the right")
