@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             raise
         problem = f"{error.filename or 'The disk'} cannot be used ({error.strerror}): free it or choose another."
     except KeyboardInterrupt:
-        problem = "Stopped: run the same command again to go on from here."
+        problem = "Stopped: run the same command again to continue from here."
     print(problem, file=sys.stderr)
     return 1
 
@@ -150,13 +150,13 @@ def run_tests(options: list[str]) -> int:
         return int(pytest.main(options))
 
 
-def make_notebooks(check: bool, execute: bool) -> int:
+def make_notebooks(check: bool, execute: bool, record: bool) -> int:
     """Make the notebooks and `environment.yml` from their sources; return 1 if there is a problem."""
     from course_utils.publishing.sync import sync as make  # takes a second, and no other command needs it
 
     if not check:
         ensure_models()
-    problems = make(ROOT, check=check, execute=execute)
+    problems = make(ROOT, check=check, execute=execute, record=record)
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return 1 if problems else 0
 
@@ -332,9 +332,10 @@ def _parser() -> argparse.ArgumentParser:
     copied = add("copy", "make or update your own copy without opening it", lambda o: update_copy(o.folder))
     _add_folder(copied)
     add("test", "run every test; pytest's own options may follow")
-    made = add("sync", "make the notebooks from their sources", lambda o: make_notebooks(o.check, o.execute))
+    made = add("sync", "make the notebooks from their sources", lambda o: make_notebooks(o.check, o.execute, o.record))
     made.add_argument("--check", action="store_true", help="write nothing, say what is out of date")
     made.add_argument("--execute", action="store_true", help="run also the notebooks that did not change")
+    made.add_argument("--record", action="store_true", help="on a quiet machine: store new outputs of recorded cells")
     graded = add("grade", "grade the submissions of one exercise in a sandbox", grade_submissions)
     graded.add_argument(
         "submissions", nargs="+", type=_path, metavar="SUBMISSION", help="a notebook or a folder of them"
@@ -351,7 +352,7 @@ def _parser() -> argparse.ArgumentParser:
     bundled.add_argument("--out", type=_path, required=True, metavar="DIR", help="a folder, on a USB stick for example")
     site = add("site", "make the website of the course", lambda o: make_site(o.out))
     site.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
-    slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
+    slides = add("slides", "make slides, one file per lesson", lambda o: make_slides(o.out, o.lessons))
     slides.add_argument("lessons", nargs="*", metavar="LESSON", help="a lesson's number, such as 11 (default: all)")
     slides.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the files")
     hub = add(

@@ -2,7 +2,7 @@
 
 
 class CourseError(Exception):
-    """A command cannot go on; the message is one sentence that says what to do."""
+    """A command cannot continue; the message is one sentence that says what to do."""
 
 
 def first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -79,7 +80,7 @@ def _refuse_others(ip: str, asks_who_it_is: bool) -> None:
         )
     if not asks_who_it_is:
         raise CourseError(
-            "You are root, and JupyterLab would ask nobody for a token: leave the empty token out, or add "
+            "You are root, and JupyterLab wouldn't ask for a token: leave the empty token out, or add "
             "--allow-root if you mean it."
         )
     print("You are root: JupyterLab answers on this machine only (127.0.0.1), and asks for its token.", flush=True)
@@ -95,6 +96,14 @@ def port_is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def processor_name() -> str:
+    """Return what this machine calls its processor, such as `AMD EPYC 7B13`."""
+    information = Path("/proc/cpuinfo")  # on Linux, platform.processor() only says "x86_64"
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def find_browser() -> str | None:

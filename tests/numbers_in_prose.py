@@ -1,4 +1,4 @@
-"""Numbers in a lesson's text that no cell of it prints, no code of it names and no cited work stands behind.
+"""Numbers in a lesson's text that no cell of it prints, no code of it names and no cited work has.
 
 `python -m tests.numbers_in_prose` lists them. `numbers_in_prose.toml` says of each that may stay why it may.
 """
@@ -10,7 +10,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from course_utils.publishing.pages import Lesson, lessons
+from course_utils.publishing.pages import Lesson, deeper_notebooks, lessons
+from course_utils.publishing.recorded import SIGNATURE
 
 SOURCES = Path(__file__).resolve().parents[1] / "notebooks" / "source"
 EXPLAINED = Path(__file__).with_suffix(".toml")
@@ -25,12 +26,12 @@ _URL = re.compile(r"https?://\S+")
 
 
 def unexplained(lesson: Lesson, notebook: Path | None = None) -> list[str]:
-    """Return the numbers of `lesson` that nothing in its `notebook` stands behind, each with the words around it."""
+    """Return the numbers of `lesson` that come from nowhere in its `notebook`, each with the words around it."""
     text = _URL.sub("", lesson.text)
     skipped = {place for found in _OF_THE_COURSE.finditer(text) for place in range(*found.span())}
     works = tomllib.loads((SOURCES / "references.toml").read_text(encoding="utf-8"))["work"]
     years = {work["year"] for work in works}
-    shown = list(_shown(notebook or SOURCES.parent / f"{lesson.file.stem}.ipynb"))
+    shown = list(_shown(notebook or SOURCES.parent / lesson.address))
     return [
         f"{found[0]}: … {text[max(0, found.start() - 40) : found.end() + 30]!r}"
         for found in _NUMBER.finditer(text)
@@ -50,7 +51,7 @@ def _shown(notebook: Path) -> Iterator[float]:
             outputs = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in cell["outputs"]]
             alts = [picture.get("alt", "") for out in cell["outputs"] for picture in out.get("metadata", {}).values()]
             # A time is another one whenever the notebook is run.
-            measured = [re.sub(r"\d[\d,.]* ms", "", text) for text in (*map("".join, outputs), *alts)]
+            measured = [re.sub(rf"\d[\d,.]* ms|{SIGNATURE}.*", "", text) for text in (*map("".join, outputs), *alts)]
             for text in ("".join(cell["source"]), *measured):
                 yield from (_value(number) for number in re.findall(r"\d[\d,_]*(?:\.\d+)?(?:e-?\d+)?", text))
 
@@ -70,10 +71,10 @@ def _value(number: str) -> float:
 def main() -> int:
     """Print what is not explained; return 1 if there is something."""
     known, found = explained(), 0
-    for lesson in lessons(SOURCES):
+    for lesson in [*lessons(SOURCES), *deeper_notebooks(SOURCES)]:
         for line in unexplained(lesson):
-            if line.partition(":")[0] not in known.get(lesson.number, {}):
-                print(lesson.number, line)
+            if line.partition(":")[0] not in known.get(lesson.name, {}):
+                print(lesson.name, line)
                 found += 1
     return int(found > 0)
 

@@ -137,7 +137,7 @@ def test_a_progress_file_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     shown = card(Progress(tmp_path / "file" / "progress.json"), right)
     assert shown.is_right
-    assert "This could not be kept:" in repr(shown)
+    assert "This couldn't be saved:" in repr(shown)
 
 
 def test_unknown_names():
@@ -357,7 +357,7 @@ def test_an_answer_without_an_end_is_one_sentence(progress):
 def test_a_progress_file_that_makes_no_sense_does_not_stop_the_check(progress, capsys, damage):
     progress.path.write_text(damage)
     assert card(progress, right).is_right
-    assert "Your progress file could not be read. It is kept as " in capsys.readouterr().out
+    assert "Your progress file couldn't be read. The old file is now " in capsys.readouterr().out
     assert progress.get("exercises", "11-q1") == {"solved": True, "tries": 1}
     (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
     assert kept.read_text() == damage

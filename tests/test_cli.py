@@ -333,8 +333,8 @@ def test_root_is_served_on_this_machine_only_and_asked_for_the_token(tmp_path, a
         (["--ip=0.0.0.0"], "", "at the address 0.0.0.0: leave --ip out, or add --allow-root if you mean it."),
         (["--ip", "*"], "", "at the address 0.0.0.0: leave"),
         ([], "c.ServerApp.ip = '0.0.0.0'", "at the address 0.0.0.0: leave"),
-        (["--IdentityProvider.token="], "", "would ask nobody for a token: leave the empty token out, or add"),
-        ([], "c.IdentityProvider.token = ''", "would ask nobody for a token: leave"),
+        (["--IdentityProvider.token="], "", "wouldn't ask for a token: leave the empty token out, or add"),
+        ([], "c.IdentityProvider.token = ''", "wouldn't ask for a token: leave"),
     ],
 )
 def test_root_is_not_served_where_others_could_come_in(tmp_path, as_root, options, config, words):
@@ -396,7 +396,7 @@ def test_a_missing_browser_does_not_stop_the_tests(pytest_start, monkeypatch, ca
 
 
 def test_sync_says_each_problem_and_fails(capsys, monkeypatch):
-    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, check, execute: ["One.", "Two."])
+    monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, **options: ["One.", "Two."])
     assert cli.main(["sync", "--check"]) == 1
     assert capsys.readouterr().err == "One.\nTwo.\n"
 
@@ -405,7 +405,7 @@ def test_sync_has_the_models_before_a_cell_would_print_their_progress(capsys, mo
     calls = []
     monkeypatch.setattr("course_utils.publishing.sync.sync", lambda root, **options: calls.append(options) or [])
     assert cli.main(["sync", "--execute"]) == 0
-    assert calls == [{"check": False, "execute": True}]
+    assert calls == [{"check": False, "execute": True, "record": False}]
     assert "ensured small" in capsys.readouterr().out
 
 

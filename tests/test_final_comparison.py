@@ -165,7 +165,7 @@ def test_a_newer_file_is_left_as_it_is(file):
     newer = json.dumps({"version": 2, "entries": {"scores": {}}})
     file.path.write_text(newer)
     board = Scoreboard(file)
-    assert repr(board).startswith("Your scoreboard could not be read: a newer version of the course wrote it")
+    assert repr(board).startswith("Your scoreboard couldn't be read: a newer version of the course wrote it")
     with pytest.raises(PermissionError):
         file.add(score())
     assert file.path.read_text() == newer
@@ -183,7 +183,7 @@ COMPARISON = CheckCard("final comparison", "wrong", [(True, "a", "", None), (Fal
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Times without a model: mine takes 40 ms a token, theirs 50."""
+    """Times without a model: mine takes 40 ms per token, theirs 50."""
 
     def timing(first, step):
         return GenerationTiming([[first + step * number for number in range(12)]] * 3, this_machine())
@@ -200,7 +200,7 @@ def test_a_score_is_measured_and_kept(file, quick):
     assert kept.speed == pytest.approx(1.25)
     assert kept.machine.startswith(this_machine().processor)
     assert repr(board).splitlines()[1].startswith("★")
-    assert repr(board).endswith(f"Kept in {file.path}")
+    assert repr(board).endswith(f"Saved in {file.path}")
     assert "&lt;Ada&gt;" in board._repr_html_()
 
 
@@ -210,7 +210,7 @@ def test_a_full_disk_does_not_stop_the_lesson(file, quick, monkeypatch):
 
     monkeypatch.setattr(ScoreFile, "_write", full)
     board = keep_score(stream_by_the_course, COMPARISON, name="Ada", file=file)
-    assert board.note == f"This could not be kept: No space left on device ({file.path})."
+    assert board.note == f"This couldn't be saved: No space left on device ({file.path})."
     assert board.new.name == "Ada"
 
 
@@ -225,7 +225,7 @@ def test_a_full_disk_does_not_stop_the_lesson(file, quick, monkeypatch):
 )
 def test_a_wrong_stream_gets_no_score(file, stream, sentence):
     board = keep_score(stream, COMPARISON, name="Ada", file=file)
-    assert board.note.startswith("✗ Nothing is kept: ")
+    assert board.note.startswith("✗ No score: ")
     assert sentence in board.note
     assert board.new is None
     assert not file.path.exists()

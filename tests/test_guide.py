@@ -1,5 +1,6 @@
 """The instructor guide: plans add up, every lesson has its half page, and what it quotes is what the notebooks show."""
 
+import ast
 import json
 import re
 from functools import cache
@@ -178,13 +179,44 @@ def test_a_prediction_is_that_of_the_lesson(row):
     assert f'"{tempting}"' in "\n".join(source for source, _ in cells(number))
     compared = [output for source, output in cells(number) if f"{made[1]}.compare(" in source]
     assert compared
-    found = re.findall(r"Measured: (.+?)\. You kept", words(" ".join(compared)))
+    found = re.findall(r"Measured: (.+?)(?:, which is “.+?”)?\. You (?:kept|didn't)", words(" ".join(compared)))
     if not found:
         assert measured == NO_NUMBER_STORED
         return
-    told = [one for one in found if re.search(rf"(?<![\d.]){re.escape(words(measured))}(?![\d%])", one)]
-    assert told, f"{name}: the notebook says {found}"
-    assert not any(f"“{words(tempting)}”" in one or one == tempting for one in told), "that is the right answer"
+    shown = [one for one in found if re.search(rf"(?<![\d.]){re.escape(words(measured))}(?![\d%])", one)]
+    assert shown, f"{name}: the notebook says {found}"
+    assert not any(is_right(options_of(number, name)[tempting], one) for one in shown), "that is the right answer"
+
+
+def options_of(number, name):
+    """What a prediction of a lesson offers: each label with its range, or with itself."""
+    tree = ast.parse(LESSONS[number].source)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) >= 3]
+    (asked,) = [call for call in calls if isinstance(call.args[0], ast.Constant) and call.args[0].value == name]
+    options = asked.args[2]
+    if isinstance(options, ast.Name):  # a variable of an earlier line
+        made = [node for node in tree.body if isinstance(node, ast.Assign) and node.lineno < asked.lineno]
+        options = [node.value for node in made if getattr(node.targets[0], "id", "") == options.id][-1]
+    options = ast.literal_eval(options)
+    return options if isinstance(options, dict) else {label: label for label in options}
+
+
+def is_right(wanted, measured):
+    """Whether an option is the one that was measured; a measured text is one, or begins with its number."""
+    if isinstance(wanted, str):
+        return words(wanted) == measured
+    value = float(re.search(r"-?\d[\d,]*(?:\.\d+)?", measured)[0].replace(",", ""))
+    low, high = wanted
+    scale = 0.01 if "%" in measured else 1
+    return (low is None or value * scale >= low) and (high is None or value * scale < high)
+
+
+def test_the_right_answer_would_not_pass_for_a_tempting_one():
+    assert is_right((0.5, None), "77%")
+    assert not is_right((None, 0.5), "77%")
+    assert is_right((1000, 2000), "1,024 bytes")
+    assert is_right("50 %, or so", "50%, or so")
+    assert not is_right("no", "yes")
 
 
 @pytest.mark.parametrize("number", LESSONS)

@@ -153,8 +153,8 @@ def test_an_entry_that_makes_no_sense_costs_no_other(progress, capsys, kind, nam
         assert progress.everything() == NOTHING | {"exercises": {"11-q1": GOOD}, "predictions": {"p": {"choice": "a"}}}
     (kept,) = progress.path.parent.glob("progress.corrupt-*.json")
     assert json.loads(kept.read_text()) == damaged
-    said = f"It is kept as {kept}; a new one is started, with the 2 answers that make sense."
-    assert capsys.readouterr().out == f"Your progress file could not be read. {said}\n"
+    said = f"The old file is now {kept}, and a new one was started, with the 2 answers that make sense."
+    assert capsys.readouterr().out == f"Your progress file couldn't be read. {said}\n"
     progress.record(kind, "11-q2", GOOD)
     assert progress.get(kind, "11-q2") == GOOD
 
@@ -236,7 +236,7 @@ def test_a_score_that_makes_no_sense_is_set_aside_and_the_others_stay(tmp_path, 
     file.path.write_text(json.dumps({"version": 1, "entries": {"scores": entries}}))
     shown = repr(Scoreboard(file))
     assert shown.count("Ada") == 1
-    assert "Your scoreboard could not be read. It is kept as " in capsys.readouterr().out
+    assert "Your scoreboard couldn't be read. The old file is now " in capsys.readouterr().out
     (kept,) = tmp_path.glob("scoreboard.corrupt-*.json")
     assert json.loads(kept.read_text())["entries"]["scores"] == entries
 
@@ -244,19 +244,19 @@ def test_a_score_that_makes_no_sense_is_set_aside_and_the_others_stay(tmp_path, 
 def test_prediction_is_kept_once_and_restored(progress):
     asked = predict("p", "How much?", RANGES, progress)
     press(asked, 1)
-    assert asked.feedback == "Kept: 10 % to 50 %."
+    assert asked.feedback == "Your prediction: 10 % to 50 %."
     again = predict("p", "How much?", RANGES, progress)
     assert (again.choice, again.attempt, again.once) == (1, 1, True)
-    shown = "How much?\n  ( ) below 10 %\n  (•) 10 % to 50 %\n  ( ) over 50 %\nKept: 10 % to 50 %."
+    shown = "How much?\n  ( ) below 10 %\n  (•) 10 % to 50 %\n  ( ) over 50 %\nYour prediction: 10 % to 50 %."
     assert again.describe() == asked.describe() == shown
 
 
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [
-        (None, "Measured: 77 %, which is “over 50 %”. You kept no prediction."),
-        (0, "Measured: 77 %, which is “over 50 %”. You predicted “below 10 %”: ✗ not this time."),
-        (2, "Measured: 77 %, which is “over 50 %”. You predicted “over 50 %”: ✓ right."),
+        (None, "Measured: 77 %. You didn't make a prediction."),
+        (0, "Measured: 77 %. You predicted “below 10 %”: ✗ not this time."),
+        (2, "Measured: 77 %. You predicted “over 50 %”: ✓ right."),
     ],
 )
 def test_compare(progress, choice, sentence):
@@ -264,7 +264,7 @@ def test_compare(progress, choice, sentence):
     if choice is not None:
         press(asked, choice)
     for _ in range(2):  # running the cell again changes nothing
-        assert repr(asked.compare(0.77, show="{:.0%}").replace("77%", "77 %")).strip("'") == sentence
+        assert repr(asked.compare(0.77, show="{:.0%}")).replace("77%", "77 %") == sentence
     if choice is not None:
         assert progress.get("predictions", "p")["right"] == (choice == 2)
 
@@ -302,10 +302,10 @@ def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
     monkeypatch.setattr(Progress, "_write", full)
     asked = quiz_question("q", "Which?", ANSWERS, progress)
     press(asked, 1)
-    warning = f"This could not be kept: No space left on device ({progress.path})."
+    warning = f"This couldn't be saved: No space left on device ({progress.path})."
     assert asked.feedback == f"✓ Right. Yes: b.\n{warning}"
     assert prediction.compare(0.05).splitlines() == [
-        "Measured: 0.05, which is “below 10 %”. You predicted “below 10 %”: ✓ right.",
+        "Measured: 0.05. You predicted “below 10 %”: ✓ right.",
         warning,
     ]
     other = predict("other", "How much?", RANGES, progress)
@@ -315,7 +315,7 @@ def test_a_full_disk_does_not_stop_the_lesson(progress, monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of luck"), MemoryError()], ids=repr)
 def test_a_choice_that_could_not_be_kept_locks_nothing(progress, monkeypatch, error):
-    """An interrupt while another program holds the file, or what nobody has foreseen."""
+    """An interrupt while another program holds the file, or something unforeseen."""
 
     def fail(*_):
         raise error
@@ -324,11 +324,11 @@ def test_a_choice_that_could_not_be_kept_locks_nothing(progress, monkeypatch, er
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "update", fail)
         press(asked, 1)
-    assert (asked.attempt, asked.answered, asked.feedback) == (0, 1, "Not kept: 10 % to 50 %.")
+    assert (asked.attempt, asked.answered, asked.feedback) == (0, 1, "Not saved: 10 % to 50 %.")
     assert asked.problem.split(".")[0].split(":")[0] in ("Stopped", "RuntimeError", "MemoryError")
     assert progress.everything() == NOTHING
     press(asked, 2)
-    assert (asked.attempt, asked.problem, asked.feedback) == (1, "", "Kept: over 50 %.")
+    assert (asked.attempt, asked.problem, asked.feedback) == (1, "", "Your prediction: over 50 %.")
 
 
 def test_the_card_shows_what_was_measured_beside_the_choice(progress):
@@ -337,9 +337,7 @@ def test_the_card_shows_what_was_measured_beside_the_choice(progress):
     assert asked.feedback == "", "nothing was kept yet, and it can still be"
     press(asked, 0)
     said = asked.compare(0.77)
-    assert (
-        asked.feedback == said == "Measured: 0.77, which is “over 50 %”. You predicted “below 10 %”: ✗ not this time."
-    )
+    assert asked.feedback == said == "Measured: 0.77. You predicted “below 10 %”: ✗ not this time."
 
 
 def test_the_first_kept_choice_is_final_in_every_view(progress):
@@ -348,7 +346,7 @@ def test_the_first_kept_choice_is_final_in_every_view(progress):
     press(second, 0)
     assert progress.get("predictions", "p") == {"choice": "over 50 %"}
     assert (second.choice, second.attempt) == (2, 1)
-    assert second.feedback == "Kept: over 50 %. It was your first choice, and the first is final."
+    assert second.feedback == "Your prediction: over 50 %. That was your first choice, and the first one counts."
 
 
 def test_a_question_whose_options_changed_is_asked_again(progress):
@@ -365,16 +363,16 @@ def test_a_malformed_press_does_not_lock_a_prediction(progress, choice):
     press(asked, choice)
     assert asked.attempt == 0
     press(asked, 1)
-    assert asked.feedback == "Kept: 10 % to 50 %."
+    assert asked.feedback == "Your prediction: 10 % to 50 %."
 
 
 def test_a_file_that_cannot_be_is_a_sentence_beside_the_question(progress):
     progress.path.parent.write_text("a file where the folder should be")
     asked = predict("p", "How much?", RANGES, progress)
-    unreadable = f"Your progress could not be read: Not a directory ({progress.path})."
+    unreadable = f"Your progress couldn't be read: Not a directory ({progress.path})."
     assert asked.feedback == unreadable
     press(asked, 1)
-    assert (asked.attempt, asked.feedback) == (0, f"This could not be kept: File exists ({progress.path}).")
+    assert (asked.attempt, asked.feedback) == (0, f"This couldn't be saved: File exists ({progress.path}).")
     assert asked.compare(0.05).splitlines()[1] == unreadable
     assert repr(progress_report(progress)) == unreadable
 
@@ -387,7 +385,7 @@ def test_readers_of_a_corrupt_file_do_not_fail_each_other(progress, capsys):
             found = list(pool.map(lambda _: Progress(progress.path).everything(), range(8)))
         assert found == [NOTHING] * 8
     assert len(list(progress.path.parent.glob("progress.corrupt-*.json"))) == 5
-    assert capsys.readouterr().out.count("could not be read") == 5
+    assert capsys.readouterr().out.count("couldn't be read") == 5
 
 
 def test_a_file_that_was_put_right_meanwhile_is_not_set_aside(progress, monkeypatch):
@@ -396,11 +394,11 @@ def test_a_file_that_was_put_right_meanwhile_is_not_set_aside(progress, monkeypa
     progress.path.write_text("{ not json")
     locked = Progress._locked
 
-    def somebody_is_faster(self):
+    def another_is_faster(self):
         self.path.write_text(good)
         return locked(self)
 
-    monkeypatch.setattr(Progress, "_locked", somebody_is_faster)
+    monkeypatch.setattr(Progress, "_locked", another_is_faster)
     assert progress.get("predictions", "x") == {"choice": "a"}
     assert not list(progress.path.parent.glob("progress.corrupt-*"))
 
@@ -412,7 +410,7 @@ def test_a_file_of_a_newer_course_is_left_as_it_is(progress):
     asked = predict("p", "How much?", RANGES, progress)
     press(asked, 1)
     assert asked.feedback == (
-        f"This could not be kept: a newer version of the course wrote it, so it is left as it is ({progress.path})."
+        f"This couldn't be saved: a newer version of the course wrote it, so it is left as it is ({progress.path})."
     )
     assert progress.path.read_text() == newer
     assert [path.name for path in progress.path.parent.iterdir() if "lock" not in path.name] == ["progress.json"]
@@ -424,9 +422,9 @@ def test_a_held_lock_does_not_hang_the_kernel(progress, monkeypatch):
     progress.path.parent.mkdir()
     with FileLock(progress.path.with_suffix(".lock")):
         press(asked, 1)  # comes back although the lock is still held
-    assert asked.feedback.startswith("This could not be kept: another program has held it for 0.2 seconds (")
+    assert asked.feedback.startswith("This couldn't be saved: another program has held it for 0.2 seconds (")
     press(asked, 1)
-    assert asked.feedback == "Kept: 10 % to 50 %."
+    assert asked.feedback == "Your prediction: 10 % to 50 %."
 
 
 @pytest.mark.parametrize(
@@ -471,10 +469,10 @@ def test_report(progress):
     assert rows["00"] == ("1 of 3", "1", "1 of 3", "0", "0")
     assert (rows["11"][0], rows["11"][-1]) == ("0 of 4", "1")
     assert repr(report).splitlines()[-4:] == [
-        "Predictions kept: 1, of which 1 came out right.",
+        "Predictions made: 1, of which 1 came out right.",
         "Quiz questions answered: 1, of which 0 right at the first try.",
         "Exercises tried: 1, of which 1 solved.",
-        f"Kept in {progress.path}",
+        f"Saved in {progress.path}",
     ]
     assert report._repr_html_().count("<tr>") == 1 + len(report.rows)
 
@@ -517,16 +515,16 @@ def test_export_is_a_table_that_a_spreadsheet_does_not_run(progress, tmp_path):
 
 
 def test_reset_asks_first_and_loses_nothing(progress):
-    assert reset_progress(progress=progress).startswith("Nothing is kept yet")
+    assert reset_progress(progress=progress).startswith("There are no answers yet")
     progress.record("quizzes", "q", {"right": True})
     before = progress.path.read_text()
-    asked = "Begin anew? Answers kept so far: 1. If you are sure, run reset_progress(sure=True)."
+    asked = "Start over? Answers so far: 1. If you're sure, run reset_progress(sure=True)."
     for not_an_answer in (False, "no", 1):
         assert reset_progress(not_an_answer, progress) == asked
     assert progress.path.read_text() == before
     said = reset_progress(sure=True, progress=progress)
     (kept,) = progress.path.parent.glob("progress.until-*.json")
-    assert said == f"You begin anew. What was kept is now in {kept}."
+    assert said == f"You're starting over. Your earlier answers are now in {kept}."
     assert kept.read_text() == before
     assert progress.everything() == NOTHING
 

@@ -7,15 +7,20 @@ import tomllib
 import pytest
 
 from course_utils.machine import ROOT
-from course_utils.publishing.pages import Lesson, lessons, pages
+from course_utils.publishing.pages import Lesson, deeper_notebooks, lessons, pages
 from tests.numbers_in_prose import explained, unexplained
 
 SOURCES = ROOT / "notebooks" / "source"
-LESSONS = lessons(SOURCES)
+LESSONS, DEEPER = lessons(SOURCES), deeper_notebooks(SOURCES)
 TERMS = tomllib.loads((SOURCES / "glossary.toml").read_text(encoding="utf-8"))["term"]
 WORKS = tomllib.loads((SOURCES / "references.toml").read_text(encoding="utf-8"))["work"]
 
-every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
+every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+every_notebook = pytest.mark.parametrize("lesson", [*LESSONS, *DEEPER], ids=lambda lesson: lesson.name)
+
+
+def notebook_of(lesson):
+    return ROOT / "notebooks" / lesson.address
 
 
 def text_of(page):
@@ -72,10 +77,10 @@ def test_every_widget_is_in_a_lesson():
     assert {other.get(name, name) for name in files} == used
 
 
-@every_lesson
+@every_notebook
 def test_links_lead_somewhere(lesson):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", lesson.text):
-        assert (ROOT / "notebooks" / target).exists(), target
+        assert (notebook_of(lesson).parent / target).exists(), target
 
 
 def links_of(file):
@@ -88,19 +93,30 @@ def links_of(file):
 
 @every_lesson
 def test_a_lesson_leads_on(lesson):
-    """To the next lesson, its exercise and the index; what a link says is the title of what it leads to."""
-    links = links_of(ROOT / "notebooks" / f"{lesson.file.stem}.ipynb")
-    titles = {ROOT / "notebooks" / f"{other.file.stem}.ipynb": other.title for other in LESSONS}
+    """To the next lesson, its exercise, what goes deeper and the index; to lessons by their titles."""
+    links = links_of(notebook_of(lesson))
+    titles = {notebook_of(other): other.title for other in LESSONS}
     titles |= {ROOT / "exercises" / file.name: title for file, title in titles.items()}
     after = LESSONS[LESSONS.index(lesson) + 1 :][:1]
     exercise = ROOT / "exercises" / f"{lesson.file.stem}.ipynb"
-    needed = {ROOT / "notebooks" / f"{other.file.stem}.ipynb" for other in after} | {ROOT / "notebooks/index.ipynb"}
+    needed = {notebook_of(other) for other in [*after, *deeper_of(lesson)]} | {ROOT / "notebooks/index.ipynb"}
     assert links.keys() >= needed | ({exercise} if exercise.exists() else set())
     for file, says in links.items():
         assert file.exists()
         assert says in (titles.get(file, says), file.stem[:2], f"lesson {file.stem[:2]}"), says
     told = re.findall(r"\*\*(?:Next|Read before)\*\*:.*", "\n".join(lesson.prose))
     assert not [text for text in told if re.search(r"[Ll]essons? \d", text.replace("lessons [", ""))]
+
+
+def deeper_of(lesson):
+    return [notebook for notebook in DEEPER if notebook.number == lesson.number]
+
+
+@every_lesson
+def test_a_deeper_notebook_leads_back_to_its_lesson(lesson):
+    for notebook in deeper_of(lesson):
+        assert notebook_of(lesson) in links_of(notebook_of(notebook)), notebook.name
+        assert f"*deeper*: {notebook.link} ({notebook.minutes} min)" in text_of("index.ipynb")
 
 
 @pytest.mark.parametrize("name", [lesson.file.stem for lesson in LESSONS[1:]])
@@ -126,15 +142,15 @@ def test_the_glossary_is_whole():
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term["name"])
 def test_a_term_is_explained_before_it_is_used(term):
     """A lesson may use a word of a later one where it has named that lesson, in the same cell or before."""
-    before = [lesson for lesson in LESSONS if lesson.number < term["lesson"]]
-    own = next(lesson for lesson in LESSONS if lesson.number == term["lesson"])
+    before = [lesson for lesson in [*LESSONS, *DEEPER] if lesson.number < term["lesson"][:2]]
+    own = next(lesson for lesson in [*LESSONS, *DEEPER] if lesson.name == term["lesson"])
     assert used_unexplained(term, before) == []
-    assert words(term).search(own.text.replace("**", "")), f"lesson {own.number} does not use the word"
+    assert words(term).search(own.text.replace("**", "")), f"lesson {own.name} does not use the word"
 
 
 def used_unexplained(term, earlier):
     longer = [other["name"] for other in TERMS if term["name"] in other["name"] != term["name"]]
-    own = term["lesson"]
+    own = term["lesson"][:2]
     named = re.compile(rf"lessons? (?:\d\d(?:, | and | or ))*{own}|\({own}_|\[{own}", re.I)
     found = []
     for lesson in earlier:
@@ -146,7 +162,7 @@ def used_unexplained(term, earlier):
                 text = re.sub(re.escape(name), "", text, flags=re.I)
             use = words(term).search(text)
             if use and not pointed:
-                found.append(f"{lesson.number}: … {text[max(0, use.start() - 40) : use.end() + 30]} …")
+                found.append(f"{lesson.name}: … {text[max(0, use.start() - 40) : use.end() + 30]} …")
     return found
 
 
@@ -161,10 +177,10 @@ def test_references_are_whole():
     page = text_of("references.ipynb")
     for work in WORKS:
         assert page.count(f"*{work['title']}*") == 1
-        assert any(lesson.cites(work) for lesson in LESSONS), work["title"]
+        assert any(lesson.cites(work) for lesson in [*LESSONS, *DEEPER]), work["title"]
 
 
-@every_lesson
+@every_notebook
 def test_every_cited_work_is_in_the_references(lesson):
     assert lesson.unknown_citations(WORKS) == []
 
@@ -178,6 +194,29 @@ def test_citations_are_recognised(tmp_path):
         assert lesson.unknown_citations([])
     assert not lesson_of(tmp_path, "Su et al. (2020) and others in 2021").cites(work)
     assert not lesson_of(tmp_path, "In 2021 it rained.").unknown_citations([])
+
+
+def test_deeper_notebooks_are_in_the_index_the_glossary_and_the_references(tmp_path):
+    folder = tmp_path / "notebooks" / "source"
+    (folder / "deeper").mkdir(parents=True)
+    lesson_of(folder, LESSON)
+    lesson_of(folder / "deeper", "# Why X\n\n**Time**: 15 minutes.\n\nBoth are of Ab (1999).", "03_why.py")
+    (folder / "glossary.toml").write_text('[[term]]\nname = "a"\nlesson = "03_why"\nmeans = "A."\n')
+    table = '[[work]]\nfirst = "{}"\nyear = {}\ntitle = "{}"\nauthors = "A"\nwhere = "X"\n'
+    (folder / "references.toml").write_text(table.format("Su", 2021, "R") + table.format("Ab", 1999, "Old"))
+    made = {name: "\n".join(texts) for name, texts in pages(tmp_path).items()}
+    assert "| [03 · X](03_x.ipynb)<br>*deeper*: [Why X](deeper/03_why.ipynb) (15 min) | 5 |" in made["index"]
+    assert "| **a** | A. | [Why X](deeper/03_why.ipynb) |" in made["glossary"]
+    assert "*Old*. X. Cited in [Why X](deeper/03_why.ipynb)." in made["references"]
+
+    (folder / "deeper" / "03_why.py").rename(folder / "deeper" / "04_why.py")
+    with pytest.raises(ValueError, match=r"there is no lesson \['04'\]"):
+        pages(tmp_path)
+
+
+def test_a_head_without_minutes_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"^03_x\.py must say its time in the first cell, as in \*\*Time\*\*: 45 min"):
+        _ = lesson_of(tmp_path, "# 03 · X").minutes
 
 
 LESSON = "# 03 · X\n**You will be able to**\n\n- x\n\n**Time**: 5 minutes.\nAfter Su et al. (2021)."
@@ -211,9 +250,9 @@ def test_a_table_that_does_not_fit_is_one_sentence(tmp_path, terms, works, sente
     assert str(caught.value) == sentence
 
 
-@every_lesson
+@every_notebook
 def test_every_number_of_the_text_comes_from_somewhere(lesson):
-    why = explained().get(lesson.number, {})
+    why = explained().get(lesson.name, {})
     found = unexplained(lesson)
     assert [line for line in found if line.partition(":")[0] not in why] == []
     unused = set(why) - {line.partition(":")[0] for line in found}

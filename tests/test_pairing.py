@@ -20,9 +20,9 @@ from course_utils.machine import ROOT
 from course_utils.publishing import sync
 
 PAIRS = {
-    f"{folder}/{source.stem}.ipynb": f"{folder}/source/{source.name}"
-    for folder in sync.FOLDERS
-    for source in sorted((ROOT / folder / "source").glob("*.py"))
+    f"{made[0]}/{source.stem}.ipynb": f"{folder}/{source.name}"
+    for folder, made in sync.MAKES.items()
+    for source in sorted((ROOT / folder).glob("*.py"))
 }
 CONFIG = load_jupytext_config(ROOT)
 PERCENT = {"extension": ".py", "format_name": "percent"}
@@ -81,7 +81,7 @@ def test_source_and_notebook_name_each_other(notebook, source, capsys, monkeypat
 
 def test_a_deeper_notebook_pairs_with_a_deeper_source(folder, capsys):
     source = folder / "notebooks/source/deeper/11_order.py"
-    source.parent.mkdir()
+    source.parent.mkdir(exist_ok=True)
     source.write_text("# %%\n1\n")
     assert paired_with(source, capsys) == [str(folder / "notebooks/deeper/11_order.ipynb")]
 

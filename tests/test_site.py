@@ -1,6 +1,7 @@
 """The website's parts, and that every problem is one sentence; the whole of it is in tests/browser/test_site.py."""
 
 import importlib.util
+import re
 import shutil
 
 import nbformat
@@ -20,6 +21,11 @@ def small_course(tmp_path):
     shutil.copytree(ROOT / "website", root / "website")
     shutil.copy(ROOT / "docs" / "sampling-lab.png", root / "docs")
     return root
+
+
+def put(file, text):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def lesson(root, text):
@@ -44,6 +50,27 @@ def test_a_link_that_leads_nowhere_stops_it(small_course, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["course", "site"]
     assert 'href="../index.html"' in (site / "notebooks" / "00_start_here.html").read_text()
     assert not (site / "page_of_a_lesson_that_is_gone.html").exists()
+
+
+def test_deeper_notebooks_and_pictures_of_the_text_have_their_place(small_course, tmp_path):
+    need("MyST-NB", importlib.util.find_spec("myst_nb") is not None)
+    index = small_course / "website" / "index.md"
+    index.write_text(index.read_text().replace("notebooks/index\nnotebooks/glossary\nnotebooks/references\n", ""))
+    index.write_text(re.sub(r"\[([^\]]+)\]\(notebooks[^)]+\)", r"\1", index.read_text()))
+    index.write_text(index.read_text().replace("exercises/[0-9]*", ""))
+    lesson(small_course, "# Lesson\n\n![A loop.](images/00.svg)\n\nNothing deeper yet.")
+    picture = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
+    put(small_course / "notebooks/images/00.svg", picture)
+    build_site(small_course, tmp_path / "site")
+
+    lesson(small_course, "# Lesson\n\n![A loop.](images/00.svg)\n\n[Why?](deeper/00_why.ipynb)")
+    why = nbformat.v4.new_markdown_cell("# Why\n\nBack to [the lesson](../00_start_here.ipynb).", id="text")
+    put(small_course / "notebooks/deeper/00_why.ipynb", nbformat.writes(nbformat.v4.new_notebook(cells=[why])))
+    build_site(small_course, tmp_path / "site")
+    site = tmp_path / "site"
+    assert 'href="deeper/00_why.html"' in (site / "notebooks/00_start_here.html").read_text()
+    assert 'href="../00_start_here.html"' in (site / "notebooks/deeper/00_why.html").read_text()
+    assert (site / "_images/00.svg").read_text() == picture
 
 
 def test_a_folder_of_something_else_is_left_alone(small_course, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Slides: where they begin, and that each file holds its lesson's pictures and words and asks for no other file."""
 
+import base64
 import importlib.util
 import re
 
@@ -7,6 +8,7 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.schematics import schematic
 from course_utils.publishing.slides import SlidesError, export_slides, with_slides
 from tests.browser.test_site import LESSONS, Page, stored_pictures
 from tests.conftest import need
@@ -52,10 +54,38 @@ def test_a_lesson_that_does_not_exist_is_named_before_anything_is_written(tmp_pa
     assert not (tmp_path / "slides").exists()
 
 
+def test_a_picture_of_the_text_is_inside(tmp_path):
+    need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
+    (tmp_path / "notebooks/images").mkdir(parents=True)
+    (tmp_path / "notebooks/images/03_x.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
+    )
+    lesson = notebook_of("# 03 · X\n\n![A loop.](images/03_x.svg)\n\n[more](deeper/03_more.ipynb)")
+    nbformat.write(lesson, tmp_path / "notebooks/03_x.ipynb")
+    (file,) = export_slides(tmp_path, tmp_path / "slides")
+    page = Page(file)
+    assert page.pictures == ["A loop."]
+    assert [link.partition(",")[0] for link in page.links] == ["data:image/svg+xml;base64"]
+
+
 def test_missing_reveal_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SlidesError, match=r"run `python3 course.py slides`"):
         export_slides(ROOT, tmp_path)
+
+
+def test_a_picture_in_the_text_is_inside_the_file(tmp_path):
+    need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
+    images = tmp_path / "notebooks" / "images"
+    images.mkdir(parents=True)
+    (images / "00_x.svg").write_text(schematic("00_start_here"))
+    notebook = notebook_of("# 00 · X\n\n![The loop.](images/00_x.svg)\n\nText.")
+    nbformat.write(notebook, tmp_path / "notebooks" / "00_x.ipynb")
+    (file,) = export_slides(tmp_path, tmp_path / "slides")
+    page = Page(file)
+    assert page.pictures == ["The loop."]
+    (picture,) = page.links
+    assert base64.b64decode(picture.removeprefix("data:image/svg+xml;base64,")).decode() == schematic("00_start_here")
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
@@ -65,7 +95,9 @@ def test_each_file_is_complete(lesson, tmp_path):
     assert [made.name for made in tmp_path.iterdir()] == [f"{lesson.stem}.slides.html"]
     page = Page(file)
     assert page.pictures == stored_pictures(nbformat.read(lesson, as_version=4))
-    assert all(link.startswith(("data:image/png;base64,", "https://")) for link in page.links)
+    assert all(
+        link.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,", "https://")) for link in page.links
+    )
     html = file.read_text(encoding="utf-8")
     assert not re.search(r"<link|<script[^>]*\ssrc", html)
     assert not re.search(r"@import|url\((?!data:)", "".join(re.findall(r"<style>.+?</style>", html, re.S)))

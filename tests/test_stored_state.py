@@ -105,9 +105,9 @@ def test_an_answer_is_stored_at_once_with_what_was_said(published, tmp_path):
     use(predict("p", "How much?", {"a < b": (0, 1), "c": (1, 2)}, progress), {"choice": 0, "attempt": 1})
     use(quiz_question("q", "Which?", ANSWERS, progress), {"choice": 0, "attempt": 1})
     prediction, quiz = (message.data for message in published)
-    assert prediction["text/plain"] == "How much?\n  (•) a < b\n  ( ) c\nKept: a < b."
+    assert prediction["text/plain"] == "How much?\n  (•) a < b\n  ( ) c\nYour prediction: a < b."
     assert "<strong>a &lt; b</strong> ← your choice" in prediction["text/html"]
-    assert "<p>Kept: a &lt; b.</p>" in prediction["text/html"]
+    assert "<p>Your prediction: a &lt; b.</p>" in prediction["text/html"]
     assert quiz["text/plain"] == "Which?\n  (•) a < b\n  ( ) c\n✗ Not quite. No: <b>."
     assert "<p>✗ Not quite. No: &lt;b&gt;.</p>" in quiz["text/html"]
 

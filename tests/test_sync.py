@@ -1,7 +1,12 @@
 """Notebooks from sources: the same bytes each time, nothing stored that a reader should not meet."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 
 import nbformat
@@ -9,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course_utils.machine import processor_name
 from course_utils.publishing import sync
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -225,6 +231,22 @@ def test_a_notebook_that_is_none_is_not_what_its_source_makes(changeable, broken
     assert len(sync.sync(changeable, check=True)) == 1
 
 
+def test_the_schematic_of_a_lesson_is_drawn_and_checked(changeable):
+    name = "11_sampling"
+    for kind, suffix in (("source", "py"), (".", "ipynb")):
+        (changeable / f"notebooks/{kind}/00_sums.{suffix}").rename(changeable / f"notebooks/{kind}/{name}.{suffix}")
+    picture = f"notebooks/images/{name}.svg"
+    says = [f"{picture} is not what its drawing makes: run `course sync`."]
+    assert sync.sync(changeable, check=True) == says
+    assert not (changeable / picture).exists()
+    assert sync.sync(changeable) == []
+    assert [file.name for file in (changeable / picture).parent.iterdir()] == [f"{name}.svg"]  # other lessons' are not
+    (changeable / picture).write_text("<svg>edited by hand</svg>")
+    assert sync.sync(changeable, check=True) == says
+    assert sync.sync(changeable) == []
+    assert (changeable / picture).read_text(encoding="utf-8") == (ROOT / picture).read_text(encoding="utf-8")
+
+
 def test_check_finds_a_notebook_without_source_and_a_source_without_notebook(changeable):
     (changeable / "notebooks/source/00_sums.py").rename(changeable / "notebooks/source/05_sums.py")
     stray, missing = sync.sync(changeable, check=True)
@@ -239,6 +261,120 @@ def test_solutions_are_made_too(changeable):
     assert sync.sync(changeable) == []
     cell = json.loads((changeable / "solutions/00_sums.ipynb").read_text())["cells"][0]
     assert cell["outputs"][0]["data"] == {"text/plain": ["6"]}
+
+
+# deeper
+
+
+def test_a_deeper_notebook_is_made_beside_the_lessons_and_runs_where_it_lies(changeable):
+    source = changeable / "notebooks/source/deeper/00_more_sums.py"
+    source.parent.mkdir()
+    source.write_text('# %%\nimport course_utils\nopen("../00_sums.ipynb").readline()\n')
+    (problem,) = sync.sync(changeable, check=True)
+    assert problem.startswith("notebooks/deeper/00_more_sums.ipynb is not what notebooks/source/deeper/00_more_sums.py")
+    assert sync.sync(changeable) == []
+    (cell,) = stored(changeable, "deeper/00_more_sums")["cells"]
+    assert cell["outputs"][0]["data"] == {"text/plain": [repr("{\n")]}
+    assert sync.sync(changeable, check=True) == []
+    source.unlink()
+    (problem,) = sync.sync(changeable, check=True)
+    assert problem.startswith("notebooks/deeper/00_more_sums.ipynb has no source")
+
+
+# recorded cells
+
+RECORDED = """# %%
+step = 1
+
+# %% tags=["recorded"]
+import time
+
+time.time_ns() * step
+
+# %% tags=["recorded"]
+assert step
+
+# %%
+time.time_ns()
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded_once(tmp_path_factory):
+    folder = repository(tmp_path_factory.mktemp("recorded"), **{"00_clock": RECORDED})
+    assert sync.sync(folder) == []
+    return folder
+
+
+@pytest.fixture
+def clock(recorded_once, tmp_path):
+    return shutil.copytree(recorded_once, tmp_path / "copy")
+
+
+def shown(folder):
+    """What the recorded cell and the last cell of the notebook show."""
+    outputs = [cell["outputs"] for cell in stored(folder, "00_clock")["cells"]]
+    return outputs[1], outputs[-1]
+
+
+def test_a_recording_says_on_what_machine_and_day_it_was_made(clock):
+    value, signature = shown(clock)[0]
+    assert int(value["data"]["text/plain"][0]) > 0
+    (line,) = signature["text"]
+    assert (signature["output_type"], signature["name"]) == ("stream", "stdout")
+    assert line == f"recorded on {processor_name()}, {os.cpu_count()} cores, {date.today().isoformat()}\n"
+    assert stored(clock, "00_clock")["cells"][2]["outputs"] == [], "what shows nothing needs no day"
+
+
+@pytest.mark.parametrize("how", ["execute", "later code", "text"])
+def test_a_recording_stays_while_it_and_the_code_before_it_are_the_same(clock, how):
+    before = shown(clock)
+    source = clock / "notebooks/source/00_clock.py"
+    if how == "later code":
+        source.write_text(RECORDED + "\n# %%\n1\n# %%\ntime.time_ns()\n")
+    elif how == "text":
+        source.write_text("# %% [markdown]\n# # Clock\n\n" + RECORDED)
+    assert sync.sync(clock, execute=how != "text") == []
+    after = [cell["outputs"] for cell in stored(clock, "00_clock")["cells"] if cell["cell_type"] == "code"]
+    assert after[1] == before[0]
+    assert (after[-1] == before[1]) == (how == "text"), "the other cells ran again"
+
+
+@pytest.mark.parametrize("how", ["record", "own code", "earlier code", "not signed"])
+def test_otherwise_it_is_made_again(clock, how):
+    before = shown(clock)
+    source, file = clock / "notebooks/source/00_clock.py", clock / "notebooks/00_clock.ipynb"
+    if how == "own code":
+        source.write_text(RECORDED.replace("* step", "+ step"))
+    elif how == "earlier code":
+        source.write_text(RECORDED.replace("step = 1", "step = 2"))
+    elif how == "not signed":  # an author ran it
+        notebook = stored(clock, "00_clock")
+        notebook["cells"][1]["outputs"].pop()
+        file.write_text(json.dumps(notebook))
+    assert sync.sync(clock, execute=how == "not signed", record=how == "record") == []
+    after = shown(clock)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+    assert [output["output_type"] for output in after[0]] == ["execute_result", "stream"]
+
+
+def test_recording_runs_only_what_has_recorded_cells(changeable, monkeypatch):
+    monkeypatch.setattr(sync, "run_cells", lambda *_: pytest.fail("a notebook was run"))
+    assert sync.sync(changeable, record=True) == []
+
+
+def test_tests_run_a_deeper_notebook_and_compare_no_recorded_cell(clock):
+    notebook = stored(clock, "00_clock")
+    deeper = clock / "notebooks/deeper"
+    deeper.mkdir()
+    (deeper / "00_good.ipynb").write_text(json.dumps(notebook))
+    notebook["cells"][1]["source"] = ["1 / 0"]
+    (deeper / "00_bad.ipynb").write_text(json.dumps(notebook))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "notebooks/deeper"]
+    result = subprocess.run(command, cwd=clock, capture_output=True, text=True, timeout=600)
+    assert re.findall(r"^FAILED (\S+ \d)", result.stdout, re.M)[0] == "notebooks/deeper/00_bad.ipynb::Cell 1"
+    assert not re.search(r"^FAILED .*00_good", result.stdout, re.M)
 
 
 # cells that misbehave
@@ -264,6 +400,14 @@ def test_a_cell_that_misbehaves_fails_in_one_sentence(tmp_path, cell, words):
     assert problem.endswith(".")
     assert "\n" not in problem
     assert before.read_text() == "the last good one"
+
+
+def test_a_cell_that_is_about_a_warning_may_warn(tmp_path):
+    cell = "import pathlib, sys; print('careful in', pathlib.Path.home(), file=sys.stderr)"
+    repository(tmp_path, **{"00_warns": f'# %% tags=["warns"]\n{cell}\n'})
+    assert sync.sync(tmp_path) == []
+    (stored,) = json.loads((tmp_path / "notebooks/00_warns.ipynb").read_text())["cells"]
+    assert "".join(stored["outputs"][0]["text"]) == "careful in ~\n"
 
 
 def test_a_cell_that_never_ends_fails_in_one_sentence(tmp_path, monkeypatch):

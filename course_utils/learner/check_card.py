@@ -141,7 +141,7 @@ class Checker:
         try:
             kept = progress.update("exercises", f"{self.lesson}-{task.name}", lambda before: _entry(before, result))
         except OSError as error:
-            return [f"This could not be kept: {reason(error)} ({progress.path})."]
+            return [f"This couldn't be saved: {reason(error)} ({progress.path})."]
         return [f"Hint: {task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
 
     def _passed(self, task: Task, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> list[str]:

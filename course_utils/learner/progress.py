@@ -69,7 +69,7 @@ class Progress:
     def update(self, kind: str, identifier: str, change: Callable[[dict | None], dict]) -> dict:
         """Replace what is kept by `change(what was kept, or None)`; return what is kept now.
 
-        Nobody else can write in between, so that a decision about what was there before holds.
+        No other program can write in between, so that a decision about what was there before holds.
 
         Raises:
             ValueError: `kind` is not one of `KINDS`.
@@ -103,7 +103,7 @@ class Progress:
                 return self._read_or_set_aside()  # reads again: another kernel may have put it right
 
     def set_aside(self) -> Path:
-        """Begin anew: the file gets another name, which is returned, and nothing in it is lost.
+        """Start over: the file gets another name, which is returned, and nothing in it is lost.
 
         Raises:
             FileNotFoundError: There is no file yet.
@@ -158,7 +158,7 @@ class Progress:
         )
 
     def _read_or_set_aside(self) -> dict[str, dict[str, dict]]:
-        said = f"Your {self.called} could not be read. It is kept as {{}}; a new one is started"
+        said = f"Your {self.called} couldn't be read. The old file is now {{}}, and a new one was started"
         try:
             return self._read()
         except _PartlyDamagedError as error:

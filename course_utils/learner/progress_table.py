@@ -1,4 +1,4 @@
-"""What a learner did so far, lesson by lesson: shown, exported, and begun anew."""
+"""What a learner did so far, lesson by lesson: shown, exported, and reset."""
 
 import csv
 import html
@@ -22,7 +22,7 @@ _CSV = ("lesson", "kind", "name", "answer", "right", "tries")
 
 
 class ProgressReport:
-    """What was predicted, answered and solved so far: a line a lesson.
+    """What was predicted, answered and solved so far: one line per lesson.
 
     Made by `progress_report`. Lesson: 00 · Start here
     """
@@ -32,17 +32,17 @@ class ProgressReport:
         try:
             entries = progress.everything()
         except OSError as error:
-            self.summary = [f"Your progress could not be read: {reason(error)} ({progress.path})."]
+            self.summary = [f"Your progress couldn't be read: {reason(error)} ({progress.path})."]
             return
         asked = _asked(notebooks)
         names = {name for kind in entries.values() for name in kind}
         lessons = sorted({*asked, *(name[:2] for name in names if re.match(r"\d\d-", name))})
         self.rows = [_row(lesson, entries, asked.get(lesson, {})) for lesson in lessons]
         self.summary = [
-            _all(entries["predictions"], "Predictions kept", "right", "came out right"),
+            _all(entries["predictions"], "Predictions made", "right", "came out right"),
             _all(entries["quizzes"], "Quiz questions answered", "first_right", "right at the first try"),
             _all(entries["exercises"], "Exercises tried", "solved", "solved"),
-            f"Kept in {progress.path}",
+            f"Saved in {progress.path}",
         ]
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ def progress_report(progress: Progress | None = None) -> ProgressReport:
     Lesson: 00 · Start here
 
     >>> progress_report(Progress(Path("/nowhere/progress.json"))).summary[0]
-    'Predictions kept: 0, of which 0 came out right.'
+    'Predictions made: 0, of which 0 came out right.'
     """
     return ProgressReport(progress or Progress())
 
@@ -102,11 +102,11 @@ def export_progress(file: str | Path, progress: Progress | None = None) -> str:
 
 
 def reset_progress(sure: bool = False, progress: Progress | None = None) -> str:
-    """Ask whether to begin anew; with `sure=True`, do it. The old file is kept under another name.
+    """Ask whether to start over; with `sure=True`, do it. The old file is kept under another name.
 
     Args:
         sure: The answer to the question.
-        progress: What is begun anew; by default the learner's own.
+        progress: What is reset; by default the learner's own.
 
     Raises:
         OSError: The file cannot be read or renamed.
@@ -114,15 +114,15 @@ def reset_progress(sure: bool = False, progress: Progress | None = None) -> str:
     Lesson: 00 · Start here
 
     >>> reset_progress(progress=Progress(Path("/nowhere/progress.json")))
-    'Nothing is kept yet, so there is nothing to begin anew.'
+    'There are no answers yet, so there is nothing to reset.'
     """
     progress = progress or Progress()
     kept = sum(map(len, progress.everything().values()))
     if not kept:
-        return "Nothing is kept yet, so there is nothing to begin anew."
+        return "There are no answers yet, so there is nothing to reset."
     if sure is not True:
-        return f"Begin anew? Answers kept so far: {kept}. If you are sure, run reset_progress(sure=True)."
-    return f"You begin anew. What was kept is now in {progress.set_aside()}."
+        return f"Start over? Answers so far: {kept}. If you're sure, run reset_progress(sure=True)."
+    return f"You're starting over. Your earlier answers are now in {progress.set_aside()}."
 
 
 def _asked(notebooks: Path) -> dict[str, dict[str, set[str]]]:

@@ -30,7 +30,7 @@ class Prediction(QuestionWidget):
     def _show_kept(self, kept: dict | None) -> None:
         if kept and kept.get("choice") in self.options:
             self.choice, self.attempt = self.options.index(kept["choice"]), 1
-            self.feedback = f"Kept: {kept['choice']}."
+            self.feedback = f"Your prediction: {kept['choice']}."
 
     def _keep(self, change: dict) -> None:
         if not change["new"]:
@@ -49,12 +49,12 @@ class Prediction(QuestionWidget):
         except OSError as error:
             self.attempt, self.feedback = 0, _could_not("kept", self.progress, error)
             return
-        except BaseException:  # an interrupt while another program holds the file, or what nobody has foreseen
-            self.attempt, self.feedback = 0, f"Not kept: {chosen['choice']}."
+        except BaseException:  # an interrupt while another program holds the file, or something unforeseen
+            self.attempt, self.feedback = 0, f"Not saved: {chosen['choice']}."
             raise
         self._show_kept(kept)
         if kept["choice"] != chosen["choice"]:
-            self.feedback += " It was your first choice, and the first is final."
+            self.feedback += " That was your first choice, and the first one counts."
 
     def compare(self, measured: float | str, show: str = "{}") -> str:
         """Set what was measured beside what was predicted, and keep whether they agree.
@@ -69,13 +69,13 @@ class Prediction(QuestionWidget):
         truth = next((option for option, wanted in self.ranges.items() if _fits(measured, wanted)), None)
         if truth is None:
             raise ValueError(f"measured must fit one of {self.options}, got {measured!r}")
-        found = f"Measured: {show.format(measured)}" + (f", which is “{truth}”." if measured != truth else ".")
+        found = f"Measured: {show.format(measured)}."
         try:
             kept = self.progress.get("predictions", self.identifier)
         except OSError as error:
             return Sentence(f"{found}\n{_could_not('read', self.progress, error)}")
         if not kept or "choice" not in kept:
-            return Sentence(f"{found} You kept no prediction.")
+            return Sentence(f"{found} You didn't make a prediction.")
         right = kept["choice"] == truth
         said = f"{found} You predicted “{kept['choice']}”: {'✓ right' if right else '✗ not this time'}."
         try:
@@ -87,7 +87,7 @@ class Prediction(QuestionWidget):
 
 
 class QuizQuestion(QuestionWidget):
-    """A question with an explanation behind every option, right or wrong.
+    """A question with an explanation for every option, right or wrong.
 
     Made by `quiz_question`. Lesson: 00 · Start here
     """
@@ -134,7 +134,7 @@ def predict(
     Args:
         identifier: Its name in the progress file, such as "00-paris".
         question: What is asked.
-        options: Labels, or labels with the range `(low, high)` of measured values that they stand for: low is
+        options: Labels, or labels with the range `(low, high)` of measured values that they mean: low is
             in, high is out, None is an open end.
         progress: Where it is kept; by default the learner's own file.
 
@@ -145,7 +145,7 @@ def predict(
 
     >>> asked = predict("doctest", "How much?", {"little": (0, 0.5), "a lot": (0.5, None)})
     >>> asked.compare(0.7, "{:.0%}")
-    Measured: 70%, which is “a lot”. You kept no prediction.
+    Measured: 70%. You didn't make a prediction.
     """
     return Prediction(identifier, question, options, progress or Progress())
 
@@ -190,8 +190,8 @@ def _is_choice(question: QuestionWidget) -> bool:
 
 
 def _could_not(do: str, progress: Progress, error: OSError) -> str:
-    """Say in a sentence what went wrong with the progress file: the lesson must go on."""
-    what = {"kept": "This could not be kept", "read": "Your progress could not be read"}[do]
+    """Say in a sentence what went wrong with the progress file: the lesson must continue."""
+    what = {"kept": "This couldn't be saved", "read": "Your progress couldn't be read"}[do]
     return f"{what}: {reason(error)} ({progress.path})."
 
 

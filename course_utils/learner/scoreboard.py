@@ -37,7 +37,7 @@ class Scoreboard:
 
     >>> from pathlib import Path
     >>> Scoreboard(ScoreFile(Path("/nowhere/scoreboard.json")))
-    No score is kept yet.
+    There are no scores yet.
     """
 
     def __init__(self, file: ScoreFile | None = None, note: str = "", new: Score | None = None) -> None:
@@ -47,7 +47,7 @@ class Scoreboard:
                 (file or ScoreFile()).scores(), key=lambda score: (score.equal < score.cases, -score.speed)
             )
         except OSError as error:
-            self.scores, self.note = [], f"Your scoreboard could not be read: {reason(error)}."
+            self.scores, self.note = [], f"Your scoreboard couldn't be read: {reason(error)}."
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -66,13 +66,13 @@ class Scoreboard:
 
     def __repr__(self) -> str:
         if not self.scores:
-            return self.note or "No score is kept yet."
+            return self.note or "There are no scores yet."
         return f"{text_table(_TITLES, self._rows())}\n{self.note}".rstrip()
 
     def _repr_html_(self) -> str:
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         if not self.scores:
-            return note or "<p>No score is kept yet.</p>"
+            return note or "<p>There are no scores yet.</p>"
         return html_table(_TITLES, self._rows()) + note
 
 
@@ -82,7 +82,7 @@ def keep_score(
     """Time a learner's stream beside `transformers`, in turns; keep the score with what the comparison found.
 
     Args:
-        stream: `my_stream(model, ids, tokenizer, **settings)`: one piece of text a token.
+        stream: `my_stream(model, ids, tokenizer, **settings)`: one piece of text per token.
         comparison: What `final_comparison` said about `my_generate`.
         name: Who it is.
         repeats: How many runs of each count, after one to warm up.
@@ -96,7 +96,7 @@ def keep_score(
     >>> from pathlib import Path
     >>> nothing, file = lambda model, ids, tokenizer, **settings: [], ScoreFile(Path("/nowhere/scoreboard.json"))
     >>> keep_score(nothing, CheckCard("none", "right", [], []), name="Ada", file=file)
-    ✗ Nothing is kept: 12 pieces were asked for, and yours yields 0.
+    ✗ No score: 12 pieces were asked for, and yours yields 0.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name must be a text, got {name!r}")
@@ -107,7 +107,7 @@ def keep_score(
         raise
     except BaseException as error:  # noqa: BLE001 - whatever else it raises, exit() too, is for the learner to see
         problem = str(error) if isinstance(error, WrongCount) else f"your function {exception_line(error, stream)}"
-        return Scoreboard(file, f"✗ Nothing is kept: {problem}.")
+        return Scoreboard(file, f"✗ No score: {problem}.")
     machine = this_machine()
     score = Score(
         name.strip(),
@@ -120,12 +120,12 @@ def keep_score(
     try:
         file.add(score)
     except OSError as error:
-        return Scoreboard(file, f"This could not be kept: {reason(error)} ({file.path}).", score)
-    return Scoreboard(file, f"Kept in {file.path}", score)
+        return Scoreboard(file, f"This couldn't be saved: {reason(error)} ({file.path}).", score)
+    return Scoreboard(file, f"Saved in {file.path}", score)
 
 
 class WrongCount(Exception):
-    """A stream did not yield one piece a token."""
+    """A stream did not yield one piece per token."""
 
 
 def time_in_turns(stream: Callable, repeats: int) -> tuple[GenerationTiming, GenerationTiming]:

@@ -6,13 +6,11 @@ Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 """
 
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -20,6 +18,7 @@ import torch
 from transformers.generation.streamers import BaseStreamer
 
 from course_utils.engine.arguments import check_whole
+from course_utils.machine import processor_name
 from course_utils.measuring.measurements import Spread, spread
 
 Mark = Callable[[], None]
@@ -49,7 +48,7 @@ def this_machine() -> Machine:
     """
     gigabytes = round(psutil.virtual_memory().total / 2**30, 1)
     versions = version("torch"), version("transformers")
-    return Machine(_processor(), os.cpu_count() or 1, torch.get_num_threads(), gigabytes, *versions)
+    return Machine(processor_name(), os.cpu_count() or 1, torch.get_num_threads(), gigabytes, *versions)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class GenerationTiming:
     def tpot(self) -> Spread:
         """Time per output token: of a run, the mean time between tokens after the first."""
         if len(self.seconds[0]) < 2:
-            raise ValueError("seconds must hold at least two tokens a run for a time per output token, got one")
+            raise ValueError("seconds must hold at least two tokens per run for a time per output token, got one")
         return spread([(run[-1] - run[0]) / (len(run) - 1) for run in self.seconds])
 
     @property
@@ -97,7 +96,7 @@ class GenerationTiming:
 
     @property
     def throughput(self) -> float:
-        """Tokens a second over all texts of the batch, in the median run."""
+        """Tokens per second over all texts of the batch, in the median run."""
         return self.batch * len(self.seconds[0]) / self.total.median
 
 
@@ -161,16 +160,8 @@ class MarkingStreamer(BaseStreamer):
         """Take the end; there is nothing left to mark."""
 
 
-def _processor() -> str:
-    # On Linux, platform.processor() only says "x86_64".
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
-    """Measure how many bytes a second this machine reads from memory, with all threads of torch.
+    """Measure how many bytes per second this machine reads from memory, with all threads of torch.
 
     A decode step reads every weight once, so it cannot take less than weight bytes / this.
 

@@ -80,7 +80,7 @@ class ModelStore:
         return "damaged" if self._problems(entry, rehash=False) else "ready"
 
     def verify(self, entry: ModelEntry) -> list[str]:
-        """Re-hash every file of `entry`; return one sentence a problem, so an empty list means fine."""
+        """Re-hash every file of `entry`; return one sentence per problem, so an empty list means fine."""
         if not self.folder(entry).exists():
             return [f"{entry.name} is not in {self.root}."]
         return self._problems(entry, rehash=True)

@@ -61,7 +61,7 @@ class Text2TextGenerationPipeline(CheckedPipeline, Pipeline):
         return reading, settings, choosing
 
     def preprocess(self, text: str, truncation: bool = False) -> dict:
-        """Turn a text into token ids; models of the T5 family want to be told the task in words."""
+        """Turn a text into token ids; models of the T5 family need the task in words."""
         self.check(text)
         text = self.task_settings().get("prefix", "") + text
         inputs = self.tokenizer(text, return_tensors="pt", verbose=False, truncation=truncation)

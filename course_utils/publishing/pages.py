@@ -18,15 +18,16 @@ _WIDGET_NAMES = {
 }
 # What looks like a citation: a name, then a year, as in "Su et al. (2021)", "Devlin et al. 2019", "Dauphin (2018".
 _CITATION = re.compile(r"\b(?!(?:In|Since|Until|By|From)\b)[A-Z][\w’'-]+(?: et al\.)?,? \(?((?:1[89]|20)\d\d)\b")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")  # its words, its file
 _BETWEEN = 70  # the most characters from the first author's name to the year
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson, read from its source.
+    """A lesson or a deeper notebook, read from its source.
 
     Args:
-        file: `notebooks/source/NN_name.py`.
+        file: `notebooks/source/NN_name.py` or `notebooks/source/deeper/NN_topic.py`.
 
     Lesson: none (this is how the index is made).
     """
@@ -40,8 +41,23 @@ class Lesson:
 
     @property
     def number(self) -> str:
-        """Two digits."""
+        """Two digits; a deeper notebook has those of its lesson."""
         return self.file.stem[:2]
+
+    @property
+    def is_deeper(self) -> bool:
+        """Whether it goes beyond a lesson."""
+        return self.file.parent.name == "deeper"
+
+    @property
+    def name(self) -> str:
+        """What the tables call it: a lesson by its number, a deeper notebook by its file, such as "11_order"."""
+        return self.file.stem if self.is_deeper else self.number
+
+    @property
+    def address(self) -> str:
+        """Where the notebook is, from the folder of the lessons."""
+        return f"deeper/{self.file.stem}.ipynb" if self.is_deeper else f"{self.file.stem}.ipynb"
 
     @property
     def title(self) -> str:
@@ -51,12 +67,19 @@ class Lesson:
     @property
     def link(self) -> str:
         """The title, linked to the notebook."""
-        return markdown_link(self.title, f"{self.file.stem}.ipynb")
+        return markdown_link(self.title, self.address)
 
     @property
     def minutes(self) -> int:
-        """How long a learner needs."""
-        return int(self._head.partition("**Time**: ")[2].partition(" minutes")[0])
+        """How long a learner needs.
+
+        Raises:
+            ValueError: Its head doesn't say so.
+        """
+        said = re.search(r"\*\*Time\*\*: (\d+) minutes", self._head)
+        if said is None:
+            raise ValueError(f"{self.file.name} must say its time in the first cell, as in **Time**: 45 minutes")
+        return int(said[1])
 
     @property
     def objectives(self) -> list[str]:
@@ -96,9 +119,12 @@ class Lesson:
 
     @cached_property
     def _markdown(self) -> list[str]:
-        """The source of every markdown cell."""
+        """The source of every markdown cell, without its pictures.
+
+        The schematic's words for those who can't see it name parts of the map that a later lesson explains.
+        """
         cells = jupytext.reads(self.source, fmt="py:percent").cells
-        return [cell.source for cell in cells if cell.cell_type == "markdown"]
+        return [PICTURE.sub("", cell.source) for cell in cells if cell.cell_type == "markdown"]
 
     @property
     def _head(self) -> str:
@@ -110,7 +136,7 @@ class Lesson:
         return ast.parse(self.source)
 
     def cites(self, work: dict) -> list[int]:
-        """Return the places where the year stands each time the lesson cites `work`."""
+        """Return the place of the year each time the lesson cites `work`."""
         pattern = rf"\b{work['first']}\b(?:(?!\b(?:1[89]|20)\d\d\b).){{1,{_BETWEEN}}}?\b({work['year']})\b"
         text, title = self.text_and_sources, work.get("named", "")  # of two works of one author and year
         return [place.start(1) for place in re.finditer(pattern, text, re.S) if title in text[place.start() :][:150]]
@@ -138,6 +164,17 @@ def lessons(folder: Path) -> list[Lesson]:
     return [Lesson(file) for file in sorted(folder.glob("[0-9][0-9]_*.py"))]
 
 
+def deeper_notebooks(folder: Path) -> list[Lesson]:
+    """Return what goes beyond the lessons in `folder`, which is `notebooks/source`, in the order of the lessons.
+
+    Lesson: none (this is how the index is made).
+
+    >>> all(notebook.is_deeper for notebook in deeper_notebooks(Path("notebooks/source")))
+    True
+    """
+    return lessons(folder / "deeper")
+
+
 def pages(root: Path) -> dict[str, list[str]]:
     """Return the markdown cells of every generated page, by the name of its notebook.
 
@@ -147,36 +184,43 @@ def pages(root: Path) -> dict[str, list[str]]:
     Lesson: none (this is how the index is made).
     """
     folder = root / "notebooks" / "source"
-    every = lessons(folder)
+    every, deeper = lessons(folder), deeper_notebooks(folder)
     terms = tomllib.loads((folder / "glossary.toml").read_text(encoding="utf-8"))["term"]
     works = tomllib.loads((folder / "references.toml").read_text(encoding="utf-8"))["work"]
     exercises = {file.stem[:2]: file.name for file in (root / "exercises").glob("[0-9][0-9]_*.ipynb")}
     return {
-        "index": _index(every, exercises),
-        "glossary": _glossary(every, terms),
-        "references": _references(every, works),
+        "index": _index(every, deeper, exercises),
+        "glossary": _glossary([*every, *deeper], terms),
+        "references": _references([*every, *deeper], works),
     }
 
 
-def _index(every: list[Lesson], exercises: dict[str, str]) -> list[str]:
+def _index(every: list[Lesson], deeper: list[Lesson], exercises: dict[str, str]) -> list[str]:
+    strays = sorted({notebook.number for notebook in deeper} - {lesson.number for lesson in every})
+    if strays:
+        raise ValueError(f"a deeper notebook must begin with the number of its lesson, and there is no lesson {strays}")
     rows = []
     for lesson in every:
         goals = "<br>".join(f"• {goal}" for goal in lesson.objectives)
         name = exercises.get(lesson.number)
         exercise = markdown_link(lesson.number, f"../exercises/{name}") if name else "–"
-        rows.append((lesson.link, str(lesson.minutes), goals, ", ".join(lesson.widgets) or "–", exercise))
+        more = [f"{other.link} ({other.minutes} min)" for other in deeper if other.number == lesson.number]
+        title = "<br>".join([lesson.link, *(f"*deeper*: {link}" for link in more)])
+        rows.append((title, str(lesson.minutes), goals, ", ".join(lesson.widgets) or "–", exercise))
     hours = sum(lesson.minutes for lesson in every) / 60
     about = (
         f"All {len(every)} lessons, about {hours:.0f} hours. Each needs only what its head names under *Read before*. "
         f"{markdown_link('The glossary', 'glossary.ipynb')} says what the words mean, "
         f"{markdown_link('the references', 'references.ipynb')} name the works that the lessons cite."
     )
+    if deeper:
+        about += " *Deeper* notebooks are optional: each takes one question of its lesson further."
     titles = ("lesson", "minutes", "you will be able to", "widgets", "exercise")
     return [f"# Index\n\n{about}", markdown_table(titles, rows)]
 
 
 def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
-    links = {lesson.number: lesson.link for lesson in every}
+    links = {lesson.name: lesson.link for lesson in every}
     missing = sorted({term["lesson"] for term in terms} - set(links))
     if missing:
         raise ValueError(f"glossary.toml must name lessons that exist, got {missing}")
@@ -190,7 +234,7 @@ def _glossary(every: list[Lesson], terms: list[dict]) -> list[str]:
 
 
 def _references(every: list[Lesson], works: list[dict]) -> list[str]:
-    missing = [f"{text} (lesson {lesson.number})" for lesson in every for text in lesson.unknown_citations(works)]
+    missing = [f"{text} (lesson {lesson.name})" for lesson in every for text in lesson.unknown_citations(works)]
     if missing:
         raise ValueError(f"references.toml must have every work that a lesson cites, and lacks {'; '.join(missing)}")
     lines = []

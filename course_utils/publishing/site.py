@@ -14,7 +14,8 @@ from course_utils.errors import CourseError
 from course_utils.exercises.assignments import without_solution_links
 from course_utils.files import whole_folder
 
-PAGES = ("notebooks", "exercises")  # the solutions stay with the course
+PAGES = ("notebooks", "notebooks/deeper", "exercises")  # the solutions stay with the course
+IMAGES = "notebooks/images"  # in the text of lessons
 _SPHINX = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "--fail-on-warning", "--keep-going"]
 _MADE_BY_SPHINX = ".buildinfo"  # it puts this file into every site
 
@@ -55,8 +56,10 @@ def collect_pages(root: Path, folder: Path) -> None:
     """Put everything that Sphinx reads into the new `folder`: its settings, the pictures and the notebooks."""
     shutil.copytree(root / "website", folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
+    if (root / IMAGES).is_dir():
+        shutil.copytree(root / IMAGES, folder / IMAGES)
     for name in PAGES:
-        (folder / name).mkdir()
+        (folder / name).mkdir(exist_ok=True, parents=True)
         for file in sorted((root / name).glob("*.ipynb")):
             notebook = page(nbformat.read(file, as_version=4))
             nbformat.write(notebook, folder / name / file.name)

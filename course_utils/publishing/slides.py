@@ -41,13 +41,13 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
     files = []
     for lesson in lessons:
         file = out / f"{lesson.stem}.slides.html"
-        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal))
+        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal, lesson.parent))
         files.append(file)
     return files
 
 
-def slides_page(notebook: NotebookNode, reveal: dict[str, str]) -> str:
-    """Return the slides of `notebook` as one HTML page, with everything of reveal.js inside."""
+def slides_page(notebook: NotebookNode, reveal: dict[str, str], folder: Path) -> str:
+    """Return the slides of `notebook`, which is in `folder`, as one HTML page with pictures and reveal.js inside."""
     from nbconvert import SlidesExporter  # takes a second, and no other command needs it
 
     notebook = with_slides(notebook)
@@ -58,9 +58,10 @@ def slides_page(notebook: NotebookNode, reveal: dict[str, str]) -> str:
             cell.metadata["slideshow"] = {"slide_type": "fragment"}
     config = Config(CSSHTMLHeaderPreprocessor={"style": "default"})  # the usual colours are JupyterLab's variables
     template = _TEMPLATE.read_text(encoding="utf-8")
-    exporter = SlidesExporter(config=config, raw_template=template, exclude_anchor_links=True)
+    exporter = SlidesExporter(config=config, raw_template=template, exclude_anchor_links=True, embed_images=True)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
-    return exporter.from_notebook_node(notebook, {"reveal_files": reveal, "title": title})[0]
+    resources = {"reveal_files": reveal, "title": title, "metadata": {"path": str(folder)}}
+    return exporter.from_notebook_node(notebook, resources)[0]
 
 
 def with_slides(notebook: NotebookNode) -> NotebookNode:
@@ -86,7 +87,7 @@ def with_slides(notebook: NotebookNode) -> NotebookNode:
 def slide(source: str) -> dict[str, str]:
     """Return what the metadata of a markdown cell says: a section begins a slide, any other text one below it.
 
-    >>> slide("## 2 · Temperature"), slide("### Touch it")
+    >>> slide("## 2 · Temperature"), slide("### Try it")
     ({'slide_type': 'slide'}, {'slide_type': 'subslide'})
     """
     return {"slide_type": "slide" if source.startswith(("# ", "## ")) else "subslide"}

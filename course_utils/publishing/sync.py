@@ -24,10 +24,13 @@ from nbformat import NotebookNode
 from course_utils.exercises.assignments import exercise
 from course_utils.files import write_whole
 from course_utils.publishing.pages import pages
+from course_utils.publishing.recorded import has_recordings, sign_recordings, take_recordings
+from course_utils.publishing.schematics import SCHEMATICS, schematic
 from course_utils.publishing.slides import slide
 
-FOLDERS = ("notebooks", "solutions")
-MAKES = {"notebooks": ("notebooks",), "solutions": ("solutions", "exercises")}  # of the sources in each folder
+LESSONS, DEEPER = "notebooks/source", "notebooks/source/deeper"
+# What is made of the sources in each folder: first what pairs with them and is run, then what learners get.
+MAKES = {LESSONS: ("notebooks",), DEEPER: ("notebooks/deeper",), "solutions/source": ("solutions", "exercises")}
 # As in jupytext.toml. Each notebook has them, too: without them, Jupytext takes the notebook's metadata for an edit
 # that the source lacks, and doesn't open a source that is older than its notebook.
 JUPYTEXT = {
@@ -48,31 +51,32 @@ class CellProblem(Exception):
     """A cell did what no stored notebook may show; the message is one sentence."""
 
 
-def sync(root: Path, check: bool = False, execute: bool = False) -> list[str]:
-    """Make every notebook and `environment.yml` under `root` what its source says; return the problems.
+def sync(root: Path, check: bool = False, execute: bool = False, record: bool = False) -> list[str]:
+    """Make all notebooks, schematics and `environment.yml` under `root` what their sources say; return the problems.
 
     Args:
         root: The repository's folder.
         check: Write nothing; a notebook that isn't what its source makes is a problem.
         execute: Run also the notebooks whose cells did not change.
+        record: Run every notebook that has recorded cells, and store what they show now.
 
     Returns:
-        One sentence a problem; an empty list means that all is well.
+        One sentence per problem; an empty list means that all is well.
 
     Lesson: none (this is how notebooks are made).
     """
     problems = []
-    for folder in FOLDERS:
-        sources = sorted((root / folder / "source").glob("*.py"))
-        for made in MAKES[folder]:
-            lessons = {file.stem for file in (root / made).glob("[0-9][0-9]_*.ipynb")}
+    for folder, made in MAKES.items():
+        sources = sorted((root / folder).glob("*.py"))
+        for place in made:
+            notebooks = {file.stem for file in (root / place).glob("[0-9][0-9]_*.ipynb")}
             problems += [
-                f"{made}/{name}.ipynb has no source: write {folder}/source/{name}.py or delete the notebook."
-                for name in sorted(lessons - {file.stem for file in sources})
+                f"{place}/{name}.ipynb has no source: write {folder}/{name}.py or delete the notebook."
+                for name in sorted(notebooks - {file.stem for file in sources})
             ]
         for source in sources:
-            problems += _sync_notebook(root, source, check, execute)
-    return problems + _sync_pages(root, check) + _sync_environment(root, check)
+            problems += _sync_notebook(root, source, check, execute, record)
+    return problems + _sync_schematics(root, check) + _sync_pages(root, check) + _sync_environment(root, check)
 
 
 def build(source: str) -> NotebookNode:
@@ -133,18 +137,18 @@ def clean_outputs(notebook: NotebookNode) -> None:
     """Leave only outputs that mean something to a reader without a kernel, and to the next machine.
 
     Raises:
-        CellProblem: A cell wrote to stderr or raised.
+        CellProblem: A cell wrote to stderr without the tag "warns", or raised.
     """
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
-            _refuse_noise(output, number)
+            _refuse_noise(output, number, "warns" in cell.metadata.get("tags", []))
             # A page without a kernel would say "model not found" instead of showing the stored picture.
             output.get("data", {}).pop(WIDGET_VIEW, None)
         cell.outputs = [output for output in cell.outputs if output.get("data", True)]
-        if "machine-dependent" in cell.metadata.get("tags", []):
+        if "machine-dependent" in cell.metadata.get("tags", []):  # in lessons that record nothing yet
             cell.outputs = []
     notebook.metadata.pop("widgets", None)
     notebook.metadata.update(_KERNEL)  # running it added the version of this Python
@@ -213,15 +217,16 @@ def environment_yml(root: Path) -> str:
     )
 
 
-def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list[str]:
-    target = source.parent.parent / f"{source.stem}.ipynb"
+def _sync_notebook(root: Path, source: Path, check: bool, execute: bool, record: bool) -> list[str]:
+    folder = source.parent.relative_to(root).as_posix()
+    target = root / MAKES[folder][0] / f"{source.stem}.ipynb"
     name, of = target.relative_to(root).as_posix(), source.relative_to(root).as_posix()
     notebook = build(source.read_text(encoding="utf-8"))
     problems = []
-    if source.parent.parent.name == "notebooks":
+    if folder in (LESSONS, DEEPER):
         _mark_slides(notebook)
         _fold_quizzes(notebook)
-    if source.parent.parent.name == "solutions":
+    else:
         try:
             problems = _sync_exercise(root, source, exercise(notebook), check)
         except ValueError as error:
@@ -229,17 +234,23 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool) -> list
     current = _stored(target) == without_outputs(json.loads(_written(notebook)))
     if check:
         return problems + ([] if current else [f"{name} is not what {of} makes: run `course sync`."])
+    execute = execute or (record and has_recordings(notebook))
     if current and not execute:
         return problems
     if _is_newer_and_edited(target, source, notebook):
         what = f"run `jupytext --sync {name}` to keep the edit, or delete {name}; then run `course sync` again"
         return [*problems, f"{name} was edited, and {of} was not: {what}."]
-    if execute or not _take_outputs(notebook, target):
+    earlier = _read(target)
+    if execute or earlier is None or not _take_outputs(notebook, earlier):
         print(f"Running {name} ...", flush=True)
+        target.parent.mkdir(exist_ok=True)
         try:
             run_cells(notebook, target.parent)
         except CellProblem as problem:
             return [*problems, f"{of}: {problem}; {name} is left as it was."]
+        sign_recordings(notebook)
+        if earlier is not None and not record:
+            take_recordings(notebook, earlier)
     write_whole(target, _written(notebook))
     return problems
 
@@ -281,7 +292,7 @@ def _sync_exercise(root: Path, source: Path, notebook: NotebookNode, check: bool
     if check:
         return [f"exercises/{file.name} is not what solutions/source/{source.name} makes: run `course sync`."]
     if _is_worked_on(file):
-        return [f"exercises/{file.name} has somebody's work in it: move it away, then run `course sync` again."]
+        return [f"exercises/{file.name} has someone's work in it: move it away, then run `course sync` again."]
     file.parent.mkdir(exist_ok=True)
     write_whole(file, wanted)
     return []
@@ -296,10 +307,27 @@ def _is_worked_on(file: Path) -> bool:
         return False
 
 
+def _sync_schematics(root: Path, check: bool) -> list[str]:
+    """Draw the picture that opens each lesson of `root`."""
+    problems = []
+    for lesson in SCHEMATICS:
+        if not (root / "notebooks" / "source" / f"{lesson}.py").is_file():
+            continue  # another course, without this lesson
+        file, wanted = root / "notebooks" / "images" / f"{lesson}.svg", schematic(lesson)
+        if file.is_file() and file.read_text(encoding="utf-8") == wanted:
+            continue
+        if check:
+            problems.append(f"notebooks/images/{file.name} is not what its drawing makes: run `course sync`.")
+        else:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, wanted)
+    return problems
+
+
 def _sync_pages(root: Path, check: bool) -> list[str]:
     """Make the index, the glossary and the references, which have no code."""
     if not (root / "notebooks" / "source" / "glossary.toml").is_file():
-        return []  # a course of somebody else's, without them
+        return []  # another course, without them
     try:
         made = pages(root)
     except ValueError as error:
@@ -340,12 +368,16 @@ def _stored(file: Path) -> dict | None:
         return None
 
 
-def _take_outputs(notebook: NotebookNode, file: Path) -> bool:
-    """Copy the outputs of `file` when its code is the same and only text changed; say whether it was."""
+def _read(file: Path) -> NotebookNode | None:
+    """Return the notebook in `file`; None when it is missing or no notebook."""
     try:
-        stored = nbformat.read(file, as_version=4)
-    except (OSError, ValueError):
-        return False
+        return nbformat.read(file, as_version=4)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _take_outputs(notebook: NotebookNode, stored: NotebookNode) -> bool:
+    """Copy the outputs of `stored` when its code is the same and only text changed; say whether it was."""
     if stored.metadata.get("language_info") != _KERNEL["language_info"]:
         return False  # an author has run cells, in whatever order
     mine, theirs = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (notebook, stored))
@@ -359,11 +391,13 @@ def _take_outputs(notebook: NotebookNode, file: Path) -> bool:
     return True
 
 
-def _refuse_noise(output: NotebookNode, number: int) -> None:
+def _refuse_noise(output: NotebookNode, number: int, may_warn: bool) -> None:
     if output.output_type == "error":
         raise CellProblem(f"cell {number} raises {output.ename} ({_first_line(output.evalue)})")
     if output.output_type == "stream" and output.name == "stderr":
-        raise CellProblem(f"cell {number} writes to stderr ({_first_line(output.text)})")
+        if not may_warn:
+            raise CellProblem(f"cell {number} writes to stderr ({_first_line(output.text)})")
+        output.text = output.text.replace(str(Path.home()), "~")  # whose folder it was is no part of the lesson
 
 
 def _first_line(text: str) -> str:

@@ -210,7 +210,7 @@ export function asking(model, root, status, answered, words = "Running …") {
     timers = [setTimeout(doubt, PATIENCE), setInterval(tick, 500)];
   }
 
-  // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  // A kernel that is idle has not got the question; outside JupyterLab, nothing says whether it is.
   const isMissing = () => manager && "kernel" in manager && (!kernel || kernel.status === "idle");
   // JupyterLab tries for minutes to reach a server that was stopped, and keeps what is asked meanwhile.
   const isLost = () => ["connecting", "disconnected"].includes(kernel?.connectionStatus);

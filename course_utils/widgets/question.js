@@ -7,7 +7,7 @@ export function isLocked(once, attempt) {
 
 /** What a learner must know when a choice has reached no kernel. */
 export function notKept(once, option) {
-  return `Your choice, ${quoted(option)}, was not ${once ? "kept" : "checked"}.`;
+  return `Your choice, ${quoted(option)}, wasn't ${once ? "saved" : "checked"}.`;
 }
 
 function render({ model, el }) {
@@ -23,7 +23,7 @@ function render({ model, el }) {
   const fieldset = element("fieldset", {}, element("legend", {}, model.get("question")),
     ...boxes.map(({ input, label }) => element("div", { class: "option" }, input, label)), button);
   const root = element("div", { class: "course-widget question" }, fieldset, feedback);
-  const kernel = asking(model, root, feedback, answered, once ? "Keeping your choice …" : "Checking …");
+  const kernel = asking(model, root, feedback, answered, once ? "Saving your choice …" : "Checking …");
 
   function commit() {
     const choice = boxes.findIndex(({ input }) => input.checked);

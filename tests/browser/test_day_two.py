@@ -140,7 +140,7 @@ def assert_all_is_there(page, words):
         assert image["width"] > 200, name
         assert len(image["alt"]) > 40, name
         assert shown[name]["words"] == words[name] != "", name
-    for expected in ("How much?", "above half ← your choice", "Kept: above half."):
+    for expected in ("How much?", "above half ← your choice", "Your prediction: above half."):
         assert expected in shown["prediction"]["text"]
     for expected in ("3 <b> ← your choice", "✗ Not quite. One too many."):
         assert expected in shown["quiz"]["text"]

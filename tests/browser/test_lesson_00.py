@@ -100,7 +100,9 @@ def test_prediction_by_keyboard_is_kept(page, lab_server):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('.question .status').textContent === 'Kept: over 50 %.'")
+    page.wait_for_function(
+        "() => document.querySelector('.question .status').textContent === 'Your prediction: over 50 %.'"
+    )
     progress = json.loads((lab_server["home"] / "progress.json").read_text())
     assert progress["entries"]["predictions"]["00-paris"] == {"choice": "over 50 %"}
     assert question.locator("input:enabled").count() == 0
@@ -163,7 +165,7 @@ def test_a_choice_that_reaches_no_kernel_is_said_and_locks_nothing(page):
     expect(question.locator(".kernel")).to_have_text("The kernel that made this is gone: run this cell again.")
     question.locator("input").first.check()
     question.get_by_role("button").click()
-    expect(question.locator(".status")).to_contain_text("was not kept")
+    expect(question.locator(".status")).to_contain_text("wasn't saved")
     assert question.locator("input:disabled, button:disabled").count() == 0
 
 
