@@ -13,6 +13,7 @@ from transformers import pipeline, pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
+from course_utils.machine import ROOT
 from course_utils.models import CATALOGUE, ModelStore, offline, use_course_models
 from course_utils.models import hub as hub_profile
 from course_utils.models.pipelines import load_pipeline, path
@@ -367,21 +368,52 @@ def test_a_question_to_the_network_would_be_seen(tmp_path):
 
 @pytest.mark.parametrize("variable", [None, "", "0", "1"])
 @pytest.mark.parametrize("profile", ["", "embedded", "hub"])
-@pytest.mark.parametrize("first", ["load_encoder", "load_causal_lm", "load_head", "pipelines"])
-def test_the_clients_own_switch_is_set_before_it_is_imported(first, profile, variable):
-    if first != "load_encoder" and (profile != "embedded" or variable is not None):
-        pytest.skip("one of them is enough for all settings")
-    code = f"from course_utils.models import {first}; import huggingface_hub; print(huggingface_hub.is_offline_mode())"
+def test_the_clients_own_switch_is_set_before_anyone_can_ask(profile, variable):
+    code = "import course_utils, huggingface_hub; print(huggingface_hub.is_offline_mode())"
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     environment |= {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=3600)
     assert done.stdout.strip() == str(variable == "1" or (profile != "hub" and variable != "0")), done.stderr
 
 
+# A process for each module, in which it's the first of the course. It ends where the module wants transformers or the
+# hub's client, with what the client's switch is then.
+EACH_FIRST = """
+import importlib, os, sys
+import anywidget, matplotlib.figure, numpy, torch  # shared, and none of them imports the client
+class Ends:
+    def find_spec(self, name, *_):
+        if name == "transformers":
+            constants = sys.modules.get("huggingface_hub.constants")
+            print(module, constants and constants.HF_HUB_OFFLINE, flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Ends())
+assert "huggingface_hub" not in sys.modules
+for module in sys.argv[1:]:
+    if os.fork() == 0:
+        importlib.import_module(module)
+        os._exit(0)
+    assert os.wait()[1] == 0, module
+"""
+
+
+def test_whatever_of_the_course_comes_first_the_client_is_offline():
+    package = ROOT / "course_utils"
+    files = [path.relative_to(ROOT).with_suffix("") for path in package.rglob("*.py") if path.stem != "__init__"]
+    modules = sorted(".".join(path.parts) for path in files)
+    environment = {name: value for name, value in os.environ.items() if name not in ("HF_HUB_OFFLINE", "COURSE_MODELS")}
+    code = [sys.executable, "-P", "-c", EACH_FIRST, *modules]
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    offline_at = dict(line.split() for line in done.stdout.splitlines())
+    assert set(offline_at.values()) == {"True"}, offline_at
+    some = ("engine.generate", "models.course_models", "traces.masks", "widgets.sampling_lab")
+    assert offline_at.keys() > {f"course_utils.{name}" for name in some}
+
+
 @pytest.fixture
 def ours(monkeypatch):
     """As in a process that imported the course before the hub's client."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(offline, "is_ours", True)
 
@@ -391,7 +423,12 @@ def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, ours):
     monkeypatch.setattr("course_utils.models.course_models.check_reachable", lambda: None)
     with use_course_models():
         assert not constants.is_offline_mode()
-        assert "HF_HUB_OFFLINE" not in os.environ
+
+
+def test_a_variable_that_is_set_after_the_import_counts_too(monkeypatch, ours):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with use_course_models():
+        assert not constants.is_offline_mode()
 
 
 def test_who_went_offline_stays_it(monkeypatch, ours):

@@ -5,9 +5,6 @@ from functools import cache, cached_property
 from threading import Lock
 from typing import Self
 
-import course_utils.models.offline  # noqa: F401 - before transformers
-
-# isort: split
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging

@@ -57,8 +57,8 @@ class CourseWidget(anywidget.AnyWidget):
 
     A subclass sets `_esm` and `_css`, and writes `figure()` and `describe()`. A notebook then stores a PNG
     with alt text and a deterministic text: GitHub, nbconvert and screen readers show these, and nbval
-    compares the text. When someone uses the widget, what is stored follows; `lab_extensions` shows it where the
-    kernel is gone.
+    compares the text. When someone uses the widget, or sets a trait, what is stored follows; `lab_extensions` shows it
+    where the kernel is gone.
 
     Lesson: every lesson with a widget.
     """
@@ -66,6 +66,7 @@ class CourseWidget(anywidget.AnyWidget):
     # Seconds: drawing can take two, in which the kernel answers nobody, so it waits until nobody seems to be there.
     _store_after = 5.0
     _storing: asyncio.TimerHandle | None = None
+    _is_stored = False  # before it's on a page, there is nothing to bring up to date
 
     def __init__(self, **state: object) -> None:
         self._check_names(state)
@@ -136,7 +137,12 @@ class CourseWidget(anywidget.AnyWidget):
                     setattr(self, name, before[name])
                 self._refuse(sync_data, error)
             self.send_state(list(before))
-        self._store_soon()
+
+    def notify_change(self, change: traitlets.Bunch) -> None:
+        """Tell everyone who listens, as `traitlets` does; what the notebook stores follows, too."""
+        super().notify_change(change)
+        if self._is_stored and change["name"] in self.keys:
+            self._store_soon()
 
     def _refuse(self, sync_data: dict, error: BaseException) -> None:
         """Say what was wrong with what the page sent, where the widget has a place for that."""
@@ -147,10 +153,11 @@ class CourseWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         static_data, static_metadata = self.static_bundle()
+        self._is_stored = True
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
 
     def _store_soon(self) -> None:
-        """Bring what the notebook stores up to date when the page has been quiet for a while."""
+        """Bring what the notebook stores up to date when the widget has been quiet for a while."""
         with suppress(RuntimeError):  # there is no event loop, so no kernel
             loop = asyncio.get_running_loop()
             if self._storing is not None:
