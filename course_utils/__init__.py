@@ -6,4 +6,6 @@ Rooms, in the direction that data flows: `models` (where weights come from), `en
 `course` command. CONTRIBUTING.md has the whole map.
 """
 
+import course_utils.models.offline  # noqa: F401 - before any room can import transformers
+
 __version__ = "0.1.0"

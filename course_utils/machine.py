@@ -20,6 +20,7 @@ QUIET_LAB = [
     f"--LabApp.app_settings_dir={Path(__file__).with_name('lab_settings')}",
     # Else every kernel greets the terminal with a warning that what is typed crosses the machine in plain text.
     "--MappingKernelManager.transport_encryption=auto",
+    "--KernelRestarter.time_to_dead=1",  # seconds until the server looks again whether a kernel is alive
     "--LanguageServerManager.autodetect=False",  # else the terminal lists twenty programs that are not installed
 ]
 _BROWSERS_ON_PATH = (

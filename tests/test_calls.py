@@ -220,6 +220,7 @@ TAKEN = [
             *({"max_new_tokens": None, "max_length": 6}, {"max_new_tokens": np.int64(1)}, {"num_beams": 2}),
             *({"eos_token_id": [7042]}, {"temperature": 0.0}, {"repetition_penalty": 1.3}, {"top_k": np.int32(4)}),
             *({"eos_token_id": 0, "pad_token_id": 2}, {"bad_words_ids": [[7042]]}),
+            *({"eos_token_id": ids} for ids in (np.array([7042]), torch.tensor([7042, 0]), np.int64(7042), (7042, 0))),
         )
     ),
     ("text-generation", ("One, two,",), {"generation_config": GenerationConfig(max_new_tokens=1, do_sample=False)}),
@@ -388,6 +389,12 @@ REFUSED = [
         for name in ("temperature", "top_p", "min_p", "repetition_penalty", "length_penalty")
     ),
     ("text-generation", {"eos_token_id": "x"}, "eos_token_id must be one token id, or a list of them, got 'x'"),
+    (
+        "text-generation",
+        {"eos_token_id": np.array([0.5])},
+        "eos_token_id must be one token id, or a list of ",
+    ),
+    ("translation", {"eos_token_id": [True]}, "eos_token_id must be one token id, or a list of them, got [True]"),
     ("text-generation", {"stop_sequence": 3}, "stop_sequence must be a text, or a list of texts, got 3"),
     ("text-generation", {"handle_long_generation": "cut"}, "handle_long_generation must be 'hole', got 'cut'"),
     ("text-generation", {"generation_config": 3}, "generation_config must be a GenerationConfig, got 3"),
@@ -641,6 +648,23 @@ def test_a_model_for_another_task():
         load_pipeline("translation", model=path("ner"))
     with pytest.raises(ValueError, match=r"^tokenizer must be given, because there is none beside the model, in "):
         load_pipeline("text-generation", model=tiny_model("llama"))
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "sentence"),
+    [
+        ("text-classification", lambda: load_encoder(), "AutoModelForSequenceClassification loads it, got BertModel"),
+        ("ner", lambda: load_encoder().model, "AutoModelForTokenClassification loads it, got BertModel"),
+        ("fill-mask", lambda: load_encoder(), "AutoModelForMaskedLM loads it, got BertModel"),
+        ("text-generation", lambda: load_encoder(), "AutoModelForCausalLM loads it, got BertModel"),
+        ("text-generation", lambda: load_causal_lm().model.model, "AutoModelForCausalLM loads it, got LlamaModel"),
+        ("sentiment-analysis", lambda: load_causal_lm(), "Classification loads it, got LlamaForCausalLM"),
+        ("translation", lambda: load_causal_lm(), "got LlamaForCausalLM"),
+    ],
+)
+def test_a_loaded_model_with_another_head_gets_one_sentence(task, given, sentence):
+    with pytest.raises(ValueError, match=f"^model must be one for this task, as .*{sentence}$"):
+        load_pipeline(task, model=given())
 
 
 def test_a_model_of_ones_own_keeps_transformers_ways():

@@ -13,6 +13,7 @@ from transformers import pipeline, pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
 
+from course_utils.machine import ROOT
 from course_utils.models import CATALOGUE, ModelStore, offline, use_course_models
 from course_utils.models import hub as hub_profile
 from course_utils.models.pipelines import load_pipeline, path
@@ -382,13 +383,8 @@ NEVER = [  # under the profile "hub", the plain pipelines ask the hub, as they s
     for profile in PROFILES
     if not (profile == "hub" and "use_course_models" in lines)
 ]
-SWITCH = [
-    (f"{first}, {profile!r}, {variable!r}", first, profile, variable)
-    for first in ("load_encoder", "load_causal_lm", "load_head", "pipelines")
-    for profile in PROFILES
-    for variable in (None, "", "0", "1")
-    if first == "load_encoder" or (profile, variable) == ("embedded", None)  # one is enough for all settings
-]
+VARIABLES = [None, "", "0", "1"]
+SWITCH = [(f"{profile!r}, {variable!r}", profile, variable) for profile in PROFILES for variable in VARIABLES]
 
 
 @pytest.fixture(scope="module")
@@ -414,24 +410,58 @@ def test_a_question_to_the_network_would_be_seen(tmp_path):
 @pytest.fixture(scope="module")
 def offline_modes():
     """What the client says in a process that imports the course first; PyTorch is neither of them."""
-    code = "from course_utils.models import {}\nimport huggingface_hub\nfound = huggingface_hub.is_offline_mode()"
+    code = "import course_utils, huggingface_hub\nfound = huggingface_hub.is_offline_mode()"
     cases = []
-    for name, first, profile, variable in SWITCH:
+    for name, profile, variable in SWITCH:
         settings = {"COURSE_MODELS": profile} | ({} if variable is None else {"HF_HUB_OFFLINE": variable})
-        cases.append((name, settings, code.format(first)))
+        cases.append((name, settings, code))
     return in_forks("import torch\nassert 'huggingface_hub' not in sys.modules", cases)
 
 
 @pytest.mark.parametrize("case", SWITCH, ids=lambda case: case[0])
-def test_the_clients_own_switch_is_set_before_it_is_imported(offline_modes, case):
-    name, _, profile, variable = case
+def test_the_clients_own_switch_is_set_before_anyone_can_ask(offline_modes, case):
+    name, profile, variable = case
     assert offline_modes[name] == (variable == "1" or (profile != "hub" and variable != "0"))
+
+
+# A process for each module, in which it's the first of the course. It ends where the module wants transformers or the
+# hub's client, with what the client's switch is then.
+EACH_FIRST = """
+import importlib, os, sys
+import anywidget, matplotlib.figure, numpy, torch  # shared, and none of them imports the client
+class Ends:
+    def find_spec(self, name, *_):
+        if name == "transformers":
+            constants = sys.modules.get("huggingface_hub.constants")
+            print(module, constants and constants.HF_HUB_OFFLINE, flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Ends())
+assert "huggingface_hub" not in sys.modules
+for module in sys.argv[1:]:
+    if os.fork() == 0:
+        importlib.import_module(module)
+        os._exit(0)
+    assert os.wait()[1] == 0, module
+"""
+
+
+def test_whatever_of_the_course_comes_first_the_client_is_offline():
+    package = ROOT / "course_utils"
+    files = [path.relative_to(ROOT).with_suffix("") for path in package.rglob("*.py") if path.stem != "__init__"]
+    modules = sorted(".".join(path.parts) for path in files)
+    environment = {name: value for name, value in os.environ.items() if name not in ("HF_HUB_OFFLINE", "COURSE_MODELS")}
+    code = [sys.executable, "-P", "-c", EACH_FIRST, *modules]
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=3600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    offline_at = dict(line.split() for line in done.stdout.splitlines())
+    assert set(offline_at.values()) == {"True"}, offline_at
+    some = ("engine.generate", "models.course_models", "traces.masks", "widgets.sampling_lab")
+    assert offline_at.keys() > {f"course_utils.{name}" for name in some}
 
 
 @pytest.fixture
 def ours(monkeypatch):
     """As in a process that imported the course before the hub's client."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(offline, "is_ours", True)
 
@@ -441,7 +471,12 @@ def test_after_a_change_of_profile_the_hub_may_be_asked(monkeypatch, ours):
     monkeypatch.setattr("course_utils.models.course_models.check_reachable", lambda: None)
     with use_course_models():
         assert not constants.is_offline_mode()
-        assert "HF_HUB_OFFLINE" not in os.environ
+
+
+def test_a_variable_that_is_set_after_the_import_counts_too(monkeypatch, ours):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with use_course_models():
+        assert not constants.is_offline_mode()
 
 
 def test_who_went_offline_stays_it(monkeypatch, ours):

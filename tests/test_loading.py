@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import torch
 
@@ -93,7 +94,20 @@ def test_bad_prompt_is_one_sentence(smollm, prompt, error, sentence):
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize("texts", ["a cat", [1], []])
+def test_texts_come_in_anything_that_can_be_gone_through():
+    texts = ["a cat", "a much longer text about bridges and rivers", "two cats"]
+    encoder = load_encoder()
+    expected = encoder.embed(texts)
+    for given in (tuple(texts), np.array(texts), iter(texts), dict.fromkeys(texts)):
+        torch.testing.assert_close(encoder.embed(given), expected)
+    for size in (1, 2, np.int64(3), torch.tensor(3)):
+        torch.testing.assert_close(encoder.embed(texts, batch_size=size), expected, atol=1e-6, rtol=0)
+    for size in (0, 1.5, "all"):
+        with pytest.raises(ValueError, match=r"^batch_size must be a whole number of at least 1, got"):
+            encoder.embed(texts, batch_size=size)
+
+
+@pytest.mark.parametrize("texts", ["a cat", b"a cat", [1], np.array([1, 2]), 7, None, []])
 def test_bad_texts_are_one_sentence(texts):
     with pytest.raises((TypeError, ValueError), match=r"^texts must"):
         load_encoder().embed(texts)

@@ -70,6 +70,7 @@ ENCODERS = [
     *("bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "mpnet", "deberta", "deberta-v2"),
     *("modernbert", "camembert"),
 ]
+READS_PADDING = ["convbert", "fnet", "nystromformer", "yoso"]
 TEXT = "abcabcxyz"
 IDS = torch.tensor([[5, 6, 7, 8, 9, 5, 6]])
 BATCH, MASK = torch.tensor([[PAD, PAD, 5, 6, 7], [8, 9, 5, 6, 7]]), torch.tensor([[0, 0, 1, 1, 1], [1] * 5])
@@ -348,6 +349,14 @@ def test_an_encoder_is_wrapped(kind):
     assert mine.context_length == CONTEXT - unused.get(kind, 0)
 
 
+@pytest.mark.parametrize("kind", READS_PADDING)
+def test_a_text_has_one_vector_also_where_padding_is_read_as_text(kind):
+    mine = Encoder.wrap(own_encoder(kind), own_tokenizer())
+    together = mine.embed(["abcdefgh", "abc", "xyz", "abcdefgz"])
+    for row, text in enumerate(["abcdefgh", "abc", "xyz", "abcdefgz"]):
+        torch.testing.assert_close(mine.embed([text])[0], together[row], atol=1e-5, rtol=0)
+
+
 def small_bart():
     size = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     return BartModel(BartConfig(vocab_size=VOCABULARY, d_model=32, encoder_ffn_dim=48, decoder_ffn_dim=48, **size))
@@ -404,6 +413,9 @@ REFUSED = {
     "a decoder": (Encoder, lambda: LlamaModel(config_of("llama")), ValueError, "before it: use CausalLM.wrap"),
     "a causal LM": (Encoder, lambda: own_model("llama"), ValueError, "only those before it: use CausalLM.wrap"),
     "both for Encoder": (Encoder, small_bart, ValueError, r"give its encoder, model.get_encoder\(\)"),
+    "characters": (
+        Encoder, lambda: own_encoder("canine"), ValueError, "model must have a table of tokens, got CanineModel"
+    ),
     "a name for Encoder": (Encoder, lambda: "bert-base-uncased", TypeError, r"AutoModel.from_pretrained\('bert"),
 }  # fmt: skip
 
@@ -466,8 +478,7 @@ def test_a_tokenizer_with_nothing_but_tokens():
         traces.record_masks(mine, ["a b", "a"])
     encoder = Encoder.wrap(own_encoder("bert"), word_tokenizer(["a", "b", "c"]))
     assert encoder.embed(["a b", "b c"]).shape == (2, 32)
-    with pytest.raises(ValueError, match=r"^tokenizer must have a padding token for texts of different lengths"):
-        encoder.embed(["a b", "a"])
+    torch.testing.assert_close(encoder.embed(["a b", "a"])[1:], encoder.embed(["a"]))
     assert encoder.embed(["a " * 500]).isfinite().all()
 
 

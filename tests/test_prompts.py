@@ -97,6 +97,7 @@ def test_a_mask_that_does_not_fit_gets_one_sentence(way):
         (torch.ones(2, 3), "attention_mask must have the shape of ids (1, 3), got (2, 3)"),
         (torch.ones(1, 2), "attention_mask must have the shape of ids (1, 3), got (1, 2)"),
         ("101", "attention_mask must be a tensor of 0 and 1, got str"),
+        (torch.zeros(1, 3), "attention_mask must leave at least one token of every prompt, got a prompt of zeros"),
     ):
         with pytest.raises((TypeError, ValueError)) as caught:
             WAYS[way](tiny_model("llama"), IDS, attention_mask=mask)

@@ -1,4 +1,4 @@
-"""What a notebook stores of a widget follows what its reader does on the page."""
+"""What a notebook stores of a widget follows what its reader does on the page, and in a cell."""
 
 import asyncio
 from types import SimpleNamespace
@@ -34,12 +34,22 @@ def published(monkeypatch):
     assert states == ["busy", "idle"] * (len(states) // 2)
 
 
-def use(widget, *changes):
-    """Send `changes` as the page does, in a kernel whose event loop runs until nothing is left to do."""
+def by_hand(widget, change):
+    widget.set_state(change)
+
+
+def in_a_cell(widget, change):
+    widget.set_all(change)
+
+
+def use(widget, *changes, how=by_hand, is_shown=True):
+    """Make `changes` of a widget that's on the page, in a kernel whose event loop runs until nothing is left to do."""
 
     async def kernel():
+        if is_shown:
+            widget._repr_mimebundle_()
         for change in changes:
-            widget.set_state(change)
+            how(widget, change)
         await asyncio.sleep(widget._store_after)
         for _ in range(3):
             await asyncio.sleep(0)
@@ -47,6 +57,7 @@ def use(widget, *changes):
     asyncio.run(kernel())
 
 
+@pytest.mark.parametrize("how", [by_hand, in_a_cell])
 @pytest.mark.parametrize(
     ("make", "name", "values", "seen"),
     [
@@ -54,11 +65,11 @@ def use(widget, *changes):
         (MemoryCalculator, "batch", [2, 16], "16"),
     ],
 )
-def test_the_last_change_is_stored_once(published, monkeypatch, make, name, values, seen):
+def test_the_last_change_is_stored_once(published, monkeypatch, make, name, values, seen, how):
     widget = make()
     monkeypatch.setattr(widget, "_store_after", 0.05)
     before = widget.describe()
-    use(widget, *({name: value} for value in values))
+    use(widget, *({name: value} for value in values), how=how)
     (message,) = published
     assert message.update
     assert message.transient == {"display_id": widget.model_id}
@@ -69,11 +80,35 @@ def test_the_last_change_is_stored_once(published, monkeypatch, make, name, valu
     assert len(message.metadata["image/png"]["alt"]) > 40
 
 
+def test_what_is_on_no_page_is_not_drawn_for_it(published, monkeypatch):
+    widget = MemoryCalculator()
+    monkeypatch.setattr(widget, "_store_after", 0)
+    monkeypatch.setattr(widget, "figure", lambda: pytest.fail("drawn for nobody"))
+    use(widget, {"batch": 2}, how=in_a_cell, is_shown=False)
+    assert published == []
+    assert widget._storing is None
+
+
+def test_what_stays_as_it_is_is_not_stored_again(published, monkeypatch):
+    widget = MemoryCalculator()
+    monkeypatch.setattr(widget, "_store_after", 0)
+    use(widget, {"batch": widget.batch}, how=in_a_cell)
+    assert published == []
+
+
+def test_what_was_measured_is_stored_beside_the_prediction(published, tmp_path):
+    asked = predict("p", "How much?", {"a < b": (0, 1), "c": (1, 2)}, Progress(tmp_path / "progress.json"))
+    use(asked, {"choice": 0, "attempt": 1})
+    use(asked, 0.5, how=lambda widget, measured: widget.compare(measured))
+    assert "Measured: 0.5. You predicted “a < b”: ✓ right." in published[-1].data["text/plain"]
+
+
 def test_a_picture_that_cannot_be_drawn_leaves_the_one_before(published, monkeypatch, caplog):
     widget = SpeedLab(recorded=recorded_speed())
     monkeypatch.setattr(widget, "_store_after", 0)
+    widget._repr_mimebundle_()
     monkeypatch.setattr(widget, "figure", lambda: 1 / 0)
-    use(widget, {"curve": "tpot"})
+    use(widget, {"curve": "tpot"}, is_shown=False)
     assert published == []
     assert not caplog.records
     monkeypatch.undo()
@@ -85,6 +120,7 @@ def test_a_closed_widget_is_not_stored(published, monkeypatch):
     monkeypatch.setattr(widget, "_store_after", 0)
 
     async def kernel():
+        widget._repr_mimebundle_()
         widget.set_state({"batch": 2})
         widget.close()
         await asyncio.sleep(0.01)
@@ -95,6 +131,7 @@ def test_a_closed_widget_is_not_stored(published, monkeypatch):
 
 def test_without_a_kernel_nothing_waits_and_nothing_is_sent(published):
     widget = MemoryCalculator()
+    widget._repr_mimebundle_()
     widget.set_state({"batch": 2})
     assert widget._storing is None
     assert published == []

@@ -252,6 +252,21 @@ def test_the_same_thing_twice():
         generate(tiny_model("llama"), IDS, input_ids=IDS)
 
 
+@pytest.mark.parametrize("stop", ["stop", "stop_strings"])
+def test_one_stop_string_needs_no_list(stop):
+    assert GenerationSettings(**{stop: "ab"}).stop_strings == ["ab"]
+    with pytest.raises(ValueError, match=r"^stop_strings must be a list of str, none of them empty, got \[''\]"):
+        GenerationSettings(**{stop: ""})
+
+
+@pytest.mark.parametrize("flag", [1, 0, "yes", np.int64(1)])
+def test_a_flag_is_no_number(flag):
+    """Not a word about `temperature`: it does come with do_sample."""
+    with pytest.raises(ValueError, match=r"^do_sample must be True or False, got "):
+        GenerationSettings(do_sample=flag, temperature=0.7)
+    assert GenerationSettings(do_sample=np.True_, temperature=0.7, top_k=0).filters == [("temperature", 0.7)]
+
+
 @pytest.mark.parametrize(("name", "value"), [("temperature", 0.7), ("top_k", 5), ("top_p", 0.9), ("min_p", 0.1)])
 def test_a_filter_that_would_change_nothing_is_refused(name, value):
     with pytest.raises(

@@ -53,6 +53,17 @@ def token_ids(name: str, ids: object) -> list[int]:
     return [check_whole(name, one, -1) for one in listed]
 
 
+def listed(name: str, values: object) -> list:
+    """Return what a list, a tuple, an array or a generator holds; raise a TypeError in one sentence for one text.
+
+    >>> listed("prompts", (text for text in "ab"))
+    ['a', 'b']
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list, got {type(values).__name__}: {values!r:.100}")
+    return list(values)
+
+
 def check_finite(name: str, value: float) -> float:
     """Return `value`; raise a ValueError in one sentence unless it is a finite number."""
     return check_number(name, value, "a finite number", math.isfinite)

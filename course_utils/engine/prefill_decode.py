@@ -12,6 +12,7 @@ from course_utils.engine.cache import KeyValueCache, check_crop
 from course_utils.engine.llama import is_llama, llama_next_logits
 from course_utils.models.architectures import (
     cache_name,
+    check_generates,
     check_keeps_keys_and_values,
     parameter_names,
     transformers_cache,
@@ -24,12 +25,14 @@ def new_cache(model: PreTrainedModel) -> AnyCache:
     """Return an empty cache for `model`: the course's own for a Llama, a `DynamicCache` for any other causal LM.
 
     Raises:
-        ValueError: `model` keeps no keys and values, as Mamba.
+        TypeError: `model` isn't one of `transformers`, but a `CausalLM`.
+        ValueError: `model` can't generate, or keeps no keys and values, as Mamba.
 
     >>> from course_utils.models import load_causal_lm
     >>> type(new_cache(load_causal_lm().model)).__name__
     'KeyValueCache'
     """
+    check_generates(model)
     if is_llama(model):
         return KeyValueCache(model.config.num_hidden_layers)
     check_keeps_keys_and_values(model)
@@ -45,7 +48,7 @@ def prefill(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | None = 
             makes this run `transformers`' own forward pass. None: a new cache.
 
     Raises:
-        ValueError: `ids` holds no token that is not in the cache, or `model` keeps no keys and values.
+        TypeError, ValueError: As `new_cache`; or `ids` holds no token that is not in the cache.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -90,11 +93,16 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
 
     Prefill and decode are the same computation; what differs is how many tokens come in.
 
+    Raises:
+        TypeError: `model` isn't one of `transformers`, but a `CausalLM`.
+        ValueError: `model` can't generate.
+
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> next_logits(smollm.model, smollm.encode("Hello world"), cache=None).shape
     torch.Size([1, 49152])
     """
+    check_generates(model)
     if isinstance(cache, KeyValueCache):
         return llama_next_logits(model, ids.to(model.device), cache)
     taken = parameter_names(model)

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from course_utils.engine.arguments import token_ids
 from course_utils.engine.running import check_prompts
 from course_utils.engine.settings import GenerationSettings
+from course_utils.models.architectures import check_generates
 
 
 def prepared(
@@ -24,15 +25,17 @@ def prepared(
     does it.
 
     Raises:
-        TypeError: The ids or the mask aren't a tensor, and can't be made one.
-        ValueError: A setting is out of its range; the prompts are empty or leave no room in the context length; the
-            ids aren't whole numbers, differ in length, or aren't in the vocabulary; padding is on the right.
+        TypeError: `model` isn't one of `transformers`; the ids or the mask aren't a tensor, and can't be made one.
+        ValueError: The model can't generate; a setting is out of its range; the prompts are empty or leave no room in
+            the context length; the ids aren't whole numbers, differ in length, or aren't in the vocabulary; padding is
+            on the right.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
     >>> prepared(smollm.model, smollm.tokenizer(["Hi"]), None, {})[1:]
     (tensor([[26843]]), None)
     """
+    check_generates(model)
     given = {name: value for name, value in given.items() if name != "token_type_ids"}
     for name in ("input_ids", "inputs"):
         if name in given:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from course_utils.engine.cache import KeyValueCache
 from course_utils.engine.llama import is_llama, llama_next_logits
-from course_utils.models.architectures import context_length, generation_inputs, transformers_cache
+from course_utils.models.architectures import check_generates, context_length, generation_inputs, transformers_cache
 
 
 class RunningModel:
@@ -29,7 +29,8 @@ class RunningModel:
     Raises:
         TypeError: `ids` or the mask is not a tensor.
         ValueError: `ids` is not `(batch, seq)`, empty, or leaves no room in the context length; the mask has
-            another shape; a causal LM's padding is on the right; an encoder–decoder has no token to start from.
+            another shape, or hides a whole prompt; a causal LM's padding is on the right; an encoder–decoder has no
+            token to start from.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -111,6 +112,7 @@ def _start_token(model: PreTrainedModel, chosen: int | None) -> int:
 
 def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: torch.Tensor | None) -> None:
     """Raise a TypeError or ValueError in one sentence unless `model` can read `ids` and write at least one token."""
+    check_generates(model)
     if not isinstance(ids, torch.Tensor):
         raise TypeError(f"ids must be a tensor of token ids (a tokenizer makes them), got {type(ids).__name__}")
     if ids.ndim != 2 or not ids.numel():
@@ -128,5 +130,7 @@ def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: tor
         raise ValueError(
             f"attention_mask must have the shape of ids {tuple(ids.shape)}, got {tuple(attention_mask.shape)}"
         )
+    if not attention_mask.any(1).all():
+        raise ValueError("attention_mask must leave at least one token of every prompt, got a prompt of zeros")
     if not model.config.is_encoder_decoder and not attention_mask[:, -1].all():
         raise ValueError("attention_mask must have its padding on the left for a causal LM, got it on the right")

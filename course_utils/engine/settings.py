@@ -6,15 +6,15 @@ Lesson: 15 · Capstone: your own generate()
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 
-from course_utils.engine.arguments import check_finite, check_flag, check_whole, token_ids
+from course_utils.engine.arguments import check_finite, check_flag, check_whole, plain, token_ids
 from course_utils.engine.penalties import check_penalty
 from course_utils.engine.sampling import check_filter
 from course_utils.engine.stopping import check_stop_strings
-from course_utils.engine.usual_names import takes_usual_names
+from course_utils.engine.usual_names import SAMPLING, TWO_WAYS, takes_usual_names
 
 SEEDS = 2**64  # that many torch has
 
@@ -95,7 +95,9 @@ class GenerationSettings:
             self._set(name, [(kind, check(kind, setting)) for kind, setting in getattr(self, name)])
         if self.eos_ids is not None:
             self._set("eos_ids", token_ids("eos_ids", self.eos_ids))
-        if not isinstance(self.stop_strings, Sequence) and isinstance(self.stop_strings, Iterable):
+        if isinstance(self.stop_strings, str):
+            self._set("stop_strings", [self.stop_strings])
+        elif not isinstance(self.stop_strings, Sequence) and isinstance(self.stop_strings, Iterable):
             self._set("stop_strings", list(self.stop_strings))
         check_stop_strings(self.stop_strings)
         self._set("length_penalty", check_finite("length_penalty", self.length_penalty))
@@ -153,6 +155,33 @@ LEAST = {
     "max_new_tokens": 1, "max_length": 1, "min_new_tokens": 0, "min_length": 0, "num_beams": 1,
     "num_return_sequences": 1, "seed": 0, "pad_token_id": -1, "decoder_start_token_id": 0,
 }  # fmt: skip
+
+
+IDLE = ("seed", "pad_token_id")  # of one text that is written greedily, they change nothing
+
+
+def greedy_settings(what: str, allowed: Sequence[str], given: Mapping[str, object]) -> GenerationSettings:
+    """Return the settings of a text that `what` writes greedily; `allowed` are those that it has a use for.
+
+    Raises:
+        ValueError: A setting is unknown, out of its range, or changes what `what` doesn't change.
+
+    >>> greedy_settings("record_cache()", ("max_new_tokens",), {"num_beams": 4})
+    Traceback (most recent call last):
+    ValueError: num_beams isn't a setting of record_cache(), which writes greedily; it takes max_new_tokens
+    """
+    takes = " and ".join(filter(None, [", ".join(allowed[:-1]), allowed[-1]]))
+    refused = "{} isn't a setting of " + f"{what}, which writes greedily; it takes {takes}"
+    for name in given.keys() & SAMPLING.keys():
+        if plain(given[name]) not in (None, 0, *SAMPLING[name]):
+            raise ValueError(refused.format(name))
+    chosen, usual = GenerationSettings(**given), GenerationSettings()
+    for field_ in fields(chosen):
+        name = field_.name
+        if name not in (*allowed, *IDLE) and getattr(chosen, name) != getattr(usual, name):
+            said = next((other for other in TWO_WAYS.get(name, ()) if other in given), name)
+            raise ValueError(refused.format(said))
+    return chosen
 
 
 def check_pairs(name: str, pairs: Sequence[tuple[str, float]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from transformers import GenerationConfig
 
-from course_utils.engine.arguments import plain, token_ids
+from course_utils.engine.arguments import check_flag, plain, token_ids
 from course_utils.engine.other_settings import INSTEAD, NO_EFFECT, is_off
 
 # In the order of transformers: what it takes if nothing is said, and what is off.
@@ -114,7 +114,7 @@ def _filters(settings: Mapping, direct: Mapping) -> list[tuple[str, object]] | N
     """Return the filters that the usual names ask for, in the order of transformers; None: they ask for nothing."""
     if settings.get("filters") is not None:
         return None
-    if plain(settings.get("do_sample")) is True:
+    if settings.get("do_sample") is not None and check_flag("do_sample", settings["do_sample"]):
         chosen = {name: settings.get(name, default) for name, (default, _) in SAMPLING.items()}
         return [(name, value) for name, value in chosen.items() if not _is(value, SAMPLING[name][1])]
     for name in SAMPLING.keys() & direct.keys():

@@ -10,6 +10,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from course_utils.engine.llama import check_is_llama
+from course_utils.models.doorway import takes
 
 
 @contextmanager
@@ -60,6 +61,7 @@ def _silence(heads: list[int], size: int):
     return hook
 
 
+@takes(model=torch.nn.Module)
 @torch.inference_mode()
 def next_token_losses(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """Return how surprised a causal LM is at each token of `ids` `(1, seq)` but the first, `(seq - 1,)`, in nats.

@@ -10,6 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from course_utils.engine.arguments import check_whole
+from course_utils.models.doorway import takes
 
 
 class SentenceClassifier(nn.Module):
@@ -74,6 +75,7 @@ def shuffled_batches(examples: int, batch_size: int, seed: int) -> Iterator[torc
         order = order[batch_size:]
 
 
+@takes(model=nn.Module)
 def fine_tune(
     model: nn.Module,
     inputs: Mapping[str, torch.Tensor],

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from course_utils.engine.arguments import check_whole
 from course_utils.engine.llama import is_llama
 from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
+from course_utils.models.doorway import takes
 
 
 class Answer(NamedTuple):
@@ -30,6 +31,7 @@ class Answer(NamedTuple):
     tokens: int
 
 
+@takes(model=PreTrainedModel)
 def greedy_answers(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,

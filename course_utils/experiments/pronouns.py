@@ -9,10 +9,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.models.architectures import generation_inputs
+from course_utils.models.doorway import takes
 
 PAIR = ("she", "he")
 
 
+@takes(model=PreTrainedModel)
 @torch.inference_mode()
 def pronoun_probabilities(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pair: tuple[str, str] = PAIR

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
+from course_utils.models.doorway import takes
 
+
+@takes(model=PreTrainedModel)
 @torch.inference_mode()
 def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Run an encoder or a decoder on one text; return what every layer made of it, `(layer + 1, seq, hidden)`.
@@ -25,7 +28,8 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor 
 
     Equals `output_hidden_states=True` of `transformers`.
 
-    >>> from course_utils.models import load_encoder
+    >>> from course_utils.models.doorway import takes
+    from course_utils.models import load_encoder
     >>> minilm = load_encoder()
     >>> hidden_states(minilm.model, minilm.encode("hello world")).shape
     torch.Size([7, 4, 384])
@@ -40,6 +44,7 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor 
     return torch.cat(model(ids, attention_mask=mask[None, None], output_hidden_states=True).hidden_states)
 
 
+@takes(model=PreTrainedModel)
 @torch.inference_mode()
 def encoder_decoder_states(
     model: PreTrainedModel, source_ids: torch.Tensor, target_ids: torch.Tensor

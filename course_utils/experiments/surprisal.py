@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from transformers import Cache, PreTrainedModel
 
-from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
+from course_utils.models.architectures import check_generates, generation_inputs, keeps_states, transformers_cache
 
 READ_AT_ONCE = 256  # logits of a long text would fill the memory: 1.6 GB for 8,192 tokens of SmolLM2
 
@@ -54,7 +54,8 @@ def read_text(
         Bits `(seq - 1,)`, the logits after the last token `(vocab,)`, the cache of all tokens if there is one.
 
     Raises:
-        ValueError: `ids` is not one text of at least one token.
+        TypeError: `model` isn't one of `transformers`, but a `CausalLM`.
+        ValueError: `model` can't generate, or `ids` is not one text of at least one token.
 
     Equals one run over the whole text, up to rounding.
 
@@ -64,6 +65,7 @@ def read_text(
     >>> bits.shape, next_logits.shape, cache.get_seq_length()
     (torch.Size([5]), torch.Size([49152]), 6)
     """
+    check_generates(model)
     if ids.ndim != 2 or ids.shape[0] != 1 or not ids.shape[1]:
         raise ValueError(f"ids must have shape (1, seq) with at least one token, got {tuple(ids.shape)}")
     ids, cache, bits, last = ids.to(model.device), transformers_cache(model), [], None

@@ -12,6 +12,7 @@ from transformers import Cache, EncoderDecoderCache
 from course_utils.engine.arguments import check_number, check_whole
 from course_utils.engine.cache import KeyValueCache
 from course_utils.measuring.model_shapes import ModelShape
+from course_utils.models.doorway import takes
 
 # 4-bit formats also store a scale for every few numbers; that is left out here.
 BYTES_PER_NUMBER = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0, "int8": 1.0, "int4": 0.5}
@@ -83,6 +84,7 @@ def logits_bytes(shape: ModelShape, positions: int, batch: int = 1, bytes_per_nu
     return shape.vocab_size * _checked_product(bytes_per_number, positions=positions, batch=batch)
 
 
+@takes(model=torch.nn.Module)
 def measured_weight_bytes(model: torch.nn.Module) -> int:
     """Return the bytes that the weights of `model` really take; a weight used twice is counted once.
 

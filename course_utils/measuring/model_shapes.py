@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from course_utils.engine.arguments import check_whole
 from course_utils.models.architectures import context_length, keeps_states, transformers_cache, vocabulary_size
+from course_utils.models.doorway import takes
 
 NO_LIMIT = 2**53  # the context length of a model that knows none; JavaScript still counts so far
 
@@ -49,6 +50,7 @@ class ModelShape:
                 object.__setattr__(self, name, check_whole(name, value, 1))
 
     @classmethod
+    @takes(model=PreTrainedModel)
     def of(cls, name: str, model: PreTrainedModel) -> Self:
         """Read the shape of a causal LM of `transformers`: from its configuration, and from the cache of one token.
 

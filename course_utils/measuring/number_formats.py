@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from course_utils.engine.arguments import check_number, check_whole
+from course_utils.models.doorway import takes
 
 LARGEST_HALF = torch.finfo(torch.float16).max
 
@@ -122,6 +123,7 @@ def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
     return torch.cat([packed & 15, packed >> 4], dim=-1)
 
 
+@takes(model=torch.nn.Module)
 def linear_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Return the weights of all linear layers by name; one that is also the embedding table is left out.
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from course_utils.engine.arguments import check_whole
+from course_utils.models.doorway import takes
 
 # The first pattern that fits a tensor's name decides. They cover Llama, BERT, GPT-2, BART and T5 of `transformers`.
 _PARTS = [
@@ -20,6 +21,7 @@ _PARTS = [
 ]
 
 
+@takes(model=torch.nn.Module)
 def parameters_by_part(model: torch.nn.Module) -> dict[str, int]:
     """Count the parameters of `model` by part; a tensor that two parts share is counted where it comes first.
 

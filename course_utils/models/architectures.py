@@ -4,6 +4,8 @@ Everything that runs a model asks here, so that a model of your own needs no nam
 """
 
 import inspect
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
@@ -13,16 +15,54 @@ from transformers.utils import ModelOutput
 _LENGTHS = ("max_position_embeddings", "max_seq_len", "max_target_positions")
 
 
+def check_is_model(model: object, loader: str = "AutoModelForCausalLM") -> None:
+    """Raise a TypeError in one sentence unless `model` is a model of `transformers`; `loader` is what makes one."""
+    if isinstance(model, PreTrainedModel):
+        return
+    kind, advice = type(model).__name__, ""
+    if isinstance(model, str | Path):
+        advice = f": load it with transformers first, {loader}.from_pretrained({str(model)!r})"
+    elif isinstance(model, type):
+        kind, advice = f"the class {model.__name__}", ": make or load a model of it first"
+    elif isinstance(getattr(model, "model", None), PreTrainedModel):
+        advice = ": give the model inside it, .model"
+    elif hasattr(model, "_orig_mod"):
+        advice = ": give the model as it was before torch.compile"
+    elif hasattr(model, "merge_and_unload"):
+        advice = ": merge its adapter first, model.merge_and_unload()"
+    raise TypeError(f"model must be a model of transformers, got {kind}{advice}")
+
+
+def check_generates(model: PreTrainedModel) -> None:
+    """Raise in one sentence unless `model` is one of `transformers` that can generate: a TypeError or a ValueError."""
+    check_is_model(model)
+    if not model.can_generate():
+        raise ValueError(
+            f"model must be a causal LM or an encoder–decoder, got {type(model).__name__}, which has no head that "
+            "predicts the next token"
+        )
+
+
 def parameter_names(model: PreTrainedModel) -> set[str]:
     """Return the names of what the forward pass of `model` takes."""
     return set(inspect.signature(model.forward).parameters)
 
 
 def vocabulary_size(model: PreTrainedModel) -> int:
-    """Return how many tokens `model` has logits for; of an encoder, how many it can read."""
-    head, table = model.get_output_embeddings(), model.get_input_embeddings()
-    sizes = getattr(head, "out_features", None), getattr(table, "num_embeddings", None)
-    return next((size for size in sizes if size), model.config.get_text_config(decoder=True).vocab_size)
+    """Return how many tokens `model` has logits for; of an encoder, how many it can read.
+
+    Raises:
+        ValueError: It reads characters, or anything else that has no table.
+    """
+    with suppress(NotImplementedError):
+        head, table = model.get_output_embeddings(), model.get_input_embeddings()
+        sizes = getattr(head, "out_features", None), getattr(table, "num_embeddings", None)
+        if known := next(filter(None, sizes), None):
+            return known
+    known = getattr(model.config.get_text_config(decoder=True), "vocab_size", None)
+    if known is None:
+        raise ValueError(f"model must have a table of tokens, got {type(model).__name__}, which has none")
+    return known
 
 
 def context_length(model: PreTrainedModel) -> int | None:

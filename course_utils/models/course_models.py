@@ -102,7 +102,9 @@ def _go_offline(changes: CourseModels) -> str:
         if logging.is_progress_bar_enabled():
             changes.callback(logging.enable_progress_bar)
             logging.disable_progress_bar()
-        if not is_hub_asked():
+        if is_hub_asked():
+            ask_again()
+        else:
             changes.set(os.environ, "HF_HUB_OFFLINE", "1")
             changes.set(vars(constants), "HF_HUB_OFFLINE", True)
         again = "set COURSE_MODELS=hub and call use_course_models() again to load it from there"

@@ -98,7 +98,6 @@ def ask_again() -> None:
     Lesson: 04 · The pipeline tasks
     """
     if offline.is_ours:
-        os.environ.pop("HF_HUB_OFFLINE", None)
         offline.is_ours = constants.HF_HUB_OFFLINE = False
 
 

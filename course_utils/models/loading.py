@@ -1,21 +1,20 @@
 """Models in memory: one object per process, weights mapped from the store, bad prompts in one sentence."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from threading import Lock
 from typing import Self
 
-import course_utils.models.offline  # noqa: F401 - before transformers
-
-# isort: split
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from course_utils.models.architectures import context_length, generation_inputs, parameter_names, vocabulary_size
 from course_utils.models.catalogue import CATALOGUE
+from course_utils.models.pipeline_settings import EVERYWHERE_RULES, checked_values
 from course_utils.models.store import ModelStore
 from course_utils.models.token_labels import token_labels
-from course_utils.models.wrapping import check_causal_lm, check_encoder, check_padded, check_tokenizer, model_name
+from course_utils.models.wrapping import check_causal_lm, check_encoder, check_tokenizer, model_name
 
 _loading = Lock()
 # How much of a text sentence-transformers reads, as published beside the model (`sentence_bert_config.json`).
@@ -176,36 +175,60 @@ class Encoder(LoadedModel):
         return cls(model_name(model), model, tokenizer)
 
     @torch.inference_mode()
-    def embed(self, texts: list[str]) -> torch.Tensor:
+    def embed(self, texts: Iterable[str], batch_size: int = 32) -> torch.Tensor:
         """Return one vector of length 1 per text, `(batch, hidden)`: the mean over the text's tokens.
 
         Of a longer text, the first 256 tokens count.
 
+        Args:
+            texts: Texts in a list, a tuple, an array or anything else that can be gone through.
+            batch_size: How many of them the model reads at once, at most.
+
         Raises:
-            TypeError: `texts` is not a list of str.
-            ValueError: `texts` is empty, or has tokens that the model doesn't know; or the tokenizer has no padding
-                token for texts of different lengths.
+            TypeError: `texts` is one text, or holds something else than texts.
+            ValueError: `texts` is empty, or a text has no token or one that the model doesn't know; or `batch_size` is
+                not a whole number of at least 1.
 
         Equals `SentenceTransformer.encode` of sentence-transformers for this model.
         """
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"texts must be a list of str, got {texts!r}")
-        if not texts:
-            raise ValueError("texts must hold at least one text, got an empty list")
+        texts = _checked_texts(texts)
+        batch_size = checked_values({"batch_size": batch_size}, EVERYWHERE_RULES)["batch_size"]
         longest = self.tokenizer.model_max_length
         most = _LONGEST_SENTENCES.get(self.name) or min(longest, self.context_length or longest)
         # A tokenizer that was told no length says 10³⁰.
         limit = {"truncation": True, "max_length": most} if most < 2**31 else {}
-        # A pipeline for generation may have turned the tokenizer to the left, where a BERT's positions would move.
-        batch = self.tokenizer(texts, padding=self.tokenizer.pad_token_id is not None, padding_side="right", **limit)
-        check_padded(self.tokenizer, batch)
-        batch = batch.convert_to_tensors("pt").to(self.model.device)
-        self._check_known(batch.input_ids, "texts")
+        read = self.tokenizer(texts, **limit)
         taken = parameter_names(self.model)  # a DistilBERT has no use for what the tokenizer of a BERT adds
-        inputs = {name: values for name, values in batch.items() if name in taken}
-        hidden = self.model(**inputs).last_hidden_state.float()
-        mask = batch.attention_mask.unsqueeze(-1)
-        return torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+        means = {}
+        # Texts of one length at a time: some architectures, such as FNet, read padding as text.
+        for rows in _batches([len(ids) for ids in read.input_ids], batch_size):
+            inputs = {name: torch.tensor([values[row] for row in rows]) for name, values in read.items()}
+            self._check_known(inputs["input_ids"], "texts")
+            inputs = {name: values.to(self.model.device) for name, values in inputs.items() if name in taken}
+            means |= zip(rows, self.model(**inputs).last_hidden_state.float().mean(1), strict=True)
+        return torch.nn.functional.normalize(torch.stack([means[row] for row in range(len(texts))]), dim=-1)
+
+
+def _checked_texts(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be a list of str, got {type(texts).__name__}: {texts!r:.100}")
+    texts = list(texts)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts must be a list of str, got {type(text).__name__} in it: {text!r:.100}")
+    if not texts:
+        raise ValueError("texts must hold at least one text, got an empty list")
+    return [str(text) for text in texts]  # a tokenizer refuses the texts of numpy
+
+
+def _batches(lengths: list[int], most: int) -> Iterator[list[int]]:
+    """Yield the rows of texts of one length, at most so many at once."""
+    if not min(lengths):
+        raise ValueError(f"texts must have at least one token each, got none in text {lengths.index(0) + 1}")
+    for length in dict.fromkeys(lengths):
+        rows = [row for row, other in enumerate(lengths) if other == length]
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most]
 
 
 def load_causal_lm(name: str = "SmolLM2-135M-Instruct") -> CausalLM:

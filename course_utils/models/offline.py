@@ -1,7 +1,8 @@
-"""Imported before transformers, this keeps the Hugging Face hub's client off the network in the embedded profile.
+"""Keeps the Hugging Face hub's client off the network in the embedded profile; the package itself imports it first.
 
-The client reads `HF_HUB_OFFLINE` once, when it's imported. Where transformers came first, the client may ask the hub,
-but doesn't for the course's own models: they load with `local_files_only`.
+The client reads `HF_HUB_OFFLINE` once, when it's imported, so the course imports it here, before anything else can, and
+sets its switch; the variable stays as it is, for the programs that a notebook starts. Where transformers came first,
+the client may ask the hub, but doesn't for the course's own models: they load with `local_files_only`.
 
 Lesson: none (this is about loading).
 """
@@ -9,7 +10,10 @@ Lesson: none (this is about loading).
 import os
 import sys
 
-is_ours = False  # whether this module has set the variable, and not the user
+is_ours = False  # whether the switch was set here, and not by the user
 if "huggingface_hub" not in sys.modules and os.environ.get("COURSE_MODELS") != "hub":
+    from huggingface_hub import constants
+
     is_ours = not os.environ.get("HF_HUB_OFFLINE")
-    os.environ["HF_HUB_OFFLINE"] = os.environ.get("HF_HUB_OFFLINE") or "1"
+    if is_ours:
+        constants.HF_HUB_OFFLINE = True

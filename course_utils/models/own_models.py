@@ -23,7 +23,7 @@ def own_model(
         tokenizer: A tokenizer, or its folder; None: the one beside the model.
 
     Raises:
-        ValueError: There is no such folder, or it holds no model of these kinds.
+        ValueError: There is no such folder, or it holds no model of these kinds; or a loaded model is of another kind.
 
     Lesson: 04 · The pipeline tasks
 
@@ -37,6 +37,7 @@ def own_model(
         place = _folder(model, "model")
         model = _loaded(kinds, place)
     elif isinstance(model, PreTrainedModel):
+        _check_kind(kinds, model)
         place = Path(model.name_or_path)
     else:
         raise ValueError(f"model must be a loaded model or its folder, got {type(model).__name__}: {model!r:.100}")
@@ -55,6 +56,20 @@ def _folder(place: object, name: str) -> Path:
         hub = "for the hub there is transformers.pipeline"
         raise ValueError(f"{name} must be a loaded {name} or its folder, got {str(place)!r}; {hub}")
     return Path(place).expanduser()
+
+
+def _check_kind(kinds: tuple[type, ...], model: PreTrainedModel) -> None:
+    """Raise in one sentence if `model` is one of `transformers`' own, but not of these kinds: its head is missing."""
+    if not kinds or not type(model).__module__.startswith("transformers."):
+        return
+    config = type(model.config)
+    for kind in kinds:
+        if config in kind._model_mapping:
+            made = kind._model_mapping[config]
+            if isinstance(model, made):
+                return
+    names = " or ".join(kind.__name__ for kind in kinds)
+    raise ValueError(f"model must be one for this task, as {names} loads it, got {type(model).__name__}")
 
 
 def _loaded(kinds: tuple[type, ...], folder: Path) -> PreTrainedModel:

@@ -110,7 +110,17 @@ def _tokenizers(settings: object) -> dict:
 
 TOKENIZERS = ("a dict of settings of the tokenizer other than return_tensors", _tokenizers)
 READING_RULES["tokenizer_kwargs"] = TOKENIZERS
-_TOKENS = ("one token id, or a list of them", lambda value: value if _are_whole(value) else _refuse())
+
+
+def _token_ids(value: object) -> object:
+    value = value.tolist() if hasattr(value, "tolist") else value  # an array or a tensor
+    ids = value if isinstance(value, list | tuple) else [value]
+    if not ids or any(isinstance(one, bool) or operator.index(one) < 0 for one in ids):
+        raise ValueError
+    return [operator.index(one) for one in ids] if ids is value else operator.index(value)
+
+
+_TOKENS = ("one token id, or a list of them", _token_ids)
 GENERATING_RULES = {
     **{name: whole(1) for name in ("max_new_tokens", "max_length", "num_beams", "num_return_sequences")},
     **{name: whole(0) for name in ("min_new_tokens", "min_length", "top_k", "no_repeat_ngram_size")},
@@ -242,15 +252,6 @@ def checked_dtype(dtype: object) -> torch.dtype | None:
         formats = '"auto", "float32", "float16", "bfloat16", "float64" or the same of torch'
         raise ValueError(f"dtype must be {formats}, got {short(dtype)}")
     return found
-
-
-def _are_whole(value: object) -> bool:
-    ids = value if isinstance(value, list | tuple) else [value]
-    return bool(ids) and all(operator.index(one) >= 0 for one in ids)
-
-
-def _refuse() -> None:
-    raise ValueError
 
 
 def short(value: object) -> str:

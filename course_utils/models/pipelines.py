@@ -9,9 +9,6 @@ from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
-import course_utils.models.offline  # noqa: F401 - before transformers
-
-# isort: split
 import torch
 from filelock import FileLock
 from platformdirs import user_cache_path

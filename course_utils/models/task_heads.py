@@ -9,9 +9,6 @@ Lesson: 03 · Pipelines
 import json
 from pathlib import Path
 
-import course_utils.models.offline  # noqa: F401 - before transformers
-
-# isort: split
 import torch
 import transformers
 from safetensors.torch import load_file, save_file

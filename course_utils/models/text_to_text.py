@@ -9,6 +9,7 @@ import torch
 from transformers.pipelines.base import Pipeline
 
 from course_utils.models import pipeline_settings as rules
+from course_utils.models.chats import chat_ids
 from course_utils.models.checked_pipelines import CheckedPipeline, check_length
 
 MOST_NEW_TOKENS = 128
@@ -59,12 +60,11 @@ class Text2TextGenerationPipeline(CheckedPipeline, Pipeline):
             settings.setdefault("tokenizer", self.tokenizer)  # `generate` looks for them in the text
         return reading, settings, choosing
 
-    def preprocess(self, text: str, truncation: bool = False, add_special_tokens: bool = True) -> dict:
+    def preprocess(self, text: str, truncation: bool = False) -> dict:
         """Turn a text into token ids; models of the T5 family need the task in words."""
         self.check(text)
         text = self.task_settings().get("prefix", "") + text
-        reading = {"truncation": truncation, "add_special_tokens": add_special_tokens}
-        inputs = self.tokenizer(text, return_tensors="pt", verbose=False, **reading)
+        inputs = self.tokenizer(text, return_tensors="pt", verbose=False, truncation=truncation)
         check_length(inputs.input_ids.shape[1], self.tokenizer)
         return {"input_ids": inputs.input_ids, "attention_mask": inputs.attention_mask}
 
@@ -158,8 +158,11 @@ class SummarizationPipeline(Text2TextGenerationPipeline):
             return super().preprocess(text, truncation)
         self.check(text)
         messages = [{"role": "user", "content": f"Summarize the following text in one sentence:\n\n{text}"}]
-        chat = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return super().preprocess(chat, truncation, add_special_tokens=False)  # the template has them already
+        ids = torch.tensor([chat_ids(self.tokenizer, messages)])
+        if truncation not in (None, False, "do_not_truncate"):
+            ids = ids[:, : self.tokenizer.model_max_length]
+        check_length(ids.shape[1], self.tokenizer)
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def _forward(self, inputs: dict, **settings: object) -> dict:
         if not self._is_chat:

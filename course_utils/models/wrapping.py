@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.models.architectures import generation_inputs, parameter_names, vocabulary_size
+from course_utils.models.architectures import check_is_model, generation_inputs, parameter_names, vocabulary_size
 
 
 def check_causal_lm(model: PreTrainedModel) -> None:
     """Raise in one sentence unless `model` is a causal LM of `transformers`; put it into evaluation mode."""
-    _check_is_model(model, "AutoModelForCausalLM")
+    _check_is_whole(model, "AutoModelForCausalLM")
     kind = type(model).__name__
     if "decoder_input_ids" in parameter_names(model):
         raise ValueError(
@@ -35,7 +35,7 @@ def check_causal_lm(model: PreTrainedModel) -> None:
 
 def check_encoder(model: PreTrainedModel) -> PreTrainedModel:
     """Return `model` without its head, in evaluation mode; raise in one sentence unless it is an encoder."""
-    _check_is_model(model, "AutoModel")
+    _check_is_whole(model, "AutoModel")
     kind = type(model).__name__
     if "decoder_input_ids" in parameter_names(model):
         raise ValueError(
@@ -70,33 +70,11 @@ def model_name(model: PreTrainedModel) -> str:
     return Path(model.name_or_path or "").name or type(model).__name__
 
 
-def check_padded(tokenizer: PreTrainedTokenizerBase, batch: BatchEncoding) -> None:
-    """Raise a ValueError in one sentence if the texts of `batch` have different lengths: they can't be one tensor."""
-    if len(set(map(len, batch["input_ids"]))) > 1:
-        raise ValueError(
-            f"tokenizer must have a padding token for texts of different lengths, got {tokenizer.pad_token}: set "
-            "tokenizer.pad_token"
-        )
-
-
-def _check_is_model(model: object, loader: str) -> None:
-    if isinstance(model, PreTrainedModel):
-        if model.device.type == "meta":
-            raise ValueError("model must have its weights in memory, got one on the meta device")
-        model.eval()  # dropout would give another answer each time
-        return
-    kind, advice = type(model).__name__, ""
-    if isinstance(model, str | Path):
-        advice = f": load it with transformers first, {loader}.from_pretrained({str(model)!r})"
-    elif isinstance(model, type):
-        kind, advice = f"the class {model.__name__}", ": make or load a model of it first"
-    elif isinstance(getattr(model, "model", None), PreTrainedModel):
-        advice = ": give the model inside it, .model"
-    elif hasattr(model, "_orig_mod"):
-        advice = ": give the model as it was before torch.compile"
-    elif hasattr(model, "merge_and_unload"):
-        advice = ": merge its adapter first, model.merge_and_unload()"
-    raise TypeError(f"model must be a model of transformers, got {kind}{advice}")
+def _check_is_whole(model: PreTrainedModel, loader: str) -> None:
+    check_is_model(model, loader)
+    if model.device.type == "meta":
+        raise ValueError("model must have its weights in memory, got one on the meta device")
+    model.eval()  # dropout would give another answer each time
 
 
 @torch.inference_mode()

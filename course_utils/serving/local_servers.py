@@ -25,8 +25,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.import_utils import is_serve_available
 
 from course_utils.engine.arguments import check_number
-from course_utils.engine.chats import chat_ids
 from course_utils.engine.generate import stream
+from course_utils.models.chats import chat_ids
 from course_utils.serving.client import ServerError
 
 

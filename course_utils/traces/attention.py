@@ -12,6 +12,7 @@ from transformers import Pipeline, PreTrainedModel
 from course_utils.experiments import head_measures
 from course_utils.models import CausalLM, Encoder
 from course_utils.models.architectures import generation_inputs, key_value_heads
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 from course_utils.traces.eager import check_attentions, eager_attention, recording
 
@@ -97,6 +98,7 @@ def _joined(layers: tuple[torch.Tensor, ...]) -> np.ndarray:
     return torch.cat([layer.float().cpu() for layer in layers]).numpy()
 
 
+@takes(model=(CausalLM, Encoder))
 def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
     """Run `model` once on `text` and record the scores and weights of every layer and head.
 
@@ -122,6 +124,7 @@ def record_attention(model: CausalLM | Encoder, text: str) -> AttentionTrace:
     return AttentionTrace(model.name, kind, tokens, tokens, key_value_heads=heads, **arrays)
 
 
+@takes(model=PreTrainedModel)
 def record_cross_attention(
     name: str,
     model: PreTrainedModel,
@@ -165,6 +168,7 @@ def record_cross_attention(
     return AttentionTrace(name, "cross", target_tokens, source_tokens, key_value_heads=heads, **arrays)
 
 
+@takes(pipe=Pipeline)
 def record_translation(pipe: Pipeline, text: str) -> AttentionTrace:
     """Translate `text` and record where the decoder looked in it to write each token of the translation.
 

@@ -15,6 +15,7 @@ from course_utils.engine.generate import generate, search_beams
 from course_utils.engine.running import RunningModel
 from course_utils.engine.settings import GenerationSettings
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 
@@ -107,6 +108,7 @@ class BeamTrace(Trace):
         return replay(self.nodes, self.max_new_tokens, settings)
 
 
+@takes(model=CausalLM)
 def record_beams(model: CausalLM, prompt: str, to_the_end: bool = False, **settings) -> BeamTrace:
     """Run beam search after `prompt` and record its whole tree.
 

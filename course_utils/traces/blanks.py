@@ -7,10 +7,13 @@ import numpy as np
 import torch
 from transformers import Pipeline
 
+from course_utils.engine.arguments import listed
+from course_utils.models.doorway import takes
 from course_utils.traces.masked_runs import KINDS, check_batch, every_mask
 from course_utils.traces.masks import MaskTrace
 
 
+@takes(pipe=Pipeline)
 def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTrace:
     """Fill the blank of every prompt under every mask, padded left and right, and of each prompt alone.
 
@@ -30,7 +33,7 @@ def record_blanks(pipe: Pipeline, prompts: list[str], window: int = 4) -> MaskTr
     >>> trace.tokens[0], trace.blanks, trace.reads_at("left", 0)
     (('[CLS]', 'the', '[MASK]', 'sat', '.', '[SEP]'), (2, 1), 4)
     """
-    model, tokenizer = pipe.model, pipe.tokenizer
+    model, tokenizer, prompts = pipe.model, pipe.tokenizer, listed("prompts", prompts)
     if model.config.model_type != "bert":
         raise ValueError(f"pipe must have a BERT for masked language modelling, got {model.config.model_type}")
     ids = [tokenizer(prompt, return_tensors="pt", verbose=False).input_ids[0] for prompt in prompts]

@@ -13,10 +13,11 @@ from course_utils.engine.cache import KeyValueCache
 from course_utils.engine.generation_steps import GrowingText, stop_rules
 from course_utils.engine.progress import report
 from course_utils.engine.running import RunningModel
-from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.settings import greedy_settings
 from course_utils.measuring.memory import measured_cache_bytes
 from course_utils.models import CausalLM
 from course_utils.models.architectures import keeps_states
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 MOST_TOKENS = 400  # of prompt and new text: without a cache, every step reads all of them
@@ -91,14 +92,19 @@ class CacheTrace(Trace):
         return [prompt + step for step in range(len(self.new_tokens))]
 
 
-def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> CacheTrace:
+@takes(model=CausalLM)
+def record_cache(model: CausalLM, prompt: str, max_new_tokens: int | None = None, **settings: object) -> CacheTrace:
     """Generate after `prompt`, greedily, and run every step twice: with a KV cache, and on the whole text without.
 
     The two take turns, so that a moment in which the machine is busy does not favour one of them.
 
+    Args:
+        max_new_tokens: The most tokens to generate; None: 20.
+        settings: What else ends the text, as `GenerationSettings`: `max_length`, `eos_token_id`, `stop`.
+
     Raises:
         TypeError: `prompt` is not a str.
-        ValueError: `prompt` is empty, or too long to be read again at every step; `max_new_tokens` is below 1; or the
+        ValueError: `prompt` is empty, or too long to be read again at every step; a setting is out of its range; or the
             model does not keep keys and values of one size of all tokens in every layer, as one with a state or a
             sliding window.
 
@@ -107,8 +113,10 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
     >>> trace.new_tokens, trace.cache_tokens, trace.tokens_read(use_cache=False)
     (('␣Paris', '.', '⏎'), array([5, 6, 7]), [5, 6, 7])
     """
-    settings = GenerationSettings(max_new_tokens=max_new_tokens)
+    settings |= {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    chosen = greedy_settings("record_cache()", ("max_new_tokens", "max_length", "eos_ids", "stop_strings"), settings)
     ids = model.encode(prompt)
+    max_new_tokens = chosen.most_new_tokens(ids.shape[1])
     if ids.shape[1] + max_new_tokens > MOST_TOKENS:
         raise ValueError(
             f"prompt and max_new_tokens must be at most {MOST_TOKENS} tokens together, because without a cache "
@@ -117,7 +125,7 @@ def record_cache(model: CausalLM, prompt: str, max_new_tokens: int = 20) -> Cach
     if keeps_states(model.model):
         raise ValueError(_needs_keys(model))
     running, without = RunningModel(model.model, ids), RunningModel(model.model, ids, use_cache=False)
-    text = GrowingText(stop_rules(running, settings, model.tokenizer))
+    text = GrowingText(stop_rules(running, chosen, model.tokenizer))
     without.next_logits(ids)  # the first run of all is slow, and is not counted
     steps = []
     while text.reason is None:

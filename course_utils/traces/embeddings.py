@@ -3,16 +3,18 @@
 Lesson: 05 · From text to vectors; 08 · Attention
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import torch
 
+from course_utils.engine.arguments import listed
 from course_utils.experiments.vectors import cosine_similarity, explained_variance, principal_axes, unit_vectors
 from course_utils.models import CausalLM, Encoder
 from course_utils.models.architectures import generation_inputs
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 MOST_WORDS = 200
@@ -86,8 +88,9 @@ class EmbeddingTrace(Trace):
         return (centred @ axes.T).numpy(), [explained_variance(layer, axes) for layer in centred]
 
 
+@takes(model=(CausalLM, Encoder))
 @torch.inference_mode()
-def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> EmbeddingTrace:
+def record_embeddings(model: CausalLM | Encoder, items: Iterable[Item]) -> EmbeddingTrace:
     """Run `model` once on every text and record the vector of one word, or of the whole text, at every layer.
 
     Args:
@@ -97,7 +100,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
             comes more than once, its last place counts.
 
     Raises:
-        TypeError: An item is neither a text nor a pair of texts.
+        TypeError: `items` is one text, or an item is neither a text nor a pair of texts.
         ValueError: There is no item or more than 200, or a text is empty or too long, or a word isn't in its text;
             or the tokenizer is not a fast one.
 
@@ -108,6 +111,7 @@ def record_embeddings(model: CausalLM | Encoder, items: Sequence[Item]) -> Embed
     >>> [round(trace.cosines(0)[layer, 1].item(), 1) for layer in (0, 15)]
     [1.0, 0.8]
     """
+    items = listed("items", items)
     if not 1 <= len(items) <= MOST_WORDS:
         raise ValueError(f"items must hold 1 … {MOST_WORDS} texts, got {len(items)}")
     texts, words, tokens, states = [], [], [], []

@@ -14,6 +14,7 @@ from course_utils.engine.running import RunningModel
 from course_utils.engine.settings import GenerationSettings
 from course_utils.measuring.memory import measured_cache_bytes
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 
@@ -75,6 +76,7 @@ class _RecordingModel(RunningModel):
         return logits
 
 
+@takes(model=CausalLM)
 def record_generation(model: CausalLM, prompt: str, **settings) -> GenerationTrace:
     """Generate after `prompt` and record every step.
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from course_utils.engine.arguments import check_whole
+from course_utils.engine.arguments import check_whole, listed
 from course_utils.models import CausalLM
 from course_utils.models.architectures import parameter_names
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 from course_utils.traces.masked_runs import KINDS, PADDINGS, Run, batch_mask, check_batch, every_mask, padded_mask
 
@@ -80,6 +81,7 @@ class MaskTrace(Trace):
         ].numpy()
 
 
+@takes(model=CausalLM)
 def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTrace:
     """Run a batch of prompts under every mask, padded left and right, and each prompt alone.
 
@@ -97,6 +99,7 @@ def record_masks(model: CausalLM, prompts: list[str], window: int = 4) -> MaskTr
     >>> record_masks(load_causal_lm(), ["The sky is", "Two plus two is"]).tokens[0]
     ('The', '␣sky', '␣is')
     """
+    prompts = listed("prompts", prompts)
     ids = [model.encode(prompt)[0] for prompt in prompts]
     check_batch(ids)
     check_whole("window", window, 1)

@@ -11,6 +11,7 @@ import torch
 
 from course_utils.experiments.surprisal import read_text
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 
@@ -50,6 +51,7 @@ class NextTokenTrace(Trace):
             raise ValueError(f"surprisals must have shape ({predicted},), got {self.surprisals.shape}")
 
 
+@takes(model=CausalLM)
 def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     """Run `model` once on `prompt` and record its next-token logits.
 
@@ -65,6 +67,7 @@ def record_next_token(model: CausalLM, prompt: str) -> NextTokenTrace:
     return NextTokenTrace(model.name, prompt, tokens, model.next_logits(prompt).cpu().numpy(), tuple(model.labels))
 
 
+@takes(model=CausalLM)
 def record_surprisals(
     model: CausalLM, prompt: str | Sequence[int], progress: Callable[[int, int], object] | None = None
 ) -> NextTokenTrace:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from transformers import Pipeline
-from transformers.pipelines.base import ChunkPipeline
+from transformers.pipelines.base import ChunkPipeline, Pipeline
 
 from course_utils.models.checked_tasks import checked
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 
 # A table: what it is, the shape of the array it comes from, the names of its columns, its rows.
@@ -54,6 +54,7 @@ class PipelineTrace(Trace):
         return tuple((name, getattr(self, name)) for name in ("preprocess", "forward", "postprocess"))
 
 
+@takes(pipe=Pipeline)
 @torch.inference_mode()
 def record_pipeline(pipe: Pipeline, text: str | dict, **settings: object) -> PipelineTrace:
     """Run the three steps of a pipeline one by one, and record what each of them makes.

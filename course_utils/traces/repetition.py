@@ -3,13 +3,15 @@
 Lesson: 12 · Repetition, length and stopping
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils.engine.settings import GenerationSettings
+from course_utils.engine.arguments import check_flag
+from course_utils.engine.settings import GenerationSettings, greedy_settings
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
 from course_utils.traces.repetition_run import PenaltyFunction, RepetitionRun
 
@@ -86,32 +88,23 @@ class RepetitionTrace(Trace):
         return marks
 
 
+@takes(model=CausalLM)
 def record_repetition(
     model: CausalLM,
     prompt: str,
     *,
-    presence_penalty: float = 0,
-    frequency_penalty: float = 0,
-    repetition_penalty: float = 1,
-    no_repeat_ngram: int = 0,
-    min_new_tokens: int = 0,
-    max_new_tokens: int = 60,
     stop_at_eos: bool = True,
-    stop_strings: Sequence[str] = (),
     own: Mapping[str, PenaltyFunction] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **settings: object,
 ) -> RepetitionTrace:
     """Generate greedily after `prompt` and record what penalties and stops did at every step.
 
     Args:
-        presence_penalty: −2 to 2; 0 is off, and so it is for `frequency_penalty`.
-        frequency_penalty: −2 to 2.
-        repetition_penalty: Above 0; 1 is off.
-        no_repeat_ngram: Size of the runs that may not come twice; 0 is off.
-        min_new_tokens: Before this many tokens, the text cannot end.
         stop_at_eos: Whether the end-of-sequence token ends the text.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
         progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.
+        settings: Penalties, lengths and stops, as `GenerationSettings`; 60 new tokens if no length is given.
 
     Raises:
         TypeError: `prompt` is not a str.
@@ -123,15 +116,31 @@ def record_repetition(
     >>> trace.shown, trace.withheld, trace.reason
     ((' a', ' a ', ' a '), ('', 'bur', 'burger'), 'stop_string')
     """
-    given = dict(locals())
-    names = [*PENALTIES_OFF, "min_new_tokens", "max_new_tokens", "stop_at_eos", "stop_strings"]
-    chosen = GenerationSettings(
-        max_new_tokens=max_new_tokens,
-        min_new_tokens=min_new_tokens,
-        penalties=[(name, given[name]) for name, off in PENALTIES_OFF.items() if given[name] != off],
-        eos_ids=None if stop_at_eos else [],
-        stop_strings=stop_strings,
-    )
+    chosen = _settings(stop_at_eos, settings)
     run = RepetitionRun(model, prompt, chosen, own or {}, progress)
-    settings = tuple((name, tuple(given[name]) if name == "stop_strings" else given[name]) for name in names)
-    return RepetitionTrace(settings=settings, **run.fields())
+    length = run.running.start_ids.shape[1]
+    written = (
+        PENALTIES_OFF
+        | dict(chosen.penalties)
+        | {
+            "min_new_tokens": chosen.least_new_tokens(length),
+            "max_new_tokens": chosen.most_new_tokens(length),
+            "stop_at_eos": stop_at_eos,
+            "stop_strings": tuple(chosen.stop_strings),
+        }
+    )
+    return RepetitionTrace(settings=tuple(written.items()), **run.fields())
+
+
+def _settings(stop_at_eos: bool, given: dict[str, object]) -> GenerationSettings:
+    given = dict(given)
+    if "no_repeat_ngram" in given:  # as the lab calls it
+        if "no_repeat_ngram_size" in given:
+            raise ValueError("no_repeat_ngram and no_repeat_ngram_size must not be given together")
+        given["no_repeat_ngram_size"] = given.pop("no_repeat_ngram")
+    if given.keys().isdisjoint(("max_new_tokens", "max_length")):
+        given["max_new_tokens"] = 60
+    if not check_flag("stop_at_eos", stop_at_eos):
+        given["eos_ids"] = []
+    takes = ["penalties", "max_new_tokens", "max_length", "min_new_tokens", "min_length", "stop_strings"]
+    return greedy_settings("record_repetition()", takes + ["eos_ids"] * (not stop_at_eos), given)

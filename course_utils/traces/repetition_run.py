@@ -78,7 +78,7 @@ class RepetitionRun:
         for name, penalty in self.penalties:
             library = penalty(ids, logits)
             logits = library if name not in self.own else self._own(name, penalty, logits, ids, library)
-        is_too_short = len(self.text.ids) < self.settings.min_new_tokens
+        is_too_short = len(self.text.ids) < self.settings.least_new_tokens(self.running.start_ids.shape[1])
         return mask_eos(logits, self.rules.eos_ids) if is_too_short else logits
 
     def _own(self, name, penalty, logits, ids, library) -> torch.Tensor:

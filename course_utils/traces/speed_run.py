@@ -20,6 +20,7 @@ from course_utils.measuring.model_shapes import ModelShape
 from course_utils.measuring.roofline import measured_rates
 from course_utils.measuring.timing import GenerationTiming, Mark, Progress, this_machine, time_generation
 from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.speed import BYTES, SpeedTrace
 
 MOST_AT_ONCE = 8_192  # tokens of all prompts: more would fill a small machine's memory
@@ -27,6 +28,7 @@ TEXT = "The river ran past the old mill, and the children of the village came to
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
+@takes(model=CausalLM)
 def record_speed(
     model: CausalLM,
     prompt_lengths: Sequence[int] = (16, 64, 256),

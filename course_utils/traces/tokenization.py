@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from course_utils.measuring.memory import kv_cache_bytes
 from course_utils.measuring.model_shapes import ModelShape
 from course_utils.models import CausalLM, Encoder
+from course_utils.models.doorway import takes
 from course_utils.tokenizers.byte_pairs import BytePairs
 from course_utils.tokenizers.word_pieces import WordPieces
 from course_utils.traces.base import Trace
@@ -72,6 +73,7 @@ class TokenizationTrace(Trace):
         return sorted(seen.tolist(), key=lambda piece: self.pieces[piece, 0])
 
 
+@takes(model=(CausalLM, Encoder))
 def record_tokenization(model: CausalLM | Encoder, text: str, special: bool = False) -> TokenizationTrace:
     """Tokenize `text` step by step, with the rules of the model's own tokenizer.
 

@@ -181,6 +181,7 @@ export function markOlder(results, note, text, isTyped, problem) {
 
 const GONE = "The kernel that made this is gone: run this cell again.";
 const BUSY = "No answer yet: the kernel is busy. If you have restarted it, run this cell again.";
+const LOST = "The Jupyter server doesn't answer. If it was stopped, start it again, reload this page and run its cells.";
 const NOTHING = "The kernel has stopped without an answer: try again.";
 const PATIENCE = 1500; // milliseconds without a sign of life
 
@@ -211,11 +212,18 @@ export function asking(model, root, status, answered, words = "Running …") {
 
   // A kernel that is idle has not got the question; outside JupyterLab, nothing says whether it is.
   const isMissing = () => manager && "kernel" in manager && (!kernel || kernel.status === "idle");
+  // JupyterLab tries for minutes to reach a server that was stopped, and keeps what is asked meanwhile.
+  const isLost = () => ["connecting", "disconnected"].includes(kernel?.connectionStatus);
+  const why = () => (isLost() ? LOST : isMissing() ? GONE : BUSY);
 
   function doubt() {
     if (begun) return;
-    if (isMissing()) end(GONE);
-    else note.textContent = BUSY;
+    if (why() === BUSY) note.textContent = BUSY;
+    else end(why());
+  }
+
+  function listen() {
+    if (isLost()) timers.push(setTimeout(() => waiting && isLost() && end(LOST), PATIENCE)); // it may be back by then
   }
 
   function tick() {
@@ -257,7 +265,7 @@ export function asking(model, root, status, answered, words = "Running …") {
   /** Something was sent that is no press. `isDone` tells whether its answer is there: in time, or the note says why not. */
   function expect(isDone) {
     if (kernel && manager.kernel?.id !== kernel.id) return lose();
-    setTimeout(() => gone || waiting || !manager || isDone() || (note.textContent = isMissing() ? GONE : BUSY), PATIENCE);
+    setTimeout(() => gone || waiting || !manager || isDone() || (note.textContent = why()), PATIENCE);
   }
 
   function hear({ begun: which, progress }) {
@@ -285,6 +293,7 @@ export function asking(model, root, status, answered, words = "Running …") {
 
   kernel?.statusChanged?.connect(watch);
   kernel?.disposed?.connect(lose);
+  kernel?.connectionStatusChanged?.connect(listen);
   model.on("msg:custom", hear);
   model.on("change:answered", finish);
   if (press > model.get("answered")) wait(); // the page was loaded again while the kernel was at work
@@ -299,6 +308,7 @@ export function asking(model, root, status, answered, words = "Running …") {
       timers.forEach(clearInterval);
       kernel?.statusChanged?.disconnect(watch);
       kernel?.disposed?.disconnect(lose);
+      kernel?.connectionStatusChanged?.disconnect(listen);
       model.off("msg:custom", hear);
       model.off("change:answered", finish);
     },

@@ -10,6 +10,8 @@ from transformers import Pipeline
 
 from course_utils.figures.attention import head_explorer
 from course_utils.figures.base import CourseFigure, quoted
+from course_utils.models import CausalLM, Encoder
+from course_utils.models.doorway import takes
 from course_utils.traces import AttentionTrace, record_attention, record_translation
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -74,14 +76,14 @@ class AttentionExplorer(AskingWidget):
     _ramps = traitlets.Bytes(RAMPS.tobytes()).tag(sync=True)
     _packet = traitlets.Dict().tag(sync=True)  # the first layer that is shown; others come when the page asks
 
+    @takes(trace=AttentionTrace)
     def __init__(
         self, trace: AttentionTrace, run: Callable[[str], AttentionTrace] | None = None, text: str = "", **settings
     ) -> None:
         self.trace, self._run = None, run
         self.can_run, self.text = run is not None, text
         self._show(trace)
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
         self._packet = self._pack(self.layer, self._kind())
         super().__init__()  # the page gets everything with the first message, and only the layer that is shown
         self.on_msg(self._send_layers)
@@ -293,6 +295,7 @@ def thumbnails(weights: np.ndarray) -> np.ndarray:
     return np.rint(weights * 255).astype(np.uint8)
 
 
+@takes(model=(CausalLM, Encoder, Pipeline))
 def attention_explorer(model: object, text: str, **settings: object) -> AttentionExplorer:
     """Open the attention of a model on a text; the text can then be changed on the page.
 

@@ -1,7 +1,9 @@
 """The base classes of the widgets: what a reader without a kernel sees, and how the kernel answers the page."""
 
 import asyncio
+import difflib
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.resources import files
@@ -11,10 +13,13 @@ import anywidget
 import traitlets
 from IPython import get_ipython
 
+from course_utils.engine.arguments import plain
 from course_utils.engine.progress import heard_by, in_words
 from course_utils.errors import first_line
 from course_utils.figures.base import CourseFigure, png_bytes
 
+# What traitlets calls the kinds of values, and what a learner does.
+_KINDS = {"an int": "a whole number", "a float": "a number", "a unicode string": "a text", "a boolean": "True or False"}
 STOPPED = "Stopped. What you see below is from before."
 
 
@@ -52,8 +57,8 @@ class CourseWidget(anywidget.AnyWidget):
 
     A subclass sets `_esm` and `_css`, and writes `figure()` and `describe()`. A notebook then stores a PNG
     with alt text and a deterministic text: GitHub, nbconvert and screen readers show these, and nbval
-    compares the text. When someone uses the widget, what is stored follows; `lab_extensions` shows it where the
-    kernel is gone.
+    compares the text. When someone uses the widget, or sets a trait, what is stored follows; `lab_extensions` shows it
+    where the kernel is gone.
 
     Lesson: every lesson with a widget.
     """
@@ -61,6 +66,48 @@ class CourseWidget(anywidget.AnyWidget):
     # Seconds: drawing can take two, in which the kernel answers nobody, so it waits until nobody seems to be there.
     _store_after = 5.0
     _storing: asyncio.TimerHandle | None = None
+    _is_stored = False  # before it's on a page, there is nothing to bring up to date
+
+    def __init__(self, **state: object) -> None:
+        self._check_names(state)
+        super().__init__(**state)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Take numbers of numpy and torch for numbers; what a setting can't be is one sentence."""
+        trait = getattr(type(self), name, None)
+        if not isinstance(trait, traitlets.TraitType):
+            super().__setattr__(name, value)
+            return
+        value = plain(value)
+        if isinstance(trait, traitlets.List) and isinstance(value, Iterable) and not isinstance(value, str):
+            value = [plain(one) for one in value]
+        try:
+            super().__setattr__(name, value)
+        except traitlets.TraitError:
+            allowed = trait.info() + " or None" * trait.allow_none
+            for theirs, ours in _KINDS.items():
+                allowed = allowed.replace(theirs, ours)
+            raise ValueError(f"{name} must be {allowed}, got {value!r:.100}") from None
+
+    def set_all(self, settings: Mapping[str, object]) -> None:
+        """Set traits by their names.
+
+        Raises:
+            TypeError: There is no setting of that name.
+            ValueError: A setting is out of its range.
+        """
+        self._check_names(settings)
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        for name in names:
+            if not self.has_trait(name):
+                known = [one for one in self.traits(sync=True) if hasattr(type(self), one) and one[0] != "_"]
+                near = difflib.get_close_matches(name, known, 1, 0.75)
+                kind = type(self).__name__
+                hint = f"did you mean {near[0]}?" if near else f"help({kind}) lists them"
+                raise TypeError(f"{name} isn't a setting of {kind}; {hint}")
 
     def describe(self) -> str:
         """Say in words, deterministically, what the widget shows now."""
@@ -90,7 +137,12 @@ class CourseWidget(anywidget.AnyWidget):
                     setattr(self, name, before[name])
                 self._refuse(sync_data, error)
             self.send_state(list(before))
-        self._store_soon()
+
+    def notify_change(self, change: traitlets.Bunch) -> None:
+        """Tell everyone who listens, as `traitlets` does; what the notebook stores follows, too."""
+        super().notify_change(change)
+        if self._is_stored and change["name"] in self.keys:
+            self._store_soon()
 
     def _refuse(self, sync_data: dict, error: BaseException) -> None:
         """Say what was wrong with what the page sent, where the widget has a place for that."""
@@ -101,10 +153,11 @@ class CourseWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         static_data, static_metadata = self.static_bundle()
+        self._is_stored = True
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
 
     def _store_soon(self) -> None:
-        """Bring what the notebook stores up to date when the page has been quiet for a while."""
+        """Bring what the notebook stores up to date when the widget has been quiet for a while."""
         with suppress(RuntimeError):  # there is no event loop, so no kernel
             loop = asyncio.get_running_loop()
             if self._storing is not None:

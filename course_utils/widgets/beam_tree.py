@@ -11,6 +11,8 @@ from course_utils.engine.beam_search import FINISHED, KEPT, ROOT, BeamNode
 from course_utils.engine.settings import GenerationSettings
 from course_utils.figures import beams as pictures
 from course_utils.figures.base import CourseFigure, cut, quoted
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.beams import BeamTrace, record_beams
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -58,6 +60,7 @@ class BeamTreeWidget(AskingWidget):
         "steps": "new tokens",
     }
 
+    @takes(trace=BeamTrace)
     def __init__(
         self, trace: BeamTrace, run: Callable[[str, int, int], BeamTrace] | None = None, **settings: object
     ) -> None:
@@ -167,14 +170,17 @@ class BeamTreeWidget(AskingWidget):
         )
 
 
-def beam_tree(model, prompt: str, num_beams: int = 4, steps: int = 8, **settings: object) -> BeamTreeWidget:
+@takes(model=CausalLM)
+def beam_tree(
+    model: CausalLM, prompt: str, num_beams: int = 4, steps: int | None = None, **settings: object
+) -> BeamTreeWidget:
     """Search after a prompt and open the tree; prompt, beams and steps can then be changed on the page.
 
     Args:
         model: A causal LM, as `load_causal_lm` gives it.
         prompt: At most 512 tokens, so that ten beams of it fit into the memory of a laptop.
         num_beams: 1 to 10.
-        steps: The most new tokens, 1 to 12.
+        steps: The most new tokens, 1 to 12, also called `max_new_tokens`; None: 8.
         settings: As `GenerationSettings`.
 
     Raises:
@@ -187,6 +193,10 @@ def beam_tree(model, prompt: str, num_beams: int = 4, steps: int = 8, **settings
     >>> beam_tree(load_causal_lm(), "The capital of France is", num_beams=2, steps=2).trace.tokens[0]
     '␣Paris'
     """
+    given = settings.pop("max_new_tokens", None)
+    if given is not None and steps is not None:
+        raise ValueError("steps and max_new_tokens must not be given together: they set the same thing")
+    steps = given if steps is None else steps
 
     def run(prompt: str, num_beams: int, steps: int) -> BeamTrace:
         for name, value, most in (("num_beams", num_beams, MOST_BEAMS), ("steps", steps, MOST_STEPS)):
@@ -196,7 +206,7 @@ def beam_tree(model, prompt: str, num_beams: int = 4, steps: int = 8, **settings
             raise ValueError(f"prompt must have at most {LONGEST_PROMPT} tokens for this picture, got {length:,}")
         return record_beams(model, prompt, to_the_end=True, num_beams=num_beams, max_new_tokens=steps, **settings)
 
-    return BeamTreeWidget(run(prompt, num_beams, steps), run)
+    return BeamTreeWidget(run(prompt, num_beams, 8 if steps is None else steps), run)
 
 
 def path(nodes: Sequence[BeamNode], node: int) -> list[int]:

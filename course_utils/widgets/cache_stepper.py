@@ -8,6 +8,8 @@ import traitlets
 
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prefill_decode import cache_steps
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.cache import CacheTrace, record_cache
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -53,6 +55,7 @@ class CacheStepper(AskingWidget):
     _keys = traitlets.Bytes().tag(sync=True)  # uint8 (layer, KV head, position): length of the key, 255 is the longest
     called: ClassVar[dict[str, str]] = {"max_new_tokens": "new tokens"}
 
+    @takes(trace=CacheTrace)
     def __init__(
         self,
         trace: CacheTrace,
@@ -129,14 +132,15 @@ class CacheStepper(AskingWidget):
         )
 
 
-def cache_stepper(model: object, prompt: str, max_new_tokens: int = 20, **state: object) -> CacheStepper:
+@takes(model=CausalLM)
+def cache_stepper(model: CausalLM, prompt: str, max_new_tokens: int | None = None, **settings: object) -> CacheStepper:
     """Run `prompt` with a cache and without, and open the run; the prompt can then be changed on the page.
 
     Args:
         model: A `CausalLM`, as `load_causal_lm` returns it.
         prompt: What it reads.
-        max_new_tokens: The most tokens to generate.
-        state: `step` and `use_cache`, as `CacheStepper`.
+        max_new_tokens: The most tokens to generate; None: 20.
+        settings: `step` and `use_cache` as `CacheStepper` takes them, the others as `record_cache`.
 
     Raises:
         TypeError, ValueError: As `record_cache`.
@@ -147,9 +151,10 @@ def cache_stepper(model: object, prompt: str, max_new_tokens: int = 20, **state:
     >>> cache_stepper(load_causal_lm(), "The capital of France is", max_new_tokens=2).trace.new_tokens
     ('␣Paris', '.')
     """
+    state = {name: settings.pop(name) for name in ("step", "use_cache") if name in settings}
 
     def run(other: str, new_tokens: int) -> CacheTrace:
-        return record_cache(model, other, new_tokens)
+        return record_cache(model, other, new_tokens, **settings)
 
     return CacheStepper(run(prompt, max_new_tokens), run, **state)
 

@@ -1,6 +1,6 @@
 """The embedding map: words in their texts on a map, layer by layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -8,6 +8,8 @@ import traitlets
 
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.vectors import word_map
+from course_utils.models import CausalLM, Encoder
+from course_utils.models.doorway import takes
 from course_utils.traces.embeddings import EmbeddingTrace, Item, record_embeddings
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -61,6 +63,7 @@ class EmbeddingMap(AskingWidget):
     _cosines = traitlets.Bytes().tag(sync=True)  # float32 (layer, word), with the word `_of`
     _of = traitlets.Int(0).tag(sync=True)
 
+    @takes(trace=EmbeddingTrace)
     def __init__(
         self, trace: EmbeddingTrace, run: Callable[[Item], EmbeddingTrace] | None = None, **settings: object
     ) -> None:
@@ -68,8 +71,7 @@ class EmbeddingMap(AskingWidget):
         self._run = run
         self._show(trace)
         self.layer, self.compared = len(trace.states) - 1, len(trace.words) - 1
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
 
     @traitlets.validate("layer", "pinned", "compared", "neighbours")
     def _check(self, proposal: dict) -> int:
@@ -149,7 +151,8 @@ class EmbeddingMap(AskingWidget):
         )
 
 
-def embedding_map(model: object, items: Sequence[Item], **settings: object) -> EmbeddingMap:
+@takes(model=(CausalLM, Encoder))
+def embedding_map(model: CausalLM | Encoder, items: Iterable[Item], **settings: object) -> EmbeddingMap:
     """Open the vectors of words in their texts; more texts can be added on the page.
 
     Args:

@@ -7,6 +7,7 @@ import traitlets
 
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prompts import masked_batch
+from course_utils.models.doorway import takes
 from course_utils.traces import MaskTrace
 from course_utils.traces.masks import KINDS, PADDINGS
 from course_utils.widgets.base import AskingWidget, page_module, page_style
@@ -54,6 +55,7 @@ class MaskLab(AskingWidget):
     paddings = traitlets.List(list(PADDINGS)).tag(sync=True)
     batch = traitlets.Dict().tag(sync=True)  # prompts, tokens, window, and what came out of every setting
 
+    @takes(trace=MaskTrace)
     def __init__(self, trace: MaskTrace, run: Run | None = None, **settings: object) -> None:
         self.trace, self._run = trace, run
         super().__init__(can_run=run is not None, paddings=list(trace.paddings), **settings)
@@ -124,6 +126,7 @@ class MaskLab(AskingWidget):
         return masked_batch(self._rows(), self._title())
 
 
+@takes(run=Callable)
 def mask_lab(run: Run, prompts: list[str], window: int = 4, **settings: object) -> MaskLab:
     """Open the mask lab on a batch of prompts, which can then be changed on the page.
 

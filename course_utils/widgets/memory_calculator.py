@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from types import NoneType
 
 import psutil
 import traitlets
@@ -21,6 +22,7 @@ from course_utils.measuring.memory_budget import (
     size_text,
 )
 from course_utils.measuring.model_shapes import PUBLISHED, ModelShape
+from course_utils.models.doorway import takes
 from course_utils.widgets.base import CourseWidget, page_module, page_style
 
 MOST_TOKENS = 2**24
@@ -74,6 +76,7 @@ class MemoryCalculator(CourseWidget):
     devices = traitlets.List().tag(sync=True)  # [name, bytes], this machine last
     checked = traitlets.Unicode().tag(sync=True)
 
+    @takes(shapes=(Mapping, NoneType))
     def __init__(
         self,
         shapes: Mapping[str, ModelShape] | None = None,

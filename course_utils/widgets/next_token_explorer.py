@@ -11,6 +11,7 @@ import traitlets
 from course_utils.engine.arguments import check_number
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.prompts import explored_prompts
+from course_utils.models.doorway import takes
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -54,6 +55,7 @@ class NextTokenExplorer(AskingWidget):
     changes = traitlets.Dict().tag(sync=True)  # empty for one prompt
     bars = traitlets.Int(10).tag(sync=True)
 
+    @takes(traces=Sequence)
     def __init__(self, traces: Sequence[NextTokenTrace], run: Run | None = None, bars: int = 10) -> None:
         super().__init__(can_run=run is not None, bars=bars)
         self._run = run
@@ -136,6 +138,7 @@ class NextTokenExplorer(AskingWidget):
         return explored_prompts(self.sides, self.bars, self.changes or None)
 
 
+@takes(run=Callable)
 def next_token_explorer(run: Run, prompt: str, second: str | None = None, bars: int = 10) -> NextTokenExplorer:
     """Open the explorer on one or two prompts, which can then be changed on the page.
 

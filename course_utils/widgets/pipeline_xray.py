@@ -8,6 +8,7 @@ from transformers import Pipeline
 
 from course_utils.figures.base import CourseFigure
 from course_utils.figures.pipeline import pipeline_steps
+from course_utils.models.doorway import takes
 from course_utils.traces.pipeline import PipelineTrace, record_pipeline
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -38,6 +39,7 @@ class PipelineXray(AskingWidget):
     steps = traitlets.List().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
 
+    @takes(trace=PipelineTrace)
     def __init__(self, trace: PipelineTrace, run: Callable[[str], PipelineTrace] | None = None) -> None:
         super().__init__(can_run=run is not None)
         self._run = run
@@ -74,6 +76,7 @@ class PipelineXray(AskingWidget):
         return pipeline_steps(self.trace.steps, self.trace.text)
 
 
+@takes(pipe=Pipeline)
 def pipeline_xray(pipe: Pipeline, text: str | dict, **settings: object) -> PipelineXray:
     """Open a pipeline on a text; the text can then be changed on the page.
 

@@ -6,15 +6,24 @@ from collections.abc import Callable
 import numpy as np
 import traitlets
 
-from course_utils.engine.arguments import check_whole
+from course_utils.engine.arguments import check_whole, plain
 from course_utils.figures.base import CourseFigure, png_bytes, quoted
 from course_utils.figures.repetition import repetition_steps
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.repetition import PENALTIES_OFF, PenaltyFunction, RepetitionTrace, record_repetition
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 # On the page, so that an answer takes seconds; Python may ask for more.
 MOST_NEW_TOKENS = 200
 MOST_PROMPT_TOKENS = 1024
+# What a run calls the settings that may come under another name, too.
+USUAL_NAMES = {
+    "no_repeat_ngram_size": "no_repeat_ngram",
+    "stop": "stop_strings",
+    "max_length": "max_new_tokens",
+    "min_length": "min_new_tokens",
+}
 MOST_ROWS = 64  # tokens that are sent to the page, the most changed first
 MOST_PNG_BYTES = 40_000  # in a stored notebook
 BANNED = -32768  # −∞ in the 16-bit numbers of the page
@@ -68,6 +77,7 @@ class RepetitionLab(AskingWidget):
     run_length = traitlets.Int(4).tag(sync=True)
     model_milliseconds = traitlets.Float(0).tag(sync=True)
 
+    @takes(trace=RepetitionTrace)
     def __init__(self, trace: RepetitionTrace, run: Callable[..., RepetitionTrace] | None = None) -> None:
         super().__init__(can_run=run is not None)
         self._run = run
@@ -91,9 +101,11 @@ class RepetitionLab(AskingWidget):
         """
         if self._run is None:
             raise ValueError("run must be given to change a setting, got None")
-        wanted = dict(self.trace.settings) | changes
+        # What is changed by another name takes the place of what there is.
+        replaced = {USUAL_NAMES[name] for name in changes.keys() & USUAL_NAMES.keys()}
+        wanted = {name: value for name, value in self.trace.settings if name not in replaced} | changes
         start = time.perf_counter()
-        longest = wanted.get("max_new_tokens")
+        longest = plain(wanted.get("max_new_tokens"))
         if isinstance(longest, int) and longest > MOST_NEW_TOKENS:
             raise ValueError(f"max_new_tokens must be at most {MOST_NEW_TOKENS} in this lab, got {longest}")
         trace = self._run(self.prompt if prompt is None else prompt, progress=self._tell_step, **wanted)
@@ -180,6 +192,7 @@ def why_it_ended(trace: RepetitionTrace) -> str:
     )
 
 
+@takes(model=CausalLM)
 def repetition_lab(
     model: object, prompt: str, own: dict[str, PenaltyFunction] | None = None, **settings: object
 ) -> RepetitionLab:

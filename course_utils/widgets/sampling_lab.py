@@ -13,6 +13,7 @@ from course_utils.engine.arguments import check_whole
 from course_utils.engine.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.sampling import sampling_stages
+from course_utils.models.doorway import takes
 from course_utils.traces import NextTokenTrace
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 from course_utils.widgets.sampling_rows import seen_of_stage
@@ -85,6 +86,7 @@ class SamplingLab(AskingWidget):
     _labels = traitlets.Bytes().tag(sync=True)  # gzip of the labels, one per line
     _uniforms = traitlets.Bytes().tag(sync=True)  # float64, one number a draw
 
+    @takes(trace=NextTokenTrace)
     def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:
         self.trace, self.own = trace, checked_own(own or {})
         self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons

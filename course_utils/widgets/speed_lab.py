@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import chain
+from types import NoneType
 from typing import ClassVar
 
 import torch
@@ -13,6 +14,8 @@ from course_utils.figures.base import CourseFigure
 from course_utils.figures.speed_curves import speed_curves
 from course_utils.measuring.memory_budget import check_format
 from course_utils.measuring.timing import Progress
+from course_utils.models import CausalLM
+from course_utils.models.doorway import takes
 from course_utils.traces.speed import BYTES, SpeedTrace, recorded_speed
 from course_utils.traces.speed_run import record_speed
 from course_utils.widgets.base import AskingWidget, page_module, page_style
@@ -69,6 +72,7 @@ class SpeedLab(AskingWidget):
     machines = traitlets.List().tag(sync=True)  # what was measured: recorded first, then here
     own_threads = traitlets.Int(1).tag(sync=True)  # as many as torch uses here
 
+    @takes(here=(SpeedTrace, NoneType), recorded=(SpeedTrace, NoneType))
     def __init__(
         self,
         here: SpeedTrace | None = None,
@@ -182,6 +186,7 @@ class SpeedLab(AskingWidget):
         return speed_curves(series, x_label, f"{what.split()[0]} ({unit})", chosen)
 
 
+@takes(source=(CausalLM, SpeedTrace))
 def speed_lab(
     source: object, here: SpeedTrace | None = None, recorded: SpeedTrace | None = None, **settings: object
 ) -> SpeedLab:

@@ -1,11 +1,13 @@
 """The tokenizer stepper: how a text becomes tokens, step by step, with two tokenizers below each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import traitlets
 
 from course_utils.figures.base import CourseFigure, cut, quoted
 from course_utils.figures.tokens import token_chips
+from course_utils.models.doorway import takes
+from course_utils.models.loading import LoadedModel
 from course_utils.traces.tokenization import TokenizationTrace, record_tokenization
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 
@@ -47,6 +49,7 @@ class TokenizerStepper(AskingWidget):
     word = traitlets.List(traitlets.Int()).tag(sync=True)
     panes = traitlets.List().tag(sync=True)
 
+    @takes(traces=Sequence)
     def __init__(self, traces: Traces, run: Callable[[str], Traces] | None = None, **settings: object) -> None:
         if not traces:
             raise ValueError("traces must hold at least one tokenizer, got none")
@@ -55,8 +58,7 @@ class TokenizerStepper(AskingWidget):
         self._run = run
         self._show(traces)
         self.observe(self._begin, "special")
-        for name, value in settings.items():
-            setattr(self, name, value)
+        self.set_all(settings)
 
     @property
     def shown(self) -> list[TokenizationTrace]:
@@ -145,16 +147,16 @@ def readout(trace: TokenizationTrace) -> str:
     return f"{_counted(trace.tokens, 'token')} · {share} · {cache}"
 
 
-def tokenizer_stepper(models: Sequence, text: str, **settings: object) -> TokenizerStepper:
+def tokenizer_stepper(models: LoadedModel | Iterable[LoadedModel], text: str, **settings: object) -> TokenizerStepper:
     """Open the tokenizers of `models` on a text; the text can then be changed on the page.
 
     Args:
-        models: Models with a byte-level BPE tokenizer, or with WordPiece as in BERT.
+        models: One model or several, with a byte-level BPE tokenizer, or with WordPiece as in BERT.
         text: What is tokenized first.
         settings: As `TokenizerStepper` takes them.
 
     Raises:
-        ValueError: As `record_tokenization`.
+        TypeError, ValueError: As `record_tokenization`.
 
     Lesson: 05 · From text to vectors
 
@@ -162,9 +164,10 @@ def tokenizer_stepper(models: Sequence, text: str, **settings: object) -> Tokeni
     >>> tokenizer_stepper([load_encoder()], "Tokenized").step
     [2]
     """
+    several = list(models) if isinstance(models, Iterable) else [models]
 
     def run(other: str) -> Traces:
-        return [tuple(record_tokenization(model, other, special) for special in (False, True)) for model in models]
+        return [tuple(record_tokenization(model, other, special) for special in (False, True)) for model in several]
 
     return TokenizerStepper(run(text), run, **settings)
 
