@@ -109,12 +109,19 @@ export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
 
+/** What the tokens on the page share: "42.2 %". Where a temperature hides the tail, this is what gives it away. */
+export function shareOf(stage, first, end) {
+  let share = 0;
+  for (let r = first; r < end; r++) share += stage.p[r] ?? 0;
+  return `${(share * 100).toFixed(1)} %`;
+}
+
 /** Where the learner's function differs. */
 const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
 /** The picture as SVG source. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length, small = 'class="small"';
+  const left = 130, rowHeight = 22, top = 80, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
   const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
   let most = 1e-12; // one scale: the columns are compared
@@ -124,13 +131,14 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
     text(left - 8, y, `${r + 1}. \u2068${cut(labels[r], 14)}\u2069`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
-  ["tokens kept", "entropy"].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
+  ["tokens kept", "entropy", `these ${end - first} share`].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
     text(x, 44, thousands(stage.kept), small);
     text(x, 58, `${stage.entropy.toFixed(2)} bits`, small);
+    text(x, 72, shareOf(stage, first, end), small);
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
