@@ -5,16 +5,13 @@ import pytest
 import torch
 
 from course_utils.engine.sampling import entropy_bits, filter_stages
-from course_utils.experiments.drawn_texts import (
+from course_utils.experiments.compared_settings import (
     at_surprisal,
     compared_at_surprisal,
-    continue_texts,
-    different_share,
     expected_bits,
-    opening_tokens,
     position_logits,
-    story_openings,
 )
+from course_utils.experiments.drawn_texts import continue_texts, different_share, opening_tokens, story_openings
 from course_utils.models import load_causal_lm
 
 

@@ -9,7 +9,7 @@ export function rank(logits) {
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
 }
 
-/** Of the first `kept` tokens: probabilities and entropy in bits. */
+/** Of the first `kept`: probabilities, entropy in bits. */
 export function softmax(sorted, kept, temperature) {
   // The kernel has 32 bits; with more, the page would keep other tokens.
   const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
@@ -26,7 +26,7 @@ export function softmax(sorted, kept, temperature) {
   return { p, entropy };
 }
 
-/** How many tokens `name` keeps; the rules of inference/sampling.py. */
+/** How many tokens `name` keeps; the rules of engine/sampling.py. */
 export function keep(name, value, sorted, stage) {
   const { kept, p } = stage;
   let left = kept;
@@ -109,17 +109,17 @@ export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
 
-/** What the tokens on the page share: "42.2 %". Where a temperature hides the tail, this is what gives it away. */
-export function shareOf(stage, first, end) {
-  let share = 0;
-  for (let r = first; r < end; r++) share += stage.p[r] ?? 0;
-  return `${(share * 100).toFixed(1)} %`;
+/** What the rows share: "42.2 %". */
+export function shareOf({ p }, first, end) {
+  let sum = 0;
+  for (let r = first; r < end; r++) sum += p[r] ?? 0;
+  return `${(sum * 100).toFixed(1)} %`;
 }
 
 /** Where the learner's function differs. */
 const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
-/** The picture as SVG source. */
+/** As SVG. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
   const left = 130, rowHeight = 22, top = 80, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
@@ -188,7 +188,7 @@ async function render({ model, el }) {
     if (own || name === "seed") kernel.ask(); // which has the functions, and a seed's numbers
   };
 
-  /** A box, and a place for what is wrong with it. */
+  /** A box, and what is wrong with it. */
   function typed(name) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
@@ -248,7 +248,7 @@ async function render({ model, el }) {
 
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
-  // Never past the end.
+  // not past the end
   const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
   const buttons = element("fieldset", { class: "row", disabled: own && !canRun }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
     draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),

@@ -282,8 +282,9 @@ GenerationConfig().top_k, without.isfinite().sum(), my_top_p(my_top_k(logits, 50
 # configuration object doesn't tell you: it says `None`. Top-k cuts to 50 tokens, these share the whole probability,
 # and then the first 32 of them reach 90 %. With `top_k=0` all 546 are back.
 #
-# That isn't a mistake: it's an old guard against the tail. But how often does it change what you asked for? Here are the
-# openings of 24 published stories, cut after 16 tokens. Each pair is the size of the nucleus alone, and after top-k.
+# That isn't a mistake: it's an old guard against the tail. But how often does it change what you asked for? Here are
+# the openings of 24 published stories, cut after 16 tokens. Each pair is the size of the nucleus alone, and after
+# top-k.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import opening_tokens
@@ -298,8 +299,8 @@ low, high = wilson_interval(fewer, len(both))
 print(f"fewer tokens: {fewer} of {len(both)}, 95 % interval of the share: {low:.0%} to {high:.0%}")
 
 # %% [markdown]
-# In most of these places the default leaves fewer tokens; where the model is least sure, a thousand become about thirty.
-# Other programs have other defaults: llama.cpp's are temperature 0.8, top-k 40, top-p 0.95 and min-p 0.05 (its
+# In most of these places the default leaves fewer tokens; where the model is least sure, a thousand become about
+# thirty. Other programs have other defaults: llama.cpp's are temperature 0.8, top-k 40, top-p 0.95 and min-p 0.05 (its
 # `common/common.h`, read in 2026), and the authors of a model may ship their own in `generation_config.json`. So pass
 # every filter yourself, also those that you want off.
 

@@ -35,7 +35,7 @@ for opening, prompt, rest in list(zip(story_openings(), prompts, people, strict=
 # High likelihood is low surprisal. The interval comes from a bootstrap over the 24 texts.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.drawn_texts import means_and_intervals, position_logits
+from course_utils.experiments.compared_settings import means_and_intervals, position_logits
 
 logits, bits = position_logits(smollm)
 people_bits = bits.mean(1).double().numpy()
@@ -51,7 +51,7 @@ print(f"people: {mean:.1f} bits per token (95 % interval {low:.1f} to {high:.1f}
 # model's own, unfiltered draws lie?
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.drawn_texts import expected_bits
+from course_utils.experiments.compared_settings import expected_bits
 
 for temperature in (0.7, 1.0):
     surprising, undecided = (
@@ -105,7 +105,7 @@ figures.diversity_and_surprisal(curves, (mean, low, high))
 # on the same ones.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.drawn_texts import at_surprisal, compared_at_surprisal
+from course_utils.experiments.compared_settings import at_surprisal, compared_at_surprisal
 
 entropies = {name: at_surprisal(people_bits.mean(), *family) for name, family in families.items()}
 print({name: round(value, 2) for name, value in entropies.items()})
@@ -246,7 +246,7 @@ for wreck, text in list(zip(eight["after a wreck"], after["after a wreck"][0], s
 
 # %% [markdown]
 # In the first eight tokens after a wreck, the model is clearly less sure than after calm text. Later the difference is
-# smaller, and its interval reaches zero: with 24 texts we can't tell it from nothing. Some of that is copying, which
+# smaller, and its interval reaches zero: with 24 texts, that may be chance. Some of that is copying, which
 # is common after a wreck, though not only there. So “it can't recover” is too strong. What comes back is the sound of
 # English; the story doesn't.
 #
