@@ -397,7 +397,7 @@ in_transformers.isfinite().sum(), in_llama_cpp.isfinite().sum()
 # Creativity*). Temperature can't put a better idea at the top: you saw that it never changes the ranking. It only makes
 # the lower ranks come up more often, the brilliant and the broken alike.
 #
-# Studies find about that. In stories by LLaMA 2-Chat 70B, a higher temperature went with slightly more novelty, and
+# That fits what studies find. In stories by LLaMA 2-Chat 70B, a higher temperature went with slightly more novelty, and
 # more clearly with incoherence (Peeperkorn et al. 2024, *Is Temperature the Creativity Parameter of Large Language
 # Models?*). Asked for unrelated words, most models in another study scored higher when sampled hotter, though GPT-4
 # did not, and stability suffered (Chen and Ding 2023, *Probing the “Creativity” of Large Language Models*). So call it
