@@ -19,12 +19,14 @@
 # Here are the openings of 24 stories for children, published from 1823 to 1922. The model reads the first 16 tokens of
 # each. The next 24 are what their authors wrote.
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.experiments.drawn_texts import opening_tokens, story_openings
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
 prompts, people = opening_tokens(smollm)
+
+# %% tags=["nbval-check-output"]
 for opening, prompt, rest in list(zip(story_openings(), prompts, people, strict=True))[::8]:
     print(f"{opening['author']} {opening['year']}, {opening['title']}")
     print(f"   {smollm.tokenizer.decode(prompt)!r}\n   → {smollm.tokenizer.decode(rest)!r}\n")
@@ -79,7 +81,7 @@ winner = predict(
 )
 winner
 
-# %% tags=["nbval-check-output"]
+# %%
 import numpy as np
 
 settings = {
@@ -88,12 +90,16 @@ settings = {
     "top-p after T = 2": [[("temperature", 2.0), ("top_p", p)] for p in (0.05, 0.1, 0.2, 0.3)],
     "top-k after T = 2": [[("temperature", 2.0), ("top_k", k)] for k in (3, 5, 10, 20, 50, 100)],
 }
+
+# %%
 families = {
     name: tuple(
         np.stack(values) for values in zip(*(expected_bits(logits, filters) for filters in family), strict=True)
     )
     for name, family in settings.items()
 }
+
+# %% tags=["nbval-check-output"]
 from course_utils import figures
 
 curves = {name: tuple(means_and_intervals(values) for values in family) for name, family in families.items()}
@@ -109,6 +115,8 @@ from course_utils.experiments.compared_settings import at_surprisal, compared_at
 
 entropies = {name: at_surprisal(people_bits.mean(), *family) for name, family in families.items()}
 print({name: round(value, 2) for name, value in entropies.items()})
+
+# %% tags=["nbval-check-output"]
 filtered = {name: family for name, family in families.items() if name != "temperature alone"}
 for some, base in ((families, "temperature alone"), (filtered, "top-p after T = 2")):
     for name, ends in compared_at_surprisal(some, base, people_bits).items():
@@ -129,12 +137,14 @@ winner.compare(max(entropies, key=entropies.get))
 # filter can ever beat temperature, whatever it does for the texts. Try to: here are 200 random filters, each of which
 # keeps a random part of the tokens.
 
-# %% tags=["nbval-check-output"]
+# %%
 import torch
 
 one, random = logits[:1, :1], torch.Generator().manual_seed(0)
 grid = [expected_bits(one, [("temperature", t)]) for t in np.linspace(0.1, 6, 120).tolist()]
 xs, ys = (np.concatenate(values) for values in zip(*grid, strict=True))
+
+# %% tags=["nbval-check-output"]
 above = 0
 for _ in range(200):
     gone = torch.rand(one.shape, generator=random) > torch.rand(1, generator=random) ** 4
@@ -164,17 +174,19 @@ print(f"{above} of 200 random filters lie above the curve of temperature")
 # where it met people in the first twelve texts, and draw from the openings of the *other* twelve, two texts each, with
 # two usual settings beside them. What's measured: surprisal, and how many of a text's 24 tokens are different ones.
 
-# %% tags=["nbval-check-output"]
+# %%
 first = np.arange(12)
 met = {}
 for name, family in settings.items():
     values = [filters[-1][1] for filters in family]
     order = families[name][0][:, first].mean(1)
     met[name] = float(np.interp(people_bits[first].mean(), order, values))
+
+# %% tags=["nbval-check-output"]
 met = {name: round(value) if "top-k" in name else round(value, 3) for name, value in met.items()}
 met, round(float(people_bits[first].mean()), 2)
 
-# %% tags=["recorded"]
+# %%
 from course_utils.experiments.drawn_texts import continue_texts, different_share
 
 tried = {name: [*settings[name][0][:-1], (settings[name][0][-1][0], value)] for name, value in met.items()}
@@ -182,12 +194,14 @@ tried |= {"T = 0.7": [("temperature", 0.7)], "top-p 0.9": [("top_p", 0.9)]}
 examples = {}
 
 
+# %%
 def line(name, surprisals, shares):
     """One row of the table: means over texts, with their intervals."""
     numbers = (means_and_intervals(np.array(values)) for values in (surprisals, shares))
     return f"{name:18}" + "".join(f"{mean:8.2f} ({low:.2f} to {high:.2f})" for mean, low, high in numbers)
 
 
+# %% tags=["recorded"]
 print(f"{'':18}  bits per token        share of different tokens")
 print(line("people", people_bits[12:], [different_share(text) for text in people[12:]]))
 for name, filters in tried.items():
@@ -211,11 +225,13 @@ examples
 # openings written at 0.7 from the start. If the nonsense keeps the model astray, its own tokens should go on surprising
 # it more.
 
-# %% tags=["recorded"]
+# %%
 hot, calm = [("temperature", 2.0)], [("temperature", 0.7)]
 starts = {"after a wreck": hot, "after calm text": calm}
 eight = {name: continue_texts(smollm.model, prompts, filters, 8)[0] for name, filters in starts.items()}
 after = {name: continue_texts(smollm.model, torch.cat([prompts, new], 1), calm, 24) for name, new in eight.items()}
+
+# %% tags=["recorded"]
 for place in (slice(0, 8), slice(8, 16), slice(16, 24)):
     means = {name: surprisal[:, place].mean(1).double().numpy() for name, (_, surprisal) in after.items()}
     wrecked, calmed = means.values()
@@ -227,7 +243,7 @@ for place in (slice(0, 8), slice(8, 16), slice(16, 24)):
 # One thing could fool us: copying. A text that repeats its own nonsense isn't surprised by it any more. So count how
 # many of the 24 repeat three tokens in a row from the eight before.
 
-# %% tags=["recorded"]
+# %%
 from course_utils.experiments.intervals import wilson_interval
 
 
@@ -237,10 +253,13 @@ def copies(before, text):
     return any(tuple(text[i : i + 3].tolist()) in runs for i in range(len(text) - 2))
 
 
+# %% tags=["recorded"]
 for name, (new, _) in after.items():
     count = sum(copies(*pair) for pair in zip(eight[name], new, strict=True))
     low, high = wilson_interval(count, len(new))
     print(f"{name}: {count} of {len(new)} copy ({low:.0%} to {high:.0%})")
+
+# %% tags=["recorded"]
 for wreck, text in list(zip(eight["after a wreck"], after["after a wreck"][0], strict=True))[::6]:
     print(f"{smollm.tokenizer.decode(wreck)!r}\n   → {smollm.tokenizer.decode(text)!r}")
 

@@ -26,6 +26,8 @@ from course_utils.models import load_causal_lm
 smollm = load_causal_lm()
 ids = smollm.encode("Once upon a time there was a")
 settings = {"do_sample": True, "filters": [("temperature", 0.8)], "seed": 5, "max_new_tokens": 12}
+
+# %%
 alone = generate(smollm.model, ids, smollm.tokenizer, **settings)[0].text
 again = generate(smollm.model, ids, smollm.tokenizer, **settings)[0].text
 in_batch = generate(smollm.model, ids, smollm.tokenizer, num_return_sequences=3, **settings)[0].text
@@ -37,7 +39,7 @@ print(alone, in_batch, sep="\n")
 # the second and third text take theirs in between, so from the second token on, the first text gets other numbers. On
 # a toy with equal odds for ten tokens you can watch it happen.
 
-# %% tags=["nbval-check-output"]
+# %%
 import torch
 
 
@@ -47,6 +49,7 @@ def draws(rows, steps=6):
     return [torch.multinomial(torch.full((rows, 10), 0.1), 1, generator=generator)[0].item() for _ in range(steps)]
 
 
+# %% tags=["nbval-check-output"]
 {rows: draws(rows) for rows in (1, 2, 3)}
 
 # %% [markdown]
@@ -55,7 +58,7 @@ def draws(rows, steps=6):
 # The remedy is a generator for each text. Then its neighbours can't take anything from it.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def own_draws(row, rows, steps=6):
     """What row `row` draws when each of `rows` texts has a generator of its own."""
     generators = [torch.Generator().manual_seed(5 + place) for place in range(rows)]
@@ -64,6 +67,7 @@ def own_draws(row, rows, steps=6):
     return [step[row] for step in drawn]
 
 
+# %% tags=["nbval-check-output"]
 {rows: own_draws(0, rows) for rows in (1, 2, 3)}
 
 # %% [markdown]
@@ -83,9 +87,11 @@ first = shared.next_logits(ids)
 before = shared.cache.bytes
 shared.select([0] * 4)
 
+# %%
 separate = RunningModel(smollm.model, ids.repeat(4, 1))
 assert torch.allclose(separate.next_logits(ids.repeat(4, 1)), first.repeat(4, 1), atol=1e-3)
 
+# %% tags=["nbval-check-output"]
 grown = torch.cat([ids.repeat(4, 1), first.topk(4).indices.T], dim=1)  # four texts that differ in one token
 assert torch.allclose(shared.next_logits(grown), separate.next_logits(grown), atol=1e-3)
 print(f"KV cache after the prefill: {before:,} bytes; with four texts of one more token: {shared.cache.bytes:,}")
@@ -110,13 +116,15 @@ changed = predict(
 )
 changed
 
-# %% tags=["recorded"]
+# %%
 import copy
 
 from course_utils.experiments.drawn_texts import continue_texts, opening_tokens
 from course_utils.experiments.intervals import wilson_interval
 
 prompts, _ = opening_tokens(smollm)
+
+# %% tags=["recorded"]
 counts = {}
 for model in (smollm.model, copy.deepcopy(smollm.model).bfloat16()):
     batch, _ = continue_texts(model, prompts, [("temperature", 0)], 8)
