@@ -79,7 +79,7 @@ def own_draws(row, rows, steps=6):
 # Several texts for one prompt need only one prefill. The model reads the prompt once; then `select` makes a row of the
 # KV cache for each text. Are the logits that follow the same as those of a batch that read the prompt four times?
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.engine.running import RunningModel
 
 shared = RunningModel(smollm.model, ids)
