@@ -312,7 +312,7 @@ def _sync_schematics(root: Path, check: bool) -> list[str]:
     problems = []
     for lesson in SCHEMATICS:
         if not (root / "notebooks" / "source" / f"{lesson}.py").is_file():
-            continue  # a course of somebody else's, without this lesson
+            continue  # another course, without this lesson
         file, wanted = root / "notebooks" / "images" / f"{lesson}.svg", schematic(lesson)
         if file.is_file() and file.read_text(encoding="utf-8") == wanted:
             continue

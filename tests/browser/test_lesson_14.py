@@ -1,5 +1,7 @@
 """Lesson 14 in JupyterLab: memory calculator and speed lab by keyboard, and a measurement through the kernel."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -158,7 +160,9 @@ def measure(page, lab):
 def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text(" on the recorded machine").text_content().startswith("4 runs: about ")
     said = measure(page, lab)
-    assert (said[0], said[-1]) == ("Measuring …", "Measuring … 1 × 16 prompt tokens + 2 new: run 4 of 4")
+    assert said[0] == "Measuring …"
+    # A busy page may skip a run that was over before it painted.
+    assert re.fullmatch(r"Measuring … 1 × 16 prompt tokens \+ 2 new: run [234] of 4", said[-1])
     assert page.locator(WRONG).text_content() == ""
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
