@@ -24,7 +24,7 @@ PROMPT, PEOPLE = 16, 24  # tokens of an opening: what a model reads, and what it
 def story_openings() -> list[dict[str, str | int]]:
     """Return the openings of 24 stories for children, each with `title`, `author`, `year` and `text`.
 
-    They were published from 1823 to 1922 and are in the public domain in the United States.
+    They were published in English from 1863 to 1922 and are in the public domain in the United States.
 
     >>> story_openings()[0]["text"][:47]
     'Once upon a time there were four little Rabbits'

@@ -35,8 +35,8 @@ for temperature in (0, 0.7, 1, 2):
     print(f"{temperature}: {text!r}\n")
 
 # %% [markdown]
-# At 0 you get the same smooth text every time. At 2 it's a wreck within a few words. The model is the same, and so are
-# its logits after the prompt. What changed is how a token is chosen from them.
+# At 0 the text is smooth, if not exciting. At 2 it's a wreck within a few words. And yet the model's logits after the
+# prompt are the same all four times. What changed is how a token is chosen from them.
 #
 # ## 2 · A wheel with five fields
 #
@@ -63,8 +63,8 @@ for word, share, times in zip(words, toy.softmax(-1), drawn.bincount(minlength=5
     print(f"{word:6} {share:.3f}   drawn {times} times in 1,000")
 
 # %% [markdown]
-# **Temperature** divides every logit by the same number before the softmax. The name comes from physics; Ackley, Hinton
-# and Sejnowski (1985, *A Learning Algorithm for Boltzmann Machines*) brought it to neural networks.
+# **Temperature** divides every logit by the same number before the softmax. The name comes from physics, and was used
+# in neural networks early on (Ackley, Hinton and Sejnowski 1985, *A Learning Algorithm for Boltzmann Machines*).
 #
 # **Entropy** measures how undecided a distribution is, in bits. Zero bits means certain. One bit is a fair coin toss;
 # every extra bit is one more toss. Five equal words would have log₂ 5 = 2.32 bits.
@@ -130,16 +130,16 @@ share_at_2 = my_temperature(logits, 2).softmax(-1).topk(10).values.sum().item()
 ten_best.compare(share_at_2, show="{:.1%}")
 
 # %% [markdown]
-# Where did the rest go? Each curve below adds up the tokens, the best first. The marks say how many tokens it takes to
-# reach 90 %.
+# Where did the rest go? Each curve below adds up the probabilities, the best token's first. The marks say how many
+# tokens it takes to reach 90 %.
 
 # %% tags=["nbval-check-output"]
 figures.probability_mass({f"temperature {t}": my_temperature(logits, t).softmax(-1) for t in (0.7, 1, 2)})
 
 # %% [markdown]
-# One unlikely token hardly matters. Tens of thousands of them do: at 2, nearly every draw comes from the long tail. In
-# the widget, compare the first two columns. All columns share one scale, and over each it says what the twelve tokens
-# in view share; the diamonds are 1,000 draws.
+# One unlikely token hardly matters, but there are tens of thousands of them: the **long tail**. At 2, the ten best
+# tokens get fewer than one draw in twenty. In the widget, compare the first two columns. All columns share one scale,
+# and over each it says what the twelve tokens in view share. The diamonds in the last column are 1,000 draws.
 #
 # Try it: move **temperature** with the arrow keys until the twelve share half of the probability.
 
@@ -207,8 +207,8 @@ best_50.compare(capital.softmax(-1).topk(50).values.sum().item(), show="{:.0%}")
 figures.next_token_bars(capital.softmax(-1), smollm.labels, top=8)
 
 # %% [markdown]
-# For the first prompt, 50 is strict: a third of the probability goes, and hundreds of words that fit go with it. For
-# the second it's generous: one token is right, and 49 come along. These two prompts want different *k*.
+# For the first prompt, 50 is strict: it removes a third of the probability. For the second it's generous: *Paris* has
+# most of the probability, and 49 others come along. These two prompts want different *k*.
 
 # %% [markdown]
 # ## 5 · Top-p
@@ -250,8 +250,8 @@ for some in (logits, capital):
 my_top_p(toy, 0.8), my_top_p(logits, 0.9).isfinite().sum(), my_top_p(capital, 0.9).isfinite().sum()
 
 # %% [markdown]
-# The toy keeps *tea* and *coffee* now. And with one setting, top-p keeps hundreds of tokens where the model is unsure
-# and a handful where it's sure.
+# The toy keeps *tea* and *coffee* now. And one setting does for both prompts: top-p keeps 546 tokens where the model is
+# unsure, and 10 where it's sure.
 #
 # ## 6 · What `generate` filters without being asked
 #
@@ -279,12 +279,17 @@ GenerationConfig().top_k, without.isfinite().sum(), my_top_p(my_top_k(logits, 50
 
 # %% [markdown]
 # If neither you nor the model's own configuration sets it, `generate` takes **top_k=50**, before top-p. The
-# configuration object doesn't tell you: it says `None`. Top-k cuts to 50 tokens, these share the whole probability,
-# and then the first 32 of them reach 90 %. With `top_k=0` all 546 are back.
-#
-# That isn't a mistake: it's an old guard against the tail. But how often does it change what you asked for? Here are
-# the openings of 24 published stories, cut after 16 tokens. Each pair is the size of the nucleus alone, and after
-# top-k.
+# configuration object doesn't tell you: it says `None`. Top-k cuts to 50 tokens, these share the whole probability, and
+# then the first 32 of them reach 90 %. With `top_k=0` all 546 are back. Here's every fiftieth of those that top-k had
+# removed.
+
+# %% tags=["nbval-check-output"]
+[smollm.labels[token] for token in logits.argsort(descending=True)[50:546:50]]
+
+# %% [markdown]
+# *Fairy* or *hunter* would have fitted. Still, the default isn't a mistake: it guards against the tail. But how often
+# does it change what you asked for? Here are the openings of 24 published stories, cut after 16 tokens. Each pair is
+# the size of the nucleus alone, and after top-k.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import opening_tokens
@@ -299,7 +304,7 @@ low, high = wilson_interval(fewer, len(both))
 print(f"fewer tokens: {fewer} of {len(both)}, 95 % interval of the share: {low:.0%} to {high:.0%}")
 
 # %% [markdown]
-# In most of these places the default leaves fewer tokens; where the model is least sure, a thousand become about
+# In most of these places the default leaves fewer tokens; where the model is least sure, nearly a thousand become about
 # thirty. Other programs have other defaults: llama.cpp's are temperature 0.8, top-k 40, top-p 0.95 and min-p 0.05 (its
 # `common/common.h`, read in 2026), and the authors of a model may ship their own in `generation_config.json`. So pass
 # every filter yourself, also those that you want off.
@@ -379,7 +384,7 @@ figures.kept_by_order(temperatures, {"temperature first": first, "temperature la
 
 # %% [markdown]
 # With temperature last, top-p sees the model's own distribution, whatever the temperature. With temperature first, heat
-# widens the nucleus, and cold narrows it. What do the same four settings keep in the two programs?
+# widens the nucleus, and cold narrows it. What do the same four settings keep in the orders of the two programs?
 
 # %% tags=["nbval-check-output"]
 in_transformers = my_min_p(my_top_p(my_top_k(my_temperature(logits, 2), 100), 0.9), 0.05)
@@ -387,9 +392,9 @@ in_llama_cpp = my_temperature(my_min_p(my_top_p(my_top_k(logits, 100), 0.9), 0.0
 in_transformers.isfinite().sum(), in_llama_cpp.isfinite().sum()
 
 # %% [markdown]
-# If texts change when you move to another program, check three things, in this order: the chat template
-# ([09 · Context length and prompting](09_context_length_and_prompting.ipynb)), the defaults of section 6, and then the
-# order of the filters.
+# The same four numbers keep 80 tokens in one order and 36 in the other. So if texts change when you move to another
+# program, check the order of the filters, but only after the chat template ([09 · Context length and
+# prompting](09_context_length_and_prompting.ipynb)) and the defaults (section 6).
 #
 # ### Is temperature a “creativity dial”?
 #

@@ -16,8 +16,9 @@
 # %% [markdown]
 # ## 1 · What people write
 #
-# Here are the openings of 24 stories for children, published from 1823 to 1922. The model reads the first 16 tokens of
-# each. The next 24 are what their authors wrote.
+# Here are the openings of 24 stories for children, published from 1863 to 1922. The model reads the first 16 tokens of
+# each. The next 24 are what their authors wrote. (The model may have met the famous ones in training. That would make
+# people's texts look likelier to it than they are.)
 
 # %%
 from course_utils.experiments.drawn_texts import opening_tokens, story_openings
@@ -63,8 +64,10 @@ for temperature in (0.7, 1.0):
     print(f"entropy {undecided[0]:.1f} ({undecided[1]:.1f} to {undecided[2]:.1f})")
 
 # %% [markdown]
-# At 0.7, a popular setting, the draws are far likelier than what people write, as Holtzman et al. (2020, *The Curious
-# Case of Neural Text Degeneration*) found with larger models. Even at 1 they're a little likelier.
+# At 0.7, a popular setting, the draws are far likelier than what people wrote. Even at 1 they're likelier on average,
+# though the interval for people is wide. Holtzman et al. (2020, *The Curious Case of Neural Text Degeneration*) let a
+# larger model write whole texts. With cautious settings, these were likelier than people's too; with no filter at all,
+# they were less likely.
 #
 # ## 3 · Four families
 #
@@ -87,7 +90,7 @@ import numpy as np
 settings = {
     "temperature alone": [[("temperature", t)] for t in (0.5, 0.7, 0.85, 1.0, 1.1, 1.2, 1.35)],
     "min-p after T = 2": [[("temperature", 2.0), ("min_p", p)] for p in (0.5, 0.3, 0.2, 0.1, 0.05, 0.03)],
-    "top-p after T = 2": [[("temperature", 2.0), ("top_p", p)] for p in (0.05, 0.1, 0.2, 0.3)],
+    "top-p after T = 2": [[("temperature", 2.0), ("top_p", p)] for p in (0.05, 0.1, 0.15, 0.2, 0.3)],
     "top-k after T = 2": [[("temperature", 2.0), ("top_k", k)] for k in (3, 5, 10, 20, 50, 100)],
 }
 
@@ -126,13 +129,13 @@ for some, base in ((families, "temperature alone"), (filtered, "top-p after T = 
 winner.compare(max(entropies, key=entropies.get))
 
 # %% [markdown]
-# Temperature alone has the most entropy. Of the three filters min-p is ahead of top-p by less than a tenth of a bit in
-# these texts, and top-k is last.
+# Temperature alone has the most entropy. Of the three filters, min-p is ahead of top-p by a small fraction of a bit,
+# and top-k is last: in these texts, and after a temperature of 2.
 #
 # ## 4 · Why temperature had to win
 #
 # It isn't luck. Among *all* distributions whose mean surprisal is the same, the one with the most entropy is
-# proportional to exp(−surprisal / T), and that's the softmax at temperature T. (It's the oldest result of statistical
+# proportional to exp(−surprisal / T), and that's the softmax at temperature T. (It's a classic result of statistical
 # physics; Lagrange multipliers prove it in three lines.) So on a chart of entropy over the model's own surprisal no
 # filter can ever beat temperature, whatever it does for the texts. Try to: here are 200 random filters, each of which
 # keeps a random part of the tokens.
@@ -156,8 +159,8 @@ print(f"{above} of 200 random filters lie above the curve of temperature")
 
 # %% [markdown]
 # Why filter at all, then? Because the chart asks *the model itself* what is likely, and the reason for filters is that
-# the model's tail can't be trusted: Holtzman et al. cut it because it's wrong, not because it's improbable. Whether a
-# text is good, likelihood doesn't say. That takes readers, and readers disagree as well:
+# the model's tail can't be trusted: Holtzman et al. cut it because it's unreliable, not because it's improbable.
+# Whether a text is good, likelihood doesn't say. That takes readers, and readers disagree as well:
 #
 # - Zhang et al. (2021, *Trading Off Diversity and Quality in Natural Language Generation*) had people judge texts, at
 #   equal diversity. Where diversity came first, the methods did about equally well; where quality came first, top-p
@@ -165,8 +168,8 @@ print(f"{above} of 200 random filters lie above the curve of temperature")
 # - The authors of min-p report better and more diverse texts (Nguyen et al. 2024, *Turning Up the Heat: Min-p Sampling
 #   for Creative and Coherent LLM Outputs*).
 # - Schaeffer et al. (2025, *Turning Down the Heat: A Critical Analysis of Min-p Sampling in Language Models*) went
-#   through the same data again and found no advantage over the other filters, once all had been tuned with the same
-#   care.
+#   through the same evidence again. They found no advantage in the human ratings, and none on the benchmarks once each
+#   filter had been tuned with the same care.
 #
 # ## 5 · Whole texts
 #

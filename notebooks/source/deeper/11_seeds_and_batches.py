@@ -139,9 +139,9 @@ changed.compare(counts[torch.bfloat16], show="{} texts")
 # %% [markdown]
 # Same prompts, same weights, no dice. What changes is how the sums of a matrix product are cut into pieces: the best
 # way depends on the number of rows, and (a + b) + c isn't always a + (b + c) when each sum is rounded. In 32 bits the
-# difference was too small to change which token is best, in the run above. In 16 bits it was enough in some texts,
-# where two tokens were nearly tied, and from there the texts part. How many do depends on the processor: yours may
-# differ.
+# difference was too small to change which token is best, in the run above. In 16 bits it was enough in some texts, most
+# likely where two tokens were nearly tied, and from there the texts part. How many do depends on the processor: yours
+# may differ.
 
 # %% tags=["nbval-check-output"]
 a, b, c = (torch.tensor(number, dtype=torch.bfloat16) for number in (1.0, 0.003, 0.003))
