@@ -50,8 +50,8 @@ print(f"people: {mean:.1f} bits per token (95 % interval {low:.1f} to {high:.1f}
 #
 # At each of these 576 places the model has a distribution. A filter changes it, and we can say exactly what would come
 # of a draw: how surprising it would be on average *to the unfiltered model*, and how undecided the draw is (its
-# entropy, in bits). No dice, no sampling error, and all settings are compared at the very same places. Where do the
-# model's own, unfiltered draws lie?
+# entropy, in bits). No dice, no sampling error, and all settings are compared at the very same places. Where do draws
+# without a filter lie, at a temperature of 0.7 and at 1?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.compared_settings import expected_bits
@@ -64,10 +64,9 @@ for temperature in (0.7, 1.0):
     print(f"entropy {undecided[0]:.1f} ({undecided[1]:.1f} to {undecided[2]:.1f})")
 
 # %% [markdown]
-# At 0.7, a popular setting, the draws are far likelier than what people wrote. Even at 1 they're likelier on average,
-# though the interval for people is wide. Holtzman et al. (2020, *The Curious Case of Neural Text Degeneration*) let a
-# larger model write whole texts. With cautious settings, these were likelier than people's too; with no filter at all,
-# they were less likely.
+# At 0.7, a popular setting, the draws are far likelier than what people wrote. Even at 1 they're likelier. Holtzman et
+# al. (2020, *The Curious Case of Neural Text Degeneration*) let a larger model write whole texts. With cautious
+# settings, these too were likelier than people's; with no filter at all, they were less likely.
 #
 # ## 3 · Four families
 #
@@ -217,10 +216,10 @@ for name, filters in tried.items():
 examples
 
 # %% [markdown]
-# The four families were aimed at the 5.5 bits of the first twelve authors. Their texts come out at that or somewhat
-# above, with about the same share of different tokens, and the intervals are too wide to rank them. (The other twelve
-# authors happen to be less surprising than the first, so people's line is lower.) The two usual settings are far
-# below. Now read the examples. Would you have guessed from the numbers which text you'd rather read on?
+# The four families were aimed at the 5.5 bits of the first twelve authors. Their texts come out near that, those of
+# temperature alone somewhat above. The shares of different tokens are too close to rank them: the intervals meet. The
+# two usual settings surprise far less. Now read the examples. Would you have guessed from the numbers which text you'd
+# rather read on?
 #
 # ## 6 · Can a wrecked text recover?
 #
@@ -268,15 +267,15 @@ for wreck, text in list(zip(eight["after a wreck"], after["after a wreck"][0], s
 
 # %% [markdown]
 # In the first eight tokens after a wreck, the model is clearly less sure than after calm text. Later the difference is
-# smaller, and its interval reaches zero: with 24 texts, that may be chance. Some of that is copying, which
-# is common after a wreck, though not only there. So “it can't recover” is too strong. What comes back is the sound of
-# English; the story doesn't.
+# smaller, and its interval includes zero: with 24 texts, that may be chance. Copying may be part of this fall, though 6
+# of 24 copy after calm text too, and the two intervals overlap. In the last three examples English comes back, in the
+# first it doesn't. So “it can't recover” is too strong, and “it recovers” is as well.
 #
 # ## Take-aways
 #
 # - Compare filters where they are equally strict. At one setting each, you compare the settings.
 # - On a chart of entropy over the model's own surprisal, temperature wins by mathematics. It can't judge filters.
-# - What people write is less likely than what a model draws at 0.7.
+# - In these openings, what people wrote is less likely than what this model draws at 0.7.
 # - One small model, 24 openings of one kind, 24 tokens each: enough to see what settings do, not to name the best.
 #
 # **Back to** [11 · Sampling](../11_sampling.ipynb). **Also deeper**: [seeds and batches](11_seeds_and_batches.ipynb).
