@@ -17,7 +17,7 @@ from course_utils.figures.prefill_decode import cache_steps, roofline, run_timel
 from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
-from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
+from course_utils.figures.sampling_curves import diversity_and_surprisal, kept_by_order, probability_mass
 from course_utils.figures.serving import batch_tradeoff, growth_lines, slot_schedules
 from course_utils.figures.tokens import token_chips, token_counts
 from course_utils.figures.training import accuracy_intervals, loss_curves
@@ -38,7 +38,7 @@ __all__ = [
     "counted_shares",
     "curves",
     "diverging_bars",
-    "diversity_and_likelihood",
+    "diversity_and_surprisal",
     "dots_by_group",
     "end_of_text",
     "explored_prompts",
