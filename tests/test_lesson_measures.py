@@ -11,7 +11,6 @@ from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases
 NOT_YET = {
     "00_start_here",
     "01_what_llms_can_do",
-    "02_where_llms_fail",
     "03_the_pipeline_opened",
     "04_the_pipeline_tasks",
     "05_from_text_to_vectors",
