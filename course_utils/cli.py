@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             raise
         problem = f"{error.filename or 'The disk'} cannot be used ({error.strerror}): free it or choose another."
     except KeyboardInterrupt:
-        problem = "Stopped: run the same command again to go on from here."
+        problem = "Stopped: run the same command again to continue from here."
     print(problem, file=sys.stderr)
     return 1
 
@@ -352,7 +352,7 @@ def _parser() -> argparse.ArgumentParser:
     bundled.add_argument("--out", type=_path, required=True, metavar="DIR", help="a folder, on a USB stick for example")
     site = add("site", "make the website of the course", lambda o: make_site(o.out))
     site.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the pages; replaces an earlier site")
-    slides = add("slides", "make slides, one file a lesson", lambda o: make_slides(o.out, o.lessons))
+    slides = add("slides", "make slides, one file per lesson", lambda o: make_slides(o.out, o.lessons))
     slides.add_argument("lessons", nargs="*", metavar="LESSON", help="a lesson's number, such as 11 (default: all)")
     slides.add_argument("--out", type=_path, required=True, metavar="DIR", help="for the files")
     hub = add(

@@ -79,7 +79,7 @@ def _refuse_others(ip: str, asks_who_it_is: bool) -> None:
         )
     if not asks_who_it_is:
         raise CourseError(
-            "You are root, and JupyterLab would ask nobody for a token: leave the empty token out, or add "
+            "You are root, and JupyterLab wouldn't ask for a token: leave the empty token out, or add "
             "--allow-root if you mean it."
         )
     print("You are root: JupyterLab answers on this machine only (127.0.0.1), and asks for its token.", flush=True)

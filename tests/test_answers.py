@@ -1,4 +1,4 @@
-"""Plain data: what a learner's function may answer, and that reading it is safe whoever wrote it."""
+"""Plain data: what a learner's function may answer, and that reading it is safe, whatever was written."""
 
 import base64
 import functools
@@ -219,7 +219,7 @@ for value in (
     ["x" * 10**6] * 9_999, {"x" * 10**5 + str(number): 1 for number in range(40)}, [10**1000] * 10**6, [[]] * 2_000_000,
 ):
     answer = call(lambda: value, [])
-    assert answer.problem == "returns more than a million values, and no right answer has so many.", answer.problem
+    assert answer.problem == "returns more than a million values, and no right answer has that many.", answer.problem
 sys.exit(3)
 """
 

@@ -87,7 +87,7 @@ def test_the_engine_of_transformers_follows_the_plan(static, model):
     [
         (lambda: batching.static_schedule([1], 0), "slots must be a whole number of at least 1, got 0"),
         (lambda: batching.continuous_schedule([1, 0], 2), "lengths must be a whole number of at least 1, got 0"),
-        (lambda: batching.token_times(None, [[5]], [1, 2], 2), "lengths must be 1 numbers, one a prompt, got 2"),
+        (lambda: batching.token_times(None, [[5]], [1, 2], 2), "lengths must be 1 numbers, one per prompt, got 2"),
     ],
 )
 def test_bad_input_gets_one_sentence(call, sentence):

@@ -103,5 +103,5 @@ def test_bad_replays_get_one_sentence():
     trace = record_beams(load_causal_lm(), PROMPT, num_beams=2, max_new_tokens=2, to_the_end=True)
     with pytest.raises(ValueError, match=r"^length_penalty must be a finite number, got nan$"):
         trace.replay(float("nan"), early_stopping=False)
-    with pytest.raises(ValueError, match=r"^scores must have \d+ rows, one a node, got 1$"):
+    with pytest.raises(ValueError, match=r"^scores must have \d+ rows, one per node, got 1$"):
         replace(trace, scores=trace.scores[:1])

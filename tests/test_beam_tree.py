@@ -98,7 +98,7 @@ def test_the_length_penalty_changes_the_winner_and_the_words(toy):
 def test_a_step_in_the_middle_is_a_part_of_the_search(toy):
     widget = BeamTreeWidget(toy, step=2)
     assert [text.node for text in widget.found().finished] == [4]
-    assert widget.story == "Step 2: 2 kept, 1 finished, 0 pruned. The search goes on."
+    assert widget.story == "Step 2: 2 kept, 1 finished, 0 pruned. The search continues."
     assert "step 3" not in widget.describe()
     assert widget.figure().alt.startswith("A beam search of 2 steps: 6 tokens considered")
 
@@ -279,11 +279,11 @@ def test_stories_of_every_kind(toy):
     ("draw", "sentence"),
     [
         (lambda: figures.beam_tree([], [], [], [], []), "tokens must hold at least one node, got none"),
-        (lambda: figures.beam_tree(["x"], [1], [-1], [], ["kept"]), "scores must have 1 entries, one a node, got 0"),
+        (lambda: figures.beam_tree(["x"], [1], [-1], [], ["kept"]), "scores must have 1 entries, one per node, got 0"),
         (lambda: figures.length_penalty_lines([0, 1], {}), "scores must hold at least one text, got none"),
         (
             lambda: figures.length_penalty_lines([0, 1], {"a": [1]}),
-            "scores of 'a' must have 2 entries, one a penalty, got 1",
+            "scores of 'a' must have 2 entries, one per penalty, got 1",
         ),
         (lambda: figures.shares_by_method({}, "x"), "shares must hold at least one number for each method, got none"),
     ],

@@ -139,7 +139,7 @@ def test_a_padding_that_blanks_do_not_have_is_refused_and_the_lab_lives():
 
 def test_blanks_that_do_not_fit_are_refused():
     zeros = np.zeros((4, 2, 2, 1, 1), np.float32)
-    with pytest.raises(ValueError, match=r"^blanks must have 1 rows, one a prompt, got 2$"):
+    with pytest.raises(ValueError, match=r"^blanks must have 1 rows, one per prompt, got 2$"):
         MaskTrace("toy", ("a",), (("a",),), 2, zeros[0, 0, 0], zeros, ("x",), (0, 0))
 
 

@@ -286,7 +286,7 @@ def test_roofline_says_where_the_limits_cross():
             lambda: replace(toy_trace(), key_lengths=np.ones((2, 2, 9))),
             "key_lengths must have shape (layer, key_value_head, 5), got (2, 2, 9)",
         ),
-        (lambda: replace(toy_trace(), differences=np.ones(2)), "differences must have 3 rows, one a step, got 2"),
+        (lambda: replace(toy_trace(), differences=np.ones(2)), "differences must have 3 rows, one per step, got 2"),
     ],
 )
 def test_bad_input_is_one_sentence(make, sentence):

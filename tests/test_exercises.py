@@ -148,7 +148,7 @@ def test_sync_says_which_source_has_a_marker_without_partner(tmp_path):
     (tmp_path / "solutions" / "source").mkdir(parents=True)
     source = tmp_path / "solutions" / "source" / "01_x.py"
     source.write_text("# %%\n### BEGIN SOLUTION\n1\n", encoding="utf-8")
-    (problem,) = sync._sync_notebook(tmp_path, source, False, False)
+    (problem,) = sync._sync_notebook(tmp_path, source, False, False, False)
     assert problem.startswith("solutions/source/01_x.py: ### BEGIN SOLUTION has no partner")
     assert not list(tmp_path.rglob("*.ipynb"))
 
@@ -164,14 +164,14 @@ def test_sync_makes_both_and_finds_what_is_out_of_date(tmp_path):
     source = tmp_path / "solutions" / "source" / "01_x.py"
     cell = '# %% nbgrader={"grade_id": "q1", "solution": true}\n'
     source.write_text(f"{cell}### BEGIN SOLUTION\n1 + 1\n### END SOLUTION\n", encoding="utf-8")
-    assert sync._sync_notebook(tmp_path, source, False, False) == []
+    assert sync._sync_notebook(tmp_path, source, False, False, False) == []
     made = nbformat.read(tmp_path / "exercises" / "01_x.ipynb", as_version=4)
     assert [(cell.id, cell.source) for cell in made.cells] == [("q1", "raise NotImplementedError")]
     solved = nbformat.read(tmp_path / "solutions" / "01_x.ipynb", as_version=4)
     assert solved.cells[0].outputs[0]["data"]["text/plain"] == "2"
-    assert sync._sync_notebook(tmp_path, source, True, False) == []
+    assert sync._sync_notebook(tmp_path, source, True, False, False) == []
     (tmp_path / "exercises" / "01_x.ipynb").write_text("{}", encoding="utf-8")
-    (problem,) = sync._sync_notebook(tmp_path, source, True, False)
+    (problem,) = sync._sync_notebook(tmp_path, source, True, False, False)
     assert problem == "exercises/01_x.ipynb is not what solutions/source/01_x.py makes: run `course sync`."
 
 
@@ -184,6 +184,6 @@ def test_sync_never_writes_over_somebodys_work(tmp_path):
     worked.cells[0].execution_count = 3
     nbformat.write(worked, tmp_path / "exercises" / "01_x.ipynb")
     before = (tmp_path / "exercises" / "01_x.ipynb").read_text()
-    (problem,) = sync._sync_notebook(tmp_path, source, False, False)
-    assert problem.startswith("exercises/01_x.ipynb has somebody's work in it: move it away")
+    (problem,) = sync._sync_notebook(tmp_path, source, False, False, False)
+    assert problem.startswith("exercises/01_x.ipynb has someone's work in it: move it away")
     assert (tmp_path / "exercises" / "01_x.ipynb").read_text() == before

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -182,7 +183,7 @@ COMPARISON = CheckCard("final comparison", "wrong", [(True, "a", "", None), (Fal
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Times without a model: mine takes 40 ms a token, theirs 50."""
+    """Times without a model: mine takes 40 ms per token, theirs 50."""
 
     def timing(first, step):
         return GenerationTiming([[first + step * number for number in range(12)]] * 3, this_machine())
@@ -219,6 +220,7 @@ def test_a_full_disk_does_not_stop_the_lesson(file, quick, monkeypatch):
         (lambda *_, **__: iter(["a"] * 5), "12 pieces were asked for, and yours yields 5"),
         (lambda *_, **__: None, "TypeError: 'NoneType' object is not iterable"),
         (lambda *_, **__: 1 / 0, "stopped in its line 1 with ZeroDivisionError"),
+        (lambda *_, **__: sys.exit("x"), "stopped in its line 1 with SystemExit: x"),
     ],
 )
 def test_a_wrong_stream_gets_no_score(file, stream, sentence):

@@ -106,7 +106,7 @@ IN_THE_FUNCTION = {
     "forged answers": (
         EVERY_DESCRIPTOR + "tell_everybody(b'{\"dict\": {\"value\": 1, \"raised\": \"\", \"problem\": \"\", "
         "\"is_changed\": false}}\\n' * 9)\nreturn values",
-        "sends answers that nobody asked for.",
+        "sends answers that weren't asked for.",
     ),
     "forged verdicts": (EVERY_DESCRIPTOR + "tell_everybody(b'{\"points\": 100, \"status\": \"right\"}\\n')\nimport time\ntime.sleep(1)", ""),
     "a flood": (EVERY_DESCRIPTOR + "while True: tell_everybody(b'x' * 65536)", "sends more than 8 MB."),

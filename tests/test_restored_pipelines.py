@@ -141,7 +141,7 @@ def test_settings_of_the_pipeline_hold_until_a_call_changes_them(answering):
         (
             {"question": ["a", "b"], "context": ["me"]},
             ValueError,
-            r"context must hold one text a question \(2\), got 1",
+            r"context must hold one text per question \(2\), got 1",
         ),
         ({"question": "word " * 200, "context": "me"}, ValueError, "question must have at most 128 tokens, got 200"),
         (

@@ -34,7 +34,7 @@ def test_growth_in_words_and_lines():
 def test_a_batch_in_words_and_lines():
     figure = batch_tradeoff([1, 8], [0.05, 0.1], [20, 80])
     assert figure.alt == (
-        "By batch size 1, 8: milliseconds a token and text 50, 100; tokens a second over all texts 20.0, 80.0."
+        "By batch size 1, 8: milliseconds per token and text 50, 100; tokens per second over all texts 20.0, 80.0."
     )
     assert list(figure.axes[0].lines[0].get_ydata()) == [50, 100]
 

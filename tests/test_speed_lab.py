@@ -200,7 +200,7 @@ def test_recorded_run_is_real_and_whole():
         assert all(0 < trace.measured(point, what).least < 60 for point in range(len(trace)))
     keys = [trace.key(point) for point in range(len(trace))]
     assert len(set(keys)) == len(keys)
-    # What the lesson says about it: a longer prompt takes longer, and a batch makes more tokens a second.
+    # What the lesson says about it: a longer prompt takes longer, and a batch makes more tokens per second.
     lab = SpeedLab(recorded=trace)
     (ttft,) = lab.series().values()
     assert ttft["median"][-1] > 2 * ttft["median"][0]
@@ -385,7 +385,7 @@ def test_page_and_python_draw_the_same(node, tmp_path, toy):
         ),
         (
             lambda: replace(toy_points(SIZES), flops=np.ones(2)),
-            "flops must have 4 rows, one a point, got 2",
+            "flops must have 4 rows, one per point, got 2",
         ),
         (lambda: speed_curves({}, "x", "y"), "series must hold at least one, and each as many numbers in every column"),
     ],

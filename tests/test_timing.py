@@ -110,7 +110,7 @@ def test_ours_and_transformers_mark_the_same_tokens():
         ),
         (
             lambda: timing.time_generation(lambda mark: mark()).tpot,
-            "seconds must hold at least two tokens a run for a time per output token, got one",
+            "seconds must hold at least two tokens per run for a time per output token, got one",
         ),
     ],
 )

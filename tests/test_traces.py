@@ -168,8 +168,8 @@ def test_beams_hang_together(recorded):
     ("kind", "wrong", "sentence"),
     [
         ("attention", {"weights": np.zeros((30, 9, 5, 4))}, r"weights must have shape \(layer, head, 5, 5\), got "),
-        ("generation", {"ids": np.zeros(2)}, "ids must have 6 rows, one a step, got 2"),
-        ("beams", {"scores": np.zeros(2)}, r"scores must have \d+ rows, one a node, got 2"),
+        ("generation", {"ids": np.zeros(2)}, "ids must have 6 rows, one per step, got 2"),
+        ("beams", {"scores": np.zeros(2)}, r"scores must have \d+ rows, one per node, got 2"),
         ("next token", {"logits": np.zeros(5)}, r"logits must have shape \(49152,\) like labels, got \(5,\)"),
     ],
 )

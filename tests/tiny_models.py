@@ -62,7 +62,7 @@ def tiny_model(kind, seed=0):
 
 @cache
 def tiny_tokenizer():
-    """One token a letter, and 67 pairs of letters: so a string can be cut into tokens in several ways."""
+    """One token per letter, and 67 pairs of letters: so a string can be cut into tokens in several ways."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     pairs = [first + second for second in "abc" for first in letters][: VOCABULARY - 3 - len(letters)]
     words = ["<pad>", "<eos>", "<s>", *letters, *pairs]

@@ -12,7 +12,7 @@ from training import own
 from training.data import Overlap
 from training.task import Recipe, Row, Task
 
-LENGTH = 96  # tokens a row
+LENGTH = 96  # tokens per row
 HIDDEN = 0.15  # of the tokens in the test
 SHORT = 32  # tokens: a text in which hardly any word comes twice
 # file: its key, and how many of its texts are taken (None: all). The many short or technical ones are cut.

@@ -24,7 +24,7 @@ from training.data import plain_words
 
 OPENINGS: dict = json.loads(Path(__file__).with_name("openings.json").read_text(encoding="utf-8"))
 BATCH = 48  # texts written at once
-LENGTH = 56  # tokens a text
+LENGTH = 56  # tokens per text
 SETTINGS = {"do_sample": True, "temperature": 0.6, "top_k": 40, "top_p": 1.0}
 
 

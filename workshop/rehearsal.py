@@ -306,7 +306,7 @@ def as_markdown(measured: dict[str, list[float]], users: int, cells: int, saved:
     for what in ("start a server", "start a kernel", "run a cell", "run the whole lesson"):
         half, most = np.percentile(measured[what], [50, 95])
         lines.append(f"| {what} | {half:.1f} | {most:.1f} |")
-    lines += ["", "| MB a learner (the middle one) | for itself | fair part of all | shared |", "|---|---|---|---|"]
+    lines += ["", "| MB per learner (the middle one) | for itself | fair part of all | shared |", "|---|---|---|---|"]
     for what in ("server", "kernel"):
         sizes = [np.median(measured[f"{what}: {kind}"]) / MB for kind in ("private", "fair", "shared")]
         lines.append(f"| {what} | " + " | ".join(f"{size:,.0f}" for size in sizes) + " |")
@@ -345,7 +345,7 @@ def recorded(page: str, report: str) -> str:
     """
     before, marker, after = page.partition(MARKER)
     if not marker:
-        raise RehearsalError(f"The guide has no line {MARKER}: put it where the table shall stand.")
+        raise RehearsalError(f"The guide has no line {MARKER}: put it where the table should be.")
     heading = after.find("\n## ")
     rest = after[heading:] if heading >= 0 else ""
     return f"{before}{marker}\n\n{report.strip()}\n{rest}"

@@ -58,7 +58,7 @@ def run_hub(root: Path, users: int, port: int, folder: Path | None = None, passw
         who = "learner1" if users == 1 else f"learner1 to learner{users}"
         print(f"The hub is at http://127.0.0.1:{port} for {who}; their password is {password}", flush=True)
         print(f"Their files and the log are in {folder}. Press Ctrl+C here to stop everything.", flush=True)
-        print(f"It is for a rehearsal: all servers run as {_who_we_are()}, so open it to nobody else.", flush=True)
+        print(f"It is for a rehearsal: all servers run as {_who_we_are()}, so keep it to yourself.", flush=True)
         hub.wait()
         raise HubError(f"The hub has ended by itself: the end of {folder / 'hub.log'} says why.")
 
@@ -139,7 +139,7 @@ def _fetch_proxy(place: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine on which nobody listens.
+    """Return ports of this machine that no program uses.
 
     Lesson: none.
     """
@@ -160,7 +160,7 @@ def processes_of(folder: str) -> list[psutil.Process]:
         try:
             if process.environ().get(MARK) == folder:
                 found.append(process)
-        except (psutil.Error, OSError):  # it has just ended, or is somebody else's
+        except (psutil.Error, OSError):  # it has just ended, or is someone else's
             continue
     return found
 

@@ -85,7 +85,7 @@ class _Room:
     def take(self, values: int) -> None:
         self.left -= values
         if self.left < 0:
-            raise NotPlainError("returns more than a million values, and no right answer has so many.")
+            raise NotPlainError("returns more than a million values, and no right answer has that many.")
 
 
 def _plain(value: object, depth: int, room: _Room) -> object:
@@ -129,7 +129,7 @@ def written(value: object) -> str:
 
 
 def read(text: str | bytes, may_name_models: bool = False) -> object:
-    """Return the plain data that `written` wrote. Whoever wrote it is not trusted.
+    """Return the plain data that `written` wrote. Its writer isn't trusted.
 
     Args:
         text: One line of JSON.

@@ -88,7 +88,7 @@ class LossCurve(NamedTuple):
 
 @torch.no_grad()
 def mean_loss(model: LlamaForCausalLM, windows: torch.Tensor) -> float:
-    """Return the mean loss of a causal LM over windows `(window, length)`, in nats a token.
+    """Return the mean loss of a causal LM over windows `(window, length)`, in nats per token.
 
     >>> 3 < mean_loss(new_tiny_model(50), torch.arange(48).view(4, 12)) < 5
     True

@@ -25,7 +25,7 @@ def short_number(number: float) -> str:
 
 
 def parameter_parts(models: Mapping[str, Mapping[str, int]]) -> CourseFigure:
-    """Draw where the parameters of several models are: one bar a model, the share of every part of it.
+    """Draw where the parameters of several models are: one bar per model, the share of every part of it.
 
     Args:
         models: For each model its parts and their numbers of parameters.

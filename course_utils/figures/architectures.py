@@ -56,11 +56,11 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
 
 
 def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str], int | None]]) -> CourseFigure:
-    """Draw how far a change reaches: a row a layer, a column a token, ▼ the replaced one; hatched where all is equal.
+    """Draw how far a change reaches: one row per layer, one column per token, ▼ the replaced one, hatched where equal.
 
     Args:
         panels: For each model its name; the differences `(layer, seq)`, row 0 before the first layer (a torch tensor
-            will do); the tokens; and the column of the token that was replaced, None if it stands in another panel.
+            will do); the tokens; and the column of the token that was replaced, None if it is in another panel.
 
     Raises:
         ValueError: There are no panels, or the differences do not fit the tokens.

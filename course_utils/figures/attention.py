@@ -1,4 +1,4 @@
-"""Who looks at whom, as a map: a row a token that looks, a column a token that is looked at."""
+"""Who looks at whom, as a map: one row per token that looks, one column per token that is looked at."""
 
 from collections.abc import Sequence
 

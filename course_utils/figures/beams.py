@@ -46,7 +46,7 @@ def beam_tree(
     """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall behind them.
 
     Args:
-        tokens: Visible text of every node, `(node,)`; the other sequences have one entry a node, too.
+        tokens: Visible text of every node, `(node,)`; the other sequences have one entry per node, too.
         steps: From 1, in rising order.
         parents: Index of the node before, −1 for the prompt.
         scores: Sums of log-probabilities.
@@ -69,7 +69,7 @@ def beam_tree(
         raise ValueError("tokens must hold at least one node, got none")
     for name, column in columns.items():
         if len(column) != len(tokens):
-            raise ValueError(f"{name} must have {len(tokens)} entries, one a node, got {len(column)}")
+            raise ValueError(f"{name} must have {len(tokens)} entries, one per node, got {len(column)}")
     last, detailed = last_step or max(steps), len(tokens) <= _MOST_DETAILED
     drawn = [node for node, fate in enumerate(fates) if detailed or fate != "pruned"]
     rows = tree_rows(steps, parents, drawn)
@@ -160,7 +160,7 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
         scores: For every text its score under each of them.
 
     Raises:
-        ValueError: There are no texts, or a text has not one score a penalty.
+        ValueError: There are no texts, or a text has not one score per penalty.
 
     Lesson: 13 · Beam search
 
@@ -171,7 +171,7 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
         raise ValueError("scores must hold at least one text, got none")
     for text, row in scores.items():
         if len(row) != len(penalties):
-            raise ValueError(f"scores of {text!r} must have {len(penalties)} entries, one a penalty, got {len(row)}")
+            raise ValueError(f"scores of {text!r} must have {len(penalties)} entries, one per penalty, got {len(row)}")
     table = np.array(list(scores.values()), dtype=float)
     places = 1 + (-table).argsort(0, kind="stable").argsort(0, kind="stable")
     figure = CourseFigure(figsize=(8.6, 0.9 + 0.42 * len(scores)))
@@ -199,7 +199,7 @@ def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> Course
     """Draw a share for every text and method as dots, and the mean of each method as a bar.
 
     Args:
-        shares: For every method one number a text, 0 to 1.
+        shares: For every method one number per text, 0 to 1.
         what: What the share is of, for the axis.
 
     Raises:

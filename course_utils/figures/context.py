@@ -11,7 +11,7 @@ def surprisal_by_position(bits: np.ndarray, bin_size: int = 128) -> CourseFigure
     """Draw the mean surprisal of every `bin_size` tokens of one text, with one standard error up and down.
 
     Args:
-        bits: One number a token, `(seq,)`; a torch tensor will do.
+        bits: One number per token, `(seq,)`; a torch tensor will do.
         bin_size: How many tokens share one point; a last bin that is less than half full is left out.
 
     Raises:
@@ -47,7 +47,7 @@ def surprisal_by_position(bits: np.ndarray, bin_size: int = 128) -> CourseFigure
 def line_of_values(
     names: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str, level: tuple[str, float] | None = None
 ) -> CourseFigure:
-    """Draw one number a setting as points on a line, each with its value, and one level to compare them with.
+    """Draw one number per setting as points on a line, each with its value, and one level to compare them with.
 
     Args:
         names: The settings, left to right.
@@ -65,7 +65,7 @@ def line_of_values(
     'bits by tokens before: 0: 5.00, 64: 4.25. A dashed line at 4.00: all.'
     """
     if len(names) != len(values):
-        raise ValueError(f"values must be {len(names)} numbers, one a name, got {len(values)}")
+        raise ValueError(f"values must be {len(names)} numbers, one per name, got {len(values)}")
     figure = CourseFigure(figsize=(7, 2.8))
     axes = figure.subplots()
     axes.plot(range(len(values)), values, color=PALETTE["blue"], marker="o")
@@ -87,7 +87,7 @@ def line_of_values(
 
 
 def head_spans(spans: Sequence[tuple[str, np.ndarray]]) -> CourseFigure:
-    """Draw how far back every head looks: one dot a head, one column a layer, one panel a way of measuring.
+    """Draw how far back every head looks: one dot per head, one column per layer, one panel per way of measuring.
 
     Args:
         spans: Pairs of a title and mean distances in tokens, `(layer, head)`; torch tensors will do.
@@ -140,7 +140,7 @@ def dots_by_group(
     Lesson: 09 · Context length and prompting
 
     >>> dots_by_group([("a question", [0.0, 0.5]), ("a list", [1.0])], "probability").alt
-    'probability, every value a dot: a question, mean 0.25 (0.00 to 0.50); a list, mean 1.00 (1.00 to 1.00).'
+    'probability, each value as a dot: a question, mean 0.25 (0.00 to 0.50); a list, mean 1.00 (1.00 to 1.00).'
     """
     if not groups or not all(len(values) for _, values in groups):
         raise ValueError("groups must each have at least one value, got none")
@@ -158,5 +158,5 @@ def dots_by_group(
         axes.axvline(chance, color=PALETTE["grey"], linestyle=":")
     axes.set_yticks(range(len(groups)), [drawable(name) for name, _ in groups])
     axes.set(xlabel=xlabel, xlim=(-0.02, 1.02), ylim=(len(groups) - 0.5, -0.5))
-    figure.alt = f"{xlabel}, every value a dot: {'; '.join(said)}."
+    figure.alt = f"{xlabel}, each value as a dot: {'; '.join(said)}."
     return figure

@@ -75,11 +75,11 @@ def cache_steps(
     step: int,
     use_cache: bool,
 ) -> CourseFigure:
-    """Draw the cache after one step, a column a token and a row a KV head, over the time of every step both ways.
+    """Draw the cache after one step, one column per token and one row per KV head, over each step's time both ways.
 
     Args:
         prompt_tokens: The prompt.
-        new_tokens: The generated tokens, one a step.
+        new_tokens: The generated tokens, one per step.
         shares: What fills the cells, 0 to 1, `(layer, key_value_head, position)`.
         milliseconds: Of every step, with the cache and without.
         step: The step to show; 0 is prefill.
@@ -139,7 +139,7 @@ def _step_times(axes, milliseconds, prompt, step) -> None:
     without = {"facecolor": "white", "edgecolor": PALETTE["vermilion"], "hatch": "////"}
     axes.bar(places + 0.2, milliseconds[1], 0.4, label="without", **without)
     axes.plot(places[step], 0, "^", color="black", clip_on=False, zorder=5)
-    axes.set_ylabel("ms a step")
+    axes.set_ylabel("ms per step")
     axes.legend(loc="upper left", fontsize=8, frameon=False)
 
 

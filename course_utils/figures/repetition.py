@@ -99,7 +99,7 @@ def logit_changes(changes: Mapping[str, np.ndarray], token: str, written: np.nda
 def repetition_steps(
     changes: np.ndarray, labels: Sequence[str], written: np.ndarray, chances: np.ndarray, why: str
 ) -> CourseFigure:
-    """Draw one row a token, in which bars hang as deep as its logit is lowered; below, the probabilities.
+    """Draw one row per token, in which bars hang as deep as its logit is lowered; below, the probabilities.
 
     Args:
         changes: What the penalties added to the logits, `(step, row)`; −∞ where a token was banned.
@@ -166,7 +166,7 @@ def _alt(changes, finite, labels, chances, why) -> str:
 
 
 def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) -> CourseFigure:
-    """Draw, at every step, the probability that the text ends; where it was masked, a cross stands above the bar.
+    """Draw, at every step, the probability that the text ends; where it was masked, there is a cross above the bar.
 
     Args:
         before: Probability of the end as the model said it, `(step,)`.

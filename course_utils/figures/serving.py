@@ -12,7 +12,7 @@ _BARS = ("sky", "orange", "green", "yellow", "blue", "vermilion", "purple", "gre
 def slot_schedules(
     schedules: Mapping[str, Sequence[tuple[int, int, float, float, float]]], unit: str = "steps"
 ) -> CourseFigure:
-    """Draw who has which slot when: a panel a way of batching, a row a slot, a bar a request with its number.
+    """Draw who has which slot when: one panel per way of batching, one row per slot, one numbered bar per request.
 
     Args:
         schedules: Name of the way, and its turns: request, slot, start, end, and when the slot was free again. What
@@ -71,13 +71,13 @@ def growth_lines(
 
     Args:
         sizes: The sizes, left to right.
-        lines: Name and values of each quantity, one a size.
+        lines: Name and values of each quantity, one per size.
         xlabel: What the sizes are.
         ylabel: What the quantities are, in units of `unit`.
         unit: What the values are divided by.
 
     Raises:
-        ValueError: There are no lines or more than four, or one has not a value a size.
+        ValueError: There are no lines or more than four, or one has not one value per size.
 
     Lesson: 14 · Speed and memory in practice
 
@@ -118,7 +118,7 @@ def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Se
     Args:
         batches: How many texts grow at once, a number a measurement.
         tpot: Seconds between two tokens of one text.
-        throughput: Tokens a second over all texts.
+        throughput: Tokens per second over all texts.
 
     Raises:
         ValueError: The three differ in length.
@@ -126,14 +126,14 @@ def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Se
     Lesson: 14 · Speed and memory in practice
 
     >>> batch_tradeoff([1, 2], [0.05, 0.06], [20.0, 33.3]).alt
-    'By batch size 1, 2: milliseconds a token and text 50, 60; tokens a second over all texts 20.0, 33.3.'
+    'By batch size 1, 2: milliseconds per token and text 50, 60; tokens per second over all texts 20.0, 33.3.'
     """
     if not len(batches) == len(tpot) == len(throughput):
         raise ValueError(f"batches, tpot and throughput must have one length, got {len(batches)}, {len(tpot)}, "
                          f"{len(throughput)}")  # fmt: skip
     figure = CourseFigure(figsize=(8, 3))
     milliseconds = [seconds * 1000 for seconds in tpot]
-    titles = ("milliseconds a token, for one user", "tokens a second, for all together")
+    titles = ("milliseconds per token, for one user", "tokens per second, all texts together")
     looks = (("vermilion", "s", ".0f"), ("blue", "o", ".3g"))
     for axes, values, title, (colour, marker, number) in zip(
         figure.subplots(1, 2), (milliseconds, throughput), titles, looks, strict=True
@@ -149,7 +149,7 @@ def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Se
     slow, fast = (", ".join(f"{value:{spec}}" for value in values) for values, spec in
                   ((milliseconds, ".0f"), (throughput, ".1f")))  # fmt: skip
     figure.alt = (
-        f"By batch size {', '.join(map(str, batches))}: milliseconds a token and text {slow}; "
-        f"tokens a second over all texts {fast}."
+        f"By batch size {', '.join(map(str, batches))}: milliseconds per token and text {slow}; "
+        f"tokens per second over all texts {fast}."
     )
     return figure

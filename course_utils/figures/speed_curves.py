@@ -13,7 +13,7 @@ def speed_curves(
     """Draw the median of each series with bars from its least to its most, and dashed what was predicted.
 
     Args:
-        series: For every name: "x", "median", "least", "most" and "predicted", one number a point each.
+        series: For every name: "x", "median", "least", "most" and "predicted", one number per point each.
         x_label: What x is.
         y_label: What y is, with its unit.
         chosen: An x to mark.

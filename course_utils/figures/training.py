@@ -44,7 +44,7 @@ def loss_curves(
             f"{drawable(name)} {height:.2f}", (1, height), xycoords=("axes fraction", "data"), xytext=(0, 3),
             textcoords="offset points", ha="right", fontsize=8,
         )  # fmt: skip
-    axes.set(xlabel="steps of training", ylabel="loss (nats a token)", ylim=(0, None))
+    axes.set(xlabel="steps of training", ylabel="loss (nats per token)", ylim=(0, None))
     axes.set_title(drawable(title), loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     best = min(held_out, key=held_out.get)

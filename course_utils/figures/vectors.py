@@ -12,7 +12,7 @@ from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, s
 _MARKS = "osD^vPX*"
 _COLOURS = ("blue", "vermilion", "green", "purple", "orange", "black", "sky", "grey")
 _STYLES = ("-", "--", "-.", ":")
-# Where the name of a point may stand, the best first: (right, up) of the point.
+# Where the name of a point may go, the best first: (right, up) of the point.
 _SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 _ACROSS = {1: "left", 0: "center", -1: "right"}
 _UP = {1: "bottom", 0: "center_baseline", -1: "top"}
@@ -105,7 +105,7 @@ def _write_names(axes: Axes, points: np.ndarray, names: Mapping[int, str], path:
 def curves(
     lines: Mapping[str, np.ndarray], places: Sequence[float], across: str, up: str, logarithmic: bool = False
 ) -> CourseFigure:
-    """Draw one curve a name over the same places; each has its own dashes and mark.
+    """Draw one curve per name over the same places; each has its own dashes and mark.
 
     Args:
         lines: For each name its values, `(place,)`.
@@ -115,7 +115,7 @@ def curves(
         logarithmic: Space the places by their ratio; 0 still has a place.
 
     Raises:
-        ValueError: A curve has not one value a place.
+        ValueError: A curve has not one value per place.
 
     Lesson: 05 · From text to vectors
 

@@ -23,7 +23,7 @@ ALONE = 2  # processes: bubblewrap's and the worker
 
 
 class WorkerError(RuntimeError):
-    """The worker could not be started: that is nobody's submission's fault."""
+    """The worker could not be started: no submission is to blame."""
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Session:
                 return self._stop(f"sends more than {self.limits.answer_bytes // 2**20} MB.")
         line, _, self._buffer = b"".join(parts).partition(b"\n")
         if self._buffer:  # an honest worker waits to be asked
-            return self._stop("sends answers that nobody asked for.")
+            return self._stop("sends answers that weren't asked for.")
         return line
 
     def _stop(self, why: str) -> None:

@@ -199,7 +199,7 @@ part(
     [
         *((says, caching(step)) for says, step in _STEPS.items()),
         (
-            "The last token is read, and nobody asks what comes after it.",
+            "The last token is read, although nothing needs what comes after it.",
             caching(lambda ids, held: {"input_ids": ids[:, -1:]}, True),
         ),
     ],

@@ -1,4 +1,4 @@
-"""Is this machine ready for the course? One line a question, and what to do where the answer is no."""
+"""Is this machine ready for the course? One line per question, and what to do where the answer is no."""
 
 import os
 import platform

@@ -19,8 +19,8 @@ class Rates(NamedTuple):
     """What a machine does in a second at most, both measured.
 
     Args:
-        flops: Floating-point operations a second, in a large matrix product.
-        bandwidth: Bytes a second that it reads from memory.
+        flops: Floating-point operations per second, in a large matrix product.
+        bandwidth: Bytes per second that it reads from memory.
 
     >>> Rates(flops=90e9, bandwidth=30e9).balance
     3.0
@@ -31,12 +31,12 @@ class Rates(NamedTuple):
 
     @property
     def balance(self) -> float:
-        """FLOPs a byte from which on arithmetic is the limit, and no longer memory."""
+        """FLOPs per byte from which on arithmetic is the limit, and no longer memory."""
         return self.flops / self.bandwidth
 
 
 def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: int = 7) -> float:
-    """Measure the FLOPs a second of a large matrix product, with all threads of torch.
+    """Measure the FLOPs per second of a large matrix product, with all threads of torch.
 
     Raises:
         ValueError: `size` or `repeats` is not a whole number of at least 1.

@@ -86,7 +86,7 @@ class GenerationTiming:
     def tpot(self) -> Spread:
         """Time per output token: of a run, the mean time between tokens after the first."""
         if len(self.seconds[0]) < 2:
-            raise ValueError("seconds must hold at least two tokens a run for a time per output token, got one")
+            raise ValueError("seconds must hold at least two tokens per run for a time per output token, got one")
         return spread([(run[-1] - run[0]) / (len(run) - 1) for run in self.seconds])
 
     @property
@@ -96,7 +96,7 @@ class GenerationTiming:
 
     @property
     def throughput(self) -> float:
-        """Tokens a second over all texts of the batch, in the median run."""
+        """Tokens per second over all texts of the batch, in the median run."""
         return self.batch * len(self.seconds[0]) / self.total.median
 
 
@@ -161,7 +161,7 @@ class MarkingStreamer(BaseStreamer):
 
 
 def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
-    """Measure how many bytes a second this machine reads from memory, with all threads of torch.
+    """Measure how many bytes per second this machine reads from memory, with all threads of torch.
 
     A decode step reads every weight once, so it cannot take less than weight bytes / this.
 

@@ -146,7 +146,7 @@ def _advice(model: HubModel, error: Exception) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC:
         return f"there is not enough free space in {constants.HF_HUB_CACHE}; free some, or set HF_HOME to a larger disk"
     if any(words in str(error) for words in ("onsistency check failed", "incomplete", "without sending complete")):
-        return "a file arrived cut short; run it again, it goes on from there"
+        return "a file arrived cut short; run it again, it continues from there"
     return f"{str(error).splitlines()[0]}; try again, or set COURSE_MODELS=embedded"
 
 

@@ -1,4 +1,4 @@
-"""Models in memory: one object a process, weights mapped from the store, bad prompts in one sentence."""
+"""Models in memory: one object per process, weights mapped from the store, bad prompts in one sentence."""
 
 from functools import cache, cached_property
 from threading import Lock
@@ -140,7 +140,7 @@ class CausalLM(LoadedModel):
 
 
 class Encoder(LoadedModel):
-    """An encoder with its tokenizer: texts in, one vector a text out.
+    """An encoder with its tokenizer: texts in, one vector per text out.
 
     Lesson: 05 · From text to vectors
 

@@ -29,8 +29,8 @@ class QuestionAnsweringPipeline(CheckedPipeline, ChunkPipeline):
 
     - `top_k` (1): how many answers; more than one comes as a list, best first.
     - `max_answer_len` (30): the most tokens of an answer.
-    - `max_seq_len` (256), `doc_stride` (64): a longer context is read in windows of so many tokens, which overlap
-      by so many, so that no answer is cut in two.
+    - `max_seq_len` (256), `doc_stride` (64): a longer context is read in windows of that many tokens, which overlap
+      by that many, so that no answer is cut in two.
     - `max_question_len` (half a window): with it, a longer question is cut instead of refused.
     - `handle_impossible_answer` (False): whether "" may be the answer.
     - `align_to_words` (True): whether an answer is made of whole words.
@@ -133,7 +133,7 @@ def _pairs(question: object, context: object) -> dict | list[dict]:
         return {"question": question, "context": context}
     contexts = context if isinstance(context, list) else [context] * len(question)
     if len(contexts) != len(question):
-        raise ValueError(f"context must hold one text a question ({len(question)}), got {len(contexts)}")
+        raise ValueError(f"context must hold one text per question ({len(question)}), got {len(contexts)}")
     return [{"question": one, "context": other} for one, other in zip(question, contexts, strict=True)]
 
 

@@ -67,7 +67,7 @@ def bundle(root: Path, out: Path) -> None:
             copy_course(root, unfinished)
         write_whole(out / "start.py", (stick / "start.py").read_bytes())  # last: without it nothing can be started
     systems = ", ".join(sorted(folder.name for folder in (out / "wheels").glob("[!.]*")))
-    print(f"Complete: {out} (packages for {systems}). Its START.md says how to go on.")
+    print(f"Complete: {out} (packages for {systems}). Its START.md says what to do next.")
 
 
 def requirements(root: Path) -> list[str]:

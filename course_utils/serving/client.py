@@ -53,7 +53,7 @@ class ServerAnswer:
 
     @property
     def tpot(self) -> float:
-        """Seconds a token after the first.
+        """Seconds per token after the first.
 
         Raises:
             ValueError: The answer has only one token.

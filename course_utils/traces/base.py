@@ -19,7 +19,7 @@ class Trace:
         """Raise a ValueError in one sentence unless each field in `names` has `count` rows, one for each `what`."""
         for name in names:
             if len(getattr(self, name)) != count:
-                raise ValueError(f"{name} must have {count} rows, one a {what}, got {len(getattr(self, name))}")
+                raise ValueError(f"{name} must have {count} rows, one per {what}, got {len(getattr(self, name))}")
 
     def save(self, path: str | Path) -> None:
         """Write the trace to `path` (.npz, no pickle inside); an older file is replaced only when all is written.

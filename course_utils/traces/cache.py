@@ -29,7 +29,7 @@ class CacheTrace(Trace):
     Args:
         model: Name of the model that ran.
         prompt_tokens: The prompt's tokens as visible text.
-        new_tokens: The generated tokens as visible text, one a step.
+        new_tokens: The generated tokens as visible text, one per step.
         milliseconds: Time of the model in each step with the cache, float64 `(step,)`.
         milliseconds_without: The same without a cache, float64 `(step,)`.
         cache_tokens: Tokens in the cache after each step, int64 `(step,)`.

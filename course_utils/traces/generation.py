@@ -24,7 +24,7 @@ class GenerationTrace(Trace):
     Args:
         model: Name of the model that ran.
         prompt_tokens: The prompt's tokens as visible text.
-        new_tokens: The generated tokens as visible text, one a step.
+        new_tokens: The generated tokens as visible text, one per step.
         ids: Their ids, int64 `(step,)`.
         milliseconds: Time of the model in each step, float64 `(step,)`.
         cache_tokens: Tokens in the cache after each step, int64 `(step,)`; 0 without a cache.

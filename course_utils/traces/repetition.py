@@ -24,7 +24,7 @@ class RepetitionTrace(Trace):
     Args:
         model: Name of the model that ran.
         prompt_tokens: The prompt's tokens as visible text.
-        new_tokens: The generated tokens as visible text, one a step.
+        new_tokens: The generated tokens as visible text, one per step.
         ids: Their ids, int64 `(step,)`.
         settings: Names and values of `record_repetition`.
         held_tokens: The tokens that the text came to hold, prompt included, as visible text.
@@ -34,7 +34,7 @@ class RepetitionTrace(Trace):
         probability: Probability of the chosen token before the penalties, float32 `(step,)`.
         eos_before: Probability that the text ends here, as the model said it, float32 `(step,)`.
         eos_after: The same after penalties and the mask of `min_new_tokens`.
-        shown: What a reader sees after each step, one text a step.
+        shown: What a reader sees after each step, one text per step.
         withheld: What is held back after each step; at the last step, what the stop string cut off.
         reason: Why the text ended.
         differs: Where the learner's own penalty differs from the library's, one sentence; "" nowhere.
@@ -108,7 +108,7 @@ def record_repetition(
         frequency_penalty: −2 to 2.
         repetition_penalty: Above 0; 1 is off.
         no_repeat_ngram: Size of the runs that may not come twice; 0 is off.
-        min_new_tokens: Before so many tokens the text cannot end.
+        min_new_tokens: Before this many tokens, the text cannot end.
         stop_at_eos: Whether the end-of-sequence token ends the text.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
         progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.

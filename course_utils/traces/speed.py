@@ -22,7 +22,7 @@ COLUMNS = ("prompt_tokens", "new_tokens", "batches", "threads", "flops", "bandwi
 
 @dataclass(frozen=True)
 class SpeedTrace(Trace):
-    """Measured generations, one a row ("point"), all of one model on one machine. Times are in seconds.
+    """Measured generations, one per row ("point"), all of one model on one machine. Times are in seconds.
 
     Args:
         model: Name of the model.
@@ -33,8 +33,8 @@ class SpeedTrace(Trace):
         new_tokens: Tokens generated after each, int64 `(point,)`.
         batches: How many texts grew at once, int64 `(point,)`.
         threads: Threads of torch, int64 `(point,)`.
-        flops: FLOPs a second of a large matrix product with these threads in this format, float64 `(point,)`.
-        bandwidths: Bytes a second that these threads read, float64 `(point,)`.
+        flops: FLOPs per second of a large matrix product with these threads in this format, float64 `(point,)`.
+        bandwidths: Bytes per second that these threads read, float64 `(point,)`.
         ttft: Time to first token of every run, float64 `(point, run)`; NaN where a point has fewer runs.
         tpot: Time per output token of every run, float64 `(point, run)`.
 
@@ -79,7 +79,7 @@ class SpeedTrace(Trace):
 
         Args:
             point: Which row.
-            new_tokens: For so many new tokens, at the measured time per output token; None: as many as measured.
+            new_tokens: For this many new tokens, at the measured time per output token; None: as many as measured.
         """
         there = np.isfinite(self.ttft[point])
         ttft, tpot = self.ttft[point, there], self.tpot[point, there]

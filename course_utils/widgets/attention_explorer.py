@@ -167,11 +167,11 @@ class AttentionExplorer(AskingWidget):
         }
 
     def _kind(self) -> str:
-        """The array behind a stage: the scores, or the weights."""
+        """The array of a stage: the scores, or the weights."""
         return "scores" if self.stage in ("scores", "masked") else "weights"
 
     def _pack(self, layer: int, kind: str) -> dict:
-        """One layer for the page: a byte a cell, and for each head the values of byte 0 and byte 255."""
+        """One layer for the page: one byte per cell, and for each head the values of byte 0 and byte 255."""
         queries, keys = self._shown()
         numbers = getattr(self.trace, kind)[layer, :, :queries, :keys]
         low, high = (0.0, 1.0) if kind == "weights" else (numbers.min((1, 2)), numbers.max((1, 2)))

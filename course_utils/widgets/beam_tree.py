@@ -111,7 +111,7 @@ class BeamTreeWidget(AskingWidget):
         if not self.is_over():
             fates = [node.fate for node in nodes if node.step == self.step]
             counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in ("kept", "finished", "pruned"))
-            return f"Step {self.step}: {counts}. The search goes on."
+            return f"Step {self.step}: {counts}. The search continues."
         said = first_token_story(nodes, self.trace.tokens, found)
         stops = f"The search stops after step {found.last_step}."
         return " ".join([stops, *said, greedy_story(nodes, self.trace.greedy.tolist(), found)])

@@ -67,7 +67,7 @@ export function cividis(value) {
   return stops[low].map((from, i) => Math.round(from + (stops[low + 1][i] - from) * (at - low)));
 }
 
-/** The picture as SVG source: the cache above, the time of every step below, one column a token. */
+/** The picture as SVG source: the cache above, the time of every step below, one column per token. */
 export function picture(run, step, useCache, keys, width) {
   const prompt = run.promptTokens.length, tokens = [...run.promptTokens, ...run.newTokens];
   const positions = tokens.length - 1; // the last token is never read
@@ -208,7 +208,7 @@ function render({ model, el }) {
     keys = raster(model.get("_keys"), run.shape[0] * run.shape[1]);
     slider.max = last();
     const positions = prompts() + last();
-    notice.textContent = `A column is a token, a row one KV head of a layer. The brighter, the longer the key that is kept there.` +
+    notice.textContent = `Each column is a token, each row one KV head of a layer. The brighter it is, the longer the key stored there.` +
       (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit in.` : "");
   }
 

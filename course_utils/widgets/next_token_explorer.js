@@ -1,5 +1,5 @@
 // Pure functions first (tests import them), then the page. The kernel sends the 30 likeliest tokens of the full
-// softmax, its entropy and the shift; showing more or fewer bars asks nobody.
+// softmax, its entropy and the shift; showing more or fewer bars doesn't ask the kernel.
 
 const LEAST = 0.00005;
 
@@ -117,7 +117,7 @@ function render({ model, el }) {
     const inside = [bar, element("span", { class: "token" }, token), element("span", { class: "bits" }, bits === null ? "–" : bits.toFixed(1))];
     const style = `background:rgba(213,94,0,${(0.5 * height(bits)).toFixed(2)})`;
     if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
-    const name = `${chipName(token, bits)}: what else could stand here?`;
+    const name = `${chipName(token, bits)}: what else could be here?`;
     return element("button", { type: "button", class: "chip", style, title: name, "aria-label": name,
       onclick: () => ask(number, "cut", position, firstBar(1)) }, ...inside);
   }

@@ -21,7 +21,7 @@ export function stepSeconds(shape, rates, tokens, context, batch, bytes) {
   return Math.max(flops / rates.flops, (shape.parameters + cache * context * batch) * bytes / rates.bandwidth);
 }
 
-/** What the machine's rates alone predict, in seconds and tokens a second. */
+/** What the machine's rates alone predict, in seconds and tokens per second. */
 export function predicted(shape, rates, prompt, count, batch, dtype) {
   const ttft = stepSeconds(shape, rates, prompt, prompt, batch, BYTES[dtype]);
   const tpot = stepSeconds(shape, rates, 1, prompt + Math.floor(count / 2), batch, BYTES[dtype]);
@@ -41,7 +41,7 @@ export function nearest(values, wanted) {
   return [...values].sort((a, b) => ratio(a) - ratio(b) || a - b)[0];
 }
 
-/** The points to draw, a list a curve: the nearest batch (or prompt) measured at several x, and the one set. */
+/** The points to draw, one list per curve: the nearest batch (or prompt) measured at several x, and the one set. */
 export function groups(points, set) {
   const { x, fixed } = CURVES[set.curve], found = new Map();
   let rows = points.filter((point) => point.dtype === set.dtype);

@@ -19,7 +19,7 @@ from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 Measure = Callable[[int, int, int, int, str, Progress], SpeedTrace]
 
-# Of every curve: its title, its unit, and what one of that unit is in seconds or tokens a second.
+# Of every curve: its title, its unit, and what one of that unit is in seconds or tokens per second.
 CURVES = {
     "ttft": ("TTFT by prompt length", "ms", 1000),
     "tpot": ("TPOT by prompt length", "ms", 1000),
@@ -31,8 +31,8 @@ REPEATS = 3
 class SpeedLab(AskingWidget):
     """Measured speed with its spread, here and on a recorded machine; dashed, what each machine's rates alone predict.
 
-    TTFT and TPOT are drawn over the prompt's length, tokens a second over the batch. The rest is as set; a machine that
-    was not measured so shows the nearest batch, prompt and threads that it has, and says which.
+    TTFT and TPOT are drawn over the prompt's length, tokens per second over the batch. The rest is as set; a machine
+    that wasn't measured so shows the nearest batch, prompt and threads that it has, and says which.
 
     Args:
         here: What was measured on this machine so far; None: nothing yet.
@@ -41,7 +41,7 @@ class SpeedLab(AskingWidget):
             run; without it, the button is grey.
         curve: "ttft", "tpot" or "throughput".
         prompt: Tokens of a prompt.
-        new_tokens: Tokens after it, at least 2; the totals and the throughput are computed for so many.
+        new_tokens: Tokens after it, at least 2; the totals and the throughput are computed for this many.
         batch: How many texts grow at once.
         threads: Threads of torch; None: the most that `here` has, and without it, the most that `recorded` has.
         dtype: Number format of weights and cache: "fp32" or "bf16".
@@ -116,7 +116,7 @@ class SpeedLab(AskingWidget):
         self._show()
 
     def groups(self, trace: SpeedTrace) -> list[list[int]]:
-        """Return the rows of `trace` that are drawn, a list a curve, each from left to right."""
+        """Return the rows of `trace` that are drawn, one list per curve, each from left to right."""
         return chosen_groups(trace, self.curve, self.prompt, self.batch, self.threads, self.dtype)
 
     def series(self) -> dict[str, dict[str, list[float]]]:
@@ -213,7 +213,7 @@ def speed_lab(
 
 
 def chosen_groups(trace: SpeedTrace, curve: str, prompt: int, batch: int, threads: int, dtype: str) -> list[list[int]]:
-    """Return the rows of `trace` to draw, a list a curve, by x: in this format, with the nearest threads.
+    """Return the rows of `trace` to draw, one list per curve, by x: in this format, with the nearest threads.
 
     The first curve has the nearest batch (or prompt, for the throughput) that was measured at more than one x. What was
     measured with just the batch that is set is a curve, too. "Nearest" is by ratio; of two, the smaller one.

@@ -306,7 +306,7 @@ WRONG = {
         ("The instruction is missing", prompt_without_instruction),
         ("The sentence that is asked for is missing", prompt_without_question),
         ("You take one shot too few", prompt_one_too_few),
-        ("stands before the shots", prompt_asks_first),
+        ("comes before the shots", prompt_asks_first),
         ("returns nothing", nothing),
     ],
     "q2": [
@@ -339,7 +339,7 @@ WRONG = {
         ("You return numbers", labels_as_numbers),
     ],
     "q4": [
-        ("wherever it stands", scores_of_digits_anywhere),
+        ("wherever it appears", scores_of_digits_anywhere),
         ("A written number may be too short", scores_by_place),
         ("You stop at the first wrong digit", scores_until_wrong),
         ("You divide by the digits that were written", scores_of_what_was_written),

@@ -278,7 +278,7 @@ WRONG = {
         ("You drop an I-", entities_needs_a_b),
         ("An I- of another kind continues", entities_any_kind_continues),
         ("You join two entities with an O between", entities_across_o),
-        ("whatever stands between", entities_every_i_continues),
+        ("whatever comes between", entities_every_i_continues),
         ("end with their first token", entities_first_end),
         ("You leave B- or I- in the kind", entities_with_prefix),
         ("Every token becomes an entity", lambda t, o: [(a[2:], *b) for a, b in zip(t, o, strict=True) if a != "O"]),

@@ -362,7 +362,7 @@ WRONG = {
         ("returns nothing", lambda words, times: None),
     ],
     "q2": [
-        ("You merge the first pair only", merge_first_only),
+        ("You merge only the first pair", merge_first_only),
         ("You keep the second id", merge_keeps_second),
         ("You look past the end: the last id has no neighbour. And", merge_past_the_end),
         ("`place + 1 < len(ids)`", merge_while_past_the_end),

@@ -292,7 +292,7 @@ WRONG = {
         ("the mean of each row first", loss_of_rows),
         ("counted from its end", loss_with_minus_100),
         ("for token 0", loss_with_zero),
-        ("You shift once more", loss_shifted),
+        ("You shift again", loss_shifted),
         ("goes over the positions", loss_over_the_text),
         ("the logits as they are", loss_of_raw_logits),
         ("not the log of `softmax`", loss_with_log_of_softmax),

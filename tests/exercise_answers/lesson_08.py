@@ -260,7 +260,7 @@ WRONG = {
     "q3": [
         ("the earlier place of the same token", induction_of_the_same),
         ("You take the mean over all tokens", induction_over_all),
-        ("where it stands for the first time", induction_over_those_that_repeat),
+        ("where it appears for the first time", induction_over_those_that_repeat),
         ("You use the last earlier place only", induction_of_one_place),
         ("You leave out the token that looks", induction_strictly_back),
         ("the second half repeats the first", induction_of_halves),

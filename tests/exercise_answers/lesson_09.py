@@ -288,7 +288,7 @@ WRONG = {
         ("a line break between the role and the text", lambda messages: text_of_turns(messages, between=" ")),
         ("a colon between", lambda messages: text_of_turns(messages, between=": ")),
         ("the default one is missing", text_without_default),
-        ("put in always", text_with_default),
+        ("You always add the default system prompt", text_with_default),
         ("The turns are not closed", lambda messages: text_of_turns(messages, end="\n")),
         ("changes what it is given", text_in_place),
     ],

@@ -390,8 +390,8 @@ WRONG = {
     ],
     "q3": [
         ("you read nothing, and have no logits", unread_nothing),
-        ("You look behind the end of `kept`", unread_behind_the_end),
-        ("You count equal tokens behind the first that differs", unread_of_equal_places),
+        ("You look past the end of `kept`", unread_behind_the_end),
+        ("You count equal tokens after the first that differs", unread_of_equal_places),
         ("You skip every token that is in the cache somewhere", unread_of_any_place),
         ("whatever they are", unread_behind_the_cache),
         ("You skip the first token that differs", unread_one_later),
@@ -401,7 +401,7 @@ WRONG = {
     "q4": [
         ("You read every prompt from its start", answers_from_scratch),
         ("You forget nothing", answers_without_crop),
-        ("but behind the old ones", answers_behind_the_old),
+        ("but after the old ones", answers_behind_the_old),
         ("You compare with the prompt before", answers_with(lambda prompt, tokens: prompt, unread_by_walking)),
         ("it was chosen and never read", answers_with(lambda prompt, tokens: prompt + tokens, unread_by_walking)),
         ("leave nothing to read", answers_with(lambda prompt, tokens: prompt + tokens[:-1], unread_nothing)),

@@ -473,7 +473,7 @@ WRONG = {
         ("You mask EOS for ever", end_with(lambda step, minimum: minimum > 0)),
         ("You mask EOS with a logit of 0", end_with(early, replaced=0)),
         ("you write nothing", end_skips),
-        ("You go on behind EOS", end_goes_on),
+        ("You continue past EOS", end_goes_on),
         ("You drop EOS", end_with(early, keep=False)),
         ("EOS can be the last token that fits", end_with(early, reason_first=False)),
         ("one token more than `maximum`", end_with(early, most=1)),

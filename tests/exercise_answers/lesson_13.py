@@ -290,14 +290,14 @@ WRONG = {
     "q3": [
         ("The sum so far is missing", lambda t, s, table, k: step_with(t, s, k, table[t[:, -1]])),
         ("You add probabilities", lambda t, s, table, k: step_with(t, s, k, s[:, None] + table[t[:, -1]].exp())),
-        ("Every beam goes on with its own best token", step_best_of_each),
+        ("Every beam continues with its own best token", step_best_of_each),
         (
             "You extend the best beam only",
             lambda t, s, table, k: step_with(t[:1], s, k, s[:1, None] + table[t[:1, -1]]),
         ),
         ("You keep the lowest sums", lambda t, s, table, k: step_with(t, s, k, s[:, None] + table[t[:, -1]], False)),
         ("Beam and token are swapped", step_swapped),
-        ("stand behind the wrong texts", step_old_order),
+        ("follow the wrong texts", step_old_order),
         ("You look at the first token", lambda t, s, table, k: step_with(t, s, k, s[:, None] + table[t[:, 0]])),
         (
             "You read the table the wrong way round",

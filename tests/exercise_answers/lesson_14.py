@@ -310,10 +310,13 @@ WRONG = {
         ("Your TPOT counts prefill as well", latency_with_prefill),
         ("Your TPOT starts when the request was sent", latency_of_the_total),
         ("You divide by all tokens", latency_of_all_tokens),
-        ("You return steps a second", latency_with(tpot=lambda sent, times: (len(times) - 1) / (times[-1] - times[0]))),
+        (
+            "You return steps per second",
+            latency_with(tpot=lambda sent, times: (len(times) - 1) / (times[-1] - times[0])),
+        ),
         ("You take the middle one of the gaps", latency_of_the_median),
         ("With one token you divide by 0", latency_unguarded),
-        ("With one token you say a TPOT of 0", latency_zero),
+        ("With one token you return a TPOT of 0", latency_zero),
         ("The two are in the wrong order", lambda sent, times: list(reversed(latency_by_gaps(sent, times)))),
         (
             "You return milliseconds",
@@ -355,7 +358,7 @@ WRONG = {
         ("You exchange the two ways", lambda lengths, slots, way: steps_by_simulation(lengths, slots, not way)),
         ("you always wait for the longest", lambda lengths, slots, way: steps_with_a_heap(lengths, slots, False)),
         (
-            "nobody gets a slot before the whole batch is done",
+            "no request gets a slot before the whole batch is done",
             lambda lengths, slots, way: steps_with_a_heap(lengths, slots, 1),
         ),
         ("not its shortest", steps_with(static=shortest_of_each)),

@@ -76,7 +76,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit("Stopped: run the same command again to go on from here.")
+        sys.exit("Stopped: run the same command again to continue from here.")
     except OSError as error:
         reason = "{} cannot be used ({}): free 4 GB there, or name another folder after start.py."
         sys.exit(say(reason, error.filename or "The disk", error.strerror))

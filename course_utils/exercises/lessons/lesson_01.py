@@ -45,7 +45,7 @@ q1 = Task(
             "shows a shot, then asks",
             lambda random: [("Topics.", [["The soup needs salt.", "food"]], 1, "She won the set.")],
         ),
-        Check("takes as many shots as it is told, from the first on", lambda random: some_shots(random, 2, 4, 5)),
+        Check("takes as many shots as asked for, from the first on", lambda random: some_shots(random, 2, 4, 5)),
         Check("leaves the instruction alone when there are no shots", lambda random: some_shots(random, 0)),
     ),
     hint='Make a list of parts, and join it once: `"\\n\\n".join(parts)`.',
@@ -69,13 +69,13 @@ q1.mistake("You take the last shots, and with `count` 0 all of them (`shots[-0:]
 q1.mistake("You take one shot too few: `shots[:count]` has `count` of them.")(
     lambda instruction, shots, count, text: shots_prompt(instruction, shots, max(count - 1, 0), text)
 )
-q1.mistake("The blank lines are missing: two line breaks stand between the parts.")(
+q1.mistake("The blank lines are missing: put two line breaks between the parts.")(
     lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n")
 )
-q1.mistake("A blank line is missing after the instruction: two line breaks stand between all parts.")(
+q1.mistake("A blank line is missing after the instruction: put two line breaks between all parts.")(
     lambda *prompt: shots_prompt(*prompt).replace("\n\n", "\n", 1)
 )
-q1.mistake("There is a blank line between a sentence and its topic: they stand on two lines, one below the other.")(
+q1.mistake("There is a blank line between a sentence and its topic: they go on two lines, one below the other.")(
     lambda *prompt: shots_prompt(*prompt).replace("\nTopic", "\n\nTopic")
 )
 q1.mistake("The topics of the shots are missing: a shot shows its answer, “Topic: food”.")(
@@ -91,14 +91,12 @@ def repeated_instruction(instruction, shots, count, text):
     return "\n\n".join(part for block in blocks for part in (instruction, block))
 
 
-q1.mistake("The instruction is missing: it stands first, also when there are no shots.")(
+q1.mistake("The instruction is missing: it comes first, even when there are no shots.")(
     lambda instruction, *rest: shots_prompt("", *rest).removeprefix("\n\n")
 )
 
 
-@q1.mistake(
-    "The sentence that is asked for stands before the shots: put it last, because the model goes on at the end."
-)
+@q1.mistake("The sentence to label comes before the shots: put it last, because the model continues from the end.")
 def question_first(instruction, shots, count, text):
     return "\n\n".join([instruction, one_block(text), *(one_block(*shot) for shot in shots[:count])])
 
@@ -340,7 +338,7 @@ q4.patch(
     "",
 )
 q4.patch(
-    "You count a digit wherever it stands: compare place by place.",
+    "You count a digit wherever it appears: compare position by position.",
     "map(digits_in_place, written, right)",
     "digit in number for own, number in zip(written, right) for digit in own",
 )

@@ -60,7 +60,7 @@ q1 = Task(
                 )
             ],
         ),
-        Check("tells real things from nothing", lambda random: [some_answers(random, 9, 6)]),
+        Check("tells real things from made-up ones", lambda random: [some_answers(random, 9, 6)]),
         Check("counts each kind among its own", lambda random: [some_answers(random, *n) for n in ((12, 5), (6, 11))]),
     ),
     hint="Make two lists first: the answers whose truth is None, and the pairs of the others.",

@@ -46,7 +46,7 @@ def twice_in_a_word(random):
 
 
 def at_the_border(random):
-    """What stands most often side by side are the end of a word and the start of the next."""
+    """The most frequent pair is the end of a word and the start of the next."""
     a, b, c, d, e, f = letters(random, 6)
     return [[c, a], [b, d], [e, a], [b, f], [d, a], [b, c], [f, e, d]], [1, 1, 1, 1, 1, 1, 1]
 
@@ -186,7 +186,7 @@ q2 = Task(
     hint="A `while` loop with a place: step on by 2 after a pair, by 1 otherwise. The last id has no neighbour.",
 )
 q2.patch(
-    "You merge the first pair only: go on to the end of the text.",
+    "You merge only the first pair: continue to the end of the text.",
     "[first, second]",
     "[first, second] and new not in result",
 )
@@ -211,7 +211,7 @@ q2.patch(
     "== [first, second]",
     "in ([first, second], [second, first])",
 )
-q2.patch("You merge the reversed pair: the first stands on the left.", "[first, second]", "[second, first]")
+q2.patch("You merge the reversed pair: the first goes on the left.", "[first, second]", "[second, first]")
 
 
 @q2.mistake("You use an id in two pairs: in 7, 7, 7 the second one is gone when the first two are merged.")

@@ -24,7 +24,7 @@ def texts(random, *kept):
 
 
 def with_question(random):
-    """The question in front does not count, nor does the padding behind."""
+    """Neither the question before nor the padding after counts."""
     first = [int(place) for place in random.integers(2, 5, size=3)]
     return [texts(random, (first[0], 9), (first[1], 7)), texts(random, (first[2], 8), (0, 9))]
 
@@ -186,7 +186,7 @@ def mean_loss(logits, labels):
 
 
 def asked_for(random, *kept, vocabulary=120, width=7, scale=2.0):
-    """Draw logits, and labels of which so many in each row are asked for."""
+    """Draw logits, and labels of which the given number in each row is asked for."""
     logits = torch.tensor(random.normal(0, scale, size=(len(kept), width, vocabulary)), dtype=torch.float32)
     labels = torch.tensor(random.integers(vocabulary, size=(len(kept), width)))
     for row, count in enumerate(kept):
@@ -246,7 +246,7 @@ q3.mistake("You look up the label −100 in the vocabulary, counted from its end
 q3.mistake("You take a label of −100 for token 0: leave these positions out.")(
     lambda logits, labels: mean_loss(logits, labels.clamp(min=0))
 )
-q3.mistake("You shift once more: these labels already stand where they are asked for.")(
+q3.mistake("You shift again: these labels are already where they're asked for.")(
     lambda logits, labels: mean_loss(logits[:, :-1], labels[:, 1:])
 )
 q3.patch(
@@ -339,7 +339,7 @@ PROSE = (
         title="Two losses side by side",
         points=2,
         look_for="No: the losses are per token, and the tokens are not the same. 3.0 nats for a token of four characters are "
-        "0.75 nats a character, so the second model is the better one on this text. Compare per character (or per byte), or "
+        "0.75 nats per character, so the second model is the better one on this text. Compare per character (or per byte), or "
         "the sum over the whole text. A full answer says that fewer and longer tokens are harder to predict one by one.",
     ),
 )

@@ -49,7 +49,7 @@ q1 = Task(
 )
 q1.mistake("You hide the rows of the padding: hide its columns. A row looks, a column is looked at.")(encoder_rows)
 q1.mistake(
-    "You empty the rows of the padding as well: leave them as the others. The softmax of a row that is all "
+    "You empty the rows of the padding as well: leave them like the others. The softmax of a row that is all "
     "−∞ is no number."
 )(lambda mask: encoder(mask) & encoder_rows(mask))
 q1.mistake("It is the wrong way round: True where a token may look, and False at the padding.")(
@@ -60,7 +60,7 @@ q1.mistake("You return what is added to the scores: return True and False.")(lam
 
 
 @q1.mistake(
-    "You count the real tokens and take so many from the left: padding can stand on the left. Take the "
+    "You count the real tokens and take that many from the left, but padding can be on the left. Use the "
     "attention mask itself."
 )
 def encoder_from_the_left(attention_mask):
@@ -130,7 +130,7 @@ q2.patch("It looks ahead: take `tril` in place of `triu`.", "tril(", "triu(")
 q2.mistake("The padding is looked at: a column must also be a real token.")(
     lambda mask, new: decoder(torch.ones_like(mask), new)
 )
-q2.mistake("Only the padding is hidden: nobody may look ahead, either.")(
+q2.mistake("Only the padding is hidden: hide the tokens ahead, too.")(
     lambda mask, new: mask.bool()[:, None, :].expand(-1, new, -1)
 )
 q2.patch("One of the two conditions is enough for you: both must be true (`&`, not `|`).", "triangle &", "triangle |")
@@ -187,7 +187,7 @@ q3.mistake("You hide the padding of the target: it is the source that is looked 
     cross_target
 )
 q3.mistake(
-    "You empty the rows of the target's padding as well: leave them as the others. The softmax of a row that "
+    "You empty the rows of the target's padding as well: leave them like the others. The softmax of a row that "
     "is all −∞ is no number."
 )(lambda source, target: cross(source, target) & cross_target(source, target))
 q3.mistake("The padding of the source is looked at: its columns must be False.")(
@@ -263,7 +263,7 @@ q4.patch(
 q4.patch(
     "You stop after one layer: what has changed is looked at in the next one.", "range(layers)", "range(min(layers, 1))"
 )
-q4.patch("You go on until nothing changes any more: stop after `layers` layers.", "range(layers)", "range(len(mask))")
+q4.patch("You keep going until nothing changes: stop after `layers` layers.", "range(layers)", "range(len(mask))")
 q4.patch(
     "A position passes on what it has got in the same layer: all of them read what the layer *before* wrote, "
     "so collect the new ones first.",
@@ -271,7 +271,7 @@ q4.patch(
     "for query in range(len(mask)):\n            found[query] |= (mask[query] & found).any()",
 )
 q4.patch(
-    "You forget that a vector keeps what it was: what has changed stays changed, also if nobody looks there.",
+    "You forget that a vector keeps what it was: what has changed stays changed, even if no token looks there.",
     "found | ",
     "",
 )

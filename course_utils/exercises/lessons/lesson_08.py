@@ -18,7 +18,7 @@ def everyone(queries, keys):
 
 
 def causal(length):
-    """Let nobody look ahead."""
+    """Let no token look ahead."""
     return everyone(length, length).tril()
 
 
@@ -229,7 +229,7 @@ def repeated(random, half):
 
 
 def few_words(random, *counts):
-    """Draw a text in which words stand so many times, in any order."""
+    """Draw a text in which each word appears the given number of times, in any order."""
     ids = [word for word, count in zip(random.permutation(90), counts, strict=False) for _ in range(count)]
     return pattern(random, len(ids)), torch.tensor(random.permutation(ids))
 
@@ -261,7 +261,7 @@ q3 = Task(
             lambda random: [(pattern(random, 6), torch.tensor(random.permutation(50)[:6]))],
         ),
     ),
-    hint="For each token: where did it stand before? Add 1 to these places, and add up the weights of its row there.",
+    hint="For each token: where did it appear before? Add 1 to these places, and add up the weights of its row there.",
     points=3,
 )
 q3.patch("You look at the earlier place of the same token: it is the place *after* it that counts.", "past + 1", "past")
@@ -286,7 +286,7 @@ q3.patch(
     "len(ids)",
 )
 q3.patch(
-    "You also count a token where it stands for the first time: it has nothing to look back at. Compare with "
+    "You also count a token where it appears for the first time: it has nothing to look back at. Compare with "
     "earlier tokens only.",
     "/ len(found)",
     "/ sum((ids == one).sum().item() > 1 for one in ids)",
@@ -384,7 +384,7 @@ q4.patch(
 )
 q4.patch("The rows do not add up to 1: divide each by its sum.", " / amounts.sum(-1, keepdim=True)", "")
 q4.patch(
-    "With several heads the lengths need one more dimension: `value.norm(dim=-1)[..., None, :]` stands above the "
+    "With several heads the lengths need one more dimension: `value.norm(dim=-1)[..., None, :]` lines up with the "
     "columns of each head.",
     "[..., None, :]",
     "",

@@ -69,7 +69,7 @@ q1.mistake(f"You close the assistant's turn: the text ends after {OPENING!r}, be
 q1.mistake(
     "The last turn is closed: the text ends with the line break after `assistant`, because the answer comes next."
 )(lambda messages: chat_text(messages) + END)
-q1.mistake("The last line break is missing: `assistant` has one behind it as well.")(
+q1.mistake("The last line break is missing: `assistant` has one after it, too.")(
     lambda messages: chat_text(messages)[:-1]
 )
 q1.patch("Each turn must begin on a new line: there is a line break after <|im_end|>.", "{END}\\n", "{END}")
@@ -81,7 +81,7 @@ q1.patch(
     "messages",
 )
 q1.patch(
-    "The default system prompt is put in always: only if the first message is none.",
+    "You always add the default system prompt: add it only if the first message isn't one.",
     'messages[0]["role"] != "system"',
     "True",
 )
@@ -116,7 +116,7 @@ def cost(messages):
 
 
 def conversation(random, *tokens, system=0):
-    """Draw a conversation whose messages have so many tokens; the last is a question."""
+    """Draw a conversation whose messages have the given numbers of tokens; the last is a question."""
     first = [message("system", sentence(random), tokens=system)] if system else []
     roles = ["user" if (len(tokens) - 1 - place) % 2 == 0 else "assistant" for place in range(len(tokens))]
     turns = [message(role, sentence(random), tokens=int(count)) for role, count in zip(roles, tokens, strict=True)]
@@ -204,7 +204,7 @@ def fit_oldest(messages, context_length, answer):
 
 
 @q2.mistake(
-    "You leave out a message that is too long, and keep older ones: then an answer stands without its question. "
+    "You leave out a message that is too long, and keep older ones: then an answer is left without its question. "
     "Stop at the first that does not fit."
 )
 def fit_with_gaps(messages, context_length, answer):
@@ -236,7 +236,7 @@ q2.patch(
 
 
 @q2.mistake(
-    "You drop what stands behind the first message until it fits. Rules 1, 3 and 4 are missing: a first message "
+    "You drop what comes after the first message until it fits. Rules 1, 3 and 4 are missing: a first message "
     "of the user may go, an answer goes with its question, and without any message left there is a ValueError."
 )
 def fit_behind_the_first(messages, context_length, answer):

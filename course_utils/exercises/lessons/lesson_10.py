@@ -179,8 +179,8 @@ q2 = Task(
     ready_made=(".generate(",),
     checks=(
         Check("makes one token in prefill", lambda random: prompts(random, (5, 1), (3, 1))),
-        Check("goes on with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
-        Check("goes on for long", lambda random: prompts(random, (9, 14))),
+        Check("continues with decode steps", lambda random: prompts(random, (6, 2), (4, 8))),
+        Check("continues for long", lambda random: prompts(random, (9, 14))),
     ),
     hint="Before the loop all of the prompt is unread; at the end of a step, only the new token is.",
     points=3,
@@ -221,7 +221,7 @@ q2.patch(
     "[:, 0]",
 )
 q2.patch(
-    "One read too many: the last token is chosen, and nobody has to read it.",
+    "One read too many: the last token is chosen and never has to be read.",
     "(new_tokens)",
     "(new_tokens + 1)",
     "start:]",
@@ -254,7 +254,7 @@ def from_place(place):
 
 
 def equal_places(kept, prompt):
-    """Count all places with the same token, also behind the first that differs."""
+    """Count all places with the same token, even after the first that differs."""
     return min(sum(one == other for one, other in zip(kept, prompt, strict=False)), len(prompt) - 1)
 
 
@@ -264,7 +264,7 @@ def while_both_last(kept, prompt):
 
 
 def texts_that_share(random, shared, kept_more, prompt_more):
-    """Two lists of tokens that begin the same, differ in one token, and agree again behind it."""
+    """Two lists of tokens that begin the same, differ in one token, and agree again after it."""
     start = random.integers(0, 50, size=shared).tolist()
     rest = random.integers(0, 50, size=max(kept_more, prompt_more)).tolist()
     kept, prompt = start + rest[:kept_more], start + rest[:prompt_more]
@@ -305,19 +305,19 @@ q3.mistake("When the cache holds the whole prompt you read nothing, and have no 
 q3.mistake("When the cache holds the whole prompt you read all of it: its last token is enough.")(
     from_place(lambda kept, prompt: shared_prefix(kept, prompt) % len(prompt))
 )
-q3.mistake("You look behind the end of `kept`: it may be shorter than the prompt, so stop where it ends.")(
+q3.mistake("You look past the end of `kept`: it may be shorter than the prompt, so stop where it ends.")(
     from_place(while_both_last)
 )
 q3.mistake(
-    "You count equal tokens behind the first that differs: their keys and values have seen another text, so "
+    "You count equal tokens after the first that differs: their keys and values have seen another text, so "
     "stop counting there."
 )(from_place(equal_places))
 q3.mistake("You skip as many tokens as the cache holds, whatever they are: compare them one by one.")(
     from_place(lambda kept, prompt: min(len(kept), len(prompt) - 1))
 )
-q3.mistake(
-    "You skip every token that is in the cache somewhere: it must stand at the same place, behind the same tokens."
-)(lambda kept, prompt: [token for token in prompt if token not in kept] or prompt[-1:])
+q3.mistake("You skip every token that is in the cache somewhere: it must be at the same place, after the same tokens.")(
+    lambda kept, prompt: [token for token in prompt if token not in kept] or prompt[-1:]
+)
 q3.mistake("You skip the first token that differs: it is the first that must be read.")(
     from_place(lambda kept, prompt: min(shared_prefix(kept, prompt) + 1, len(prompt) - 1))
 )
@@ -400,7 +400,7 @@ q4 = Task(
     ready_made=("shared_prefix",),
     checks=(
         Check("keeps what two prompts share", questions),
-        Check("keeps the answers, too, when a chat goes on", chat),
+        Check("keeps the answers, too, when a chat continues", chat),
         Check("answers the same prompt again", asked_again),
     ),
     hint="Keep a list of what the cache holds: the prompt and the answer without its last token.",
@@ -419,7 +419,7 @@ q4.patch(
     "keep = cache.length",
 )
 q4.patch(
-    "You read the right tokens, but behind the old ones: crop the cache to what both share first.",
+    "You read the right tokens, but after the old ones: crop the cache to what both share first.",
     "            cache.crop(keep)\n",
     "            logits = next_logits(loaded.model, torch.tensor([prompt[keep:]]), cache)\n        else:\n    ",
 )

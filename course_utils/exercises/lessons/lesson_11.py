@@ -57,7 +57,7 @@ q1.mistake("You multiply by the temperature: divide, so that a low one makes the
 q1.mistake("You divide the probabilities: divide the logits, before the softmax.")(
     lambda values, temperature: values.softmax(-1) / temperature
 )
-q1.mistake("You return probabilities: leave the softmax to whoever draws, because more filters may follow.")(
+q1.mistake("You return probabilities: leave the softmax to the code that draws, because more filters may follow.")(
     lambda values, temperature: apply_temperature(values, temperature).softmax(-1)
 )
 q1.mistake("At 0 you divide by nothing: make a case of it, and give all but the best token −∞.")(

@@ -309,7 +309,7 @@ q3.patch(
     'text.rindex(stop) for stop in stops if stop in "".join(pieces[:count][-2:])',
 )
 q3.patch(
-    "You look at the end of the text only (`endswith`): a token can go on behind the stop string.",
+    "You look at the end of the text only (`endswith`): a token can continue past the stop string.",
     "text.index(stop) for stop in stops if stop in text",
     "text.rindex(stop) for stop in stops if text.endswith(stop)",
 )
@@ -358,7 +358,7 @@ q3.patch(
 
 @q3.mistake(
     "You look for the earliest beginning in the whole text: the text ends with the token that *completes* one, and "
-    "the tokens behind it are never written."
+    "the tokens after it are never written."
 )
 def earliest_start_of_all(pieces, stops):
     text = "".join(pieces)
@@ -471,7 +471,7 @@ q4.patch(
     "row[eos] = -torch.inf",
     "continue",
 )
-q4.patch("You go on behind EOS: the text ends with it.", "ids[-1] == eos", "False")
+q4.patch("You continue past EOS: the text ends with it.", "ids[-1] == eos", "False")
 q4.patch(
     "You drop EOS: it is a token that the model wrote, so it is the last of the list.", 'ids, "eos"', 'ids[:-1], "eos"'
 )

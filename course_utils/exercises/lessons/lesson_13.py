@@ -129,7 +129,7 @@ q2.mistake("It is upside down: the sums are the numerator, the lengths the denom
 q2.mistake("You divide the ratios: the penalty is an exponent, and only a logarithm brings it down.")(
     lambda s, n, long_sum, m: (long_sum / s) / (m / n)
 )
-q2.mistake("You take the logarithm of the sums only: the lengths stand under the power, so they need it, too.")(
+q2.mistake("You take the logarithm of the sums only: the lengths are raised to the power, so they need it, too.")(
     lambda s, n, long_sum, m: math.log(long_sum / s) / (m / n)
 )
 q2.mistake("You take differences before the logarithm: divide, `log(a / b)`, or take the logarithms first.")(
@@ -204,7 +204,7 @@ q3.patch("You multiply logarithms: they are added.", "+ table", "* table")
 
 
 @q3.mistake(
-    "Every beam goes on with its own best token: compare all candidates of all beams, and let a beam go on "
+    "Every beam continues with its own best token: compare all candidates of all beams, and let a beam continue "
     "twice, or not at all."
 )
 def step_of_each_beam(texts, sums, table, beams):
@@ -228,7 +228,7 @@ q3.patch(
     "tokens, rows =",
 )
 q3.patch(
-    "The new tokens stand behind the wrong texts: take the texts in the order of the winners first (`texts[rows]`).",
+    "The new tokens follow the wrong texts: take the texts in the order of the winners first (`texts[rows]`).",
     "texts[rows]",
     "texts",
 )
@@ -346,7 +346,7 @@ q4 = Task(
             ],
         ),
     ),
-    hint="In each step sort all candidates; look at the best `beams` for ends, and keep the best `beams` that go on.",
+    hint="In each step sort all candidates; look at the best `beams` for ends, and keep the best `beams` that continue.",
     points=4,
 )
 q4.patch(
@@ -358,24 +358,24 @@ q4.patch(
     "You count the prompt in the length: it is the number of new tokens.", "len(tokens) **", "(len(tokens) + 1) **"
 )
 without_ends = q4.patch(
-    "Your texts do not end: one whose new token is the last of the vocabulary is finished, and goes on no more.",
+    "Your texts do not end: one whose new token is the last of the vocabulary is finished and doesn't grow.",
     "if has_ended(pair)",
     "if False",
     "if not has_ended(pair)",
     "if True",
 )
 keeps_its_beam = q4.patch(
-    "A text that has ended keeps its beam: the next best candidate takes its place, so that `beams` texts go on.",
+    "A text that has ended keeps its beam: the next best candidate takes its place, so that `beams` texts continue.",
     "candidates if not has_ended(pair)][:beams]",
     "candidates[:beams] if not has_ended(pair)]",
 )
 stops_early = q4.patch(
-    "You stop when `beams` texts are finished: go on to the last step, a longer text may score better.",
+    "You stop when `beams` texts are finished: continue to the last step, since a longer text may score better.",
     "range(steps):",
     "range(steps):\n        if len(finished) >= beams: break",
 )
 q4.patch(
-    "You stop at the first text that ends: set it aside, and go on with the others.",
+    "You stop at the first text that ends: set it aside and continue with the others.",
     "range(steps):",
     "range(steps):\n        if finished: break",
 )
@@ -393,7 +393,7 @@ q4.patch(
     "return [[value, tokens[:-1] if tokens[-1] == END else tokens] for value, tokens in texts[:beams]]",
 )
 q4.patch(
-    "Your texts begin with `start`: return the tokens behind it.",
+    "Your texts begin with `start`: return the tokens after it.",
     "return texts[:beams]",
     "return [[value, [start, *tokens]] for value, tokens in texts[:beams]]",
 )

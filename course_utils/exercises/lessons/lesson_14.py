@@ -71,7 +71,7 @@ tpot_mistake(
     "(times[-1] - times[0]) / len(times)",
 )
 tpot_mistake(
-    "You return steps a second: TPOT is seconds a step, the other way round.",
+    "You return steps per second: TPOT is seconds per step, the other way round.",
     "(len(times) - 1) / (times[-1] - times[0])",
 )
 tpot_mistake(
@@ -83,7 +83,7 @@ q1.patch(
     "With one token you divide by 0: there is no TPOT then, so return None for it.", " if len(times) > 1 else None", ""
 )
 q1.patch(
-    "With one token you say a TPOT of 0, and that would be infinitely fast: nobody knows it, so return None.",
+    "With one token you return a TPOT of 0, which would be infinitely fast: it can't be known, so return None.",
     "else None",
     "else 0.0",
 )
@@ -272,7 +272,7 @@ q3 = Task(
         ),
         Check("knows when all fit", lambda random: [queue_and_memory(random, fit=9)]),
         Check(
-            "knows when nobody fits",
+            "knows when no request fits",
             lambda random: [
                 queue_and_memory(random, fit=0),
                 ([100, 20], 1000, int(random.integers(1100, 2000)), 2, 16),
@@ -284,7 +284,7 @@ q3 = Task(
 )
 q3.patch("You forget the weights: only what they leave free is cut into pages.", " - weights", "")
 q3.patch(
-    "You count tokens one by one: a request takes whole pages, and the rest of its last page is nobody else's.",
+    "You count tokens one by one: a request takes whole pages, and no other can use the rest of its last one.",
     "math.ceil(tokens / page) * page",
     "tokens",
 )
@@ -400,7 +400,7 @@ q4 = Task(
 )
 q4.mistake("You exchange the two ways.")(planned(in_turns, static))
 q4.mistake("`continuous` changes nothing: you always wait for the longest of a batch.")(planned(in_turns=static))
-q4.mistake("`continuous` changes nothing: without it, nobody gets a slot before the whole batch is done.")(
+q4.mistake("`continuous` changes nothing: without it, no request gets a slot before the whole batch is done.")(
     planned(in_turns)
 )
 q4.mistake("Static: a batch is done when its *longest* request is, not its shortest.")(

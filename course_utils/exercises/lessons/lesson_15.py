@@ -227,7 +227,7 @@ def generating(
     read=read_everything,
     change=changed,
     choice=choose,
-    anew=False,
+    starts_over=False,
     is_eos=lambda token, eos_ids: token in eos_ids,
     searched=lambda prompt, new: new,
     longest=lambda prompt, most: most,
@@ -243,7 +243,7 @@ def generating(
         generator = torch.Generator().manual_seed(settings["seed"])
         while len(new) < longest(prompt, settings["max_new_tokens"]) and not has_ended:
             logits = read(model, prompt, new)
-            if anew:
+            if starts_over:
                 generator = torch.Generator().manual_seed(settings["seed"])
             if change_last and settings["do_sample"]:
                 for name, setting in settings["filters"]:
@@ -290,7 +290,7 @@ WITHOUT_CHANGE = generating(change=lambda logits, prompt, new, settings: logits)
 OWN_ORDER = generating(choice=in_their_order)
 UNFILTERED = generating(choice=without_filters)
 CHANGED_LAST = generating(change_last=True)
-ANEW = generating(anew=True)
+STARTS_OVER = generating(starts_over=True)
 TORCHS_NUMBERS = generating(
     choice=lambda logits, settings, generator: choose(
         logits, settings, torch.default_generator if settings["do_sample"] else None
@@ -519,12 +519,12 @@ def agreeing(own, guesses):
 
 
 def all_that_agree(own, guesses, right):
-    """Keep right guesses also behind a wrong one."""
+    """Keep right guesses even after a wrong one."""
     return [guess for one, guess in zip(own, guesses, strict=False) if one == guess] + own[-1:]
 
 
 def guesses_with(random, *settings):
-    """Guesses for each (count, first wrong one); behind the wrong one, every second guess agrees with the model."""
+    """Guesses for each (count, first wrong one); after the wrong one, every second guess agrees with the model."""
     loaded, cases = practice_model(), []
     for count, wrong in settings:
         ids, guesses = letters(random, int(random.integers(3, 8))), []
@@ -574,7 +574,7 @@ TASKS = (
                 changing(penalise={REPETITION: always_divides}),
             ),
             Mistake(
-                "A token that stands twice in the text is divided twice: the repetition penalty hits each token once.",
+                "A token that is in the text twice is divided twice: the repetition penalty hits each token once.",
                 changing(penalise={REPETITION: divides_each_time}),
             ),
             Mistake(
@@ -664,7 +664,7 @@ TASKS = (
                 lambda random: [
                     *texts_unlike(
                         random,
-                        [OWN_ORDER, UNFILTERED, ANEW, GREEDY],
+                        [OWN_ORDER, UNFILTERED, STARTS_OVER, GREEDY],
                         {"do_sample": True, "filters": [("top_p", 0.7), ("temperature", 2.5)]},
                     ),
                     *texts_unlike(
@@ -765,7 +765,7 @@ TASKS = (
             Mistake("Where do_sample is False, the likeliest token is taken: yours draws.", ALWAYS_DRAWS),
             Mistake(
                 "The generator starts over in every step: make it once, before the loop.",
-                ANEW,
+                STARTS_OVER,
             ),
             Mistake(
                 "You draw from torch's own random numbers: hand `generator=` to `torch.multinomial`.",
@@ -847,7 +847,7 @@ TASKS = (
                 KEEPS_ITS_BEAM,
             ),
             Mistake(
-                "You stop when num_beams texts are finished: go on to max_new_tokens.",
+                "You stop when num_beams texts are finished: continue to max_new_tokens.",
                 STOPS_EARLY,
             ),
             Mistake(
@@ -885,7 +885,7 @@ TASKS = (
                 lambda loaded, ids, guesses: checking(first=-ids.shape[1])(loaded, ids, guesses),
             ),
             Mistake(
-                "A right guess behind a wrong one is no use: the model has read the wrong one before it. Stop there.",
+                "A right guess after a wrong one is no use: the model has read the wrong one before it. Stop there.",
                 checking(result=all_that_agree),
             ),
             Mistake(
@@ -893,12 +893,12 @@ TASKS = (
                 checking(result=lambda own, guesses, right: guesses[:right]),
             ),
             Mistake(
-                "Behind a wrong guess you take the token that the last position chose: take the one that stands in place "
+                "After a wrong guess you take the token that the last position chose: take the one chosen in place "
                 "of the wrong guess.",
                 checking(result=lambda own, guesses, right: guesses[:right] + own[-1:]),
             ),
             Mistake(
-                "You keep the first wrong guess: the model's own token stands in its place.",
+                "You keep the first wrong guess: the model's own token takes its place.",
                 checking(result=lambda own, guesses, right: (guesses + own[-1:])[: right + 1]),
             ),
             Mistake(
@@ -906,7 +906,7 @@ TASKS = (
                 checking(result=lambda own, guesses, right: guesses + own[-1:]),
             ),
             Mistake(
-                "You return all that the model chose: behind a wrong guess it has read a wrong text.",
+                "You return all that the model chose: after a wrong guess it has read a wrong text.",
                 checking(result=lambda own, guesses, right: own),
             ),
             Mistake(
