@@ -1,21 +1,20 @@
 # %% [markdown]
 # # 02 · Where LLMs fail
 #
-# A language model writes what's likely, and likely isn't the same as true, fair or understood. You can only work around
-# a failure that you know, so here you produce the famous ones yourself and measure how bad they are.
+# A language model writes what's likely, and likely isn't the same as true, fair or understood. Here you produce its
+# famous failures yourself, and measure how bad they are.
 #
-# ![The loop of lesson 00: text, tokens, vectors, 30 layers, logits, choice, and back to text. Below it, each failure of
-# this lesson hangs where it comes from. Text: what is cut off doesn't exist. Tokens: it reads st, raw, berry and no
-# letters. Layers: the bias of she and he, and the cost, because every token takes all the weights. Choice: it writes
-# what is likely, true or not.](images/02_where_llms_fail.svg)
+# ![The loop of lesson 00: text, tokens, vectors, layers, logits, choice. Each failure hangs below its part. Text: what
+# is cut off doesn't exist. Tokens: it reads st, raw, berry. Layers: bias, and the cost of all the weights for every
+# token. Choice: it writes what is likely, true or not.](images/02_where_llms_fail.svg)
 #
 # **You will be able to**
 #
 # - measure how often a model makes up an answer, and what its probabilities say about that;
 # - show with sums and letters that a right answer isn't yet a rule;
-# - measure which pronouns a model expects after an occupation, and say what such a number doesn't show;
-# - hide facts in a long text, and find out what makes a model mix them up;
-# - predict the memory and the arithmetic of a model from its number of parameters.
+# - measure which pronouns a model expects, and say what such a number doesn't show;
+# - find out when a model mixes up facts in a long text;
+# - predict the memory and the arithmetic of a model.
 #
 # **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb) and
 # [01 · What LLMs can do](01_what_llms_can_do.ipynb).
@@ -24,7 +23,7 @@
 # ## 1 · It always has an answer
 #
 # Three questions for SmolLM2. Charles Darwin is real. The painter and the paper aren't; we made them up for this
-# course. Read the answers. Could you tell from their *tone* which is which?
+# course. Could you tell from the *tone* which is which?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.greedy_answers import greedy_answers
@@ -48,8 +47,8 @@ for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tok
 
 # %% [markdown]
 # A fluent, specific answer that isn't true is called a **hallucination**. Three examples prove little, so let's count:
-# 24 countries that don't exist, each asked for its capital. And let's give the model a fair chance to say so, with the
-# system prompt (the instruction before the question) “If you do not know the answer, say: I do not know.”
+# 24 countries that don't exist, each asked for its capital. To give the model a fair chance, the system prompt (the
+# instruction before the question) is “If you do not know the answer, say: I do not know.”
 
 # %%
 from course_utils.learner import predict
@@ -74,22 +73,22 @@ for country, reply in zip(INVENTED_COUNTRIES, replies, strict=True):
 told.compare(sum("not know" in reply.text for reply in replies))
 
 # %% [markdown]
-# Not one. Four answers call the name *fictional* or *not a place*, and then make something up about it all the same.
-# Most of the others name a capital.
+# Not one. Four answers call the name *fictional* or *not a place*, and then make something up all the same. Most of the
+# others name a capital.
 #
 # Nothing went wrong inside the model. It was trained to continue text in a likely way, and after “The capital of
 # Veltria is” a name is likely. Kalai et al. (2025), *Why Language Models Hallucinate*, add a second reason: most tests
 # give a point for a right answer and nothing for “I don't know”, so models tuned for such tests learn to guess.
 #
-# This is one small model and one instruction. Answered examples in the prompt work far better, at a price:
-# [02 · Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures both sides.
+# This is one small model and one instruction. Answered examples in the prompt work far better, at a price, which
+# [02 · Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures.
 
 # %% [markdown]
 # ## 2 · How sure is it?
 #
 # The text doesn't say how sure the model is. Its probabilities do, in part. The **probability of an answer** is the
-# product of the probabilities of its tokens. To compare like with like, begin the answer for the model, so that what
-# follows is the capital: for the invented countries, and for 20 real ones.
+# product of the probabilities of its tokens. To compare like with like, begin the answer for the model, so that the
+# capital comes next: for the invented countries, and for 20 real ones.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -120,10 +119,6 @@ for group, found in groups.items():
 # answers, and lose five of the thirteen. But it was chosen by looking at them. *Confidence and refusals* tests one on
 # other questions, where it costs more right answers.
 #
-# Kadavath et al. (2022), *Language Models (Mostly) Know What They Know*, found that the probabilities of models of up
-# to 52 billion parameters are a good guide when the question comes in the right format. Measure it for your own model
-# and your own format.
-#
 # Try it: France on the left, Veltria on the right. Compare the first bars and the *entropy* at the bottom. Then type a
 # country of your own, real or not, and press Enter.
 
@@ -139,8 +134,8 @@ next_token_explorer(run, "The capital of France is the city of", "The capital of
 # %% [markdown]
 # ## 3 · Sums: right isn't a rule
 #
-# Someone who can add can add *any* two numbers. Give the model four solved sums and ask for a fifth. Twenty questions
-# each, for numbers of one, two and three digits.
+# Someone who can add can add *any* two numbers. Give the model four solved sums and ask for a fifth: twenty questions
+# each for numbers of one, two and three digits.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import draw_sums, sum_prompt
@@ -219,10 +214,10 @@ for sent in (question("strawberry", "r"), question(apart("strawberry"), "r")):
     print([smollm.labels[token] for token in tokenizer(sent).input_ids])
 
 # %% [markdown]
-# The first prompt has three tokens for the word. To the model each is just a number, with no letters inside. In the
-# second, every letter is a token of its own, and the r in the word is the very token that was asked for. So it could
-# count them. There are 24 words: eight have the letter once, eight twice, eight three times. Three solved examples come
-# first, one of each.
+# In the first prompt the word is three tokens, and to the model each is just a number, with no letters inside. In the
+# second, every letter is a token, and the r in the word is the very token that was asked for. So the model could count.
+# Of 24 words, eight have the letter once, eight twice, eight three times. Three solved examples come first, one of
+# each.
 
 # %%
 letters = predict(
@@ -259,16 +254,15 @@ letters.compare(sum(map(str.__eq__, counted["letters apart"], truth)))
 # prompt, but it isn't the whole story. Edman et al. (2024), *CUTE: Measuring LLMs' Understanding of Their Tokens*,
 # report of far larger models that most know how their tokens are spelled, and fail to use it.
 #
-# Typing mistakes fool models for the same reason: `educion` shares no token with `education`.
-# [Lesson 04](04_the_pipeline_tasks.ipynb) shows what a classifier makes of it.
+# A typing mistake changes tokens, too: [lesson 04](04_the_pipeline_tasks.ipynb) shows what a classifier makes of
+# `educion`.
 
 # %% [markdown]
 # ## 5 · Bias: she or he?
 #
 # A model learns how people write, and some of that is unfair. “The nurse said that …”: will *she* or *he* come next?
-# Nothing in the sentence decides it. We take 20 occupations and six beginnings of a sentence, and look at the share of
-# *she* among the two. Six words that say nothing about work, such as *visitor*, show the model's level without any
-# occupation.
+# Nothing in the sentence decides it. For 20 occupations and six beginnings of a sentence, look at the share of *she*
+# among the two. Six neutral words, such as *visitor*, show the model's level without an occupation.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -283,9 +277,9 @@ print(f"neutral words: {shares[:, len(OCCUPATIONS) :].mean():.0%} she")
 print(f"she and he together: {causal.sum(-1).mean():.0%} of the probability")
 
 # %% [markdown]
-# The second model is **masked**: it reads both sides of a gap, as in “The nurse said that [MASK] was tired.” Mind what
-# it is: an encoder (MiniLM) with a fill-mask head that was trained for this course in minutes. Its numbers tell you
-# about that head, and not about the masked models in the papers.
+# The second model is **masked**: it reads both sides of a gap, as in “The nurse said that [MASK] was tired.” It's an
+# encoder (MiniLM) with a fill-mask head that was trained for this course in minutes. Its numbers tell you about that
+# head, and not about the masked models in the papers.
 
 # %%
 from course_utils.models.pipelines import load_pipeline
@@ -304,25 +298,25 @@ for (before, _), share in zip(PRONOUN_FRAMES, shares[:, names.index("doctor")], 
     print(f"{before.format('doctor'):30} {share:.0%} she")
 
 # %% [markdown]
-# A bar is the mean of six sentences; its thin line runs from the lowest to the highest. Neutral words are in brackets.
-# In SmolLM2, the neutral words are near the middle. *Nurse*, *nanny* and *librarian* are far to one side, *soldier*,
-# *farmer* and *carpenter* far to the other: a familiar order. But it isn't the whole stereotype. *Scientist* leans to
-# “she” as much as *dancer* does, and *engineer*, *doctor* and *lawyer* are in the middle, where the beginning of the
-# sentence decides. Now compare the panels: each model has a level and an order of its own. “The bias of language
-# models” isn't one number. It belongs to one model, its training texts and these sentences.
+# A bar is the mean of six sentences; its thin line runs from the lowest to the highest. In SmolLM2 the neutral words,
+# in brackets, are near the middle. *Nurse*, *nanny* and *librarian* are far to one side, *soldier*, *farmer* and
+# *carpenter* far to the other: a familiar order. But it isn't the whole stereotype. *Scientist* leans to “she” as much
+# as *dancer* does, and with *engineer*, *doctor* and *lawyer* the beginning of the sentence decides. The other model
+# has a level and an order of its own. So “the bias of language models” isn't one number: it belongs to a model, its
+# training texts and these sentences.
 #
 # Bolukbasi et al. (2016), *Man is to Computer Programmer as Woman is to Homemaker?*, found such an order in word
 # vectors. Rudinger et al. (2018), *Gender Bias in Coreference Resolution*, found that programs that decide whom a
-# pronoun means follow employment statistics. What no such number shows is who is harmed, and by which use. Blodgett et
-# al. (2020), *Language (Technology) is Power*, read 146 papers about “bias” and found their motivation often vague or
+# pronoun means follow employment statistics. No such number shows who is harmed, and by which use: Blodgett et al.
+# (2020), *Language (Technology) is Power*, read 146 papers about “bias” and found their motivation often vague or
 # inconsistent. And two pronouns aren't all people.
 
 # %% [markdown]
 # ## 6 · The context window: what fits isn't yet found
 #
 # The context length limits what *fits*. Is a fact that fits also *found*? The usual test hides one sentence in a long
-# text and asks for it: a **needle in a haystack** (Kamradt 2023). Let's hide four, in two ways. Either each is about
-# something else, or all four are passwords of doors. Same words to find, same story after them.
+# text and asks for it: a **needle in a haystack** (Kamradt 2023). Let's hide four, in two ways: each about something
+# else, or all four passwords of doors. The words to find and the story after them are the same.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.haystack import answer_probabilities, draw_needles, filler_text, stated
@@ -332,9 +326,9 @@ for similar in (False, True):
 print("…", filler_text(tokenizer, tokens=100)[-48:], "…")
 
 # %% [markdown]
-# After 100 tokens of story, each question is the beginning of its line, “The password of the oak door:”. It counts as
-# found if the right word is the most probable *of the four*, so a guesser finds a quarter. Six texts with four facts
-# each make 24 questions of either kind.
+# After 100 tokens of story, each question is the beginning of its line, “The password of the oak door:”. A fact is
+# found if its word is the most probable *of the four*, so a guesser finds a quarter. Six texts make 24 questions of
+# either kind.
 
 # %%
 similar_found = predict(
@@ -365,14 +359,13 @@ figures.counted_shares(rows, "what was hidden", "facts found", guesser=[0.25, 0.
 similar_found.compare(hits["four doors"])
 
 # %% [markdown]
-# The words to find and the story are the same in both. What differs is how easily the facts are mixed up, and the
-# intervals are far apart. Hsieh et al. (2024), *RULER: What's the Real Context Size of Your Long-Context Language
-# Models?*, say the same of large models: nearly perfect with one needle, much worse on harder tests. Liu et al. (2023),
-# *Lost in the Middle*, show that the place of a fact matters, too.
-# [02 · Needles: length and depth](deeper/02_needles.ipynb) varies both.
+# The words and the story are the same. What changed is how alike the facts are, and the intervals are far apart. Hsieh
+# et al. (2024), *RULER: What's the Real Context Size of Your Long-Context Language Models?*, say the same of large
+# models: nearly perfect with one needle, much worse on harder tests. [02 · Needles: length and
+# depth](deeper/02_needles.ipynb) varies the length of the story and the place of the facts.
 #
-# And what *doesn't* fit is cut off, often silently. `embed`, like the library it follows, reads the first 256 tokens of
-# a text. Here are two texts; one has another sentence at its end:
+# What *doesn't* fit is cut off, often silently. `embed`, like the library it follows, reads the first 256 tokens of a
+# text. The second of these texts has one more sentence at its end:
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_encoder
@@ -385,8 +378,8 @@ f"similarity of the two texts: {one @ other:.4f}"
 # %% [markdown]
 # ## 7 · Bytes and FLOPs
 #
-# The last failure is the most ordinary one: the model doesn't fit, or it takes too long. Both follow from one number.
-# **Bytes** = parameters × bytes per parameter. In this lesson each takes 4 bytes; large models are usually kept at 2.
+# The most ordinary failure: the model doesn't fit, or it takes too long. Both follow from one number. **Bytes** =
+# parameters × bytes per parameter. In this lesson each takes 4 bytes; large models are usually kept at 2.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.memory import measured_weight_bytes, weight_bytes
@@ -415,11 +408,11 @@ with torch.device("meta"):
         print(f"{tokens:5,} tokens: {per_token / (2 * model.num_parameters()):.2f} × (2 × parameters) per token")
 
 # %% [markdown]
-# For short texts the rule is nearly exact. For long ones it isn't: attention compares every token with all the others,
-# and these products have no weights in them. (They're counted as the plain implementation computes them, with the pairs
-# that the causal mask hides.) At SmolLM2's full context they are most of the work.
+# For short texts the rule is nearly exact. In long ones attention compares every token with all the others, and these
+# products need no weights. At SmolLM2's full context they are most of the work, counted as `eager` computes them, with
+# the pairs that the causal mask hides.
 #
-# What does that mean for the largest of the three models, on the machine that made this page?
+# And the largest of the three models, on the machine that made this page?
 
 # %% tags=["recorded"]
 from course_utils.measuring.roofline import matmul_rate, step_flops
@@ -429,15 +422,15 @@ hours = step_flops(PUBLISHED["Llama 3.1 405B"], tokens=1000) / rate / 3600
 print(f"{rate / 1e9:.0f} GFLOP/s: Llama 3.1 405B needs {hours:.1f} hours to read 1,000 tokens, if it fitted")
 
 # %% [markdown]
-# That is for *reading*, where arithmetic is the limit. *Writing* one token after the other waits for memory ([lesson
-# 10](10_prefill_and_decode.ipynb)). Whether the formulas hold for a real process, its memory and its stopwatch: [02 ·
-# Bytes and FLOPs, measured](deeper/02_bytes_and_flops.ipynb).
+# That is *reading*, where arithmetic is the limit. *Writing* waits for memory ([lesson
+# 10](10_prefill_and_decode.ipynb)). Does a real process agree, its memory and its stopwatch? [02 · Bytes and FLOPs,
+# measured](deeper/02_bytes_and_flops.ipynb) asks it.
 
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
-# An answer and its probability, from nothing but the model's logits. It must equal what `transformers` generates, and
-# what `greedy_answers` gave for the same question.
+# An answer and its probability, from nothing but the model's logits: equal to what `transformers` generates, and to
+# `greedy_answers`.
 
 
 # %% tags=["nbval-check-output"]
@@ -528,11 +521,10 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - **Hallucination**: there's always an answer, and its tone doesn't change. Probabilities know more than the text.
-#   What people do: put the facts into the prompt (Lewis et al. 2020, *Retrieval-Augmented Generation for
-#   Knowledge-Intensive NLP Tasks*), and measure what is refused *and* what is still right.
-# - **Understanding**: sums fall apart with more digits, letters aren't seen and aren't counted. Always run the simplest
-#   program beside the model.
+# - **Hallucination**: there's always an answer, in the same tone. Probabilities know more than the text. What people
+#   do: put the facts into the prompt (Lewis et al. 2020, *Retrieval-Augmented Generation for Knowledge-Intensive NLP
+#   Tasks*), and measure what is refused *and* what is still right.
+# - **Understanding**: longer sums fail, letters aren't counted. Always run the simplest program beside the model.
 # - **Bias**: say which model, which sentences, which use.
 # - **Context**: what fits isn't yet found, and similar facts are the hard ones
 #   ([lesson 09](09_context_length_and_prompting.ipynb)).

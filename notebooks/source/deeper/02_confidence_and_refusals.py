@@ -78,8 +78,8 @@ for title, half in (("first half ", choosing), ("second half", testing)):
 
 # %% [markdown]
 # On the half it was chosen on, the threshold loses three of the 13 right answers. On the other half it loses eight of
-# 19. In points, it gains 15 there and 5 here. So the threshold helps on both, and the half that chose it makes it look
-# three times as good. Publish the second line.
+# 19. In points, it gains 15 there and 5 here. Some of that is luck: the second half had fewer wrong answers to begin
+# with. But only the second line had no part in the choice, so that's the one you may publish.
 #
 # Isn't there a threshold that leaves nothing but truth? On the first half, yes. It costs more right answers, and it was
 # found by looking:
@@ -110,17 +110,20 @@ for low, high in ((0, 0.4), (0.4, 0.7), (0.7, 1.01)):
 # One reason is what was counted: the probability belongs to one wording. “the city of Paris” would be right, too, and
 # its probability isn't in the number for “Paris”.
 #
+# Kadavath et al. (2022), *Language Models (Mostly) Know What They Know*, found that the probabilities of models of up
+# to 52 billion parameters are a good guide when the question has the right format. Measure it for yours.
+#
 # ## 3 · “I do not know”, with examples
 #
 # Now the prompt. Put four answered questions before the real one. Two have a capital; two are about invented countries
-# and are answered “I do not know.” Five prompts are compared, and each differs from a neighbour in one thing:
+# and are answered “I do not know.” Five prompts are compared:
 #
 # | prompt | what it shows |
 # |---|---|
 # | plain | the baseline: no examples, no begun answer |
 # | told | the system prompt asks for “I do not know” (without one, the chat template puts in its own) |
 # | four capitals | what four short turns do, without any refusal |
-# | two refusals | the same, with two of the capitals replaced by refusals |
+# | two refusals | the same turns, with two of the capitals replaced by refusals |
 # | begun | the lesson's form: the answer is begun |
 #
 # An answer may have 25 tokens and ends with its first sentence. Eight real countries that are seldom written about are
