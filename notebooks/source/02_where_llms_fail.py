@@ -27,6 +27,7 @@
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.learner import predict
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
@@ -48,11 +49,9 @@ for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tok
 # %% [markdown]
 # A fluent, specific answer that isn't true is called a **hallucination**. Three examples prove little, so let's count:
 # 24 countries that don't exist, each asked for its capital. To give the model a fair chance, the system prompt (the
-# instruction before the question) is “If you do not know the answer, say: I do not know.”
+# instruction before the question, lesson 09) is “If you do not know the answer, say: I do not know.”
 
 # %%
-from course_utils.learner import predict
-
 told = predict(
     "02-told",
     "With this instruction, how many of the 24 answers say “I do not know”?",
@@ -124,7 +123,6 @@ for group, found in groups.items():
 
 # %% tags=["nbval-check-output"]
 from functools import partial
-
 from course_utils.traces import record_surprisals
 from course_utils.widgets import next_token_explorer
 
@@ -166,7 +164,6 @@ sums.compare(correct[2])
 
 # %% tags=["nbval-check-output"]
 from collections import Counter
-
 from course_utils.experiments.intervals import wilson_interval
 
 rows = {str(digits): (count, 20, *wilson_interval(count, 20)) for digits, count in correct.items()}
@@ -385,8 +382,8 @@ f"similarity of the two texts: {one @ other:.4f}"
 from course_utils.measuring.memory import measured_weight_bytes, weight_bytes
 from course_utils.measuring.model_shapes import PUBLISHED
 
-predicted = weight_bytes(model.num_parameters(), bytes_per_number=4)
-print(f"SmolLM2: predicted {predicted / 1e6:.0f} MB, all tensors together {measured_weight_bytes(model) / 1e6:.0f} MB")
+predicted, measured = weight_bytes(model.num_parameters(), 4), measured_weight_bytes(model)
+print(f"SmolLM2: predicted {predicted / 1e6:.0f} MB, all tensors together {measured / 1e6:.0f} MB")
 for name in ("Llama 3.1 8B", "Llama 3.1 70B", "Llama 3.1 405B"):
     print(f"{name}: {weight_bytes(PUBLISHED[name].parameters, 2) / 1e9:.0f} GB")
 
@@ -408,9 +405,9 @@ with torch.device("meta"):
         print(f"{tokens:5,} tokens: {per_token / (2 * model.num_parameters()):.2f} × (2 × parameters) per token")
 
 # %% [markdown]
-# For short texts the rule is nearly exact. In long ones attention compares every token with all the others, and these
-# products need no weights. At SmolLM2's full context they are most of the work, counted as `eager` computes them, with
-# the pairs that the causal mask hides.
+# For short texts the rule is nearly exact. In long ones attention (lesson 08) compares every token with all the others,
+# and these products need no weights. At SmolLM2's full context they are most of the work, counted as `eager` computes
+# them, with the pairs that the causal mask (lesson 07) hides.
 #
 # And the largest of the three models, on the machine that made this page?
 
@@ -429,7 +426,7 @@ print(f"{rate / 1e9:.0f} GFLOP/s: Llama 3.1 405B needs {hours:.1f} hours to read
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
-# An answer and its probability, from nothing but the model's logits: equal to what `transformers` generates, and to
+# An answer and its probability, from the model's logits alone: equal to what `transformers` generates, and to
 # `greedy_answers`.
 
 

@@ -116,7 +116,7 @@ figures.loss_curves(curves[-1].train, curves[-1].held_out, {"all names equally l
 # The loss on the reversed sentences first falls, as the model learns where names and descriptions go. It never gets as
 # low as guessing, and then it rises again: while the trained sentences become certain, the right names of the reversed
 # ones become *less* likely than other names. Training on “A is B” makes B likely after A. It does change what comes
-# after B, too, but it doesn't bring A forward.
+# after B, too, but not towards A.
 #
 # Is the reversed question simply too hard for so small a model? No. Train the reversed sentences, too, and it knows
 # them:

@@ -18,7 +18,7 @@
 # There are 40 real countries and 24 invented ones. The first 20 and 12 are for choosing, the others for testing. The
 # answer is begun, as in the lesson.
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils import figures
 from course_utils.experiments.failure_cases import CAPITALS, INVENTED_COUNTRIES, MORE_CAPITALS, RARE_COUNTRIES
 from course_utils.experiments.greedy_answers import greedy_answers
@@ -38,10 +38,14 @@ def chat(country, begun="", system=None, examples=()):
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + begun
 
 
+# %% tags=["nbval-check-output"]
 names = [*capitals, *INVENTED_COUNTRIES]
 prompts = [chat(name, begun=f"The capital of {name} is") for name in names]
 answers = dict(zip(names, greedy_answers(model, tokenizer, prompts, max_new_tokens=6), strict=True))
 right = {name: capitals.get(name, "\n") in answers[name].text for name in names}
+print(f"{sum(right.values())} of {len(capitals)} real ones are right")
+
+# %% tags=["nbval-check-output"]
 groups = {"real, right": {}, "real, wrong": {}, "invented": {}}
 for name, answer in answers.items():
     group = "real, right" if right[name] else "real, wrong" if name in capitals else "invented"
@@ -52,7 +56,7 @@ figures.confidence_against_truth(groups)
 # Which threshold is best? Say that a right answer is worth a point, and a wrong or invented one costs a point. Try
 # every probability of the first half, take the best, and use it on the second half.
 
-# %% tags=["nbval-check-output"]
+# %%
 choosing = [*CAPITALS, *INVENTED_COUNTRIES[:12]]
 testing = [*MORE_CAPITALS, *INVENTED_COUNTRIES[12:]]
 
@@ -69,6 +73,7 @@ def points(threshold):
     return good - bad
 
 
+# %% tags=["nbval-check-output"]
 best = max((answers[name].probability for name in choosing), key=points)
 print(f"threshold chosen on the first half: {best:.2f}")
 for title, half in (("first half ", choosing), ("second half", testing)):
@@ -121,7 +126,7 @@ for low, high in ((0, 0.4), (0.4, 0.7), (0.7, 1.01)):
 # | prompt | what it shows |
 # |---|---|
 # | plain | the baseline: no examples, no begun answer |
-# | told | the system prompt asks for “I do not know” (without one, the chat template puts in its own) |
+# | told | the system prompt asks for “I do not know” (without one, the chat template, lesson 05, puts in its own) |
 # | four capitals | what four short turns do, without any refusal |
 # | two refusals | the same turns, with two of the capitals replaced by refusals |
 # | begun | the lesson's form: the answer is begun |
@@ -129,7 +134,7 @@ for low, high in ((0, 0.4), (0.4, 0.7), (0.7, 1.01)):
 # An answer may have 25 tokens and ends with its first sentence. Eight real countries that are seldom written about are
 # asked for as well.
 
-# %% tags=["nbval-check-output"]
+# %%
 rule = "If you do not know the answer, say: I do not know."
 known = [("Italy", "Rome."), ("Spain", "Madrid."), ("Sweden", "Stockholm."), ("Poland", "Warsaw.")]
 mixed = [known[0], ("Blorvia", "I do not know."), known[2], ("Trelgania", "I do not know.")]
@@ -140,6 +145,7 @@ forms = {
     "two refusals": lambda name: chat(name, examples=mixed),
     "begun": lambda name: chat(name, begun=f"The capital of {name} is"),
 }
+# %% tags=["nbval-check-output"]
 everybody, found = [*capitals, *INVENTED_COUNTRIES, *RARE_COUNTRIES], {}
 for form, write in forms.items():
     said = greedy_answers(model, tokenizer, map(write, everybody), max_new_tokens=25, ends=".\n")
@@ -169,7 +175,7 @@ for name in ("Kenya", "Egypt", "Canada", "Australia", "Nepal"):
     print(f"{name:10}", {form: texts[name][:40] for form, texts in found.items() if form in ("plain", "four capitals")})
 
 # %% [markdown]
-# “Honesty costs knowledge” would be a good story, and this figure doesn't support it. Most of the loss comes with the
+# “Honesty costs knowledge” would be a good story, and this figure doesn't support it. Most of the drop comes with the
 # four short turns, before any of them refuses; whether the refusals cost anything on top can't be told from 40
 # countries. (What else changes with the turns: “The capital of Kenya is” comes before the name in a plain answer. In a
 # short one the name comes first, so its first token has a capital letter and no space before it: another token than in

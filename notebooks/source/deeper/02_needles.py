@@ -18,7 +18,7 @@
 # As in the lesson: six texts with four facts each, the facts first, then the story. A fact is found if its word is the
 # most probable of the four. The null is a text without the facts, asked the same questions.
 
-# %% tags=["nbval-check-output"]
+# %%
 import torch
 from course_utils import figures
 from course_utils.experiments.haystack import answer_probabilities, draw_needles, filler_text, stated
@@ -27,6 +27,8 @@ from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
 model, tokenizer = smollm.model, smollm.tokenizer
+
+# %%
 TEXTS, FACTS, guess = 6, 4, [0.25] * 3
 
 
@@ -44,12 +46,14 @@ def probabilities(similar, after, before=0, hidden=True, others=False):
     return torch.stack(found)
 
 
+# %%
 def row(found):
     """Facts found, of how many, and the interval."""
     hits = int((found.argmax(-1) == torch.arange(FACTS)).sum())
     return hits, TEXTS * FACTS, *wilson_interval(hits, TEXTS * FACTS)
 
 
+# %% tags=["nbval-check-output"]
 lengths = [25, 100, 300]
 doors = {length: probabilities(True, length) for length in lengths}
 figures.counted_shares(
