@@ -63,10 +63,9 @@ told
 from course_utils.experiments.failure_cases import INVENTED_COUNTRIES
 
 rule = "If you do not know the answer, say: I do not know."
-asked = [f"What is the capital of {country}?" for country in INVENTED_COUNTRIES]
-replies = greedy_answers(model, tokenizer, [chat(question, system=rule) for question in asked], 25, ends=".\n")
-for country, reply in zip(INVENTED_COUNTRIES, replies, strict=True):
-    print(f"{country}: {reply.text}")
+prompts = [chat(f"What is the capital of {country}?", system=rule) for country in INVENTED_COUNTRIES]
+replies = greedy_answers(model, tokenizer, prompts, max_new_tokens=25, ends=".\n")
+print(*(f"{country}: {reply.text}" for country, reply in zip(INVENTED_COUNTRIES, replies, strict=True)), sep="\n")
 
 # %% tags=["nbval-check-output"]
 told.compare(sum("not know" in reply.text for reply in replies))
@@ -320,10 +319,10 @@ from course_utils.experiments.haystack import answer_probabilities, draw_needles
 
 for similar in (False, True):
     print(stated(draw_needles(similar, seed=0)))
-print("…", filler_text(tokenizer, tokens=100)[-48:], "…")
+print("…", filler_text(tokenizer, tokens=75)[-48:], "…")
 
 # %% [markdown]
-# After 100 tokens of story, each question is the beginning of its line, “The password of the oak door:”. A fact is
+# After 75 tokens of story, each question is the beginning of its line, “The password of the oak door:”. A fact is
 # found if its word is the most probable *of the four*, so a guesser finds a quarter. Six texts make 24 questions of
 # either kind.
 
@@ -342,7 +341,7 @@ def find_facts(similar, texts=6):
     hits = []
     for number in range(texts):
         facts = draw_needles(similar, seed=number)
-        text = f"{stated(facts)}\n\n{filler_text(tokenizer, tokens=100, number=2 * number)}"
+        text = f"{stated(facts)}\n\n{filler_text(tokenizer, tokens=75, number=2 * number)}"
         picked = answer_probabilities(model, tokenizer, text, facts, list(facts.values())).argmax(-1)
         hits += (picked == torch.arange(len(facts))).tolist()
     return hits
@@ -382,10 +381,9 @@ f"similarity of the two texts: {one @ other:.4f}"
 from course_utils.measuring.memory import measured_weight_bytes, weight_bytes
 from course_utils.measuring.model_shapes import PUBLISHED
 
-predicted, measured = weight_bytes(model.num_parameters(), 4), measured_weight_bytes(model)
-print(f"SmolLM2: predicted {predicted / 1e6:.0f} MB, all tensors together {measured / 1e6:.0f} MB")
-for name in ("Llama 3.1 8B", "Llama 3.1 70B", "Llama 3.1 405B"):
-    print(f"{name}: {weight_bytes(PUBLISHED[name].parameters, 2) / 1e9:.0f} GB")
+print(f"predicted {weight_bytes(model.num_parameters(), 4):,} bytes, all tensors {measured_weight_bytes(model):,}")
+sizes = {name: shape.parameters for name, shape in PUBLISHED.items() if name.startswith("Llama 3.1")}
+print({name: f"{weight_bytes(parameters, 2) / 1e9:.0f} GB" for name, parameters in sizes.items()})
 
 # %% [markdown]
 # **FLOPs per token ≈ 2 × parameters**: every weight takes part in one multiplication and one addition (Kaplan et al.

@@ -126,7 +126,7 @@ for low, high in ((0, 0.4), (0.4, 0.7), (0.7, 1.01)):
 # | prompt | what it shows |
 # |---|---|
 # | plain | the baseline: no examples, no begun answer |
-# | told | the system prompt asks for “I do not know” (without one, the chat template, lesson 05, puts in its own) |
+# | told | the system prompt (lesson 09) asks for “I do not know”; else the chat template (lesson 05) has its own |
 # | four capitals | what four short turns do, without any refusal |
 # | two refusals | the same turns, with two of the capitals replaced by refusals |
 # | begun | the lesson's form: the answer is begun |

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 02 · Needles: length and depth
 #
-# In [lesson 02](../02_where_llms_fail.ipynb), four facts about doors were mixed up after 100 tokens of story, and four
+# In [lesson 02](../02_where_llms_fail.ipynb), four facts about doors were mixed up after 75 tokens of story, and four
 # different facts weren't. Does the length of the story matter? Does the place of the facts? And what does the model say
 # of a door that isn't in the text at all?
 #
@@ -32,16 +32,14 @@ model, tokenizer = smollm.model, smollm.tokenizer
 TEXTS, FACTS, guess = 6, 4, [0.25] * 3
 
 
-def probabilities(similar, after, before=0, hidden=True, others=False):
-    """P of the four words after each question, `(text, question, word)`; the facts lie between two parts of a story."""
+def probabilities(similar, after, before=0, hidden=True):
+    """P of the four words after eight questions, `(text, question, word)`; only the first four are in the text."""
     found = []
     for number in range(TEXTS):
         facts = draw_needles(similar, seed=number)
         first, last = (filler_text(tokenizer, *story) for story in ((before, 2 * number + 1), (after, 2 * number)))
-        parts = [first, stated(facts) if hidden else "", last]
-        text = "\n\n".join(part for part in parts if part)
-        every = list(draw_needles(similar, seed=number, count=2 * FACTS))
-        asked = every[FACTS:] if others else every[:FACTS]
+        text = "\n\n".join(part for part in (first, stated(facts) if hidden else "", last) if part)
+        asked = draw_needles(similar, seed=number, count=2 * FACTS)
         found.append(answer_probabilities(model, tokenizer, text, asked, list(facts.values())))
     return torch.stack(found)
 
@@ -49,12 +47,12 @@ def probabilities(similar, after, before=0, hidden=True, others=False):
 # %%
 def row(found):
     """Facts found, of how many, and the interval."""
-    hits = int((found.argmax(-1) == torch.arange(FACTS)).sum())
+    hits = int((found[:, :FACTS].argmax(-1) == torch.arange(FACTS)).sum())
     return hits, TEXTS * FACTS, *wilson_interval(hits, TEXTS * FACTS)
 
 
 # %% tags=["nbval-check-output"]
-lengths = [25, 100, 300]
+lengths = [25, 75, 300]
 doors = {length: probabilities(True, length) for length in lengths}
 figures.counted_shares(
     {str(length): row(found) for length, found in doors.items()}, "tokens of story", "doors found", guess
@@ -66,7 +64,7 @@ figures.counted_shares(different, "tokens of story", "different facts found", gu
 
 # %% tags=["nbval-check-output"]
 for similar, name in ((False, "different facts"), (True, "doors")):
-    hits, total, low, high = row(probabilities(similar, after=100, hidden=False))
+    hits, total, low, high = row(probabilities(similar, after=75, hidden=False))
     print(f"not hidden, {name}: {hits} of {total} ({low:.0%} to {high:.0%}); a guesser has 25%")
 
 # %% [markdown]
@@ -93,9 +91,8 @@ figures.counted_shares(rows, "where the facts are", "doors found", guess)
 # question, and how probable after a question about a door that is there?
 
 # %% tags=["nbval-check-output"]
-for length in lengths:
-    absent = probabilities(True, length, others=True).sum(-1).flatten()
-    there = doors[length].sum(-1).flatten()
+for length, found in doors.items():
+    there, absent = (questions.sum(-1).flatten() for questions in (found[:, :FACTS], found[:, FACTS:]))
     spread = [f"{values.mean():.2f} ± {1.96 * values.std() / len(values) ** 0.5:.2f}" for values in (there, absent)]
     print(f"{length:3} tokens: in the text {spread[0]}, not in the text {spread[1]}")
 
