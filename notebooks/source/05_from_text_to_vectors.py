@@ -83,8 +83,8 @@ pre_tokenizer = smollm.tokenizer.backend_tokenizer.pre_tokenizer
 
 # %% [markdown]
 # A word keeps the space in front of it (*Ġnow*). Digits don't: SmolLM2 cuts around every one of them, so the space
-# before 42 is left alone. That explains the digits. Where words are one space apart, a lone ␣ comes before digits and
-# never before a word. So your invisible space announces a number. Don't end a prompt with one.
+# before 42 is left alone. That explains the digits. An English word hardly ever leaves its space behind; a number
+# always does. So your invisible space announces a number. Don't end a prompt with one.
 #
 # The parts are written in **bytes**, each with a printable sign of its own (Radford et al., 2019, GPT-2). An English
 # letter is one byte, é is two (*Ã©*), the emoji is four.
@@ -270,7 +270,7 @@ for trained_on in ("English", "Hindi"):
 
 # %% [markdown]
 # It turns around. The tokenizer that read Hindi needs fewer tokens for Hindi, and one token per byte for English.
-# Merges go to what the training text has most of. But even at home, Hindi needs 2,216 tokens where English needs 1,277:
+# Merges go to what the training text has most of. But even at home, Hindi needs 2,216 tokens where English needs 1,277;
 # it starts from more bytes.
 #
 # ## 6 · From ids to vectors
@@ -351,7 +351,7 @@ figures.word_map((centred @ axes.T).numpy(), names, share, "24 rows of SmolLM2's
 # %%
 bank = predict(
     "05-bank",
-    "“They walked to the bank of the river”, “… to open an account”: cosine of the two *bank* in SmolLM2's last layer?",
+    "“They walked to the bank of the river”, “… to open an account”: the cosine of “bank” in SmolLM2's last layer?",
     {"below 0.8": (None, 0.8), "0.8 to 0.99": (0.8, 0.99), "1.00, they are the same": (0.99, None)},
 )
 bank
@@ -384,9 +384,9 @@ for model, middle in ((smollm, 15), (minilm, 3)):
         print(f"{model.name:24}clue {clue:7}{right:3} of 20, interval {low:.0%} to {high:.0%}")
 
 # %% [markdown]
-# In this layer MiniLM is right nearly always, wherever the clue is. SmolLM2 is right 15 times of 20 when the clue comes
-# first, which is more than chance, though not by much. When the clue comes after, the nearest is always the twin with
-# the other meaning: it's the same vector.
+# In the middle layer, MiniLM is right nearly always, wherever the clue is. SmolLM2 is right 15 times of 20 when the
+# clue comes first, which is more than chance, though not by much. When the clue comes after, the nearest is always the
+# twin with the other meaning: it's the same vector.
 #
 # **Try it.** Below is one word six times, by a river in the first three sentences, with money in the others.
 #
@@ -415,17 +415,17 @@ twenty = "Paris dog seven red king bank ocean book run happy slow music table mo
 for start in ("", "The word is"):
     items = [(f"{start} {word}", f" {word}") for word in twenty.split()]
     states = torch.from_numpy(record_embeddings(smollm, items).states[15])
-    others = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
-    length = states.norm(dim=-1).mean()
-    print(f"{start or 'first token':12} length {length:7,.0f}, cosine {others.min():.3f} to {others.max():.3f}")
+    alike = cosine_similarity(states, states)[~torch.eye(20, dtype=torch.bool)]
+    print(f"{start or 'first':12} length {states.norm(dim=1).mean():.0f}, cosine {alike.min():.2f} … {alike.max():.2f}")
 
 # %% [markdown]
-# In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about the word. Other
+# In first place, all twenty words have practically the same, huge vector. Its cosines say nothing about words. Other
 # models have such outliers, too (Sun et al., 2024). So put something in front of a word before you compare its vector.
 #
 # ## 8 · The whole thing in one cell
 #
-# From a text to the vectors that the layers get, by hand, and equal to `transformers`.
+# From a text to the vectors that the layers get, by hand, and equal to `transformers` on 27 passages and two nasty
+# texts.
 
 
 # %% tags=["nbval-check-output"]
