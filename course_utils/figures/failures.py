@@ -134,8 +134,7 @@ def counted_shares(
     figure.alt = f"{ylabel} by {xlabel}, with 95 % intervals. {said}."
     if guesser is not None:
         axes.plot(range(len(rows)), guesser, "_", color=PALETTE["vermilion"], markersize=28, markeredgewidth=2)
-        place = len(rows) - 1
-        axes.annotate("guesser", (place, guesser[place]), (-18, -3), textcoords="offset points", fontsize=9, ha="right")
+        axes.annotate("guesser", (0, guesser[0]), (18, -3), textcoords="offset points", fontsize=9)
         figure.alt += f" A guesser gets {', '.join(f'{share * 100:.0f} %' for share in guesser)}."
     return figure
 
