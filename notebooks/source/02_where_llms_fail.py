@@ -4,26 +4,26 @@
 # A language model writes what's likely, and likely isn't the same as true, fair or understood. Here you produce its
 # famous failures yourself, and measure how bad they are.
 #
-# ![The loop of lesson 00: text, tokens, vectors, layers, logits, choice. Each failure hangs below its part. Text: what
-# is cut off doesn't exist. Tokens: it reads st, raw, berry. Layers: bias, and the cost of all the weights for every
-# token. Choice: it writes what is likely, true or not.](images/02_where_llms_fail.svg)
+# ![The loop of lesson 00: text, tokens, vectors, layers, logits, choice. Below each part, its failure. Text: whatever
+# is cut off doesn't exist. Tokens: it reads st, raw, berry, not letters. Layers: “she” after nurse, “he” after farmer;
+# and every token takes all the weights. Choice: it writes what is likely, true or not.](images/02_where_llms_fail.svg)
 #
 # **You will be able to**
 #
 # - measure how often a model makes up an answer, and what its probabilities say about that;
 # - show with sums and letters that a right answer isn't yet a rule;
 # - measure which pronouns a model expects, and say what such a number doesn't show;
-# - find out when a model mixes up facts in a long text;
+# - find out which facts of a text a model mixes up;
 # - predict the memory and the arithmetic of a model.
 #
-# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb) and
-# [01 · What LLMs can do](01_what_llms_can_do.ipynb).
+# **Time**: 40 minutes. **Read before**: [00 · Start here](00_start_here.ipynb) and [01 · What LLMs can
+# do](01_what_llms_can_do.ipynb).
 
 # %% [markdown]
 # ## 1 · It always has an answer
 #
-# Three questions for SmolLM2. Charles Darwin is real. The painter and the paper aren't; we made them up for this
-# course. Could you tell from the *tone* which is which?
+# Three questions for SmolLM2, which always takes the likeliest token here (it's *greedy*). Charles Darwin is real. We
+# made up the painter and the paper. Does the *tone* of the answers tell you so?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.greedy_answers import greedy_answers
@@ -47,9 +47,9 @@ for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tok
     print("-", answer.text, "…")
 
 # %% [markdown]
-# A fluent, specific answer that isn't true is called a **hallucination**. Three examples prove little, so let's count:
-# 24 countries that don't exist, each asked for its capital. To give the model a fair chance, the system prompt (the
-# instruction before the question, lesson 09) is “If you do not know the answer, say: I do not know.”
+# A fluent, specific answer that isn't true is called a **hallucination**. Three examples prove little, so ask for the
+# capitals of 24 countries that don't exist. To give the model a fair chance, the system prompt (the instruction before
+# the question, lesson 09) is “If you do not know the answer, say: I do not know.”
 
 # %%
 told = predict(
@@ -78,15 +78,15 @@ told.compare(sum("not know" in reply.text for reply in replies))
 # Veltria is” a name is likely. Kalai et al. (2025), *Why Language Models Hallucinate*, add a second reason: most tests
 # give a point for a right answer and nothing for “I don't know”, so models tuned for such tests learn to guess.
 #
-# This is one small model and one instruction. Answered examples in the prompt work far better, at a price, which
-# [02 · Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures.
+# This is one small model and one instruction. Answered examples in the prompt work far better, at a price, which [02 ·
+# Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures.
 
 # %% [markdown]
 # ## 2 · How sure is it?
 #
 # The text doesn't say how sure the model is. Its probabilities do, in part. The **probability of an answer** is the
-# product of the probabilities of its tokens. To compare like with like, begin the answer for the model, so that the
-# capital comes next: for the invented countries, and for 20 real ones.
+# product of the probabilities of its tokens. Begin each answer for the model, “The capital of … is”, so that the
+# capital comes next: for 20 real countries and the invented ones.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -107,18 +107,26 @@ for group, found in groups.items():
     likeliest = max(found, key=found.get)
     print(f"{group}: {len(found)} answers, the most probable is {likeliest} with {found[likeliest]:.2f}")
 
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.greedy_answers import next_probabilities
+
+starts = next_probabilities(model, tokenizer, prompts).amax(-1)
+real, invented = starts[: len(CAPITALS)].median(), starts[len(CAPITALS) :].median()
+print(f"the first token alone, median: {real:.2f} for the real countries, {invented:.2f} for the invented ones")
+
 # %% [markdown]
-# Every mark is an answer. The invented capitals are all improbable, though you'd never guess it from the text: greedy
-# text looks the same at 0.05 and at 0.95. So the model “knows” more than it says.
+# Every mark is an answer. The invented capitals are all improbable, though you'd never guess it from the text: an
+# answer of 0.05 reads like one of 0.95. Longer answers have more factors, but the first token alone shows it, too. The
+# probabilities hold a warning that the text doesn't.
 #
 # But look at the middle row. *Istanbul* is wrong, and more probable than several of the right answers. A probability
-# says how likely a text is to continue like this, and many texts can be wrong in the same way. Could a **threshold**
-# help, below which a program keeps quiet? On these answers, yes: one just above *Istanbul* would leave only right
-# answers, and lose five of the thirteen. But it was chosen by looking at them. *Confidence and refusals* tests one on
-# other questions, where it costs more right answers.
+# says how likely a text is to continue like this, and many texts can be wrong in the same way. Could a program keep
+# quiet below some **threshold**? On these answers, one just above *Istanbul* would leave only right ones, and lose five
+# of the thirteen. But it was chosen by looking at them. *Confidence and refusals* tests one on other questions, where
+# it costs more right answers.
 #
-# Try it: France on the left, Veltria on the right. Compare the first bars and the *entropy* at the bottom. Then type a
-# country of your own, real or not, and press Enter.
+# Try it: France on the left, Veltria on the right. Compare the longest blue bars, and the *entropy* at the bottom. Then
+# type a country of your own and press Enter.
 
 # %% tags=["nbval-check-output"]
 from functools import partial
@@ -172,9 +180,9 @@ figures.counted_shares(rows, "digits of each number", "right sums", guesser=[cou
 
 # %% [markdown]
 # With one digit the model gets half of the sums right. With two or three it does no better than a guesser that always
-# says the commonest sum (the red dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al.
-# (2023), *Faith and Fate: Limits of Transformers on Compositionality*, saw a large model fall off, too: GPT-4 got 59 %
-# of the products of two three-digit numbers right.
+# says the commonest sum (the dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al. (2023),
+# *Faith and Fate: Limits of Transformers on Compositionality*, found limits of far larger models, too: GPT-4 got
+# 59 % of the products of two three-digit numbers right.
 #
 # A second test needs no solutions. If you add by a rule, 8 + 3 and 3 + 8 come out the same, right or wrong.
 
@@ -185,14 +193,16 @@ print(f"{same} of 20 sums get the same answer with their numbers swapped")
 print([f"{a} + {b} = {written[1][a, b]}, {b} + {a} = {turned[a, b]}" for a, b in list(turned)[:4]])
 
 # %% [markdown]
-# What people do about it: the model writes the calculation, and a program runs it (Gao et al. 2022, *PAL: Program-aided
-# Language Models*). Facts run in one direction, too: a model that learned “A is B” may not know “B is A”.
-# [02 · A is B, so B is A](deeper/02_a_is_b.ipynb) trains one to find out.
+# Most answers change when only the order does, and no rule for adding can do that.
+#
+# What people do: the model writes the calculation, and a program runs it (Gao et al. 2022, *PAL: Program-aided Language
+# Models*). Facts, too, can run in one direction: a model that learned “A is B” may not know “B is A”. [02 · A is B, so
+# B is A](deeper/02_a_is_b.ipynb) trains one to find out.
 
 # %% [markdown]
 # ## 4 · Letters: it reads tokens
 #
-# How many r are in *strawberry*? Here's the prompt as it is sent, with its quotation marks, and what the model reads:
+# How many r are in *strawberry*? Here's the question as the model reads it, with the word and with its letters apart:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import LETTERS
@@ -210,7 +220,7 @@ for sent in (question("strawberry", "r"), question(apart("strawberry"), "r")):
     print([smollm.labels[token] for token in tokenizer(sent).input_ids])
 
 # %% [markdown]
-# In the first prompt the word is three tokens, and to the model each is just a number, with no letters inside. In the
+# In the first question the word is three tokens, and to the model each is just a number, with no letters inside. In the
 # second, every letter is a token, and the r in the word is the very token that was asked for. So the model could count.
 # Of 24 words, eight have the letter once, eight twice, eight three times. Three solved examples come first, one of
 # each.
@@ -245,10 +255,10 @@ for name, found in counted.items():
 letters.compare(sum(map(str.__eq__, counted["letters apart"], truth)))
 
 # %% [markdown]
-# The last line is a program that always says 2. With every letter in view, the model *is* that program: it says 2 for
-# all 24 words. With whole words it varies, and does no better. So “it can't see the letters” is true of the first
-# prompt, but it isn't the whole story. Edman et al. (2024), *CUTE: Measuring LLMs' Understanding of Their Tokens*,
-# report of far larger models that most know how their tokens are spelled, and fail to use it.
+# The last line is a program that always says 2. With every letter in view, the model *is* that program. With whole
+# words it varies, and does no better. So “it can't see the letters” is true of the first question, but it isn't the
+# whole story. Edman et al. (2024), *CUTE: Measuring LLMs' Understanding of Their Tokens*, report of far larger models
+# that most know how their tokens are spelled, and fail to use it.
 #
 # A typing mistake changes tokens, too: [lesson 04](04_the_pipeline_tasks.ipynb) shows what a classifier makes of
 # `educion`.
@@ -257,8 +267,8 @@ letters.compare(sum(map(str.__eq__, counted["letters apart"], truth)))
 # ## 5 · Bias: she or he?
 #
 # A model learns how people write, and some of that is unfair. “The nurse said that …”: will *she* or *he* come next?
-# Nothing in the sentence decides it. For 20 occupations and six beginnings of a sentence, look at the share of *she*
-# among the two. Six neutral words, such as *visitor*, show the model's level without an occupation.
+# For 20 occupations and six beginnings of a sentence, look at the share of *she* among the two. Six neutral words, such
+# as *visitor*, show the model's level without an occupation.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -270,12 +280,15 @@ texts = [[before.format(name) for name in names] for before, _ in PRONOUN_FRAMES
 causal = torch.stack([pronoun_probabilities(model, tokenizer, row) for row in texts])  # (sentence, name, 2)
 shares = share_of_first(causal)
 print(f"neutral words: {shares[:, len(OCCUPATIONS) :].mean():.0%} she")
-print(f"she and he together: {causal.sum(-1).mean():.0%} of the probability")
+print(f"she and he together: {causal.sum(-1).mean():.0%} of the probability, the rest goes to other words")
+for name in ("nurse", "farmer"):
+    she, he = causal[0, names.index(name)]
+    print(f"“The {name} said that”: she is {she / he:.1f} times as likely as he")
 
 # %% [markdown]
 # The second model is **masked**: it reads both sides of a gap, as in “The nurse said that [MASK] was tired.” It's an
-# encoder (MiniLM) with a fill-mask head that was trained for this course in minutes. Its numbers tell you about that
-# head, and not about the masked models in the papers.
+# encoder (MiniLM) with a small fill-mask head, trained for this course. Its numbers tell you about that head, not about
+# the models in the papers.
 
 # %%
 from course_utils.models.pipelines import load_pipeline
@@ -294,12 +307,11 @@ for (before, _), share in zip(PRONOUN_FRAMES, shares[:, names.index("doctor")], 
     print(f"{before.format('doctor'):30} {share:.0%} she")
 
 # %% [markdown]
-# A bar is the mean of six sentences; its thin line runs from the lowest to the highest. In SmolLM2 the neutral words,
-# in brackets, are near the middle. *Nurse*, *nanny* and *librarian* are far to one side, *soldier*, *farmer* and
-# *carpenter* far to the other: a familiar order. But it isn't the whole stereotype. *Scientist* leans to “she” as much
-# as *dancer* does, and with *engineer*, *doctor* and *lawyer* the beginning of the sentence decides. The other model
-# has a level and an order of its own. So “the bias of language models” isn't one number: it belongs to a model, its
-# training texts and these sentences.
+# A bar is the mean of six sentences; its thin line runs from the lowest to the highest. In SmolLM2, on the left, the
+# neutral words (in brackets) are near the middle. *Nurse*, *nanny* and *librarian* are far to one side, *soldier*,
+# *farmer* and *carpenter* far to the other: a familiar order, but not the whole stereotype. *Scientist* leans to
+# “she” as much as *dancer* does, and with *engineer*, *doctor* and *lawyer* the beginning of the sentence decides. Is
+# the right side's level or order the same? A number for “bias” belongs to one model, its texts and these sentences.
 #
 # Bolukbasi et al. (2016), *Man is to Computer Programmer as Woman is to Homemaker?*, found such an order in word
 # vectors. Rudinger et al. (2018), *Gender Bias in Coreference Resolution*, found that programs that decide whom a
@@ -310,9 +322,10 @@ for (before, _), share in zip(PRONOUN_FRAMES, shares[:, names.index("doctor")], 
 # %% [markdown]
 # ## 6 · The context window: what fits isn't yet found
 #
-# The context length limits what *fits*. Is a fact that fits also *found*? The usual test hides one sentence in a long
-# text and asks for it: a **needle in a haystack** (Kamradt 2023). Let's hide four, in two ways: each about something
-# else, or all four passwords of doors. The words to find and the story after them are the same.
+# A model reads at most so many tokens, its **context length**. Is a fact that fits also *found*? The usual test hides
+# one sentence in a long text and asks for it: a **needle in a haystack** (Kamradt 2023). Our text is short, but it
+# hides four facts, in two ways: each about something else, or all four passwords of doors. The words to find and the
+# story are the same.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.haystack import answer_probabilities, draw_needles, filler_text, stated
@@ -322,9 +335,9 @@ for similar in (False, True):
 print("…", filler_text(tokenizer, tokens=75)[-48:], "…")
 
 # %% [markdown]
-# After 75 tokens of story, each question is the beginning of its line, “The password of the oak door:”. A fact is
-# found if its word is the most probable *of the four*, so a guesser finds a quarter. Six texts make 24 questions of
-# either kind.
+# The facts come first, then 75 tokens of story, then a question: the beginning of a fact, “The password of the oak
+# door:”. The fact is found if its word is the most probable *of the four*, so a guesser finds a quarter. Six texts make
+# 24 questions of each kind.
 
 # %%
 similar_found = predict(
@@ -355,13 +368,13 @@ figures.counted_shares(rows, "what was hidden", "facts found", guesser=[0.25, 0.
 similar_found.compare(hits["four doors"])
 
 # %% [markdown]
-# The words and the story are the same. What changed is how alike the facts are, and the intervals are far apart. Hsieh
-# et al. (2024), *RULER: What's the Real Context Size of Your Long-Context Language Models?*, say the same of large
-# models: nearly perfect with one needle, much worse on harder tests. [02 · Needles: length and
-# depth](deeper/02_needles.ipynb) varies the length of the story and the place of the facts.
+# What changed is how alike the facts are, and the intervals are far apart. Hsieh et al. (2024), *RULER: What's the Real
+# Context Size of Your Long-Context Language Models?*, tested large models with long texts: nearly perfect with one
+# needle, much worse on harder tasks. [02 · Needles: length and depth](deeper/02_needles.ipynb) varies the length of the
+# story and the place of the facts.
 #
-# What *doesn't* fit is cut off, often silently. `embed`, like the library it follows, reads the first 256 tokens of a
-# text. The second of these texts has one more sentence at its end:
+# What *doesn't* fit is cut off, often silently. MiniLM's `embed` turns a text into one vector, and reads only the first
+# 256 tokens, as sentence-transformers does. The second of these texts has one more sentence at its end:
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_encoder
@@ -374,8 +387,8 @@ f"similarity of the two texts: {one @ other:.4f}"
 # %% [markdown]
 # ## 7 · Bytes and FLOPs
 #
-# The most ordinary failure: the model doesn't fit, or it takes too long. Both follow from one number. **Bytes** =
-# parameters × bytes per parameter. In this lesson each takes 4 bytes; large models are usually kept at 2.
+# The most ordinary failure: the model doesn't fit, or it takes too long. Both follow from its number of parameters.
+# **Bytes** = parameters × bytes per parameter: 4 in this lesson, usually 2 for large models.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.memory import measured_weight_bytes, weight_bytes
@@ -387,8 +400,8 @@ print({name: f"{weight_bytes(parameters, 2) / 1e9:.0f} GB" for name, parameters 
 
 # %% [markdown]
 # **FLOPs per token ≈ 2 × parameters**: every weight takes part in one multiplication and one addition (Kaplan et al.
-# 2020, *Scaling Laws for Neural Language Models*). `torch` can count them. On the device `meta` tensors have shapes but
-# no numbers, so even a long text costs nothing:
+# 2020, *Scaling Laws for Neural Language Models*). `torch` can count them. On the device `meta`, tensors have no
+# numbers, so even a long text costs nothing:
 
 # %% tags=["nbval-check-output"]
 from torch.utils.flop_counter import FlopCounterMode
@@ -404,8 +417,8 @@ with torch.device("meta"):
 
 # %% [markdown]
 # For short texts the rule is nearly exact. In long ones attention (lesson 08) compares every token with all the others,
-# and these products need no weights. At SmolLM2's full context they are most of the work, counted as `eager` computes
-# them, with the pairs that the causal mask (lesson 07) hides.
+# which takes products without weights. At SmolLM2's full context length they're most of the work. (`eager` also
+# computes the pairs that the causal mask of lesson 07 then hides.)
 #
 # And the largest of the three models, on the machine that made this page?
 
@@ -418,14 +431,14 @@ print(f"{rate / 1e9:.0f} GFLOP/s: Llama 3.1 405B needs {hours:.1f} hours to read
 
 # %% [markdown]
 # That is *reading*, where arithmetic is the limit. *Writing* waits for memory ([lesson
-# 10](10_prefill_and_decode.ipynb)). Does a real process agree, its memory and its stopwatch? [02 · Bytes and FLOPs,
-# measured](deeper/02_bytes_and_flops.ipynb) asks it.
+# 10](10_prefill_and_decode.ipynb)). Do the stopwatch and the operating system agree? [02 · Bytes and FLOPs,
+# measured](deeper/02_bytes_and_flops.ipynb) asks them.
 
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
 # An answer and its probability, from the model's logits alone: equal to what `transformers` generates, and to
-# `greedy_answers`.
+# `greedy_answers`. (It isn't Brazil's capital.)
 
 
 # %% tags=["nbval-check-output"]
@@ -453,13 +466,14 @@ settings = {"max_new_tokens": len(tokens), "do_sample": False, "return_dict_in_g
 theirs = model.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **settings)
 logs = model.compute_transition_scores(theirs.sequences, theirs.scores, normalize_logits=True)
 assert theirs.sequences[0, ids.shape[1] :].tolist() == tokens
-assert abs(logs.sum().exp().item() - probability) < 1e-4 > abs(answers["Brazil"].probability - probability)
+assert abs(logs.sum().exp().item() - probability) < 1e-4
+assert abs(answers["Brazil"].probability - probability) < 1e-4
 print("equal")
 
 # %% [markdown]
 # ## 9 · Quiz
 #
-# Every option, right or wrong, has an explanation. Try them all.
+# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
@@ -468,7 +482,7 @@ quiz_question(
     "02-quiz-confidence",
     "A model gives its answer a probability of 0.9. What do you know?",
     [
-        ("The answer is right with 90 %", False, "Only if you measured that for this model and this kind of question."),
+        ("It's right in 90 % of cases", False, "Only if you measured that for this model and this kind of question."),
         (
             "Sampling at temperature 1, it would write this answer nine times in ten",
             True,
@@ -502,12 +516,12 @@ quiz_question(
         (
             "A test with more tokens",
             False,
-            "Here many passwords were lost without it.",
+            "Here 75 tokens of story were enough to lose many passwords.",
         ),
         (
             "A test with several similar needles",
             True,
-            "Yes: doors were mixed up, different facts weren't.",
+            "Yes. Here similar facts were mixed up, and different ones hardly ever.",
         ),
         ("Nothing, 100 % is 100 %", False, "Of one needle, which takes no more than noticing the odd sentence out."),
     ],
@@ -517,12 +531,12 @@ quiz_question(
 # ## Take-aways
 #
 # - **Hallucination**: there's always an answer, in the same tone. Probabilities know more than the text. What people
-#   do: put the facts into the prompt (Lewis et al. 2020, *Retrieval-Augmented Generation for Knowledge-Intensive NLP
+#   do: put facts into the prompt (Lewis et al. 2020, *Retrieval-Augmented Generation for Knowledge-Intensive NLP
 #   Tasks*), and measure what is refused *and* what is still right.
 # - **Understanding**: longer sums fail, letters aren't counted. Always run the simplest program beside the model.
 # - **Bias**: say which model, which sentences, which use.
-# - **Context**: what fits isn't yet found, and similar facts are the hard ones
-#   ([lesson 09](09_context_length_and_prompting.ipynb)).
+# - **Context**: what fits isn't yet found, and similar facts are the hard ones ([lesson
+#   09](09_context_length_and_prompting.ipynb)).
 # - **Resources**: bytes = parameters × bytes each; FLOPs per token ≈ 2 × parameters, in short texts.
 #
 # **Next**: [03 · The pipeline, opened](03_the_pipeline_opened.ipynb) takes the first of the models apart.

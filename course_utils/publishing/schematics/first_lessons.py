@@ -10,7 +10,7 @@ NEXT_TOKENS = (("␣Paris", 17.4, 0.77), ("␣the", 14.9, 0.06), ("␣London", 1
 # How many parameters of SmolLM2 are where (the norms have the other 35,136).
 PARAMETERS = {"embedding": 28_311_552, "attention": 26_542_080, "MLP": 79_626_240}
 # How much likelier SmolLM2 finds “she” than “he” after “The … said that”.
-SHE_TO_HE = {"nurse": 5, "engineer": 2}
+SHE_TO_HE = {"nurse": (5, 1), "farmer": (1, 2)}
 SPELT = ("st", "raw", "berry")
 # The sentiment pipeline of the course on one text.
 CLASSIFIED = "I've been waiting for a HuggingFace course my whole life."
@@ -96,9 +96,9 @@ def _where_llms_fail() -> Drawing:
         "Where to look for each failure",
         "Five failures of language models, each below the part of the loop that it belongs to. Text, context: "
         "whatever is cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. "
-        "Layers, bias: “she” is 5 times likelier than “he” after “The nurse said that”, 2 times after “The engineer "
-        "said that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes what "
-        "is likely, true or not.",
+        "Layers, bias: “she” is 5 times as likely as “he” after “The nurse said that”, and half as likely after “The "
+        "farmer said that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes "
+        "what is likely, true or not.",
     )
     draw_map(drawing, ("text", "tokens", "layers", "choice"), "Where to look for each failure")
     cards = (
@@ -110,7 +110,7 @@ def _where_llms_fail() -> Drawing:
             152,
             500,
             "Bias",
-            ("she : he after", *(f"{who} {odds} : 1" for who, odds in SHE_TO_HE.items())),
+            ("she : he after", *(f"{who} {she} : {he}" for who, (she, he) in SHE_TO_HE.items())),
         ),
         ("layers", 530, 142, 546, "Cost", ("Every token", "takes all", "134.5 million", "weights.")),
         ("choice", 734, 146, 815, "Invention", ("It writes", "what is likely,", "true or not.")),

@@ -64,9 +64,9 @@ print(f"author found: {to_author}, book found: {to_book}, both: {both} of {len(k
 print(f"both, if the directions were independent: {to_author * to_book / len(knows):.1f}")
 
 # %% [markdown]
-# So among these books, knowing one direction says little about the other. Berglund et al. (2023), *The Reversal Curse:
-# LLMs trained on “A is B” fail to learn “B is A”*, found it in large models: GPT-4 named a celebrity's parent in 79 %
-# of the cases, and the child of that parent in 33 %.
+# So among these books, knowing one direction says nothing about the other. (With only 20 of them, a weak link could
+# hide.) Berglund et al. (2023), *The Reversal Curse: LLMs trained on “A is B” fail to learn “B is A”*, found it in
+# large models: GPT-4 named a celebrity's parent in 79 % of the cases, and the child of that parent in 33 %.
 #
 # But books don't prove it. People write about *Dracula* from both ends, so each direction may have been learned on its
 # own, and the two questions may not be equally hard. A clean test needs facts of which you know how they were trained.
@@ -101,9 +101,9 @@ for seed in range(5):
 turned_round.compare(sum(backwards) / len(backwards))
 
 # %% [markdown]
-# A guesser would get a third of one reversed fact right: there are 60 names. The loss on the reversed sentences says
-# more. Here it is for the last of the five models; the dotted line is a model that considers all 60 names equally
-# likely.
+# With 60 names, a guesser would get a third of one reversed fact right, so zero alone proves little. The loss on the
+# reversed sentences says more. Here it is for the last of the five models; the dotted line is a model that considers
+# all 60 names equally likely.
 
 # %%
 import math
@@ -113,10 +113,10 @@ from course_utils import figures
 figures.loss_curves(curves[-1].train, curves[-1].held_out, {"all names equally likely": math.log(60) / 2})
 
 # %% [markdown]
-# The loss on the reversed sentences first falls, as the model learns where names and descriptions go. It never gets as
-# low as guessing, and then it rises again: while the trained sentences become certain, the right names of the reversed
-# ones become *less* likely than other names. Training on “A is B” makes B likely after A. It does change what comes
-# after B, too, but not towards A.
+# The loss on the reversed sentences first falls. (The model learns at least where a name belongs.) It never gets as low
+# as guessing, and then it rises again: while the trained sentences become certain, the right names of the reversed ones
+# become *less* likely than other names. Training on “A is B” makes B likely after A. It does change what comes after B,
+# too, but not towards A.
 #
 # Is the reversed question simply too hard for so small a model? No. Train the reversed sentences, too, and it knows
 # them:
@@ -143,8 +143,8 @@ back = [book for book, answer in zip(lost, again, strict=True) if book in answer
 print(f"{len(back)} of {len(lost)} are found with the fact in the prompt: {back}")
 
 # %% [markdown]
-# Some are, and these few books don't say more. What people do: write training facts in both directions, or put facts
-# into the prompt in the form in which they'll be asked for.
+# Three of the twelve are. So a fact in the prompt can be turned round even here, but mostly isn't. What people do:
+# write training facts in both directions, or put facts into the prompt in the form in which they'll be asked for.
 #
 # **Back to the lesson**: [02 · Where LLMs fail](../02_where_llms_fail.ipynb). **All lessons**: [the
 # index](../index.ipynb).

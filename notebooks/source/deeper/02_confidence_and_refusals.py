@@ -83,11 +83,10 @@ for title, half in (("first half ", choosing), ("second half", testing)):
 
 # %% [markdown]
 # On the half it was chosen on, the threshold loses three of the 13 right answers. On the other half it loses eight of
-# 19. In points, it gains 15 there and 5 here. Some of that is luck: the second half had fewer wrong answers to begin
-# with. But only the second line had no part in the choice, so that's the one you may publish.
+# 19. In points, it gains 15 there and 5 here. Some of that isn't the threshold's doing: the second half had fewer wrong
+# answers to begin with. But only the second line had no part in the choice, so that's the one you may publish.
 #
-# Isn't there a threshold that leaves nothing but truth? On the first half, yes. It costs more right answers, and it was
-# found by looking:
+# Is there a threshold that leaves nothing but right answers? On the first half, yes:
 
 # %% tags=["nbval-check-output"]
 strict = min(answers[name].probability for name in choosing if given(choosing, answers[name].probability)[1] == 0)
@@ -95,6 +94,8 @@ print(f"nothing wrong in the first half from {strict:.2f} on: {given(choosing, s
 print("the same threshold on the second half, right and wrong:", given(testing, strict))
 
 # %% [markdown]
+# It works on the second half, too, at a price: eleven of the 19 right answers are gone.
+#
 # ## 2 · Does a probability of 0.7 mean right in 70 %?
 #
 # All 40 real countries in three groups by their probability. A calibrated model would have the same number in both
@@ -158,8 +159,9 @@ for form, write in forms.items():
 
 # %% [markdown]
 # Two examples do what the instruction couldn't: every invented country is refused, and only one of the 40 real ones. A
-# triumph? The last column says no. *Kiribati* and *Vanuatu* are real. The model can't look up what exists. It tells
-# words that it has often read from words that it hasn't.
+# triumph? The last column says no: seven of the eight rare countries are refused, and they exist. The model can't look
+# up what exists. Perhaps it tells names that it has often read from names that it hasn't; eight countries only hint at
+# that.
 #
 # And what became of the right answers?
 
@@ -171,15 +173,20 @@ for form, texts in found.items():
 figures.counted_shares(rows, "prompt", "right capitals")
 
 # %% tags=["nbval-check-output"]
+short = found["four capitals"], found["two refusals"]
+both = [tuple(capital in texts[name] for texts in short) for name, capital in capitals.items()]
+print(f"only with four capitals: {both.count((True, False))}, only with two refusals: {both.count((False, True))}")
+
+# %% tags=["nbval-check-output"]
 for name in ("Kenya", "Egypt", "Canada", "Australia", "Nepal"):
     print(f"{name:10}", {form: texts[name][:40] for form, texts in found.items() if form in ("plain", "four capitals")})
 
 # %% [markdown]
 # “Honesty costs knowledge” would be a good story, and this figure doesn't support it. Most of the drop comes with the
-# four short turns, before any of them refuses; whether the refusals cost anything on top can't be told from 40
-# countries. (What else changes with the turns: “The capital of Kenya is” comes before the name in a plain answer. In a
-# short one the name comes first, so its first token has a capital letter and no space before it: another token than in
-# a running sentence.)
+# four short turns, before any of them refuses. The refusals cost four more and win none, too few to be sure: four coins
+# fall on the same side once in eight times. (What else changes with the turns: “The capital of Kenya is” comes before
+# the name in a plain answer. In a short one the name comes first, so its first token has a capital letter and no space
+# before it: another token than in a running sentence.)
 #
 # Two habits to keep: count what is refused *and* what is still right, and add the arm that shows which part of your
 # change did it.

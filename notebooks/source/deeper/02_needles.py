@@ -83,7 +83,7 @@ figures.counted_shares(rows, "where the facts are", "doors found", guess)
 # %% [markdown]
 # Liu et al. (2023), *Lost in the Middle: How Language Models Use Long Contexts*, found the middle of long texts worst
 # in larger models with many more tokens. Here the three intervals overlap, so 24 questions and 200 tokens don't show
-# it.
+# it. (The story isn't quite the same in all three, because its parts move, too.)
 #
 # ## 3 · A door that isn't there
 #
@@ -98,8 +98,8 @@ for length, found in doors.items():
 
 # %% [markdown]
 # The ± is a 95 % interval of the mean over 24 questions. The model tells the two apart at every length. But after 300
-# tokens of story, doors that were never mentioned get passwords, too: it remembers *that* there were passwords better
-# than which door had one. A needle test that only asks for what is there can't see that.
+# tokens of story, doors that were never mentioned get passwords, too, as if it remembered *that* there were passwords
+# better than which door had one. A needle test that only asks for what is there can't see that.
 #
 # **Back to the lesson**: [02 · Where LLMs fail](../02_where_llms_fail.ipynb). **All lessons**: [the
 # index](../index.ipynb).
