@@ -143,8 +143,8 @@ back = [book for book, answer in zip(lost, again, strict=True) if book in answer
 print(f"{len(back)} of {len(lost)} are found with the fact in the prompt: {back}")
 
 # %% [markdown]
-# Three of the twelve are. So a fact in the prompt can be turned round even here, but mostly isn't. What people do:
-# write training facts in both directions, or put facts into the prompt in the form in which they'll be asked for.
+# Three of the twelve are. That's little help from a fact in full view. What people do: write training facts in both
+# directions, or put facts into the prompt in the form in which they'll be asked for.
 #
 # **Back to the lesson**: [02 · Where LLMs fail](../02_where_llms_fail.ipynb). **All lessons**: [the
 # index](../index.ipynb).
