@@ -11,7 +11,6 @@ from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases
 NOT_YET = {
     "00_start_here",
     "01_what_llms_can_do",
-    "02_where_llms_fail",
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
     "08_attention",
