@@ -21,7 +21,7 @@ PHRASES = re.compile(
     r"|\b(?:row|column|panel|bar|head|slot|curve|one|bits|FLOPs) an? "
     r"(?:token|head|layer|slot|step|row|column|byte|text)\b"
 )
-_WIDGET = re.compile(r"(?:Lab|Explorer|Stepper|Map|Xray|Calculator|Widget)\(")
+_WIDGET = re.compile(r"(?:Lab|Explorer|Stepper|Map|Xray|Calculator|Widget|pipeline_xray)\(")
 
 
 @dataclass(frozen=True)
