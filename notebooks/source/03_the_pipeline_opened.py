@@ -152,7 +152,7 @@ print(*pair.token_type_ids)
 # %% [markdown]
 # ## 4 · Forward by hand
 #
-# The second step is the **model**: arrays in, logits out. Look at how many come out for these 11 tokens.
+# The second step is the **model**: arrays in, logits out. Look at how many come out for this one text.
 
 # %% tags=["nbval-check-output"]
 import torch

@@ -21,8 +21,8 @@
 # %% [markdown]
 # ## 1 · Zero-shot classification: labels of your own
 #
-# Five of the tasks in the picture share one model, MiniLM. Each adds its own **task head**, a last layer that turns the
-# model's vectors into logits for that task. (Ours also bring small changes to the layers below; lesson 06 shows how.)
+# Five of the tasks in the picture share one model, MiniLM. Each adds its own **task head**, a last part that turns the
+# model's vectors into logits for that task. (Ours also change the model below a little; lesson 06 shows how.)
 #
 # A sentiment model knows two labels, because it was trained on two. A **zero-shot** classifier takes labels that it has
 # never seen. As in lesson 03, the right column is what the famous default model answered. (`set_verbosity_error()`
@@ -301,8 +301,8 @@ today = {
 }
 ran = in_both(today, about_me=about_me, length=length, prompt=prompt)
 Table(
-    ["line for version 4", "version 5 alone", "after use_course_models()", "write today"],
-    [(*row, new) for row, new in zip(ran, today.values(), strict=True)],
+    ["line for version 4", "write today", "version 5 alone", "after use_course_models()"],
+    [(line, new, *both) for (line, *both), new in zip(ran, today.values(), strict=True)],
 )
 
 # %% [markdown]
