@@ -301,7 +301,7 @@ async function render({ model, el }) {
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const root = element("div", { class: "course-widget sampling-lab" },
     element("p", {}, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
-    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons,
+    element("div", { class: "prompt" }, ...dotted(model.get("prompt_tokens")), " → ?"), controls, buttons,
     canRun ? null : element("p", {}, "What is grey needs a kernel."),
     said, canvas, status, details);
   const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");
