@@ -55,7 +55,7 @@ you write stays in the folder my-course.
 
 README.md lists the lessons; python3 course.py --help lists the other commands, for teachers and authors."""
 SPACE = 3 * 10**9  # bytes that the environment takes, downloads included
-# What pip and venv say, and what a person can do about it; the first that matches is told.
+# What pip and venv say, and what a person can do about it; the first that matches is shown.
 ADVICE = (
     (
         r"No space left|Errno 28\b|not enough space|quota exceeded",
@@ -237,6 +237,6 @@ if __name__ == "__main__":
     except Problem as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
-        sys.exit("Stopped: run the same command again to go on from here.")
+        sys.exit("Stopped: run the same command again to continue from here.")
     except OSError as error:
         sys.exit(explain(str(error)))

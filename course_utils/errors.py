@@ -2,4 +2,4 @@
 
 
 class CourseError(Exception):
-    """A command cannot go on; the message is one sentence that says what to do."""
+    """A command cannot continue; the message is one sentence that says what to do."""

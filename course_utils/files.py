@@ -63,7 +63,7 @@ def full_path(text: str) -> Path:
     """Return a path that someone typed: from the root, with `~` as their home.
 
     Raises:
-        ValueError: Nobody knows where that home is.
+        ValueError: That home isn't known.
 
     >>> full_path("~/models") == Path.home() / "models", full_path("models") == Path.cwd() / "models"
     (True, True)
@@ -120,7 +120,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _clear(folder)
-        if os.path.lexists(folder) and not folder.is_dir():  # somebody else's file: exchanged, it would be removed
+        if os.path.lexists(folder) and not folder.is_dir():  # someone else's file: exchanged, it would be removed
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
         unfinished.mkdir()
         yield unfinished

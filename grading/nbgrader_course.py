@@ -3,7 +3,7 @@
     python grading/nbgrader_course.py FOLDER           # all exercises
     python grading/nbgrader_course.py FOLDER 11 12     # those of two lessons
 
-It can be run again: sources and kernel are made anew, a configuration that is there stays. See nbgrader.md.
+It can be run again: sources and kernel are made again, a configuration that is there stays. See nbgrader.md.
 """
 
 import argparse

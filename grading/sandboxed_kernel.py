@@ -22,7 +22,7 @@ from course_utils.grading.sandbox import PACKAGE, UNSAFE, NoSandboxError, sandbo
 NAME = "course-sandbox"
 INSIDE = "/tmp/kernel"  # where the folder with the sockets is in the sandbox
 LONGEST_PATH = 107  # bytes in the path of a socket, on Linux
-FOLDER_BYTES = 2**20  # sockets and one small file: whoever writes more there fills the teacher's disk
+FOLDER_BYTES = 2**20  # sockets and one small file: anyone who writes more there fills the teacher's disk
 # The limits are set inside: the system counts the processes of a user outside together with all others of theirs.
 START = """
 import json, resource, runpy, sys

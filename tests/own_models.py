@@ -1,4 +1,4 @@
-"""Tiny random models of many architectures, as somebody might bring them along; each is made in milliseconds."""
+"""Tiny random models of many architectures, as people might bring them along; each is made in milliseconds."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""Plain data: what a learner's function may answer, and that reading it is safe whoever wrote it."""
+"""Plain data: what a learner's function may answer, and that reading it is safe, whatever was written."""
 
 import base64
 import functools

@@ -76,7 +76,7 @@ def tiny_course(folder):
     (folder / ".gitignore").write_text(f"{ignored}/notes.txt\n", encoding="utf-8")
     (folder / "notes.txt").write_text("git ignores me")
     (folder / "my-course/notebooks").mkdir(parents=True)
-    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of whoever makes the stick")
+    (folder / "my-course/notebooks/lesson.ipynb").write_text("the work of the stick's maker")
     (folder / ".hidden").mkdir()
     (folder / "lesson.ipynb").write_text("the lesson")
     (folder / "course_utils/cli.py").write_text(CLI)
@@ -141,6 +141,7 @@ def test_the_course_is_what_git_would_take(tmp_path):
     names = set(everything(tmp_path / "course"))
     assert {"course.py", "constraints.txt", ".gitignore", "notebooks/00_start_here.ipynb", "LICENSE"} <= names
     assert {"workshop/stick/start.py", "course_utils/publishing/bundle.py"} <= names
+    assert "notebooks/images/00_start_here.svg" in names
     assert not [name for name in names if re.search(r"(^|/)(\.venv|__pycache__|\.git|test-artifacts)/", name)]
     if shutil.which("git") and (ROOT / ".git").exists():  # a course from a stick has none
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,6 +1,6 @@
 """Calls as people write them, task by task: what transformers' pipeline takes, ours takes, with the same answer.
 
-What it refuses, or answers with nonsense, gets one sentence.
+What it refuses, or answers with nonsense, gives a one-line error.
 """
 
 import copy

@@ -48,7 +48,7 @@ def test_the_lesson_is_named_once(file):
 
 @pytest.mark.parametrize("node", TAUGHT)
 def test_there_is_an_example(node):
-    """Of a class, the example may stand at one of its methods; doctest runs them all."""
+    """Of a class, the example may be in one of its methods; doctest runs them all."""
     inside = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef | ast.ClassDef)]
     assert any(">>>" in (ast.get_docstring(inner) or "") for inner in inside)
 

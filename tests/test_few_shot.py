@@ -1,4 +1,4 @@
-"""Lesson 01's shots: fair draws, label scores that equal reading every prompt anew, and honest means."""
+"""Lesson 01's shots: fair draws, label scores that equal reading every prompt again, and honest means."""
 
 from collections import Counter
 

@@ -50,6 +50,7 @@ def test_a_learner_finds_lessons_and_exercises_without_outputs_and_no_solutions(
     assert server_starts
     own = tmp_path / COURSE_FOLDER
     assert {place.name for place in own.iterdir() if place.is_dir()} == {"notebooks", "exercises"}
+    assert (own / "notebooks" / "images" / "00_start_here.svg").is_file()
     assert '"outputs": [\n' not in (own / LESSON).read_text(encoding="utf-8")
 
 
@@ -325,7 +326,7 @@ assert os.path.exists("../exercises/11_sampling.ipynb")
 
 @pytest.fixture
 def own_folder(monkeypatch):
-    """Somebody else on this machine may rehearse at the same time: here is nobody's hub but ours."""
+    """Someone else on this machine may rehearse at the same time: only our hub is here."""
     with tempfile.TemporaryDirectory() as place:
         monkeypatch.setattr(tempfile, "tempdir", place)
         yield

@@ -394,11 +394,11 @@ def test_a_file_that_was_put_right_meanwhile_is_not_set_aside(progress, monkeypa
     progress.path.write_text("{ not json")
     locked = Progress._locked
 
-    def somebody_is_faster(self):
+    def another_is_faster(self):
         self.path.write_text(good)
         return locked(self)
 
-    monkeypatch.setattr(Progress, "_locked", somebody_is_faster)
+    monkeypatch.setattr(Progress, "_locked", another_is_faster)
     assert progress.get("predictions", "x") == {"choice": "a"}
     assert not list(progress.path.parent.glob("progress.corrupt-*"))
 

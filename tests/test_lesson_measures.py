@@ -12,8 +12,6 @@ NOT_YET = {
     "00_start_here",
     "01_what_llms_can_do",
     "02_where_llms_fail",
-    "03_the_pipeline_opened",
-    "04_the_pipeline_tasks",
     "05_from_text_to_vectors",
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
@@ -48,6 +46,19 @@ def test_the_list_has_lessons_only():
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks/deeper").glob("*.ipynb")), ids=lambda file: file.stem)
 def test_a_deeper_notebook_is_written_as_one_would_say_it(file):
     assert phrases(text_of(cells_of(file))) == []
+
+
+WRITTEN = [
+    file
+    for folder in ("course_utils", "workshop", "grading", "training", "website")
+    for file in sorted((ROOT / folder).rglob("*"))
+    if file.suffix in (".py", ".js", ".md", ".j2") and "node_modules" not in file.parts
+]
+
+
+@pytest.mark.parametrize("file", [*WRITTEN, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda file: file.name)
+def test_the_library_and_its_pages_are_written_so_too(file):
+    assert phrases(" ".join(file.read_text(encoding="utf-8").split())) == []
 
 
 def markdown(text):

@@ -252,7 +252,7 @@ def go_through(course, place):
     elsewhere = f"--course={COURSE} --Exchange.root={place / 'exchange'}"
     course.nbgrader(reader, f"fetch_assignment {NAME} {elsewhere}")
     course.fetched = nbformat.read(reader / NAME / f"{NAME}.ipynb", as_version=4)
-    with socket.create_server(("127.0.0.1", 0)) as server:  # outside of the sandbox, for whoever looks around
+    with socket.create_server(("127.0.0.1", 0)) as server:  # outside of the sandbox, for anyone who looks around
         for change in LEARNERS:
             desk = place / change.__name__
             shutil.copytree(reader / NAME, desk / NAME)

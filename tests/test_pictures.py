@@ -162,11 +162,26 @@ def test_xray_says_and_draws_every_step():
     assert data["text/plain"] == XRAY
     assert len(data["image/png"]) <= 40_000
     assert metadata["image/png"]["alt"] == (
-        "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3): “[CLS]” 101; “good” "
-        "2204; “[SEP]” 102. forward makes logits of shape (1, 2): NEGATIVE -1.5; POSITIVE 1.5. "
-        "postprocess makes the answer of shape (1,): POSITIVE 0.9526."
+        "A pipeline in 3 steps on “good”. preprocess makes what the model reads of shape (1, 3), with the columns "
+        "token, input_ids: “[CLS]” 101; “good” 2204; “[SEP]” 102. forward makes logits of shape (1, 2), with the "
+        "columns label, logit: NEGATIVE -1.5; POSITIVE 1.5. postprocess makes the answer of shape (1,), with the "
+        "columns label, score: POSITIVE 0.9526."
     )
     assert len(PipelineXray._esm.encode()) <= MOST_ESM_BYTES
+
+
+def test_the_picture_has_the_attention_mask():
+    rows = (("[CLS]", 101, 0, 1), ("good", 2204, 0, 1), ("[PAD]", 0, 0, 0))
+    columns = ("token", "input_ids", "token_type_ids", "attention_mask")
+    figure = PipelineXray(
+        PipelineTrace("ner", "good", (("what the model reads", (1, 3), columns, rows),), (LOGITS,), (ANSWER,))
+    ).figure()
+    drawn = [text.get_text() for text in figure.axes[0].texts]
+    assert drawn[1:] == [
+        *("token", "[CLS]", "good", "[PAD]", "input_ids", "101", "2204", "0"),
+        *("token\n_type_ids", "0", "0", "0", "attention\n_mask", "1", "1", "0"),
+    ]
+    assert "“[PAD]” 0 0 0" in figure.alt
 
 
 def test_xray_runs_another_text_and_survives_a_wrong_one():

@@ -1,4 +1,4 @@
-"""The filters equal the `transformers` processors, whatever the logits; bad settings get one sentence."""
+"""The filters equal the `transformers` processors, whatever the logits; bad settings give a one-line error."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
 """Slides: where they begin, and that each file holds its lesson's pictures and words and asks for no other file."""
 
+import base64
 import importlib.util
 import re
 
@@ -7,6 +8,7 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.schematics import schematic
 from course_utils.publishing.slides import SlidesError, export_slides, with_slides
 from tests.browser.test_site import LESSONS, Page, stored_pictures
 from tests.conftest import need
@@ -72,6 +74,20 @@ def test_missing_reveal_is_named(tmp_path, monkeypatch):
         export_slides(ROOT, tmp_path)
 
 
+def test_a_picture_in_the_text_is_inside_the_file(tmp_path):
+    need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
+    images = tmp_path / "notebooks" / "images"
+    images.mkdir(parents=True)
+    (images / "00_x.svg").write_text(schematic("00_start_here"))
+    notebook = notebook_of("# 00 · X\n\n![The loop.](images/00_x.svg)\n\nText.")
+    nbformat.write(notebook, tmp_path / "notebooks" / "00_x.ipynb")
+    (file,) = export_slides(tmp_path, tmp_path / "slides")
+    page = Page(file)
+    assert page.pictures == ["The loop."]
+    (picture,) = page.links
+    assert base64.b64decode(picture.removeprefix("data:image/svg+xml;base64,")).decode() == schematic("00_start_here")
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
 def test_each_file_is_complete(lesson, tmp_path):
     need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
@@ -79,7 +95,9 @@ def test_each_file_is_complete(lesson, tmp_path):
     assert [made.name for made in tmp_path.iterdir()] == [f"{lesson.stem}.slides.html"]
     page = Page(file)
     assert page.pictures == stored_pictures(nbformat.read(lesson, as_version=4))
-    assert all(link.startswith(("data:image/", "https://")) for link in page.links)
+    assert all(
+        link.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,", "https://")) for link in page.links
+    )
     html = file.read_text(encoding="utf-8")
     assert not re.search(r"<link|<script[^>]*\ssrc", html)
     assert not re.search(r"@import|url\((?!data:)", "".join(re.findall(r"<style>.+?</style>", html, re.S)))

@@ -231,6 +231,22 @@ def test_a_notebook_that_is_none_is_not_what_its_source_makes(changeable, broken
     assert len(sync.sync(changeable, check=True)) == 1
 
 
+def test_the_schematic_of_a_lesson_is_drawn_and_checked(changeable):
+    name = "11_sampling"
+    for kind, suffix in (("source", "py"), (".", "ipynb")):
+        (changeable / f"notebooks/{kind}/00_sums.{suffix}").rename(changeable / f"notebooks/{kind}/{name}.{suffix}")
+    picture = f"notebooks/images/{name}.svg"
+    says = [f"{picture} is not what its drawing makes: run `course sync`."]
+    assert sync.sync(changeable, check=True) == says
+    assert not (changeable / picture).exists()
+    assert sync.sync(changeable) == []
+    assert [file.name for file in (changeable / picture).parent.iterdir()] == [f"{name}.svg"]  # other lessons' are not
+    (changeable / picture).write_text("<svg>edited by hand</svg>")
+    assert sync.sync(changeable, check=True) == says
+    assert sync.sync(changeable) == []
+    assert (changeable / picture).read_text(encoding="utf-8") == (ROOT / picture).read_text(encoding="utf-8")
+
+
 def test_check_finds_a_notebook_without_source_and_a_source_without_notebook(changeable):
     (changeable / "notebooks/source/00_sums.py").rename(changeable / "notebooks/source/05_sums.py")
     stray, missing = sync.sync(changeable, check=True)
@@ -384,6 +400,14 @@ def test_a_cell_that_misbehaves_fails_in_one_sentence(tmp_path, cell, words):
     assert problem.endswith(".")
     assert "\n" not in problem
     assert before.read_text() == "the last good one"
+
+
+def test_a_cell_that_is_about_a_warning_may_warn(tmp_path):
+    cell = "import pathlib, sys; print('careful in', pathlib.Path.home(), file=sys.stderr)"
+    repository(tmp_path, **{"00_warns": f'# %% tags=["warns"]\n{cell}\n'})
+    assert sync.sync(tmp_path) == []
+    (stored,) = json.loads((tmp_path / "notebooks/00_warns.ipynb").read_text())["cells"]
+    assert "".join(stored["outputs"][0]["text"]) == "careful in ~\n"
 
 
 def test_a_cell_that_never_ends_fails_in_one_sentence(tmp_path, monkeypatch):

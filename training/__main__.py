@@ -21,8 +21,8 @@ def main() -> None:
         "--out", type=full_path, required=True, help="where the head goes; a killed run goes on from there"
     )
     parser.add_argument("--minutes", type=float, help="stop after about so long (default: all epochs of the recipe)")
-    parser.add_argument("--steps", type=int, help="stop after exactly so many steps")
-    parser.add_argument("--more", action="store_true", help="go on from the shipped head, with half the learning rate")
+    parser.add_argument("--steps", type=int, help="stop after exactly this many steps")
+    parser.add_argument("--more", action="store_true", help="start from the shipped head, with half the learning rate")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     wanted = parser.parse_args()
     if wanted.device == "cuda" and not torch.cuda.is_available():

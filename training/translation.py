@@ -1,4 +1,4 @@
-"""Translation from English to French: a small encoder–decoder trained from nothing on short everyday sentences.
+"""Translation from English to French: a small encoder–decoder trained from scratch on short everyday sentences.
 
 `python -m training.translation --data DIR --out DIR`. It shares the loop's batches and checkpoints with the heads, but
 has a model and a tokenizer of its own.

@@ -345,7 +345,7 @@ def recorded(page: str, report: str) -> str:
     """
     before, marker, after = page.partition(MARKER)
     if not marker:
-        raise RehearsalError(f"The guide has no line {MARKER}: put it where the table shall stand.")
+        raise RehearsalError(f"The guide has no line {MARKER}: put it where the table should be.")
     heading = after.find("\n## ")
     rest = after[heading:] if heading >= 0 else ""
     return f"{before}{marker}\n\n{report.strip()}\n{rest}"

@@ -139,7 +139,7 @@ def _fetch_proxy(place: Path) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine on which nobody listens.
+    """Return ports of this machine that no program uses.
 
     Lesson: none.
     """
@@ -160,7 +160,7 @@ def processes_of(folder: str) -> list[psutil.Process]:
         try:
             if process.environ().get(MARK) == folder:
                 found.append(process)
-        except (psutil.Error, OSError):  # it has just ended, or is somebody else's
+        except (psutil.Error, OSError):  # it has just ended, or is someone else's
             continue
     return found
 

@@ -1,4 +1,4 @@
-"""Bad settings get one sentence that names the argument, what is allowed and what came.
+"""Bad settings give a one-line error: the argument, what is allowed and what came.
 
 Lesson: 15 · Capstone: your own generate()
 """
@@ -15,7 +15,7 @@ def check_number(name: str, value: float, allowed: str, is_allowed: Callable[[fl
     ValueError: top_p must be in (0, 1], got 1.3
     """
     number = plain(value)
-    # True and False are numbers to Python, but nobody means them as a setting.
+    # True and False are numbers to Python, but no one means them as a setting.
     if isinstance(number, bool) or not isinstance(number, int | float) or not is_allowed(number):
         raise ValueError(f"{name} must be {allowed}, got {number!r}")
     return number

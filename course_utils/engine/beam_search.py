@@ -154,7 +154,7 @@ def is_done(
     now, which is a guess. "never" compares with the best score it could still reach.
 
     Args:
-        kept: The beams that would go on, as (row of the batch, index in the tree).
+        kept: The beams that would continue, as (row of the batch, index in the tree).
         step: How many tokens they have.
 
     >>> tree = BeamTree([BeamNode(1, ROOT, 5, -2.0, KEPT)], finished=[Finished(node=0, score=-1.0)])

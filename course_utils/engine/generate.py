@@ -140,7 +140,7 @@ def search_beams(
 ) -> BeamTree:
     """Run beam search after one prompt `(1, seq)`; return the whole tree. Arguments as `generate`.
 
-    With `to_the_end` the search goes on when it is done, as `beam_search` says.
+    With `to_the_end` the search continues when it is done, as `beam_search` says.
 
     Raises:
         ValueError: As `generate`; or there is more than one prompt.

@@ -111,7 +111,7 @@ def checked_choice(logits: torch.Tensor, texts: list[GrowingText]) -> torch.Tens
     """Return logits `(batch, vocab)` to choose from; a text that has ended gets zeros, since its choice isn't used.
 
     Raises:
-        ValueError: A text that goes on has no token left, or the model's logits are not numbers.
+        ValueError: A text that continues has no token left, or the model's logits are not numbers.
 
     >>> text = GrowingText(StopRules(eos_ids=(2,), max_new_tokens=9))
     >>> checked_choice(torch.full((1, 4), -torch.inf), [text])

@@ -24,7 +24,7 @@ class FilterComparison:
 
     Args:
         name: Which filter it replaces.
-        logits: What to go on with: the learner's logits, or the reference's if there are none, `(vocab,)`.
+        logits: What to continue with: the learner's logits, or the reference's if there are none, `(vocab,)`.
         reference: What the library's filter makes of the same logits, `(vocab,)`.
         problem: Why the learner's function gave no logits, in one sentence; "" if it did.
         differing: Tokens at which the two differ, in the order of the vocabulary, `(differing,)`.

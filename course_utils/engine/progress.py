@@ -28,7 +28,7 @@ def heard_by(listener: Listener) -> Iterator[None]:
 
 
 def report(what: str, number: int, total: int) -> None:
-    """Say that number `number` of `total` begins; `what` names one of them, such as "step". Mostly nobody listens.
+    """Say that number `number` of `total` begins; `what` names one of them, such as "step". Usually no one listens.
 
     >>> report("step", 1, 12)
     """

@@ -114,7 +114,7 @@ def check_prompts(model: PreTrainedModel, ids: torch.Tensor, attention_mask: tor
         raise TypeError(f"ids must be a tensor of token ids (a tokenizer makes them), got {type(ids).__name__}")
     if ids.ndim != 2 or not ids.numel():
         raise ValueError(f"ids must have shape (batch, seq) with at least one token, got {tuple(ids.shape)}")
-    # A causal LM writes behind its prompt, an encoder–decoder beside it.
+    # A causal LM writes after its prompt, an encoder–decoder beside it.
     needed = ids.shape[1] + (0 if model.config.is_encoder_decoder else 1)
     longest = context_length(model)
     if longest is not None and needed > longest:

@@ -27,7 +27,7 @@ class GenerationSettings:
     Args:
         max_new_tokens: The most tokens to generate.
         max_length: The same with the prompt's tokens counted; `max_new_tokens` wins.
-        min_new_tokens: Before so many tokens, end-of-sequence tokens are removed.
+        min_new_tokens: Before this many tokens, end-of-sequence tokens are removed.
         min_length: The same with the prompt's tokens counted; `min_new_tokens` wins.
         do_sample: Draw tokens instead of taking the most likely one.
         filters: Filters of sampling with their settings, in order, as `[("temperature", 0.7), ("top_p", 0.9)]`.

@@ -147,7 +147,7 @@ class StopRules:
     """What ends a text.
 
     Args:
-        reason_at_limit: What to say when there are so many.
+        reason_at_limit: What to say at that limit.
         tokenizer: Turns tokens into text; stop strings need it.
 
     Raises:
@@ -173,7 +173,7 @@ class StopRules:
         return SearchedText(self.tokenizer, self.stop_strings)
 
     def reason(self, tokens: Sequence[int]) -> StopReason | None:
-        """Tell why a text ends with the last of its new `tokens`; None: it goes on."""
+        """Tell why a text ends with the last of its new `tokens`; None: it continues."""
         if tokens[-1] in self.eos_ids:
             return StopReason.EOS
         if self.stop_strings:

@@ -14,7 +14,7 @@ from course_utils.exercises.plain_data import NotPlainError, Settings, for_funct
 LONGEST_MESSAGE = 200  # characters of an exception that are kept
 LONGEST_PRINT = 2_000  # characters that are kept of what one call prints
 CALL_SECONDS = 20  # that one call may take in the grader
-NOT_STARTED = "not started"  # stands where an exception's name would: no exception of Python or torch is called so
+NOT_STARTED = "not started"  # takes the place of an exception's name: no exception of Python or torch is called so
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def call(function: Callable, arguments: Sequence) -> Answer:
 
 
 def is_stub(function: object) -> bool:
-    """Say whether a function is a stub that nobody has touched: all it does is `raise NotImplementedError`.
+    """Say whether a function is an untouched stub: all it does is `raise NotImplementedError`.
 
     What it raises wouldn't tell: torch raises the same exception where it can't do something.
 

@@ -129,7 +129,7 @@ def written(value: object) -> str:
 
 
 def read(text: str | bytes, may_name_models: bool = False) -> object:
-    """Return the plain data that `written` wrote. Whoever wrote it is not trusted.
+    """Return the plain data that `written` wrote. Its writer isn't trusted.
 
     Args:
         text: One line of JSON.

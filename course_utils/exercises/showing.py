@@ -14,7 +14,7 @@ _SHORTER = (8, 5, 3, 2, 1)  # how many values of each list are tried, until the 
 
 
 def short(value: object, longest: int = LONGEST) -> str:
-    """Return a value in so many characters at most.
+    """Return a value in a limited number of characters.
 
     >>> short(0.123456789), short(49151.0), short("a" * 80, 10), short(np.arange(100), 30)
     ('0.1235', '49151', "'aaaaaaaa…", 'tensor([0, 1, 2, 3, 4, …])')
@@ -27,7 +27,7 @@ def short(value: object, longest: int = LONGEST) -> str:
 
 
 def beside(own: object, right: object, longest: int = LONGEST) -> tuple[str, str]:
-    r"""Return two values, each in so many characters at most, so that the place where they differ is shown.
+    r"""Return two values, each in a limited number of characters, so that the place where they differ is shown.
 
     >>> beside("a" * 99 + "b", "a" * 99 + "c")
     ("'…aaaaaaaaaab'", "'…aaaaaaaaaac'")

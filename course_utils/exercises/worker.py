@@ -13,7 +13,7 @@ import sys
 import types
 import warnings
 
-MOST_FAILURES = 20  # cells that raised and are told of; there may be thousands
+MOST_FAILURES = 20  # cells that raised and are reported; there may be thousands
 
 
 def main() -> None:

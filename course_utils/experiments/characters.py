@@ -84,7 +84,7 @@ def counted_loss(ids: torch.Tensor, windows: torch.Tensor, vocabulary: int, cont
 
 @torch.inference_mode()
 def write_on(model: PreTrainedModel, vocabulary: Characters, start: str, characters: int, seed: int) -> str:
-    """Let a causal LM of characters go on after `start`; every character is drawn from the whole distribution.
+    """Let a causal LM of characters continue after `start`; every character is drawn from the whole distribution.
 
     The model reads at most as many of the last characters as its context length.
 

@@ -49,7 +49,7 @@ OCCUPATIONS = [
     "soldier",
 ]  # fmt: skip
 
-# What stands before a pronoun, and what stands after it. A causal LM reads only the first.
+# What comes before a pronoun, and what comes after it. A causal LM reads only the first.
 PRONOUN_FRAMES = [
     ("The {} said that", "was tired."),
     ("The {} was late because", "missed the bus."),

@@ -44,7 +44,7 @@ class SentenceClassifier(nn.Module):
 
     def vectors(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: torch.Tensor) -> torch.Tensor:
         """Return the mean vector of each text, `(batch, hidden)`, for ids and mask `(batch, seq)`, padded right."""
-        longest = int(attention_mask.sum(1).max())  # padding that nobody needs costs time
+        longest = int(attention_mask.sum(1).max())  # needless padding costs time
         ids, mask = input_ids[:, :longest], attention_mask[:, :longest]
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)

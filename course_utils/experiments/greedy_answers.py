@@ -47,7 +47,7 @@ def greedy_answers(
     Args:
         model: A causal LM of `transformers`.
         prompts: Texts; a chat prompt is one text that the chat template wrote.
-        max_new_tokens: An answer that goes on is cut here.
+        max_new_tokens: A longer answer is cut here.
         ends: Characters that end an answer, besides the end-of-sequence token.
 
     Raises:

@@ -27,7 +27,7 @@ def topic_sentences() -> dict[str, list[str]]:
 
 
 class Draw(NamedTuple):
-    """Some texts to be labelled, and the shots that stand before them; no text is both.
+    """Some texts to be labelled, and the shots that come before them; no text is both.
 
     Args:
         shots: Examples for the prompt, in their order.

@@ -60,7 +60,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
 
     Args:
         panels: For each model its name; the differences `(layer, seq)`, row 0 before the first layer (a torch tensor
-            will do); the tokens; and the column of the token that was replaced, None if it stands in another panel.
+            will do); the tokens; and the column of the token that was replaced, None if it is in another panel.
 
     Raises:
         ValueError: There are no panels, or the differences do not fit the tokens.

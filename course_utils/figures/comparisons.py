@@ -42,7 +42,7 @@ def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str 
 
 
 def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = "") -> CourseFigure:
-    """Draw bars; a line stands where the first one ends, and bars that go beyond it by a tenth are hatched.
+    """Draw bars; a line marks where the first one ends, and bars that go beyond it by a tenth are hatched.
 
     Args:
         values: Name and value of each bar, top to bottom; the first is what the others are compared with.

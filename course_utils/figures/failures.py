@@ -15,7 +15,7 @@ def confidence_against_truth(groups: Mapping[str, Mapping[str, float]], level: f
 
     Args:
         groups: For each group, top to bottom, its answers: a name and a probability, 0 to 1.
-        level: A probability at which a dashed line stands.
+        level: A probability to mark with a dashed line.
 
     Raises:
         ValueError: There are no groups or more than four, one is empty, or a probability is not in [0, 1].
@@ -55,7 +55,7 @@ def _answer_row(axes, row: int, answers: Mapping[str, float], marker: str, colou
     for place in {0, len(ranked) - 1}:
         name, value = ranked[place]
         if place == 0 and len(ranked) > 1 and value < 0.1:
-            continue  # where most of a row stands at zero, no single name says anything
+            continue  # where most of a row is zero, no single name says anything
         side = "left" if value < 0.3 else "right"
         axes.annotate(drawable(name), (value, row + 0.12), (0, -9), textcoords="offset points", ha=side, fontsize=8,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
@@ -128,7 +128,7 @@ def diverging_bars(
 ) -> CourseFigure:
     """Draw shares as bars that start in the middle and go to one side or the other, one panel per model.
 
-    The rows are sorted by the first panel. Bars to the left are hatched, so no side is told by colour alone.
+    The rows are sorted by the first panel. Bars to the left are hatched, so colour alone never tells the sides apart.
 
     Args:
         names: What each row is.

@@ -17,7 +17,7 @@ def memory_bars(
         rows: For every bar's name, the bytes of its parts; all rows have the same parts.
         limits: For every limit's name, its bytes.
         unit: Bytes of one unit of the axis: 1e9 for GB, 1e6 for MB.
-        title: What stands above.
+        title: The heading.
 
     Raises:
         ValueError: There are no rows, or they have different parts.

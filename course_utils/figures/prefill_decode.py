@@ -75,7 +75,7 @@ def cache_steps(
     step: int,
     use_cache: bool,
 ) -> CourseFigure:
-    """Draw the cache after one step, one column per token and one row per KV head, over the time of every step both ways.
+    """Draw the cache after one step, one column per token and one row per KV head, over each step's time both ways.
 
     Args:
         prompt_tokens: The prompt.

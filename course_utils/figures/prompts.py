@@ -104,8 +104,8 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     """Draw a batch under a mask: for every prompt who may look at whom, and its distribution beside that of it alone.
 
     Args:
-        rows: One dict per prompt: `mask` bool `(query, key)`; `tokens`, one per column, None for padding; `reads_at`, the
-            column whose logits are read; `best`, rows of label, probability alone, probability now; `moved`.
+        rows: One dict per prompt: `mask` bool `(query, key)`; `tokens`, one per column, None for padding; `reads_at`,
+            the column whose logits are read; `best`, rows of label, probability alone, probability now; `moved`.
         title: What is drawn.
 
     Lesson: 09 · Context length and prompting

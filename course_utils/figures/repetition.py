@@ -166,7 +166,7 @@ def _alt(changes, finite, labels, chances, why) -> str:
 
 
 def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) -> CourseFigure:
-    """Draw, at every step, the probability that the text ends; where it was masked, a cross stands above the bar.
+    """Draw, at every step, the probability that the text ends; where it was masked, there is a cross above the bar.
 
     Args:
         before: Probability of the end as the model said it, `(step,)`.

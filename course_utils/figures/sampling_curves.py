@@ -96,7 +96,7 @@ def diversity_and_likelihood(
     Args:
         settings: By name: for every group of texts the mean log-probability of its tokens, and the share of its
             tokens that are different ones.
-        people: Mean log-probability of a text that somebody wrote, as a line.
+        people: Mean log-probability of a text that a person wrote, as a line.
 
     Raises:
         ValueError: A setting has fewer than two groups, or not as many of the one as of the other.
@@ -124,7 +124,7 @@ def diversity_and_likelihood(
             textcoords="offset points", fontsize=9,
         )  # fmt: skip
         said.append(f"A human text: {people:.1f}.")
-    # Names stand beside the picture: settings may lie so close that names next to the points would mix.
+    # Names are beside the picture: settings may lie so close that names next to the points would mix.
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     axes.margins(x=0.15, y=0.15)
     axes.set(xlabel="mean log-probability of a token, for the unfiltered model", ylabel="share of different tokens")

@@ -12,7 +12,7 @@ from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, s
 _MARKS = "osD^vPX*"
 _COLOURS = ("blue", "vermilion", "green", "purple", "orange", "black", "sky", "grey")
 _STYLES = ("-", "--", "-.", ":")
-# Where the name of a point may stand, the best first: (right, up) of the point.
+# Where the name of a point may go, the best first: (right, up) of the point.
 _SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 _ACROSS = {1: "left", 0: "center", -1: "right"}
 _UP = {1: "bottom", 0: "center_baseline", -1: "top"}

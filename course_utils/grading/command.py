@@ -82,7 +82,7 @@ def grade_all(
         contextlib.closing(_reports(submissions, assignment, folder, jobs)) as made,
         tqdm(total=len(submissions), unit="submission", disable=None) as bar,
     ):
-        # A report is written as soon as it is there: whenever this is killed, the next run goes on from it.
+        # A report is written as soon as it is there: whenever this is killed, the next run continues from it.
         for report in made:
             reports[report["learner"]] = {"of": sum(task.points for task in tasks)} | report
             bar.update()

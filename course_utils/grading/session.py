@@ -23,7 +23,7 @@ ALONE = 2  # processes: bubblewrap's and the worker
 
 
 class WorkerError(RuntimeError):
-    """The worker could not be started: that is nobody's submission's fault."""
+    """The worker could not be started: no submission is to blame."""
 
 
 @dataclass

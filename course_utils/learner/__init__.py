@@ -7,6 +7,8 @@ from importlib import import_module
 
 _HOMES = {
     "Progress": "progress",
+    "Table": "tables",
+    "beside_recorded": "tables",
     "checker": "check_card",
     "export_progress": "progress_table",
     "machine_check": "this_machine",
@@ -18,6 +20,8 @@ _HOMES = {
 
 __all__ = [
     "Progress",
+    "Table",
+    "beside_recorded",
     "checker",
     "export_progress",
     "machine_check",

@@ -1,4 +1,4 @@
-"""The capstone's last check: prompts and settings that nobody has seen, drawn from a seed, text by text.
+"""The capstone's last check: unseen prompts and settings, drawn from a seed, text by text.
 
 Lesson: 15 · Capstone: your own generate()
 """
@@ -105,7 +105,7 @@ def stop_string(chance: random.Random, case: Case) -> dict:
     text, before = decode(tokens), len(decode(tokens[: chance.randint(2, 4)]))
     stop = text[before - 1 : before + 2]
     never = "###" if case[0].name == "smollm2" else "zqxj"  # of tokens that the model has: transformers refuses others
-    # Where it stands in the prompt as well, transformers and the course may disagree.
+    # Where it is in the prompt as well, transformers and the course may disagree.
     return {"stop_strings": [never, stop] if stop and stop not in case[1] + text[: before - 1] else [never]}
 
 

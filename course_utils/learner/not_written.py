@@ -1,4 +1,4 @@
-"""A cell that uses a function of the exercise which nobody has written yet: one sentence in place of a traceback."""
+"""A cell that uses a function of the exercise that isn't written yet: one line in place of a traceback."""
 
 import sys
 from collections.abc import Mapping

@@ -69,7 +69,7 @@ class Progress:
     def update(self, kind: str, identifier: str, change: Callable[[dict | None], dict]) -> dict:
         """Replace what is kept by `change(what was kept, or None)`; return what is kept now.
 
-        Nobody else can write in between, so that a decision about what was there before holds.
+        No other program can write in between, so that a decision about what was there before holds.
 
         Raises:
             ValueError: `kind` is not one of `KINDS`.

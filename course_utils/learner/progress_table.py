@@ -1,4 +1,4 @@
-"""What a learner did so far, lesson by lesson: shown, exported, and begun anew."""
+"""What a learner did so far, lesson by lesson: shown, exported, and reset."""
 
 import csv
 import html

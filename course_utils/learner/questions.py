@@ -134,7 +134,7 @@ def predict(
     Args:
         identifier: Its name in the progress file, such as "00-paris".
         question: What is asked.
-        options: Labels, or labels with the range `(low, high)` of measured values that they stand for: low is
+        options: Labels, or labels with the range `(low, high)` of measured values that they mean: low is
             in, high is out, None is an open end.
         progress: Where it is kept; by default the learner's own file.
 
@@ -190,7 +190,7 @@ def _is_choice(question: QuestionWidget) -> bool:
 
 
 def _could_not(do: str, progress: Progress, error: OSError) -> str:
-    """Say in a sentence what went wrong with the progress file: the lesson must go on."""
+    """Say in a sentence what went wrong with the progress file: the lesson must continue."""
     what = {"kept": "This couldn't be saved", "read": "Your progress couldn't be read"}[do]
     return f"{what}: {reason(error)} ({progress.path})."
 

@@ -1,4 +1,4 @@
-"""The file behind the scoreboard: written whole or not at all, and set aside, never lost, where it is damaged.
+"""The scoreboard's file: written whole or not at all, and set aside, never lost, where it is damaged.
 
 Lesson: 15 · Capstone: your own generate()
 """

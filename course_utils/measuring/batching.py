@@ -37,7 +37,7 @@ def static_schedule(lengths: Sequence[int], slots: int) -> list[Turn]:
     """Plan static batching: a batch begins when the longest request of the one before it has ended.
 
     Args:
-        lengths: The tokens that each request will generate; every step gives each running one a token.
+        lengths: The tokens that each request will generate; every step gives each running request a token.
         slots: The most requests in a batch.
 
     Raises:
@@ -151,7 +151,7 @@ def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
     )  # fmt: skip
     greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
     manager = model.init_continuous_batching(greedy, continuous_batching_config=pages)
-    # All wait in the queue before the first step, so that nobody is late by chance.
+    # All wait in the queue before the first step, so that no request is late by chance.
     for request, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         manager.add_request(list(prompt), str(request), max_new_tokens=length, record_timestamps=True)
     start = time.perf_counter()

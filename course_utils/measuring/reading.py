@@ -10,7 +10,7 @@ class ReadingMeter:
     """Count how many positions a model reads, and how often it is called: `with ReadingMeter(model) as meter: …`.
 
     Args:
-        most_calls: The next call after so many raises a `RuntimeError`, which ends a loop without an end.
+        most_calls: The next call after this many raises a `RuntimeError`, which ends a loop without an end.
 
     >>> from course_utils.models.practice import practice_model
     >>> practice = practice_model()

@@ -31,7 +31,7 @@ def context_length(model: PreTrainedModel) -> int | None:
     found = next((length for name in _LENGTHS if (length := getattr(config, name, None))), None)
     if found is None or found < 1:
         return None
-    # RoBERTa and its family begin to count behind the padding token: a table of 514 rows is for 512 tokens.
+    # RoBERTa and its family begin to count after the padding token: a table of 514 rows is for 512 tokens.
     tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
     unused = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
     return found - max(unused, default=0)

@@ -72,7 +72,7 @@ def check_text(text: object, tokenizer: PreTrainedTokenizerBase, **reading: obje
 
 
 def check_length(length: int, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise a ValueError if the model can't read so many tokens at once.
+    """Raise a ValueError if the model can't read that many tokens at once.
 
     Raises:
         ValueError: There are too many.

@@ -48,7 +48,7 @@ def _convert_gguf(weights: Path, folder: Path) -> None:
     plain.save_pretrained(folder)
 
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name, local_files_only=True)
-    # The file names its splitting rule "smollm": every digit stands alone, then GPT-2's rule. transformers
+    # The file names its splitting rule "smollm": every digit is a token, then GPT-2's rule. transformers
     # reads only the second half, which would cut "  7" differently from the model's training text.
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

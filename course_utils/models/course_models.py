@@ -15,6 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import pipelines
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import hub as transformers_hub
+from transformers.utils import logging
 
 from course_utils.models.hub import ask_again, check_reachable, is_hub_asked, profile
 from course_utils.models.pipelines import checked_class, default_model, pipeline_tasks, registered
@@ -53,10 +54,11 @@ def use_course_models() -> CourseModels:
     (question answering, translation, summarization, text2text-generation) are back, and so are the checks of
     `load_pipeline` for the course's models. With `model=` you get what you ask for, as always.
 
-    The embedded profile stays away from the network, so a model that isn't on this machine gets one sentence at once
+    The embedded profile stays away from the network, so a model that isn't on this machine gives a one-line error
     (`HF_HUB_OFFLINE=0` lets transformers ask the hub all the same). In the hub profile, `COURSE_MODELS=hub`, the same
     lines load the famous models at pinned revisions; a hub that doesn't answer within 3 s isn't asked again.
-    After a change of profile, call it again.
+    After a change of profile, call it again. Bars that show how weights on this disk load, in a blink, are off; those
+    of a download stay.
 
     Returns:
         What takes everything back: `.undo()`, or use it as a context manager.
@@ -97,6 +99,9 @@ class _Default(dict):
 def _go_offline(changes: CourseModels) -> str:
     """Keep transformers from waiting for a hub that it shouldn't ask, or that's down; return why it isn't asked."""
     if profile() == "embedded":
+        if logging.is_progress_bar_enabled():
+            changes.callback(logging.enable_progress_bar)
+            logging.disable_progress_bar()
         if not is_hub_asked():
             changes.set(os.environ, "HF_HUB_OFFLINE", "1")
             changes.set(vars(constants), "HF_HUB_OFFLINE", True)

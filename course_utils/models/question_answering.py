@@ -29,8 +29,8 @@ class QuestionAnsweringPipeline(CheckedPipeline, ChunkPipeline):
 
     - `top_k` (1): how many answers; more than one comes as a list, best first.
     - `max_answer_len` (30): the most tokens of an answer.
-    - `max_seq_len` (256), `doc_stride` (64): a longer context is read in windows of so many tokens, which overlap
-      by so many, so that no answer is cut in two.
+    - `max_seq_len` (256), `doc_stride` (64): a longer context is read in windows of that many tokens, which overlap
+      by that many, so that no answer is cut in two.
     - `max_question_len` (half a window): with it, a longer question is cut instead of refused.
     - `handle_impossible_answer` (False): whether "" may be the answer.
     - `align_to_words` (True): whether an answer is made of whole words.

@@ -60,7 +60,7 @@ class Text2TextGenerationPipeline(CheckedPipeline, Pipeline):
         return reading, settings, choosing
 
     def preprocess(self, text: str, truncation: bool = False, add_special_tokens: bool = True) -> dict:
-        """Turn a text into token ids; models of the T5 family want to be told the task in words."""
+        """Turn a text into token ids; models of the T5 family need the task in words."""
         self.check(text)
         text = self.task_settings().get("prefix", "") + text
         reading = {"truncation": truncation, "add_special_tokens": add_special_tokens}

@@ -18,6 +18,7 @@ _WIDGET_NAMES = {
 }
 # What looks like a citation: a name, then a year, as in "Su et al. (2021)", "Devlin et al. 2019", "Dauphin (2018".
 _CITATION = re.compile(r"\b(?!(?:In|Since|Until|By|From)\b)[A-Z][\w’'-]+(?: et al\.)?,? \(?((?:1[89]|20)\d\d)\b")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")  # its words, its file
 _BETWEEN = 70  # the most characters from the first author's name to the year
 
 
@@ -118,9 +119,12 @@ class Lesson:
 
     @cached_property
     def _markdown(self) -> list[str]:
-        """The source of every markdown cell."""
+        """The source of every markdown cell, without its pictures.
+
+        The schematic's words for those who can't see it name parts of the map that a later lesson explains.
+        """
         cells = jupytext.reads(self.source, fmt="py:percent").cells
-        return [cell.source for cell in cells if cell.cell_type == "markdown"]
+        return [PICTURE.sub("", cell.source) for cell in cells if cell.cell_type == "markdown"]
 
     @property
     def _head(self) -> str:

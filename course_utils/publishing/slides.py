@@ -87,7 +87,7 @@ def with_slides(notebook: NotebookNode) -> NotebookNode:
 def slide(source: str) -> dict[str, str]:
     """Return what the metadata of a markdown cell says: a section begins a slide, any other text one below it.
 
-    >>> slide("## 2 · Temperature"), slide("### Touch it")
+    >>> slide("## 2 · Temperature"), slide("### Try it")
     ({'slide_type': 'slide'}, {'slide_type': 'subslide'})
     """
     return {"slide_type": "slide" if source.startswith(("# ", "## ")) else "subslide"}

@@ -25,6 +25,7 @@ from course_utils.exercises.assignments import exercise
 from course_utils.files import write_whole
 from course_utils.publishing.pages import pages
 from course_utils.publishing.recorded import has_recordings, sign_recordings, take_recordings
+from course_utils.publishing.schematics import SCHEMATICS, schematic
 from course_utils.publishing.slides import slide
 
 LESSONS, DEEPER = "notebooks/source", "notebooks/source/deeper"
@@ -51,7 +52,7 @@ class CellProblem(Exception):
 
 
 def sync(root: Path, check: bool = False, execute: bool = False, record: bool = False) -> list[str]:
-    """Make every notebook and `environment.yml` under `root` what its source says; return the problems.
+    """Make all notebooks, schematics and `environment.yml` under `root` what their sources say; return the problems.
 
     Args:
         root: The repository's folder.
@@ -75,7 +76,7 @@ def sync(root: Path, check: bool = False, execute: bool = False, record: bool = 
             ]
         for source in sources:
             problems += _sync_notebook(root, source, check, execute, record)
-    return problems + _sync_pages(root, check) + _sync_environment(root, check)
+    return problems + _sync_schematics(root, check) + _sync_pages(root, check) + _sync_environment(root, check)
 
 
 def build(source: str) -> NotebookNode:
@@ -136,18 +137,18 @@ def clean_outputs(notebook: NotebookNode) -> None:
     """Leave only outputs that mean something to a reader without a kernel, and to the next machine.
 
     Raises:
-        CellProblem: A cell wrote to stderr or raised.
+        CellProblem: A cell wrote to stderr without the tag "warns", or raised.
     """
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code":
             continue
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
-            _refuse_noise(output, number)
+            _refuse_noise(output, number, "warns" in cell.metadata.get("tags", []))
             # A page without a kernel would say "model not found" instead of showing the stored picture.
             output.get("data", {}).pop(WIDGET_VIEW, None)
         cell.outputs = [output for output in cell.outputs if output.get("data", True)]
-        if "machine-dependent" in cell.metadata.get("tags", []):
+        if "machine-dependent" in cell.metadata.get("tags", []):  # in lessons that record nothing yet
             cell.outputs = []
     notebook.metadata.pop("widgets", None)
     notebook.metadata.update(_KERNEL)  # running it added the version of this Python
@@ -306,10 +307,27 @@ def _is_worked_on(file: Path) -> bool:
         return False
 
 
+def _sync_schematics(root: Path, check: bool) -> list[str]:
+    """Draw the picture that opens each lesson of `root`."""
+    problems = []
+    for lesson in SCHEMATICS:
+        if not (root / "notebooks" / "source" / f"{lesson}.py").is_file():
+            continue  # another course, without this lesson
+        file, wanted = root / "notebooks" / "images" / f"{lesson}.svg", schematic(lesson)
+        if file.is_file() and file.read_text(encoding="utf-8") == wanted:
+            continue
+        if check:
+            problems.append(f"notebooks/images/{file.name} is not what its drawing makes: run `course sync`.")
+        else:
+            file.parent.mkdir(exist_ok=True)
+            write_whole(file, wanted)
+    return problems
+
+
 def _sync_pages(root: Path, check: bool) -> list[str]:
     """Make the index, the glossary and the references, which have no code."""
     if not (root / "notebooks" / "source" / "glossary.toml").is_file():
-        return []  # a course of somebody else's, without them
+        return []  # another course, without them
     try:
         made = pages(root)
     except ValueError as error:
@@ -373,11 +391,13 @@ def _take_outputs(notebook: NotebookNode, stored: NotebookNode) -> bool:
     return True
 
 
-def _refuse_noise(output: NotebookNode, number: int) -> None:
+def _refuse_noise(output: NotebookNode, number: int, may_warn: bool) -> None:
     if output.output_type == "error":
         raise CellProblem(f"cell {number} raises {output.ename} ({_first_line(output.evalue)})")
     if output.output_type == "stream" and output.name == "stderr":
-        raise CellProblem(f"cell {number} writes to stderr ({_first_line(output.text)})")
+        if not may_warn:
+            raise CellProblem(f"cell {number} writes to stderr ({_first_line(output.text)})")
+        output.text = output.text.replace(str(Path.home()), "~")  # whose folder it was is no part of the lesson
 
 
 def _first_line(text: str) -> str:

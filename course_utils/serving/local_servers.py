@@ -78,7 +78,7 @@ def _handler(model, tokenizer) -> type[BaseHTTPRequestHandler]:
                     for event in _answer(model, tokenizer, request):
                         self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
                 except ConnectionError:
-                    return  # nobody listens any more: stop generating
+                    return  # the client is gone: stop generating
                 self.wfile.write(b"data: [DONE]\n\n")
 
         def log_message(self, *arguments: object) -> None:

@@ -77,7 +77,7 @@ class BeamTrace(Trace):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the search went on to its last step, so that the tree holds what other settings find."""
+        """Whether the search continued to its last step, so that the tree holds what other settings find."""
         last = self.steps.max()
         return last == self.max_new_tokens or KEPT not in np.array(self.fates)[self.steps == last]
 

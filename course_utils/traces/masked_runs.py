@@ -25,7 +25,7 @@ def batch_mask(kind: str, attention_mask: torch.Tensor, window: int) -> torch.Te
     """Combine a kind of mask with a tokenizer's `attention_mask` `(batch, seq)`: bool `(batch, 1, query, key)`.
 
     A padding token on the left has nothing before it that it may look at. It looks at itself, because the softmax
-    over nothing is not a number; nobody looks at it.
+    over nothing is not a number; it's never used.
 
     Args:
         kind: One of `KINDS`; "none" lets every token look at every other one.

@@ -108,7 +108,7 @@ def record_repetition(
         frequency_penalty: −2 to 2.
         repetition_penalty: Above 0; 1 is off.
         no_repeat_ngram: Size of the runs that may not come twice; 0 is off.
-        min_new_tokens: Before so many tokens the text cannot end.
+        min_new_tokens: Before this many tokens, the text cannot end.
         stop_at_eos: Whether the end-of-sequence token ends the text.
         own: The learner's function `(logits, ids, setting)` in place of the library's penalty of that name.
         progress: Called with the number of each step, from 1, before it runs, and with the most that there can be.

@@ -79,7 +79,7 @@ class SpeedTrace(Trace):
 
         Args:
             point: Which row.
-            new_tokens: For so many new tokens, at the measured time per output token; None: as many as measured.
+            new_tokens: For this many new tokens, at the measured time per output token; None: as many as measured.
         """
         there = np.isfinite(self.ttft[point])
         ttft, tpot = self.ttft[point, there], self.tpot[point, there]

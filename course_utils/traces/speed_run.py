@@ -39,7 +39,7 @@ def record_speed(
 ) -> SpeedTrace:
     """Time generation: every prompt length with the first batch size, and every batch size with the first length.
 
-    Every run reads exactly so many tokens and generates exactly so many, greedily; an end-of-sequence token does not
+    Every run reads and generates exactly these numbers of tokens, greedily; an end-of-sequence token does not
     stop it. One more run before the others is not counted.
 
     Args:

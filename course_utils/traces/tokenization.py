@@ -35,7 +35,7 @@ class TokenizationTrace(Trace):
         pieces: `(piece, 5)`: first atom, atom after the last, step that makes it, step that uses it up, token id
             (−1: it is no token yet).
         labels: Every piece as visible text.
-        steps: Of each step: what it made, of what, and where that stands: the number of the merge, or how many
+        steps: Of each step: what it made, from what, and where that is: the number of the merge, or how many
             candidates were looked up.
         tokens: How many tokens the whole text has; the pieces are those of the first 200.
         context_length: The most tokens the model reads at once; 0: it knows no limit.

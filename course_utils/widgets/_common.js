@@ -209,7 +209,7 @@ export function asking(model, root, status, answered, words = "Running …") {
     timers = [setTimeout(doubt, PATIENCE), setInterval(tick, 500)];
   }
 
-  // A kernel that is idle has not got the question; elsewhere than in JupyterLab, nobody says whether it is.
+  // A kernel that is idle has not got the question; outside JupyterLab, nothing says whether it is.
   const isMissing = () => manager && "kernel" in manager && (!kernel || kernel.status === "idle");
 
   function doubt() {

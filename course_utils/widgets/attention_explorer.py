@@ -167,7 +167,7 @@ class AttentionExplorer(AskingWidget):
         }
 
     def _kind(self) -> str:
-        """The array behind a stage: the scores, or the weights."""
+        """The array of a stage: the scores, or the weights."""
         return "scores" if self.stage in ("scores", "masked") else "weights"
 
     def _pack(self, layer: int, kind: str) -> dict:

@@ -28,7 +28,7 @@ class CacheStepper(AskingWidget):
 
     Args:
         trace: The recorded run; `record_cache` makes one.
-        run: Records another prompt with so many new tokens; without it, the text box is not there.
+        run: Records another prompt with this many new tokens; without it, the text box is not there.
         step: Which step to show; None shows the last. Step 0 is prefill.
         use_cache: Which of the two runs to show.
 

@@ -1,5 +1,5 @@
 // Pure functions first (tests import them), then the page. The kernel sends the 30 likeliest tokens of the full
-// softmax, its entropy and the shift; showing more or fewer bars asks nobody.
+// softmax, its entropy and the shift; showing more or fewer bars doesn't ask the kernel.
 
 const LEAST = 0.00005;
 

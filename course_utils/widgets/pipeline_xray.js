@@ -5,7 +5,7 @@ export function shapeText(shape) {
   return `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
 }
 
-/** What stands in a cell: texts as they are, numbers with a real minus sign. */
+/** What a cell shows: texts as they are, numbers with a real minus sign. */
 export function cellText(cell) {
   return typeof cell === "number" ? String(cell).replace(/^-/, "−") : cell;
 }

@@ -44,7 +44,7 @@ export function number(value, signed = false) {
   return (value < 0 ? "−" : signed && value > 0 ? "+" : "") + (value && Math.abs(value).toFixed(2));
 }
 
-/** One row as paths: lowered hangs, raised stands, banned is crossed. */
+/** One row as paths: lowered hangs down, raised goes up, banned is crossed. */
 export function rowPaths(changes, most, left, width, top, height) {
   const paths = { lowered: "", raised: "", banned: "" }, w = width.toFixed(1);
   changes.forEach((change, step) => {

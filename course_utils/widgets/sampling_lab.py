@@ -36,7 +36,7 @@ class SamplingLab(AskingWidget):
 
     Args:
         trace: The recorded run; `record_next_token` makes one.
-        own: Functions of the learner's own by the filter they stand in for, as `{"top_p": my_top_p}`. Each takes
+        own: Functions of the learner's own by the filter they replace, as `{"top_p": my_top_p}`. Each takes
             logits `(vocab,)` and the setting, and returns logits `(vocab,)`. It is not called while its filter is
             off.
         temperature: At least 0; 1 changes nothing, 0 keeps the best token only.

@@ -41,7 +41,7 @@ class SpeedLab(AskingWidget):
             run; without it, the button is grey.
         curve: "ttft", "tpot" or "throughput".
         prompt: Tokens of a prompt.
-        new_tokens: Tokens after it, at least 2; the totals and the throughput are computed for so many.
+        new_tokens: Tokens after it, at least 2; the totals and the throughput are computed for this many.
         batch: How many texts grow at once.
         threads: Threads of torch; None: the most that `here` has, and without it, the most that `recorded` has.
         dtype: Number format of weights and cache: "fp32" or "bf16".

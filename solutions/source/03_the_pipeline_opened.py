@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●○○○ | lesson [03 · The pipeline, opened](../notebooks/03_the_pipeline_opened.ipynb), sections 2–7 |
+# | 45 minutes | ●●○○○ | lesson [03 · The pipeline, opened](../notebooks/03_the_pipeline_opened.ipynb), sections 2–6 |
 #
 # You write a whole pipeline: preprocess, padding, forward and postprocess. The arrays are so small that you can check
 # every number by hand. At the end your four functions run together, and three of them work on the lesson's real model.

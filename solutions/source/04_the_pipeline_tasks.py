@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | [lesson 04](../notebooks/04_the_pipeline_tasks.ipynb), sections 1, 4 and 5 |
+# | 45 minutes | ●●●○○ | [lesson 04](../notebooks/04_the_pipeline_tasks.ipynb), sections 1, 4, 5 and 8 |
 #
 # You write the third step, `postprocess`, of three pipelines: what the model says comes in, and what a person can use
 # goes out. No model is needed for it. At the end your functions work on three real ones.

@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import TimeoutError, expect, sync_playwright
 
 from course_utils.machine import QUIET_LAB, ROOT
+from tests.notebook_parts import part_of
 
 ARTIFACTS = ROOT / "test-artifacts"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -201,6 +202,13 @@ def open_and_run(browser, lab_server, outside_requests, lesson, drawn, width=100
         log = (lab_server["folder"] / "lab.log").read_text()[-3000:]
         pytest.fail(f"{lesson} did not run: {problem}\n{page.evaluate(NOTEBOOK_STATE)}\n{log}")
     return page
+
+
+def lesson_part(lab_server, lesson, wanted):
+    """Put the cells of `lesson` that match `wanted`, with all that they need, beside it; return the name to open."""
+    notebook = nbformat.read(lab_server["folder"] / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    scratch_notebook(lab_server, f"{lesson}_part", *part_of(notebook, wanted))
+    return f"{lesson}_part"
 
 
 def scratch_notebook(lab_server, name, *cells):

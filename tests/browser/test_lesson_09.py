@@ -3,7 +3,7 @@
 import pytest
 
 from course_utils.widgets import MaskLab, NextTokenExplorer
-from tests.browser.conftest import choose_from_menu, key_to_paint, open_and_run, render_alone, within
+from tests.browser.conftest import choose_from_menu, key_to_paint, lesson_part, open_and_run, render_alone, within
 from tests.test_mask_lab import random_masks
 from tests.test_next_token_explorer import random_prompt
 
@@ -37,11 +37,9 @@ FOCUSED = """() => { const at = document.activeElement;
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelectorAll('.explorer[data-drawn]').length === 2 && document.querySelector('.mask-lab')"
-        " && document.querySelectorAll('.course-widget.question').length === 13"
-    )
-    page = open_and_run(browser, lab_server, outside_requests, "09_context_length_and_prompting", drawn, width=1300)
+    part = lesson_part(lab_server, "09_context_length_and_prompting", r"(?m)^(next_token_explorer|mask_lab)\(")
+    drawn = "document.querySelectorAll('.explorer[data-drawn]').length === 2 && document.querySelector('.mask-lab')"
+    page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     page.evaluate(
         """names => document.querySelectorAll(".explorer, .mask-lab").forEach((root, i) => { root.id = names[i]; })""",
         NAMES,

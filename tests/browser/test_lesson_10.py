@@ -7,6 +7,7 @@ from course_utils.widgets import CacheStepper
 from tests.browser.conftest import (
     choose_from_menu,
     key_to_paint,
+    lesson_part,
     open_and_run,
     render_alone,
     texts_of,
@@ -23,11 +24,9 @@ STATUS = "document.querySelector('.cache-stepper .status').textContent"
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.cache-stepper[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 11"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "10_prefill_and_decode", drawn)
+    part = lesson_part(lab_server, "10_prefill_and_decode", r"(?m)^cache_stepper\(")
+    drawn = "document.querySelector('.cache-stepper[data-drawn]')"
+    return open_and_run(browser, lab_server, outside_requests, part, drawn)
 
 
 @pytest.fixture

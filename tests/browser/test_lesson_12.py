@@ -5,6 +5,7 @@ import pytest
 from tests.browser.conftest import (
     choose_from_menu,
     key_to_paint,
+    lesson_part,
     open_and_run,
     texts_of,
     watch_texts,
@@ -21,11 +22,8 @@ LAB = ".repetition-lab"
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.repetition-lab[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 11"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "12_repetition_length_and_stopping", drawn)
+    part = lesson_part(lab_server, "12_repetition_length_and_stopping", r"(?m)^repetition_lab\(")
+    return open_and_run(browser, lab_server, outside_requests, part, f"document.querySelector('{LAB}[data-drawn]')")
 
 
 def wait_for_status(page, condition, argument=None):
@@ -250,7 +248,7 @@ def test_tab_reaches_every_control(page):
         page.keyboard.press("Tab")
         reached += page.evaluate(f"() => document.activeElement.closest('{LAB}') !== null")
     assert reached == controls.count()
-    assert lab.locator("input:not(label input)").count() == 0, "every input stands in its label"
+    assert lab.locator("input:not(label input)").count() == 0, "every input is in its label"
 
 
 def test_light_and_dark_and_narrow(page, artifacts):

@@ -5,6 +5,7 @@ import pytest
 from tests.browser.conftest import (
     choose_from_menu,
     key_to_paint,
+    lesson_part,
     open_and_run,
     scratch_notebook,
     texts_of,
@@ -29,11 +30,9 @@ for nodes in {sizes}:
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = (
-        "document.querySelector('.beam-tree[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 10"
-    )
-    return open_and_run(browser, lab_server, outside_requests, "13_beam_search", drawn, width=1300)
+    part = lesson_part(lab_server, "13_beam_search", r"(?m)^beam_tree\(")
+    drawn = "document.querySelector('.beam-tree[data-drawn]')"
+    return open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def test_every_cell_ran_without_an_error(page):
 def test_no_line_of_code_is_cut_off(page):
     """The course's settings wrap long lines."""
     page.set_viewport_size({"width": 900, "height": 900})
-    page.wait_for_timeout(500)  # until the lines are laid out anew; on a busy machine they may need longer
+    page.wait_for_timeout(500)  # until the lines are laid out again; on a busy machine they may need longer
     page.wait_for_function(
         "() => { const lines = [...document.querySelectorAll('.jp-CodeCell .cm-scroller')];"
         " return lines.length > 5 && lines.every((line) => line.scrollWidth <= line.clientWidth + 1); }"

@@ -1,12 +1,15 @@
 """Lesson 14 in JupyterLab: memory calculator and speed lab by keyboard, and a measurement through the kernel."""
 
-import pytest
+import re
 
-from course_utils.machine import ROOT
+import pytest
+from playwright.sync_api import expect
+
 from course_utils.widgets import MemoryCalculator, SpeedLab
 from tests.browser.conftest import (
     choose_from_menu,
     key_to_paint,
+    lesson_part,
     open_and_run,
     render_alone,
     scratch_notebook,
@@ -18,7 +21,6 @@ from tests.test_speed_lab import toy_points
 
 pytestmark = pytest.mark.browser
 
-LESSON = "14_speed_and_memory_in_practice"
 BUDGET_MILLISECONDS = 50
 DRAWN = "document.querySelector('.memory-calculator[data-drawn]') && document.querySelector('.speed-lab[data-drawn]')"
 CELLS = (
@@ -158,7 +160,9 @@ def measure(page, lab):
 def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text(" on the recorded machine").text_content().startswith("4 runs: about ")
     said = measure(page, lab)
-    assert (said[0], said[-1]) == ("Measuring …", "Measuring … 1 × 16 prompt tokens + 2 new: run 4 of 4")
+    assert said[0] == "Measuring …"
+    # A busy page may skip a run that was over before it painted.
+    assert re.fullmatch(r"Measuring … 1 × 16 prompt tokens \+ 2 new: run [234] of 4", said[-1])
     assert page.locator(WRONG).text_content() == ""
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
@@ -176,7 +180,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
     too_much = "too much at once: batch × prompt may be at most 8,192 tokens, here it is 32,768"
     page.wait_for_function(f"() => {text_of('.speed-lab .controls')}.includes({too_much!r})")
     measure(page, lab)
-    assert page.locator(WRONG).text_content() == "batch × prompt must be at most 8,192 tokens, got 32,768"
+    expect(page.locator(WRONG)).to_have_text("batch × prompt must be at most 8,192 tokens, got 32,768")
     assert lab.locator("g.here .point").count() >= 1
     for name, presses in (("prompt tokens", 1), ("batch", 0)):
         lab.get_by_label(name, exact=True).focus()
@@ -184,7 +188,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         for _ in range(presses):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
-    assert page.locator(WRONG).text_content() == ""
+    expect(page.locator(WRONG)).to_have_text("")  # a moment after the status: both wait for their own frame
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -284,9 +288,9 @@ def test_first_paint(browser, outside_requests, record):
         within(first_paint, 500)
 
 
-@pytest.mark.skipif(not (ROOT / "notebooks" / f"{LESSON}.ipynb").exists(), reason="the lesson is not built yet")
-def test_the_lesson_runs_without_an_error(browser, lab_server, outside_requests):
-    page = open_and_run(browser, lab_server, outside_requests, LESSON, DRAWN)
+def test_both_of_the_lesson_are_there(browser, lab_server, outside_requests):
+    part = lesson_part(lab_server, "14_speed_and_memory_in_practice", r"(?m)^(MemoryCalculator|speed_lab)\(")
+    page = open_and_run(browser, lab_server, outside_requests, part, DRAWN)
     no_errors(page)
     assert "= formula; KV cache" in page.locator(".memory-calculator .checked").text_content()
 

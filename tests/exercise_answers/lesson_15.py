@@ -191,7 +191,7 @@ def generate_with(
     change=changed_in_a_loop,
     order=list,
     draws=None,
-    anew=False,
+    starts_over=False,
     eos=list,
     text_of=None,
     most=None,
@@ -207,7 +207,7 @@ def generate_with(
         ):
             logits = (read or everything)(model, prompt, new)
             logits = change(logits, prompt, new, settings)
-            if anew:
+            if starts_over:
                 chance.manual_seed(settings["seed"])
             if settings["do_sample"] if draws is None else draws:
                 for name, setting in order(settings["filters"]):
@@ -518,7 +518,7 @@ WRONG = {
         ("You filter first and change afterwards", generate_filtered_first),
         ("Nothing is drawn", generate_with(draws=False)),
         ("yours draws", generate_with(draws=True)),
-        ("The generator starts over", generate_with(anew=True)),
+        ("The generator starts over", generate_with(starts_over=True)),
         ("torch's own random numbers", generate_with_torchs_numbers),
         ("returns nothing", nothing),
     ],

@@ -19,7 +19,7 @@ def preprocess(texts, vocabulary, longest):
 
 
 def some_texts(random, *lengths, longest=20, unknown=False, capitals=False):
-    """Draw a vocabulary with ids of its own, and texts of so many words."""
+    """Draw a vocabulary with ids of its own, and texts of the given numbers of words."""
     ids = random.permutation(90)[: len(WORDS) + 3] + 5
     vocabulary = {word: int(number) for word, number in zip((*SPECIAL, *WORDS), ids, strict=True)}
     texts = []
@@ -114,7 +114,7 @@ def padded(rows, pad_id):
 
 
 def some_rows(random, *lengths, pad_id=None, inside=False):
-    """Draw rows of so many ids; the padding's id is among them if it is `inside`."""
+    """Draw rows with the given numbers of ids; the padding's id is among them if it is `inside`."""
     pad_id = int(random.integers(1, 9)) if pad_id is None else pad_id
     rows = [random.integers(10, 99, size=length).tolist() for length in lengths]
     if inside:
@@ -184,7 +184,7 @@ def forward(table, weights, input_ids, attention_mask):
 
 
 def some_arrays(random, *lengths, labels=2):
-    """Draw a table, weights, and a padded batch of texts with so many tokens; the row of the padding is not 0."""
+    """Draw a table, weights, and a padded batch of texts with the given numbers of tokens; the row of the padding is not 0."""
     width, vocab = int(random.integers(3, 6)), 12
     table = torch.tensor(random.normal(0, 1, size=(vocab, width)), dtype=torch.float32)
     weights = torch.tensor(random.normal(0, 1, size=(width, labels)), dtype=torch.float32)
@@ -278,7 +278,7 @@ def postprocess(logits, names, count):
 
 
 def some_logits(random, *sizes):
-    """Draw logits for so many texts, labels and labels to return."""
+    """Draw logits for the given numbers of texts, labels and labels to return."""
     cases = []
     for texts, labels, count in sizes:
         names = [str(name) for name in random.permutation(LABELS)[:labels]]

@@ -164,13 +164,13 @@ def clear_spans(random):
 
 
 def outside_spans(random):
-    """The highest peaks stand in the question."""
+    """The highest peaks are in the question."""
     place = int(random.integers(6, 10))
     return [peaks(random, {1: 5, place: 3}, {2: 5, place + 1: 3}, 4)]
 
 
 def crossing_spans(random):
-    """The best end stands before the best start."""
+    """The best end comes before the best start."""
     place = int(random.integers(7, 10))
     return [peaks(random, {place: 5}, {place - 1: 5, place + 1: 3}, 4)]
 
@@ -259,7 +259,7 @@ NAMES = ["entailment", "neutral", "contradiction"]
 
 
 def zero_shot(random, multi_label, *counts):
-    """NLI logits for so many labels, with the columns in all three kinds of order."""
+    """NLI logits for this many labels, with the columns in all three kinds of order."""
     orders = [NAMES, NAMES[::-1], ["neutral", "entailment", "contradiction"]]
     return [
         (torch.tensor(random.normal(0, 1.5, size=(count, 3)), dtype=torch.float32), order, multi_label)

@@ -46,7 +46,7 @@ def twice_in_a_word(random):
 
 
 def at_the_border(random):
-    """What stands most often side by side are the end of a word and the start of the next."""
+    """The most frequent pair is the end of a word and the start of the next."""
     a, b, c, d, e, f = letters(random, 6)
     return [[c, a], [b, d], [e, a], [b, f], [d, a], [b, c], [f, e, d]], [1, 1, 1, 1, 1, 1, 1]
 

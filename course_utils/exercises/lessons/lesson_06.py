@@ -24,7 +24,7 @@ def texts(random, *kept):
 
 
 def with_question(random):
-    """The question in front does not count, nor does the padding behind."""
+    """Neither the question before nor the padding after counts."""
     first = [int(place) for place in random.integers(2, 5, size=3)]
     return [texts(random, (first[0], 9), (first[1], 7)), texts(random, (first[2], 8), (0, 9))]
 
@@ -186,7 +186,7 @@ def mean_loss(logits, labels):
 
 
 def asked_for(random, *kept, vocabulary=120, width=7, scale=2.0):
-    """Draw logits, and labels of which so many in each row are asked for."""
+    """Draw logits, and labels of which the given number in each row is asked for."""
     logits = torch.tensor(random.normal(0, scale, size=(len(kept), width, vocabulary)), dtype=torch.float32)
     labels = torch.tensor(random.integers(vocabulary, size=(len(kept), width)))
     for row, count in enumerate(kept):

@@ -18,7 +18,7 @@ def everyone(queries, keys):
 
 
 def causal(length):
-    """Let nobody look ahead."""
+    """Let no token look ahead."""
     return everyone(length, length).tril()
 
 
@@ -229,7 +229,7 @@ def repeated(random, half):
 
 
 def few_words(random, *counts):
-    """Draw a text in which words stand so many times, in any order."""
+    """Draw a text in which each word appears the given number of times, in any order."""
     ids = [word for word, count in zip(random.permutation(90), counts, strict=False) for _ in range(count)]
     return pattern(random, len(ids)), torch.tensor(random.permutation(ids))
 

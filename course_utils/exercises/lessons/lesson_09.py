@@ -116,7 +116,7 @@ def cost(messages):
 
 
 def conversation(random, *tokens, system=0):
-    """Draw a conversation whose messages have so many tokens; the last is a question."""
+    """Draw a conversation whose messages have the given numbers of tokens; the last is a question."""
     first = [message("system", sentence(random), tokens=system)] if system else []
     roles = ["user" if (len(tokens) - 1 - place) % 2 == 0 else "assistant" for place in range(len(tokens))]
     turns = [message(role, sentence(random), tokens=int(count)) for role, count in zip(roles, tokens, strict=True)]

@@ -254,7 +254,7 @@ def from_place(place):
 
 
 def equal_places(kept, prompt):
-    """Count all places with the same token, also behind the first that differs."""
+    """Count all places with the same token, even after the first that differs."""
     return min(sum(one == other for one, other in zip(kept, prompt, strict=False)), len(prompt) - 1)
 
 
@@ -264,7 +264,7 @@ def while_both_last(kept, prompt):
 
 
 def texts_that_share(random, shared, kept_more, prompt_more):
-    """Two lists of tokens that begin the same, differ in one token, and agree again behind it."""
+    """Two lists of tokens that begin the same, differ in one token, and agree again after it."""
     start = random.integers(0, 50, size=shared).tolist()
     rest = random.integers(0, 50, size=max(kept_more, prompt_more)).tolist()
     kept, prompt = start + rest[:kept_more], start + rest[:prompt_more]

@@ -227,7 +227,7 @@ def generating(
     read=read_everything,
     change=changed,
     choice=choose,
-    anew=False,
+    starts_over=False,
     is_eos=lambda token, eos_ids: token in eos_ids,
     searched=lambda prompt, new: new,
     longest=lambda prompt, most: most,
@@ -243,7 +243,7 @@ def generating(
         generator = torch.Generator().manual_seed(settings["seed"])
         while len(new) < longest(prompt, settings["max_new_tokens"]) and not has_ended:
             logits = read(model, prompt, new)
-            if anew:
+            if starts_over:
                 generator = torch.Generator().manual_seed(settings["seed"])
             if change_last and settings["do_sample"]:
                 for name, setting in settings["filters"]:
@@ -290,7 +290,7 @@ WITHOUT_CHANGE = generating(change=lambda logits, prompt, new, settings: logits)
 OWN_ORDER = generating(choice=in_their_order)
 UNFILTERED = generating(choice=without_filters)
 CHANGED_LAST = generating(change_last=True)
-ANEW = generating(anew=True)
+STARTS_OVER = generating(starts_over=True)
 TORCHS_NUMBERS = generating(
     choice=lambda logits, settings, generator: choose(
         logits, settings, torch.default_generator if settings["do_sample"] else None
@@ -519,12 +519,12 @@ def agreeing(own, guesses):
 
 
 def all_that_agree(own, guesses, right):
-    """Keep right guesses also behind a wrong one."""
+    """Keep right guesses even after a wrong one."""
     return [guess for one, guess in zip(own, guesses, strict=False) if one == guess] + own[-1:]
 
 
 def guesses_with(random, *settings):
-    """Guesses for each (count, first wrong one); behind the wrong one, every second guess agrees with the model."""
+    """Guesses for each (count, first wrong one); after the wrong one, every second guess agrees with the model."""
     loaded, cases = practice_model(), []
     for count, wrong in settings:
         ids, guesses = letters(random, int(random.integers(3, 8))), []
@@ -664,7 +664,7 @@ TASKS = (
                 lambda random: [
                     *texts_unlike(
                         random,
-                        [OWN_ORDER, UNFILTERED, ANEW, GREEDY],
+                        [OWN_ORDER, UNFILTERED, STARTS_OVER, GREEDY],
                         {"do_sample": True, "filters": [("top_p", 0.7), ("temperature", 2.5)]},
                     ),
                     *texts_unlike(
@@ -765,7 +765,7 @@ TASKS = (
             Mistake("Where do_sample is False, the likeliest token is taken: yours draws.", ALWAYS_DRAWS),
             Mistake(
                 "The generator starts over in every step: make it once, before the loop.",
-                ANEW,
+                STARTS_OVER,
             ),
             Mistake(
                 "You draw from torch's own random numbers: hand `generator=` to `torch.multinomial`.",
