@@ -12,7 +12,7 @@ from course_utils.engine.prefill_decode import new_cache, prefill
 from course_utils.experiments.few_shot import (
     calibrated,
     label_log_probabilities,
-    mean_and_error,
+    mean_intervals,
     score_after_shots,
     share_right,
 )
@@ -177,10 +177,14 @@ def test_shapes_that_do_not_fit_are_one_sentence(shape):
         share_right(random_scores(1), torch.zeros(shape, dtype=torch.long))
 
 
-def test_mean_and_error_equal_numpy():
-    values = random_scores(3)[..., 0]
-    mean, error = mean_and_error(values)
-    np.testing.assert_allclose(mean, values.numpy().mean(0), atol=1e-6)
-    np.testing.assert_allclose(error, values.numpy().std(0, ddof=1) / 2, atol=1e-6)
-    with pytest.raises(ValueError, match=r"^values must come from at least 2 draws, got 1$"):
-        mean_and_error(values[:1])
+def test_intervals_are_of_the_mean_over_draws():
+    """With ten times as many draws they are about √10 times as narrow, and each holds the mean."""
+    shares = (random_scores(3, (400, 3)) > 0).float()
+    few, many = mean_intervals(shares[:40]), mean_intervals(shares)
+    assert few.shape == (3, 2)
+    for interval, own in ((few, shares[:40]), (many, shares)):
+        assert ((interval[:, 0] <= own.mean(0)) & (own.mean(0) <= interval[:, 1])).all()
+    widths = (few[:, 1] - few[:, 0]) / (many[:, 1] - many[:, 0])
+    torch.testing.assert_close(widths, torch.full((3,), 10**0.5), atol=0.5, rtol=0)
+    with pytest.raises(ValueError, match=r"^values must hold at least two numbers, got 1$"):
+        mean_intervals(shares[:1])

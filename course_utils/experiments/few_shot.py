@@ -5,12 +5,12 @@ Lesson: 01 · What LLMs can do
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
+from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.shots import Draw, shot_text
 
 
@@ -143,29 +143,17 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return (scores.argmax(-1) == truth[:, None]).float().mean(-1)
 
 
-class MeanAndError(NamedTuple):
-    """The mean over draws, and its standard error: how far another set of draws would typically move it.
-
-    >>> MeanAndError(torch.tensor(0.6), torch.tensor(0.1)).error
-    tensor(0.1000)
-    """
-
-    mean: torch.Tensor
-    error: torch.Tensor
-
-
-def mean_and_error(values: torch.Tensor) -> MeanAndError:
-    """Return the mean over draws and its standard error, the standard deviation over √draws.
+def mean_intervals(shares: torch.Tensor) -> torch.Tensor:
+    """Return both ends of the 95 % interval of each mean over draws, `(count, 2)`, by the bootstrap over draws.
 
     Args:
-        values: A number a draw, `(draw, ...)`.
+        shares: One number per draw and count, `(draw, count)`.
 
     Raises:
         ValueError: There are fewer than two draws.
 
-    >>> mean_and_error(torch.tensor([0.5, 0.7]))
-    MeanAndError(mean=tensor(0.6000), error=tensor(0.1000))
+    >>> mean_intervals(torch.tensor([[0.5, 0.8], [0.5, 1.0]]))
+    tensor([[0.5000, 0.5000],
+            [0.8000, 1.0000]])
     """
-    if len(values) < 2:
-        raise ValueError(f"values must come from at least 2 draws, got {len(values)}")
-    return MeanAndError(values.mean(0), values.std(0) / len(values) ** 0.5)
+    return torch.tensor([bootstrap_interval(column) for column in shares.T.tolist()])

@@ -1,9 +1,12 @@
-"""How far an accuracy can be trusted: a share that was counted on few examples, with its interval.
+"""How far a number can be trusted: the interval of a share, and of a mean, that was measured on few examples.
 
-Lesson: 06 · Pre-training and fine-tuning
+Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning
 """
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from course_utils.engine.arguments import check_number, check_whole
 
@@ -34,3 +37,31 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     half = _Z / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
     # With none or all right, an end is 0 or 1; rounding would leave it a hair beside.
     return (middle - half if right else 0.0), (middle + half if right < total else 1.0)
+
+
+def bootstrap_interval(values: Sequence[float], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of `values`: how far it moves when other items might have been measured.
+
+    Args:
+        values: One measurement per item; as many are drawn again and again, each of them perhaps several times.
+        draws: How often.
+        seed: Of the drawing.
+
+    Returns:
+        The lower and the upper end.
+
+    Raises:
+        ValueError: There are fewer than two values, or `draws` is not a whole number of at least 1.
+
+    Source: Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
+
+    >>> [round(end, 1) for end in bootstrap_interval([1, 2, 3, 4, 5] * 8)]
+    [2.6, 3.5]
+    """
+    draws = check_whole("draws", draws, 1)
+    numbers = np.asarray(values, dtype=float)
+    if len(numbers) < 2:
+        raise ValueError(f"values must hold at least two numbers, got {len(numbers)}")
+    chosen = np.random.default_rng(seed).integers(len(numbers), size=(draws, len(numbers)))
+    low, high = np.quantile(numbers[chosen].mean(1), (0.025, 0.975))
+    return float(low), float(high)
