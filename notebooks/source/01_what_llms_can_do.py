@@ -195,12 +195,12 @@ examples = "".join(f"{text} {a + b}\n\n" for text, (a, b) in zip(asked[:8], sums
 written = greedy_answers(model, tokenizer, [examples + text for text in asked[8:]], max_new_tokens=6, ends="\n")
 right = sum(answer.text.strip() == str(a + b) for answer, (a, b) in zip(written, sums[8:], strict=True))
 low, high = wilson_interval(right, 60)
-f"{right} of 60 right; 95 % interval {low:.0%} to {high:.0%}"
+print(sum(answer.text.strip().isdecimal() for answer in written), "of 60 answers are a number")
+f"{right} of 60 are right; 95 % interval {low:.0%} to {high:.0%}"
 
 # %% [markdown]
-# GPT-3 with 175 billion parameters got 100 % (their table 3.9, with 50 examples); with 13 billion, about half (their
-# section 3.9.1). Nobody taught it addition in particular. What the small one lacks isn't the format: it writes a
-# number every time.
+# GPT-3 with 175 billion parameters got 100 %, with 50 examples (their table 3.9); the one with 13 billion about half
+# (their section 3.9.1). What our small model lacks isn't the form. It writes numbers, and they're wrong.
 
 # %% [markdown]
 # ## 3 · In-context learning
@@ -243,8 +243,8 @@ one_shot
 
 # %% [markdown]
 # How would you find out whether the *labels* in the shots matter? Leave everything as it is, and toss a coin for each
-# label. And if the model only knew the words *food* and *sport* already? Then call them *vor* and *blem*, which mean
-# nothing.
+# label. And if the model merely knows the words *food* and *sport* already? Call them *vor* and *blem*, which mean
+# nothing. In every second draw they swap places, in case the model likes one of them better for food.
 
 # %%
 invented = predict("01-invented", "Labels vor and blem, eight shots, all labelled right: what share is right?", choices)
@@ -255,6 +255,7 @@ invented
 # interval: how far the mean moves with other draws (by the bootstrap, Efron 1979).
 
 # %% tags=["nbval-check-output"]
+import itertools
 import torch
 from course_utils.experiments.few_shot import mean_intervals, score_after_shots, share_right
 
@@ -263,14 +264,15 @@ tossed = [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.sho
 odd_names, odd_instruction = ["vor", "blem"], "Sentences, each with its label, vor or blem:\n"
 
 
-def run_draws(draws, names, instruction):
-    """Log-probabilities of the labels: (draw, count, test, label)."""
-    return torch.stack([score_after_shots(model, tokenizer, draw, names, instruction, counts) for draw in draws])
+def run_draws(draws, instruction, *names):
+    """Log-probabilities of the labels, `names` taking turns: (draw, count, test, label)."""
+    turns = zip(draws, itertools.cycle(names))
+    return torch.stack([score_after_shots(model, tokenizer, draw, own, instruction, counts) for draw, own in turns])
 
 
-scores = {"true labels": run_draws(draws, topics, instruction)}
-scores["coin-toss labels"] = run_draws(tossed, topics, instruction)
-scores["vor and blem"] = run_draws(draws, odd_names, odd_instruction)
+scores = {"true labels": run_draws(draws, instruction, topics)}
+scores["coin-toss labels"] = run_draws(tossed, instruction, topics)
+scores["vor and blem"] = run_draws(draws, odd_instruction, odd_names, odd_names[::-1])
 shares = {name: share_right(values, truth) for name, values in scores.items()}
 figures.shots_curves(shares, {name: mean_intervals(rows) for name, rows in shares.items()}, counts, chance=0.5)
 
@@ -411,7 +413,7 @@ texts = [text for text, _ in draws[0].tests]
 shots = "".join(shot_text(text, odd_names[label]) for text, label in draws[0].shots)
 mine = my_label_scores(odd_instruction + shots, texts, odd_names)
 assert torch.allclose(mine, scores["vor and blem"][0, -1], atol=1e-3)
-[odd_names[label] for label in mine.argmax(-1)]
+[[round(value, 1) for value in row] for row in mine.tolist()]
 
 # %% [markdown]
 # ## 6 · Quiz

@@ -115,27 +115,42 @@ for name in ("tossed", "swapped"):
 # al. (2022), *Ground-Truth Labels Matter*, differ on how much labels matter; here the answer depends on the scoring.
 
 # %% [markdown]
-# ## 3 · A point that stood out
+# ## 3 · New meanings for words
 #
-# In lesson 01, the labels *vor* and *blem* were near guessing at every number of shots, and highest at the last one.
-# You looked at several points and noticed the best of them. Such a point deserves fresh draws: thirty other sets of
-# shots, judged once. And a null, with coin tosses for labels, where there's nothing to learn.
+# In lesson 01, the labels *vor* and *blem* were near guessing up to four shots and highest at eight. You looked at
+# several points and noticed the best of them. Such a point deserves fresh draws and a null.
+#
+# - **Fresh draws**: fifteen other sets of shots, eight each. Every set is asked twice, once with *vor* for food and once
+#   with *blem*, so that a preference for a word cancels out.
+# - **Null**: the same sets with tossed labels, twice. There is nothing to learn in them.
 
 # %%
 fresh = predict(
     "01-fresh-draws",
-    "Thirty fresh draws, eight shots, vor and blem: what does the 95 % interval of the mean do?",
-    ["it holds one half", "it's above one half"],
+    "Fresh draws with true labels against the null: what does the 95 % interval of the difference do?",
+    ["it holds zero", "it's above zero", "it's below zero"],
 )
 fresh
 
 # %% tags=["nbval-check-output"]
-again = [draw for seed in (1, 2) for draw in draw_shots(sentences, draws=15, shots=8, seed=seed)]
-null = [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.shots]) for draw in again]
-odd = {"names": ["vor", "blem"], "instruction": "Sentences, each with its label, vor or blem:\n", "counts": [8]}
-ends = {}
-for name, some in (("true labels", again), ("coin tosses", null)):
-    right = share_right(run_draws(some, **odd), true_classes(again))
-    ends[name] = mean_intervals(right)[0].tolist()
-    print(f"{name}: {right.mean():.3f}, 95 % interval {ends[name][0]:.3f} to {ends[name][1]:.3f}")
-fresh.compare("it's above one half" if ends["true labels"][0] > 0.5 else "it holds one half")
+again = draw_shots(sentences, draws=15, shots=8, seed=1)
+odd = {"instruction": "Sentences, each with its label, vor or blem:\n", "counts": [8]}
+
+
+def odd_share(draws, names=("vor", "blem")):
+    """Share of right labels after eight shots, (draw, 1)."""
+    return share_right(run_draws(draws, names, **odd), true_classes(draws))
+
+
+def toss(draws):
+    return [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.shots]) for draw in draws]
+
+
+arms = {"vor is food": odd_share(again), "blem is food": odd_share(again, ("blem", "vor"))}
+arms["both"] = (arms["vor is food"] + arms["blem is food"]) / 2
+arms["null"] = (odd_share(toss(again)) + odd_share(toss(again))) / 2
+arms["both, less the null"] = arms["both"] - arms["null"]
+for name, right in arms.items():
+    low, high = mean_intervals(right)[0].tolist()
+    print(f"{name:20} {right.mean():.2f}, 95 % interval {low:.2f} to {high:.2f}")
+fresh.compare("it's above zero" if low > 0 else "it's below zero" if high < 0 else "it holds zero")
