@@ -79,13 +79,22 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bit
             _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:])
             below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
         else:
-            text = "".join(side["tokens"]).replace("␣", " ")
-            below.set_title(drawable(f"{'… ' * (len(text) > 48)}{text[-48:]} …"), fontsize=9, loc="left")
+            below.set_title(drawable(f"{_end_of_text(side['tokens'])} …"), fontsize=9, loc="left")
             below.set_xlabel("probability of being the next token", fontsize=8)
     said = " ".join(_explored(side, bars, bits) for side in sides)
     moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
     figure.alt = f"Next-token explorer. {said}{moved}"
     return figure
+
+
+def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
+    """Return the last tokens that fit into a title, as a text."""
+    text = ""
+    for token in reversed(tokens):
+        if len(token) + len(text) > most:
+            return f"… {text.replace('␣', ' ').strip()}"
+        text = token + text
+    return text.replace("␣", " ")
 
 
 def _next_bars(axes, best: Sequence, most: float) -> None:

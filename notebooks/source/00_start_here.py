@@ -53,14 +53,14 @@ next_token_explorer(partial(record_surprisals, smollm), run.prompt, bars=8, bits
 # %% tags=["nbval-check-output"]
 from course_utils.engine.sampling import draw
 
-story, turn = run.prompt, 0
+story, turn = run.prompt, 34  # with another number, chance draws other tokens
 
 # %% tags=["nbval-check-output"]
 turn += 1
 probabilities = smollm.next_logits(story).softmax(-1)
 token = draw(probabilities, count=1, seed=turn).item()
 story += smollm.tokenizer.decode(token)
-print(f"{smollm.labels[token]} had {probabilities[token]:.1%}:  {story}")
+print(f"{smollm.labels[token]} had {probabilities[token]:.1%}: {story} …")
 
 # %% [markdown]
 # That's how chatbots write, too: the whole text so far goes in, one token comes out, and the loop starts again.

@@ -16,7 +16,7 @@
 # - measure in-context learning with intervals, and say what the examples taught;
 # - show how a metric can turn a smooth climb into a jump, and give both sides of the debate on emergent abilities.
 #
-# **Time**: 35 minutes. **Read before**: [00 · Start here](00_start_here.ipynb).
+# **Time**: 36 minutes. **Read before**: [00 · Start here](00_start_here.ipynb).
 
 # %% [markdown]
 # ## 1 · Scale
@@ -52,7 +52,7 @@ by_hand = {
     "norms": (2 * layers + 1) * width,
 }
 assert sum(by_hand.values()) == model.num_parameters()
-print({part: f"{count:,}" for part, count in by_hand.items()})
+print(f"{layers} layers of width {width}:", {part: f"{count:,}" for part, count in by_hand.items()})
 largest_part.compare(max(by_hand, key=by_hand.get))
 
 # %% [markdown]
@@ -65,7 +65,7 @@ untied = model.num_parameters() + by_hand["embedding"]
 f"with a matrix of its own: {untied:,} parameters, {untied / model.num_parameters() - 1:.0%} more"
 
 # %% [markdown]
-# The same formula works for other models of this kind. The numbers of Llama 3.1 405B are from Grattafiori et al. (2024).
+# The same formula works for other models of this kind. Those of Llama 3.1 405B are from Grattafiori et al. (2024).
 # Look at the share of the embedding, and at what takes its place. (You'll meet the phone book in section 4.)
 
 # %% tags=["nbval-check-output"]
@@ -95,8 +95,8 @@ figures.model_sizes(sizes, here=list(here), active={name: mixture.active for nam
 
 # %% [markdown]
 # The last three are **mixtures of experts**: a layer has many MLPs, and each token goes through a few of them
-# (DeepSeek-AI 2024, DeepSeek-AI 2026, Kimi Team 2025). Some companies publish no size at all: the GPT-4 report gives
-# none (OpenAI 2023, *GPT-4 Technical Report*), so such models aren't in the picture.
+# (DeepSeek-AI 2024, DeepSeek-AI 2026, Kimi Team 2025). Models whose size isn't published, such as GPT-4 (OpenAI 2023,
+# *GPT-4 Technical Report*), aren't in the picture.
 
 # %% [markdown]
 # ## 2 · One model, many tasks
@@ -104,7 +104,7 @@ figures.model_sizes(sizes, here=list(here), active={name: mixture.active for nam
 # Before language models, every task had a model of its own. A language model gets the task as text. Here are six tasks,
 # two questions each. The third entry is a pattern that a right answer contains. With None, a reader has to judge.
 
-# %%
+# %% tags=["nbval-check-output"]
 bakery = "The bakery on the corner closed in May, because its oven was too old and nobody wanted to pay for a new one."
 ferry = "The ferry did not run on Monday, because of a storm. On Tuesday the sea was calm again."
 questions = [
@@ -121,11 +121,11 @@ questions = [
     ("rhyme", "Name three words that rhyme with “cat”.", "bat|fat|flat|hat|mat|rat|sat"),
     ("rhyme", "Write two lines that rhyme about the sea.", None),
 ]
-
+f"{len(questions)} questions"
 
 # %% [markdown]
-# All twelve go through the model as one batch (lesson 03), in the chat format it was trained on. It always takes the
-# likeliest token, which is called **greedy**, so the answers are the same every time. Read them one by one.
+# All twelve go through the model as one batch (lesson 03), in the chat format it was trained on. Always taking the
+# likeliest token is called **greedy**: it gives the same answers every time. Read them one by one.
 
 
 # %% tags=["nbval-check-output"]
@@ -141,33 +141,33 @@ def ask(texts):
     return tokenizer.batch_decode(ids[:, batch.input_ids.shape[1] :], skip_special_tokens=True)
 
 
-for (task, question, wanted), answer in zip(questions, ask([one for _, one, _ in questions]), strict=True):
+for (task, _, wanted), answer in zip(questions, ask([one for _, one, _ in questions]), strict=True):
     found = wanted and re.search(rf"\b({wanted})\b", answer, re.IGNORECASE)
     print("?" if wanted is None else "✓" if found else "✗", f"{task:11}", answer[:90])
 
 # %% [markdown]
 # ✓ means that the pattern was found, ? that there is none. One model, nothing changed between tasks, and the answers
-# look like answers: that's new, and real. Now read closer.
+# look like answers. That's real. Now read closer.
 #
 # - *Extract* copies from the text, and copying works. Yet the date comes with “2 PM”, and the text says noon. The
 #   pattern didn't notice.
-# - *Good morning* is right, and what follows isn't French. The word for bread isn't either.
+# - *Good morning* is right; what follows isn't French, and neither is the word for bread.
 # - *Classify* says “positive” twice. With two questions you can't tell that from ability.
-# - The first *summary* is nearly the whole text; the second one leaves out half of it.
-# - *Rhyme* fails: cat, cafe and catcher begin alike. The two lines about the sea don't rhyme.
+# - The first *summary* is nearly the whole text; the second leaves out half of it.
+# - *Rhyme* fails: cat, cafe and catcher begin alike.
 #
-# Twelve questions illustrate, they don't measure. Ask some of your own:
+# Twelve questions illustrate; they don't measure. Ask some of your own:
 
-# %%
+# %% tags=["nbval-check-output"]
 my_question = "Name three animals that live in the sea."
 ask([my_question])[0]
 
 # %% [markdown]
 # ### What size buys
 #
-# SmolLM2 has two larger siblings. These scores are from the published model cards of the three base models; we didn't
-# measure them. Guessing gets 25 % of HellaSwag (choose the ending that fits) and 50 % of Winogrande (who is *it*?), and
-# nothing in TriviaQA (facts) and GSM8K (word problems from school).
+# SmolLM2 has two larger siblings. We didn't measure these scores: they're from the published model cards of the three
+# base models. Guessing gets 25 % of HellaSwag (choose the ending that fits), 50 % of Winogrande (who is *it*?), and
+# nothing of TriviaQA (facts) and GSM8K (word problems from school).
 
 # %% tags=["nbval-check-output"]
 millions = [135, 362, 1711]  # HuggingFaceTB/SmolLM2-135M, -360M and -1.7B
@@ -176,22 +176,26 @@ cards |= {"TriviaQA": [4.1, 16.9, 36.7], "GSM8K": [1.4, 3.2, 31.0]}
 figures.curves(cards, millions, "million parameters", "score in %", logarithmic=True)
 
 # %% [markdown]
-# Everything rises, but not together: knowing facts and solving problems gain most. Careful, though. Two things differ
-# between these models. The larger ones also read more: 2, 4 and 11 trillion tokens, say the cards (see also Ben Allal et
-# al. 2025). The curves show what size and text buy together.
+# Everything rises, but not together. Facts come early, word problems late, and Winogrande is near guessing until the
+# last step. Careful, though: the larger models also read more text, 2, 4 and 11 trillion tokens according to the cards
+# (see also Ben Allal et al. 2025). The curves show what size *and* text buy.
 #
 # One task can be set beside a really large model. Brown et al. (2020), *Language Models are Few-Shot Learners*, asked
 # for sums of two-digit numbers in this form. Here are 60 of them, after eight examples.
 
 # %% tags=["nbval-check-output"]
 import random
-from course_utils.experiments.greedy_answers import greedy_answers
-from course_utils.experiments.intervals import wilson_interval
 
 chance = random.Random(0)
 sums = [(chance.randrange(100), chance.randrange(100)) for _ in range(68)]
 asked = [f"Q: What is {a} plus {b}?\nA:" for a, b in sums]
 examples = "".join(f"{text} {a + b}\n\n" for text, (a, b) in zip(asked[:8], sums, strict=False))
+print(examples[:31])
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.experiments.intervals import wilson_interval
+
 written = greedy_answers(model, tokenizer, [examples + text for text in asked[8:]], max_new_tokens=6, ends="\n")
 right = sum(answer.text.strip() == str(a + b) for answer, (a, b) in zip(written, sums[8:], strict=True))
 low, high = wilson_interval(right, 60)
@@ -207,13 +211,16 @@ f"{right} of 60 are right; 95 % interval {low:.0%} to {high:.0%}"
 #
 # You can give a model examples in the prompt. Each is a **shot**. No parameter changes, and still the answers get
 # better: **in-context learning** (Brown et al. 2020). What do the examples teach? We wrote sixty short sentences,
-# thirty about food and thirty about sport. This is a prompt with two shots:
+# thirty about food and thirty about sport. Here are three of each, then a prompt with two shots.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.shots import draw_shots, shot_text, topic_sentences, true_classes
 
 sentences = topic_sentences()
 topics = list(sentences)
+{topic: own[:3] for topic, own in sentences.items()}
+
+# %% tags=["nbval-check-output"]
 draws = draw_shots(sentences, draws=15, shots=8, seed=0)
 instruction = "Sentences, each with its topic, food or sport:\n"
 two_shots = instruction + "".join(shot_text(text, topics[label]) for text, label in draws[0].shots[:2])
@@ -221,9 +228,9 @@ sentence = shot_text(draws[0].tests[0][0])
 print(two_shots + sentence)
 
 # %% [markdown]
-# The model's answer is the topic with the higher probability at the end. Try it. On the left there is only the
-# instruction, on the right the two shots as well. What does the model expect on each side? What moved? Then give the
-# second prompt a wrong topic, press Enter, and see whether it minds.
+# The model's answer is the topic with the higher probability at the end. Try it, without shots on the left and with two
+# on the right. What does the model expect? Then give the second prompt a wrong topic, press Enter, and see whether it
+# minds.
 
 # %% tags=["nbval-check-output"]
 from functools import partial
@@ -233,8 +240,8 @@ from course_utils.widgets import next_token_explorer
 next_token_explorer(partial(record_surprisals, smollm), instruction + sentence, two_shots + sentence, 6, bits=False)
 
 # %% [markdown]
-# Now all sixty. One set of shots would be an anecdote, so there are fifteen: each sentence is asked once, after shots
-# drawn from the other sentences. Both topics are equally frequent; guessing gets one half.
+# Now all sixty. One set of shots would be an anecdote, so there are fifteen. Each sentence is asked once, after shots
+# from among the others. Guessing gets one half.
 
 # %%
 choices = {"about half": (0.4, 0.6), "60 to 80 %": (0.6, 0.8), "over 80 %": (0.8, None)}
@@ -284,41 +291,38 @@ for count, mean, (low, high) in zip(counts, lost.mean(0), mean_intervals(lost), 
     print(f"{count} shots: the coin costs {mean:.2f}, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
-# - One shot of one topic lifts the *true labels* from one half to nine tenths. Three, or seven, more don't visibly add
-#   to that.
-# - With *coin-toss labels* the model is still well above guessing. So a good part of what shots do here isn't teaching
-#   which sentence belongs to which word. But right labels count, too: the cost of the coin is above zero.
-# - With *vor* and *blem*, even eight true shots leave the model near guessing.
+# - One shot of one topic lifts the *true labels* from one half to nine tenths. More shots don't visibly add to that.
+# - With *coin-toss labels* the model is still well above guessing, so a good part of what shots do here isn't teaching
+#   which sentence gets which word. But right labels count: the cost of the coin is above zero.
+# - With *vor* and *blem*, up to four shots do nothing you could see. At eight, the interval begins at one half.
 #
-# What else can shots teach? The form of the answer. How much probability do both labels have together?
+# What else can shots teach? The form of an answer. How much probability do both labels have together?
 
 # %% tags=["nbval-check-output"]
 for name, values in scores.items():
     together, first = values.exp().sum(-1).mean((0, 2)), (values.argmax(-1) == 0).float().mean((0, 2))
     print(f"{name:17} both labels:", *(f"{value:.2f}" for value in together), end="   ")
-    print("says the first:", *(f"{value:.0%}" for value in first))
+    print("says the label of food:", *(f"{value:.0%}" for value in first))
 
 # %% [markdown]
-# Without shots, the labels have next to no probability, and *food* wins every time. One shot makes them likely. That
-# the next word is one of two labels is learned at once, invented or not.
+# Without shots, the labels have next to no probability, and *food* wins every time. The first shot makes real labels
+# likely, four make invented ones likely, too. What *kind* of word comes next is learned fast.
 #
-# Min et al. (2022), *Rethinking the Role of Demonstrations*, report that random labels hardly hurt larger models; Yoo et
-# al. (2022), *Ground-Truth Labels Matter*, that they often do. Here, they do. Wei et al. (2023), *Larger language
-# models do in-context learning differently*, find that learning new meanings for labels comes with size. One small
-# model and sixty sentences can't decide between them.
+# Min et al. (2022), *Rethinking the Role of Demonstrations*, report that random labels hardly hurt; Yoo et al. (2022),
+# *Ground-Truth Labels Matter*, that it depends on task, prompt and model. Here, they do hurt. One small model and sixty
+# sentences can't decide between them.
 #
-# Could the model tell food from sport *before* the first shot? And is 0.58 for invented labels anything at all? [What
-# the shots teach](deeper/01_in_context_learning.ipynb) goes into both.
+# Could the model tell food from sport *before* the first shot? And is 0.58 for invented labels more than luck? [What
+# the shots teach](deeper/01_in_context_learning.ipynb) finds out.
 
 # %% [markdown]
 # ## 4 · Emergent abilities
 #
 # An **emergent ability** is “not present in smaller models but is present in larger models” (Wei et al. 2022, *Emergent
-# Abilities of Large Language Models*). They collected many: a score stays near guessing over several sizes, then jumps,
-# and the small models give no warning.
+# Abilities of Large Language Models*): a score stays near guessing over several sizes, then jumps without warning.
 #
 # Here is a family to try this on: thirteen models of rising size that learned the same **phone book** by heart, a
-# thousand invented names with random numbers. There's nothing to understand in it, only to remember.
+# thousand invented names with random numbers.
 
 
 # %% tags=["nbval-check-output"]
@@ -360,7 +364,7 @@ print(matched.compare(known[12].numbers, show="{:.0%} of the numbers"))
 figures.curves(lines, parameters, "parameters", "share that is right", logarithmic=True)
 
 # %% [markdown]
-# The dashed curve lies on the floor for five sizes and then climbs steeply. If it were all you saw, you'd call this
+# The dashed curve hardly leaves the floor for five sizes, then climbs steeply. If it were all you saw, you'd call this
 # emergent. The digits of the *same* models climb from the first size on.
 #
 # That's the counter-claim of Schaeffer et al. (2023), *Are Emergent Abilities of Large Language Models a Mirage?* The
@@ -379,20 +383,19 @@ figures.curves(lines, parameters, "parameters", "share that is right", logarithm
 # numbers are complete than independent mistakes would allow.
 #
 # **Both sides.** Wei et al. (2022) discuss this objection themselves: exact match can hide progress, but some of their
-# tasks ask for a single choice, where no chain of steps has to hold. Schaeffer et al. (2023) answer that such scores are
-# steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding Emergent
+# tasks ask for a single choice, where no chain of steps has to hold. Schaeffer et al. (2023) answer that such scores
+# are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding Emergent
 # Abilities of Language Models from the Loss Perspective*, sort models by their loss instead of their size, and report
 # tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
 #
-# What you saw holds for thirteen tiny models and one task of memory. It says nothing about reasoning in a model a
-# million times as large. And for a user the jump is real: a phone number with one wrong digit reaches nobody. So ask of
-# every jump what exactly was counted, and whether a finer count moves earlier.
+# What you saw holds for thirteen tiny models and one task of memory. And for a user the jump is real: a phone number
+# with one wrong digit reaches nobody. So ask of every jump what was counted, and whether a finer count moves earlier.
 
 # %% [markdown]
 # ## 5 · The whole thing in one cell
 #
-# Few-shot labels in plain `transformers`: read the whole prompt with each label after it, and add up the log-probability
-# of the label's tokens. It equals the course's function, which reads the shots only once.
+# Few-shot labels in plain `transformers`: read the prompt with each label after it, and add up the log-probabilities of
+# the label's tokens. It must equal the course's function, which reads the shots only once.
 
 
 # %% tags=["nbval-check-output"]
@@ -438,7 +441,7 @@ quiz_question(
     "01-quiz-coin",
     "You replace the labels in the shots by coin tosses, and accuracy hardly falls. What follows?",
     [
-        ("The model ignores the shots", False, "Take them away, and see: here, accuracy fell to guessing without shots."),
+        ("The model ignores the shots", False, "Take them away and see: here, accuracy without shots was at guessing."),
         ("Shots don't work", False, "They worked, only not through their labels."),
         (
             "Most of what the shots gave didn't come from their labels",

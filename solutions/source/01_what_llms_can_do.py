@@ -117,16 +117,17 @@ assert check("q2").is_right
 check("q2")
 
 # %% [markdown]
-# ## q3 · Take the liking away
+# ## q3 · Calibrate
 #
 # 8 minutes, ●●○○○, 2 points.
 #
-# `scores` are the log-probabilities of the labels, `(text, label)`: a row for each text, a column for each label. A
-# model that likes one label better gives it to every text. Calibrate: take from each column its mean over the texts.
-# Then return the best label of each text, by its name.
+# `scores` are the log-probabilities of the labels, `(text, label)`: one row per text, one column per label. A model that
+# prefers one label gives it to every text. Subtract this preference: from each column its mean over the texts. Then
+# return the best label of each text, by its name. (This is **calibration**; [What the shots
+# teach](../notebooks/deeper/01_in_context_learning.ipynb) shows what it does to SmolLM2. You don't need it here.)
 #
 # With the labels `food` and `sport` and the rows −1, −4 and −3, −4.5 the model says *food* twice. The columns have the
-# means −2 and −4.25. Taken away, 1, 0.25 and −1, −0.25 are left, and you return `["food", "sport"]`.
+# means −2 and −4.25. Subtracted, they leave 1, 0.25 and −1, −0.25, and you return `["food", "sport"]`.
 #
 # <details><summary>Hint 1</summary>How many means are there: as many as texts, or as many as labels?</details>
 # <details><summary>Hint 2</summary><code>scores.mean(0)</code> runs over the texts, <code>argmax(-1)</code> over the
