@@ -7,7 +7,11 @@ from functools import cache
 import torch
 import transformers
 from transformers import CONFIG_MAPPING, GenerationConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_MAPPING_NAMES,
+)
 
 from tests.tiny_models import EOS, PAD, START, VOCABULARY, tiny_tokenizer
 
@@ -54,6 +58,9 @@ MORE = {
     "lfm2": {"layer_types": ["conv", "full_attention"]},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"], "mamba_n_groups": 1},
     "rwkv": {"attention_hidden_size": 32},
+    "minimax": {"layer_types": ["linear_attention", "full_attention"], "block_size": 4},
+    "xlm": {"causal": True},
+    "nllb-moe": {"decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 48},
     "modernbert": {"local_attention": 8},
     "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
@@ -82,6 +89,16 @@ def own_encoder(kind, **more):
     """An encoder, as `AutoModel` would make it."""
     torch.manual_seed(0)
     return getattr(transformers, MODEL_MAPPING_NAMES[kind])(config_of(kind, **more))
+
+
+@cache
+def own_translator(kind):
+    """An encoder–decoder, as `AutoModelForSeq2SeqLM` would make it."""
+    torch.manual_seed(0)
+    made = getattr(transformers, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES[kind])
+    model = with_random_weights(made(config_of(kind, decoder_start_token_id=START)))
+    model.generation_config.decoder_start_token_id = START
+    return model
 
 
 @torch.no_grad()

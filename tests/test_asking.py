@@ -1,10 +1,12 @@
 """What the page asks always gets an answer: an interrupt stops it, and any error is one sentence."""
 
 import _thread
+import asyncio
 import signal
 import threading
 import time
 
+import anywidget
 import pytest
 import traitlets
 
@@ -17,7 +19,7 @@ class Sleeper(AskingWidget):
     done = traitlets.Int(0)
 
     def answer(self, wanted):
-        if isinstance(wanted, Exception):
+        if isinstance(wanted, BaseException):
             raise wanted
         end = time.monotonic() + wanted
         while time.monotonic() < end:
@@ -45,12 +47,37 @@ def test_an_interrupt_stops_the_work_and_the_next_press_works():
     assert sleeper.done == 2
 
 
+class OfOnesOwn(BaseException):
+    """Not an Exception, and it can't even be printed."""
+
+    def __str__(self):
+        raise SystemExit
+
+
 @pytest.mark.parametrize(
-    "error", [RuntimeError("no\nmemory"), KeyError("weights"), OSError(28, "disk full"), MemoryError()]
-)
+    "error",
+    [
+        RuntimeError("no\nmemory"), KeyError("weights"), OSError(28, "disk full"), MemoryError(),
+        SystemExit("bye"), SystemExit(), asyncio.CancelledError(), GeneratorExit(), OfOnesOwn("x"),
+    ],
+)  # fmt: skip
 def test_an_unforeseen_error_is_one_sentence(error):
     sleeper = Sleeper()
     sleeper.asked = [1, error]
     assert sleeper.problem == in_one_sentence(error)
     assert "\n" not in sleeper.problem
     assert sleeper.answered == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit("bye"), asyncio.CancelledError(), KeyboardInterrupt(), ValueError("no")])
+def test_what_is_raised_while_a_message_is_taken_is_answered_too(error, monkeypatch):
+    """Before `answer` is called: an interrupt comes when it likes, and an observer may call a learner's function."""
+
+    def fails(widget, state):
+        raise error
+
+    sleeper = Sleeper()
+    monkeypatch.setattr(anywidget.AnyWidget, "set_state", fails)
+    sleeper.set_state({"asked": [4, 0]})
+    assert (sleeper.answered, sleeper.done) == (4, 0)
+    assert sleeper.problem == (STOPPED if isinstance(error, KeyboardInterrupt) else in_one_sentence(error))

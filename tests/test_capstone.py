@@ -119,7 +119,7 @@ WRONG = [
     ),
     ("cache", {"read": cached(lambda ids, length: at(length + 1, ids))}, "Off by one: the position of a new token"),
     ("cache", {"read": cached(lambda ids, length: at(length - 1, ids))}, "Off by one: the position of a new token"),
-    ("cache", {"tokens": reads_the_last_too}, "The last token is read, and nobody asks"),
+    ("cache", {"tokens": reads_the_last_too}, "The last token is read, although nothing"),
     (
         "filters",
         {"temperature": lambda self, logits, setting: logits * setting},

@@ -9,7 +9,7 @@ from course_utils.engine.masks import causal_mask, sliding_window_mask
 from course_utils.engine.penalties import apply_frequency_penalty, apply_repetition_penalty, ban_repeated_ngrams
 from course_utils.engine.settings import GenerationSettings
 from course_utils.experiments.failure_cases import draw_sums
-from course_utils.experiments.intervals import wilson_interval
+from course_utils.experiments.intervals import bootstrap_interval, wilson_interval
 from course_utils.experiments.shots import draw_shots
 from course_utils.measuring.batching import continuous_schedule, static_schedule
 from course_utils.measuring.measurements import percentile
@@ -37,6 +37,7 @@ WHOLE = {
     "KeyValueCache": lambda n: KeyValueCache(n(2)).length,
     "draw_sums": lambda n: draw_sums(n(9), n(3)),
     "draw_shots": lambda n: draw_shots({"a": ["x", "y"], "b": ["v", "w"]}, draws=n(2), shots=n(2)),
+    "bootstrap_interval": lambda n: bootstrap_interval([1.0, 2.0], draws=n(5)),
     "wilson_interval": lambda n: wilson_interval(n(7), n(10)),
     "quantise_absmax": lambda n: quantise_absmax(WEIGHTS, bits=n(4), group=n(4)).numbers.tolist(),
     "ban_repeated_ngrams": lambda n: ban_repeated_ngrams(torch.zeros(1, 4), IDS, n(2)).tolist(),

@@ -333,8 +333,8 @@ def test_root_is_served_on_this_machine_only_and_asked_for_the_token(tmp_path, a
         (["--ip=0.0.0.0"], "", "at the address 0.0.0.0: leave --ip out, or add --allow-root if you mean it."),
         (["--ip", "*"], "", "at the address 0.0.0.0: leave"),
         ([], "c.ServerApp.ip = '0.0.0.0'", "at the address 0.0.0.0: leave"),
-        (["--IdentityProvider.token="], "", "would ask nobody for a token: leave the empty token out, or add"),
-        ([], "c.IdentityProvider.token = ''", "would ask nobody for a token: leave"),
+        (["--IdentityProvider.token="], "", "wouldn't ask for a token: leave the empty token out, or add"),
+        ([], "c.IdentityProvider.token = ''", "wouldn't ask for a token: leave"),
     ],
 )
 def test_root_is_not_served_where_others_could_come_in(tmp_path, as_root, options, config, words):

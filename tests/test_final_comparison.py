@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -219,6 +220,7 @@ def test_a_full_disk_does_not_stop_the_lesson(file, quick, monkeypatch):
         (lambda *_, **__: iter(["a"] * 5), "12 pieces were asked for, and yours yields 5"),
         (lambda *_, **__: None, "TypeError: 'NoneType' object is not iterable"),
         (lambda *_, **__: 1 / 0, "stopped in its line 1 with ZeroDivisionError"),
+        (lambda *_, **__: sys.exit("x"), "stopped in its line 1 with SystemExit: x"),
     ],
 )
 def test_a_wrong_stream_gets_no_score(file, stream, sentence):

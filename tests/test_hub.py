@@ -279,7 +279,7 @@ def test_a_taken_port_is_named(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
 @pytest.mark.parametrize(
-    ("user", "words"), [(0, "root, answer on this machine only (127.0.0.1)"), (1000, "you, so open")]
+    ("user", "words"), [(0, "root, answer on this machine only (127.0.0.1)"), (1000, "you, so keep")]
 )
 def test_it_is_said_as_whom_the_servers_run(tmp_path, monkeypatch, capsys, user, words):
     monkeypatch.setattr(os, "geteuid", lambda: user)

@@ -12,7 +12,6 @@ NOT_YET = {
     "00_start_here",
     "01_what_llms_can_do",
     "02_where_llms_fail",
-    "05_from_text_to_vectors",
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
     "08_attention",

@@ -1,5 +1,6 @@
 """A learner's filter beside the library's: where they differ is said, and whatever goes wrong is one sentence."""
 
+import asyncio
 import math
 
 import pytest
@@ -204,6 +205,26 @@ def test_an_exception_without_words_and_a_very_long_one():
 
     assert compare_filter("top_p", silent, LOGITS, 0.9).problem == "stopped in its line 2 with KeyError"
     assert len(exception_line(ValueError("x" * 5000), silent)) < 250
+
+
+@pytest.mark.parametrize("error", [SystemExit("done"), asyncio.CancelledError("done"), GeneratorExit("done")])
+def test_exit_and_its_kind_are_the_functions_own_mistake(error):
+    """They would end the kernel, or the loop that answers the page."""
+
+    def own(logits, top_p):
+        raise error
+
+    compared = compare_filter("top_p", own, LOGITS, 0.9)
+    assert compared.problem == f"stopped in its line 2 with {type(error).__name__}: done"
+    assert torch.equal(compared.logits, FILTERS["top_p"](LOGITS, 0.9))
+
+
+def test_an_interrupt_is_not():
+    def own(logits, top_p):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare_filter("top_p", own, LOGITS, 0.9)
 
 
 def test_a_function_that_writes_into_its_argument_harms_nobody():

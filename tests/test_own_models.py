@@ -1,7 +1,8 @@
 """A model of your own: it generates what `transformers` generates, and every trace runs or says what it needs.
 
 transformers 5.23.0. Two differences are on purpose: `transformers` refuses beam search with RWKV, ours reads the text
-again; and with RWKV's own cache it gives a padded batch another answer than without.
+again; and with the caches of RWKV and MiniMax it gives a padded batch another answer than without, and with MiniMax's
+other beams, too. Ours has none for them, so it equals `use_cache=False` there.
 """
 
 import copy
@@ -45,7 +46,15 @@ from course_utils.models import CausalLM, Encoder
 from course_utils.models.architectures import keeps_keys_and_values, transformers_cache
 from course_utils.serving.local_servers import own_server
 from tests.other_device import OnCard, pretended_card
-from tests.own_models import CONTEXT, config_of, own_encoder, own_model, own_tokenizer, with_random_weights
+from tests.own_models import (
+    CONTEXT,
+    config_of,
+    own_encoder,
+    own_model,
+    own_tokenizer,
+    own_translator,
+    with_random_weights,
+)
 from tests.tiny_models import PAD, VOCABULARY, tiny_model, tiny_tokenizer
 
 ATTENTION = [
@@ -76,7 +85,7 @@ def ours(model, ids, **settings):
     return [[token for token in text.ids if token != PAD] for text in generate(model, ids, **settings)]
 
 
-@pytest.mark.parametrize("kind", ATTENTION + STATES)
+@pytest.mark.parametrize("kind", [*ATTENTION, *STATES, "openai-gpt"])
 def test_the_same_tokens_as_transformers(kind):
     model = own_model(kind)
     assert ours(model, IDS, max_new_tokens=8) == theirs(model, IDS, max_new_tokens=8)
@@ -85,6 +94,41 @@ def test_the_same_tokens_as_transformers(kind):
         assert ours(model, BATCH, **padded) == theirs(model, BATCH, **padded)
         beams = {"num_beams": 3, "max_new_tokens": 4}
         assert ours(model, IDS, **beams) == theirs(model, IDS, **beams)
+
+
+def test_without_a_cache_of_its_own_it_is_what_transformers_gives_without_one():
+    model = own_model("minimax")
+    for ids, settings in ((BATCH, {"attention_mask": MASK}), (IDS, {"num_beams": 3}), (IDS, {})):
+        wanted = theirs(model, ids, use_cache=False, max_new_tokens=4, **settings)
+        assert ours(model, ids, max_new_tokens=4, **settings) == wanted
+
+
+def test_a_row_is_the_same_alone_and_in_a_padded_batch():
+    """GPT-1 has positions and no cache: those of a padded row are counted all the same."""
+    model = own_model("openai-gpt")
+    alone = ours(model, BATCH[:1, 2:], max_new_tokens=4)
+    assert ours(model, BATCH, attention_mask=MASK, max_new_tokens=4)[:1] == alone
+
+
+def test_an_encoder_with_experts_gives_the_same_tokens():
+    model = own_translator("nllb-moe")
+    ids = torch.tensor([[5, 6, 7, 8, 1]])
+    for settings in ({"max_new_tokens": 6}, {"max_new_tokens": 4, "num_beams": 3}):
+        mask = torch.ones_like(ids)
+        wanted = model.generate(ids, attention_mask=mask, do_sample=False, **settings)[:, 1:].tolist()
+        assert ours(model, ids, **settings) == [[token for token in row if token != PAD] for row in wanted]
+
+
+def test_a_model_that_adds_a_token_to_the_text_is_refused_in_one_sentence():
+    model = own_model("xlm")
+    said = (
+        "^model must predict the next token at the last one of the text, got XLMWithLMHeadModel, which adds a token to "
+        "it and predicts there$"
+    )
+    with pytest.raises(ValueError, match=said):
+        CausalLM.wrap(model, own_tokenizer())
+    with pytest.raises(ValueError, match=said):
+        generate(model, IDS)
 
 
 @pytest.mark.parametrize("kind", ["mistral", "mamba", "rwkv", "jamba", "bloom"])

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -332,6 +333,7 @@ class TestOwnFunction:
         ("function", "sentence"),
         [
             (lambda logits, ids, penalty: ids.missing, "your presence_penalty raises AttributeError"),
+            (lambda logits, ids, penalty: sys.exit(), "your presence_penalty raises SystemExit$"),
             (
                 lambda logits, ids, penalty: logits[0, :5],
                 r"your presence_penalty must return logits of shape \(1, 49152\)",

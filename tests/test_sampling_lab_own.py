@@ -1,5 +1,6 @@
 """The sampling lab with functions of the learner's own: numbers, words, what the page gets, budgets, bad functions."""
 
+import sys
 import time
 
 import numpy as np
@@ -138,6 +139,24 @@ def test_a_stopped_function_leaves_the_settings_as_they_were(toy_trace):
     lab.set_state({"top_p": 0.6})
     lab.set_state({"asked": [2]})
     assert (lab.problem, lab.answered, lab._answer["stages"][3]["value"]) == ("", 2, 0.6)
+
+
+def test_exit_in_a_function_is_said_on_the_page_and_the_kernel_lives(toy_trace):
+    def exits_below_a_half(logits, top_p):
+        if top_p < 0.5:
+            sys.exit("done")
+        return first_try(logits, top_p)
+
+    lab = SamplingLab(toy_trace, own={"top_p": exits_below_a_half}, top_p=0.8)
+    lab.set_state({"top_p": 0.3, "asked": [1]})
+    assert (lab.problem, lab.answered) == ("", 1)
+    assert lab._answer["said"] == [
+        "✗ your top_p stopped in its line 3 with SystemExit: done. The picture shows the reference."
+    ]
+    lab.set_state({"top_p": 0.95})
+    lab.set_state({"asked": [2]})
+    assert lab.answered == 2
+    assert lab._answer["said"][0][0] != "✗"
 
 
 def test_a_plain_lab_answers_for_a_seed(toy_trace):

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from course_utils.experiments import vectors
+from course_utils.experiments.human_rights import human_rights, recorded_tokens
+from course_utils.experiments.intervals import bootstrap_interval
+from course_utils.experiments.word_senses import SENSES, bank_sentences, with_nearest_alike
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.tokenizers.byte_pairs import BytePairs, byte_letters, merge_pair, next_pair
 from course_utils.tokenizers.word_pieces import WordPieces, longest_matches
@@ -148,9 +151,73 @@ def test_axes_are_those_of_pca():
     [
         (lambda: vectors.nearest(torch.ones(2), torch.ones(3, 2), 4), "count must be in 1 … 3, got 4"),
         (lambda: vectors.principal_axes(torch.ones(3, 2), 3), "axes must be in 1 … 2, got 3"),
+        (lambda: recorded_tokens("GPT-9"), "tokenizer must be one of GPT-2, GPT-4o, got 'GPT-9'"),
+        (lambda: bank_sentences("within"), "clue must be 'before' or 'after', got 'within'"),
+        (
+            lambda: with_nearest_alike(torch.ones(2, 3), ["river"]),
+            "names must hold one name for each of two or more rows, got 1 for 2",
+        ),
+        (lambda: bootstrap_interval([1.0]), "values must hold at least two numbers, got 1"),
     ],
 )
 def test_bad_numbers_are_one_sentence(call, sentence):
     with pytest.raises(ValueError) as caught:
         call()
     assert str(caught.value) == sentence
+
+
+# the texts and the recorded counts of lesson 05
+
+
+def test_the_passages_are_parallel_and_in_their_own_scripts():
+    passages = human_rights()
+    assert {len(texts) for texts in passages.values()} == {30}
+    assert all(text == text.strip() and len(text) > 8 for texts in passages.values() for text in texts)
+    assert len({text for texts in passages.values() for text in texts}) == 9 * 30
+    letters = {"Russian": "и", "Arabic": "ا", "Chinese": "人", "Japanese": "の", "Hindi": "क", "Swahili": "haki"}
+    for language, sign in letters.items():
+        assert sum(sign in text for text in passages[language]) > 15, language
+
+
+def test_the_recorded_counts_are_of_these_passages():
+    """No token of GPT-2 or GPT-4o is empty, and GPT-2's vocabulary is close to SmolLM2's in English."""
+    passages = human_rights()
+    smollm = load_causal_lm().tokenizer
+    for name in ("GPT-2", "GPT-4o"):
+        counts = recorded_tokens(name)
+        assert list(counts) == list(passages)
+        for language, texts in passages.items():
+            assert all(0 < count <= len(text.encode()) for count, text in zip(counts[language], texts, strict=True))
+    ours = [len(smollm(text).input_ids) for text in passages["English"]]
+    for mine, theirs in zip(ours, recorded_tokens("GPT-2")["English"], strict=True):
+        assert abs(mine - theirs) <= 2
+
+
+def test_the_sentences_differ_in_nothing_but_the_clue():
+    before, after = bank_sentences("before"), bank_sentences("after")
+    assert len(before) == len(after) == len(SENSES) == 20
+    for one, other in zip(before[::2], before[1::2], strict=True):
+        differ = [pair for pair in zip(one.split(), other.split(), strict=True) if pair[0] != pair[1]]
+        assert len(differ) == 1
+        assert one.split()[-1] == "bank"
+    for one, other in zip(after[::2], after[1::2], strict=True):
+        assert one.partition("bank")[0] == other.partition("bank")[0]
+        assert one != other
+        assert one.count("bank") == other.count("bank") == 1
+
+
+def test_nearest_alike_is_chance_with_random_vectors():
+    torch.manual_seed(0)
+    found = [with_nearest_alike(torch.randn(20, 40), SENSES) for _ in range(300)]
+    assert sum(found) / 300 == pytest.approx(20 * 9 / 19, abs=0.4)
+    grouped = torch.eye(2)[[0, 1] * 10] + 0.1 * torch.rand(20, 2)
+    assert with_nearest_alike(grouped, SENSES) == 20
+
+
+def test_the_bootstrap_holds_the_mean_as_often_as_it_says():
+    torch.manual_seed(0)
+    samples = torch.randn(300, 60)
+    held = sum(low <= 0 <= high for low, high in (bootstrap_interval(row.tolist(), 500) for row in samples))
+    assert 0.9 < held / 300 < 0.98
+    assert bootstrap_interval([3.0, 3.0, 3.0]) == (3.0, 3.0)
+    assert bootstrap_interval([1.0, 5.0, 2.0], seed=1) == bootstrap_interval([1.0, 5.0, 2.0], seed=1)

@@ -150,8 +150,11 @@ def test_a_bad_setting_is_one_sentence_and_the_widget_lives(models, name, value,
     [
         (lambda: TokenizerStepper([]), "traces must hold at least one tokenizer, got none"),
         (lambda: figures.token_chips([]), "rows must hold chips for every title, got none"),
-        (lambda: figures.merge_tree([]), "pieces must hold at least one piece, got none"),
         (lambda: figures.token_counts({"x": [1.0]}, ["a", "b"], "tokens"), "counts of x must hold 2 numbers, got 1"),
+        (
+            lambda: figures.token_counts({"x": [1.0]}, ["a"], "tokens", {"x": []}),
+            "ends of x must hold 1 intervals, got 0",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(call, sentence):

@@ -58,7 +58,7 @@ def run_hub(root: Path, users: int, port: int, folder: Path | None = None, passw
         who = "learner1" if users == 1 else f"learner1 to learner{users}"
         print(f"The hub is at http://127.0.0.1:{port} for {who}; their password is {password}", flush=True)
         print(f"Their files and the log are in {folder}. Press Ctrl+C here to stop everything.", flush=True)
-        print(f"It is for a rehearsal: every server runs as {_who_we_are()}, so keep it to yourself.", flush=True)
+        print(f"It is for a rehearsal: all servers run as {_who_we_are()}, so keep it to yourself.", flush=True)
         hub.wait()
         raise HubError(f"The hub has ended by itself: the end of {folder / 'hub.log'} says why.")
 

@@ -11,6 +11,7 @@ import torch
 
 from course_utils.engine import sampling
 from course_utils.engine.sampling import FILTERS, REMOVED
+from course_utils.errors import first_line
 
 Filter = Callable[[torch.Tensor, float], torch.Tensor]
 LONGEST_MESSAGE = 160  # characters of an exception that are shown
@@ -92,7 +93,9 @@ def compare_filter(name: str, function: Filter, logits: torch.Tensor, setting: f
         # A clone: a function that changes its argument must not change ours.
         own = function(logits.clone(), setting)
         problem = result_problem(own, logits)
-    except Exception as error:  # noqa: BLE001 (whatever a learner's function raises is for the learner to see)
+    except KeyboardInterrupt:  # Stop was pressed: that isn't the function's fault
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever else it raises, exit() too, is for the learner to see
         problem = exception_line(error, function)
     if problem:
         return FilterComparison(name, reference, reference, problem, torch.tensor([], dtype=torch.long))
@@ -150,7 +153,7 @@ def result_problem(result: object, logits: torch.Tensor) -> str:
     return "" if result.isfinite().any() else "removes every token"
 
 
-def exception_line(error: Exception, function: Callable) -> str:
+def exception_line(error: BaseException, function: Callable) -> str:
     """Say in one line what stopped `function`, and in which of its lines, counted from its `def`.
 
     >>> def two_lines(logits):
@@ -164,5 +167,5 @@ def exception_line(error: Exception, function: Callable) -> str:
     code = getattr(function, "__code__", None)
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
     place = f" in its line {lines[-1] - code.co_firstlineno + 1}" if lines else ""
-    words = str(error).strip().split("\n")[0][:LONGEST_MESSAGE]
+    words = first_line(error)[:LONGEST_MESSAGE]
     return f"stopped{place} with {type(error).__name__}" + (f": {words}" if words else "")

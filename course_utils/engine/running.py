@@ -54,7 +54,7 @@ class RunningModel:
         self.read = 0  # tokens in the cache; a cache of states (Mamba) can't count them itself
         if model.config.is_encoder_decoder:
             with torch.inference_mode():  # once: the source stays the same while the text grows
-                self.encoded = model.get_encoder()(ids, attention_mask=self.mask).last_hidden_state
+                self.encoded = model.get_encoder()(ids, attention_mask=self.mask)
             start = _start_token(model, decoder_start_token_id)
             self.start_ids = torch.full((ids.shape[0], 1), start, device=model.device)
         if use_cache:
@@ -97,7 +97,8 @@ class RunningModel:
         elif self.cache is not None:
             self.cache.reorder_cache(rows)
         self.mask = None if self.mask is None else self.mask[rows]
-        self.encoded = None if self.encoded is None else self.encoded[rows]
+        if self.encoded is not None:  # of its own kind: a mixture of experts looks for more than a plain output has
+            self.encoded = type(self.encoded)(last_hidden_state=self.encoded.last_hidden_state[rows])
 
 
 def _start_token(model: PreTrainedModel, chosen: int | None) -> int:

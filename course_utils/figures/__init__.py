@@ -19,7 +19,7 @@ from course_utils.figures.repetition import end_of_text, logit_changes, loop_rou
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
 from course_utils.figures.serving import batch_tradeoff, growth_lines, slot_schedules
-from course_utils.figures.tokens import merge_tree, token_chips, token_counts
+from course_utils.figures.tokens import token_chips, token_counts
 from course_utils.figures.training import accuracy_intervals, loss_curves
 from course_utils.figures.vectors import curves, word_map
 
@@ -54,7 +54,6 @@ __all__ = [
     "loss_curves",
     "mask_grids",
     "masked_batch",
-    "merge_tree",
     "model_sizes",
     "next_token_bars",
     "parameter_parts",

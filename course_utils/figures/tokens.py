@@ -1,4 +1,4 @@
-"""Tokens as chips, the tree of merges that made one, and how many tokens texts need."""
+"""Tokens as chips, and how many tokens texts need."""
 
 from collections.abc import Mapping, Sequence
 
@@ -82,73 +82,22 @@ def _count(tokens: int) -> str:
     return f"{tokens:,} token" + "s" * (tokens != 1)
 
 
-def merge_tree(pieces: Sequence[tuple[int, int, int, str]], title: str = "") -> CourseFigure:
-    """Draw which pieces of a word became which: what it began with at the bottom, its tokens at the top.
-
-    Args:
-        pieces: `(first, end, step, label)` of every piece that existed; places from `first` up to `end`, without it.
-        title: Above the tree.
-
-    Raises:
-        ValueError: There are no pieces.
-
-    Lesson: 05 · From text to vectors
-
-    >>> merge_tree([(0, 1, 0, "a"), (1, 2, 0, "n"), (0, 2, 1, "an")])
-    A tree of 1 merge. Step 1: “a” and “n” become “an”.
-    """
-    if not pieces:
-        raise ValueError("pieces must hold at least one piece, got none")
-    places = {piece: _children(piece, pieces) for piece in sorted(pieces, key=lambda piece: piece[1] - piece[0])}
-    level = {}
-    for piece, children in places.items():
-        level[piece] = 1 + max((level[child] for child in children), default=-1)
-    leaves, tallest = max(end for _, end, *_ in pieces), max(level.values())
-    figure = CourseFigure(figsize=(max(4.0, 0.62 * leaves + 0.4), 0.62 * (tallest + 1) + 0.5))
-    axes = figure.subplots()
-    axes.set(xlim=(-0.2, leaves + 0.2), ylim=(-0.5, tallest + 0.5))
-    axes.set_axis_off()
-    axes.set_title(drawable(title), loc="left", fontsize=9)
-    for piece, children in places.items():
-        first, end, step, label = piece
-        for child in children:
-            middle = (child[0] + child[1]) / 2, (first + end) / 2
-            axes.plot(middle, (level[child], level[piece]), color=PALETTE["grey"], linewidth=1, zorder=1)
-        box = {"boxstyle": "round", "facecolor": "#E3F1FA" if children else "white", "edgecolor": PALETTE["blue"]}
-        text = drawable(label) + (f"\nstep {step}" if children else "")
-        axes.text((first + end) / 2, level[piece], text, fontsize=8, ha="center", va="center", bbox=box)
-    merges = sorted((piece for piece, children in places.items() if children), key=lambda piece: piece[2])
-
-    def said_of(label: str) -> str:
-        return quoted(spoken(label))
-
-    said = "; ".join(
-        f"step {step}: {' and '.join(said_of(child[3]) for child in places[piece])} become {said_of(label)}"
-        for piece in merges
-        for _, _, step, label in [piece]
-    )
-    figure.alt = f"A tree of {len(merges)} merge{'s' * (len(merges) != 1)}. {said[:1].upper()}{said[1:]}."
-    return figure
-
-
-def _children(piece, pieces) -> list:
-    """The largest pieces inside `piece` that were there before it."""
-    first, end, step, _ = piece
-    inside = [other for other in pieces if other[2] < step and first <= other[0] and other[1] <= end]
-    largest = [a for a in inside if not any(b != a and b[0] <= a[0] and a[1] <= b[1] and a[2] < b[2] for b in inside)]
-    return sorted(largest)
-
-
-def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], unit: str) -> CourseFigure:
-    """Draw how many tokens each text needs, a bar for every tokenizer.
+def token_counts(
+    counts: Mapping[str, Sequence[float]],
+    texts: Sequence[str],
+    unit: str,
+    ends: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> CourseFigure:
+    """Draw how many tokens each text needs, one bar per tokenizer.
 
     Args:
         counts: For each tokenizer's name its numbers, one per text; at most three tokenizers.
         texts: What the bars are called.
         unit: What the numbers are.
+        ends: For each tokenizer's name the two ends of the interval of each number, drawn as a line across the bar.
 
     Raises:
-        ValueError: A tokenizer has not one number per text.
+        ValueError: A tokenizer doesn't have one number, or one interval, per text.
 
     Lesson: 05 · From text to vectors
 
@@ -158,14 +107,21 @@ def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], un
     for name, numbers in counts.items():
         if len(numbers) != len(texts):
             raise ValueError(f"counts of {name} must hold {len(texts)} numbers, got {len(numbers)}")
+        if ends and len(ends[name]) != len(texts):
+            raise ValueError(f"ends of {name} must hold {len(texts)} intervals, got {len(ends[name])}")
     figure = CourseFigure(figsize=(7.5, 0.7 + 0.26 * len(texts) * max(len(counts), 2)))
     axes = figure.subplots()
     thick = 0.8 / len(counts)
     for number, (name, values) in enumerate(counts.items()):
         rows = np.arange(len(texts)) + (number - (len(counts) - 1) / 2) * thick
         style = {"color": PALETTE[_COLOURS[number]], "hatch": _HATCHES[number], "edgecolor": "black"}
-        bars = axes.barh(rows, values, thick * 0.92, label=name, linewidth=0.5, **style)
-        axes.bar_label(bars, [f"{value:.2f}" for value in values], padding=3, fontsize=8)
+        axes.barh(rows, values, thick * 0.92, label=name, linewidth=0.5, **style)
+        if ends:
+            around = np.abs(np.array(ends[name]).T - np.array(values))
+            axes.errorbar(values, rows, xerr=around, fmt="none", ecolor="black", capsize=2, linewidth=1)
+        after = [high for _, high in ends[name]] if ends else values
+        for row, value, place in zip(rows, values, after, strict=True):
+            axes.annotate(f"{value:.2f}", (place, row), (4, 0), textcoords="offset points", fontsize=8, va="center")
     axes.set_yticks(range(len(texts)), [drawable(text) for text in texts])
     axes.invert_yaxis()
     axes.set_xlim(0, max(max(values) for values in counts.values()) * 1.12)
@@ -173,7 +129,11 @@ def token_counts(counts: Mapping[str, Sequence[float]], texts: Sequence[str], un
     if len(counts) > 1:
         axes.legend(fontsize=8)
     said = (
-        f"{name}: " + ", ".join(f"{text} {value:.2f}" for text, value in zip(texts, values, strict=True))
+        f"{name}: "
+        + ", ".join(
+            f"{text} {value:.2f}" + ("" if not ends else " ({:.2f} to {:.2f})".format(*ends[name][i]))
+            for i, (text, value) in enumerate(zip(texts, values, strict=True))
+        )
         for name, values in counts.items()
     )
     figure.alt = f"{unit[:1].upper()}{unit[1:]}. " + "; ".join(said) + "."

@@ -103,7 +103,9 @@ def keep_score(
     file = file or ScoreFile()
     try:
         mine, theirs = time_in_turns(stream, repeats)
-    except Exception as error:  # noqa: BLE001 (whatever a learner's function raises is for the learner to see)
+    except KeyboardInterrupt:  # Stop was pressed: that isn't the function's fault
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever else it raises, exit() too, is for the learner to see
         problem = str(error) if isinstance(error, WrongCount) else f"your function {exception_line(error, stream)}"
         return Scoreboard(file, f"✗ No score: {problem}.")
     machine = this_machine()

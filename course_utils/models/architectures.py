@@ -7,7 +7,7 @@ import inspect
 
 import torch
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import ModelOutput
 
 # Some architectures have names of their own (MPT, Whisper); -1 and None stand for no limit.
 _LENGTHS = ("max_position_embeddings", "max_seq_len", "max_target_positions")
@@ -95,7 +95,7 @@ def generation_inputs(
     cache: Cache | None = None,
     read: int = 0,
     mask: torch.Tensor | None = None,
-    encoded: torch.Tensor | None = None,
+    encoded: ModelOutput | None = None,
 ) -> dict:
     """Return what the forward pass of `model` takes for one step of generation, as its own `generate` prepares it.
 
@@ -105,7 +105,10 @@ def generation_inputs(
         cache: What was read before, from `transformers_cache`; None: nothing is kept.
         read: How many tokens that is.
         mask: `(batch, seq)`, 0 for padding; of an encoder–decoder, for what the encoder reads.
-        encoded: What the encoder of an encoder–decoder made, `(batch, source, hidden)`.
+        encoded: What the encoder of an encoder–decoder made, of its own kind of output.
+
+    Raises:
+        ValueError: The model doesn't read the text as it is, but with a token added to it.
     """
     taken, inputs = parameter_names(model), {"use_cache": cache is not None}
     if cache is not None:
@@ -115,9 +118,15 @@ def generation_inputs(
     if mask is not None and (encoded is not None or "attention_mask" in taken):
         inputs["attention_mask"] = mask
     if encoded is not None:
-        inputs["encoder_outputs"] = BaseModelOutput(encoded)
-    elif "position_ids" in taken and cache_name(model):
+        inputs["encoder_outputs"] = encoded
+    elif "position_ids" in taken:
         # A row that begins with padding begins to count its positions after it; pictures would count in two directions.
         ones = torch.ones_like(ids) if mask is None else mask
         inputs["position_ids"] = model._prepare_position_ids_for_generation(ids, {"attention_mask": ones})
-    return model.prepare_inputs_for_generation(ids, is_first_iteration=not read, **inputs)
+    prepared = model.prepare_inputs_for_generation(ids, is_first_iteration=not read, **inputs)
+    if encoded is None and prepared["input_ids"].shape[1] > ids.shape[1]:
+        raise ValueError(
+            f"model must predict the next token at the last one of the text, got {type(model).__name__}, which adds a "
+            "token to it and predicts there"
+        )
+    return prepared

@@ -27,9 +27,7 @@ from course_utils.models.catalogue import ModelEntry
 from course_utils.models.convert import convert
 
 MANIFEST = "manifest.json"
-# Nanoseconds, as a copy keeps them: all, or as NTFS, Python, exFAT, image layers and tar files do.
-_TIME_STEPS = (1, 100, 1_000, 10_000_000, 1_000_000_000)
-_EVEN_SECONDS = 2_000_000_000  # as FAT and zip files do
+_SECOND = 1_000_000_000  # nanoseconds
 _BYTES_PER_PARAMETER = 4  # fp32
 _WORKSPACE_BYTES = 300_000_000  # the wheel and what is unpacked from it
 
@@ -75,7 +73,7 @@ class ModelStore:
     def state(self, entry: ModelEntry) -> str:
         """Return "ready", "missing" or "damaged".
 
-        Files with the size and time of the manifest, which may be cut to whole seconds, aren't hashed: `verify` does.
+        Files whose size and whole second are those of the manifest aren't hashed: `verify` does.
         """
         if not self.folder(entry).exists():
             return "missing"
@@ -250,15 +248,15 @@ def _as_text(manifest: dict) -> str:
 
 
 def _is_same_time(found: int, recorded: int) -> bool:
-    """Say whether a file's time, in nanoseconds, is the recorded one, as far as file systems and archives keep it.
+    """Say whether a file's time, in nanoseconds, has the second of the recorded one, or the even one before it.
 
-    Two other fractions of one second are two times: the file was written again.
+    File systems, archives and image layers each keep another part of the second; FAT and zip files keep even seconds
+    only.
 
     >>> _is_same_time(3_000_000_000, 3_123_456_789), _is_same_time(2_000_000_000, 3_123_456_789)
     (True, True)
-    >>> _is_same_time(4_000_000_000, 3_123_456_789), _is_same_time(3_223_456_789, 3_123_456_789)
+    >>> _is_same_time(4_000_000_000, 3_123_456_789), _is_same_time(2_223_456_789, 3_123_456_789)
     (False, False)
     """
-    coarser, finer = sorted((found, recorded))
-    is_cut = any(coarser == finer // step * step for step in _TIME_STEPS)
-    return is_cut or found == recorded // _EVEN_SECONDS * _EVEN_SECONDS
+    second = recorded // _SECOND
+    return found // _SECOND == second or found == second // 2 * 2 * _SECOND

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.models.architectures import parameter_names, vocabulary_size
+from course_utils.models.architectures import generation_inputs, parameter_names, vocabulary_size
 
 
 def check_causal_lm(model: PreTrainedModel) -> None:
@@ -30,6 +30,7 @@ def check_causal_lm(model: PreTrainedModel) -> None:
             f"model must be a causal LM, got {kind}, in which a token sees those after it: use Encoder.wrap, or load "
             "it with is_decoder=True"
         )
+    generation_inputs(model, torch.zeros(1, 2, dtype=torch.long, device=model.device))
 
 
 def check_encoder(model: PreTrainedModel) -> PreTrainedModel:

@@ -13,6 +13,7 @@ from course_utils.engine.penalties import Penalty
 from course_utils.engine.running import RunningModel
 from course_utils.engine.settings import GenerationSettings
 from course_utils.engine.stopping import mask_eos
+from course_utils.errors import first_line
 from course_utils.models import CausalLM
 
 PenaltyFunction = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
@@ -83,8 +84,11 @@ class RepetitionRun:
     def _own(self, name, penalty, logits, ids, library) -> torch.Tensor:
         try:
             own = self.own[name](logits, ids[:, penalty.first_counted :], penalty.setting)
-        except Exception as error:  # the learner's code may raise anything
-            raise ValueError(f"your {name} raises {type(error).__name__}: {error}") from error
+        except KeyboardInterrupt:  # Stop was pressed: that isn't the function's fault
+            raise
+        except BaseException as error:  # the learner's code may raise anything, exit() too
+            said = f"your {name} raises {type(error).__name__}: {first_line(error)}"
+            raise ValueError(said.removesuffix(": ")) from error
         if not isinstance(own, torch.Tensor) or own.shape != logits.shape:
             got = tuple(own.shape) if isinstance(own, torch.Tensor) else type(own).__name__
             raise ValueError(f"your {name} must return logits of shape {tuple(logits.shape)}, got {got}")

@@ -12,6 +12,7 @@ import traitlets
 from IPython import get_ipython
 
 from course_utils.engine.progress import heard_by, in_words
+from course_utils.errors import first_line
 from course_utils.figures.base import CourseFigure, png_bytes
 
 STOPPED = "Stopped. What you see below is from before."
@@ -83,7 +84,7 @@ class CourseWidget(anywidget.AnyWidget):
         before = {name: getattr(self, name) for name in sync_data if name in self.keys}
         try:
             super().set_state(sync_data)
-        except Exception as error:  # noqa: BLE001 - in a message from the page, it would end in a log that nobody reads
+        except BaseException as error:  # noqa: BLE001 - else a log that nobody reads, and exit() would end the kernel
             with self.hold_sync():
                 for name in before.keys() - {"asked"}:
                     setattr(self, name, before[name])
@@ -91,7 +92,7 @@ class CourseWidget(anywidget.AnyWidget):
             self.send_state(list(before))
         self._store_soon()
 
-    def _refuse(self, sync_data: dict, error: Exception) -> None:
+    def _refuse(self, sync_data: dict, error: BaseException) -> None:
         """Say what was wrong with what the page sent, where the widget has a place for that."""
 
     def __repr__(self) -> str:
@@ -117,7 +118,7 @@ class CourseWidget(anywidget.AnyWidget):
             return
         say = partial(kernel.session.send, kernel.iopub_socket, "status")
         say({"execution_state": "busy"})  # a page that asks meanwhile would take an idle kernel for a new one
-        with suppress(Exception):  # the picture from before stays, and the widget itself says what is wrong
+        with suppress(BaseException):  # the picture from before stays, and the widget itself says what is wrong
             data, metadata = self._repr_mimebundle_()
             shell.display_pub.publish(data, metadata, transient={"display_id": self.model_id}, update=True)
         say({"execution_state": "idle"})
@@ -175,24 +176,24 @@ class AskingWidget(CourseWidget):
         try:
             with heard_by(in_words(self.tell)):
                 self.answer(*wanted)
-        except KeyboardInterrupt:
-            return STOPPED
-        except Exception as error:  # noqa: BLE001 - of any kind: the page waits for an answer
+        except BaseException as error:  # noqa: BLE001 - of any kind, exit() too: the page waits for an answer
             return self._sentence(error)
         return ""
 
-    def _sentence(self, error: Exception) -> str:
+    def _sentence(self, error: BaseException) -> str:
+        if isinstance(error, KeyboardInterrupt):
+            return STOPPED
         said = re.sub(r"\bgot (None|''|\"\")$", "got nothing", in_one_sentence(error))  # an empty box
         for name, label in self.called.items():
             said = re.sub(rf"\b{name}\b", label, said)
         return said
 
-    def _refuse(self, sync_data: dict, error: Exception) -> None:
+    def _refuse(self, sync_data: dict, error: BaseException) -> None:
         self.problem = self._sentence(error)
         self.answered = max(self.answered, sync_data.get("asked", [0])[0])
 
 
-def in_one_sentence(error: Exception) -> str:
+def in_one_sentence(error: BaseException) -> str:
     """Return the first line of what `error` says; an error that wasn't written for a learner is called by its kind.
 
     Lesson: none (this is how widgets are made).
@@ -202,7 +203,7 @@ def in_one_sentence(error: Exception) -> str:
     >>> in_one_sentence(KeyError("weights"))
     "KeyError: 'weights'"
     """
-    first = next(iter(str(error).strip().splitlines()), "")
+    first = first_line(error)
     if first and isinstance(error, ValueError | TypeError):
         return first
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -384,9 +384,9 @@ figures.curves(lines, parameters, "parameters", "share that is right", logarithm
 #
 # **Both sides.** Wei et al. (2022) discuss this objection themselves: exact match can hide progress, but some of their
 # tasks ask for a single choice, where no chain of steps has to hold. Schaeffer et al. (2023) answer that such scores
-# are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding Emergent
-# Abilities of Language Models from the Loss Perspective*, sort models by their loss instead of their size, and report
-# tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
+# are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding
+# Emergent Abilities of Language Models from the Loss Perspective*, sort models by their loss instead of their size, and
+# report tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
 #
 # What you saw holds for thirteen tiny models and one task of memory. And for a user the jump is real: a phone number
 # with one wrong digit reaches nobody. So ask of every jump what was counted, and whether a finer count moves earlier.

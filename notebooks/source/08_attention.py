@@ -13,8 +13,8 @@
 # - find a previous-token head and an induction head by measurement, and confirm them by ablation;
 # - write a function that equals an attention layer of SmolLM2.
 #
-# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) (vectors and
-# positions) and [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) (masks).
+# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) (vectors) and
+# [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) (masks).
 
 # %% [markdown]
 # ## 1 · Why context
@@ -256,9 +256,10 @@ for wrong_text in ("", "word " * 3000):
 # %% [markdown]
 # ## 6 · Where is the position?
 #
-# Apart from the mask, nothing in section 2 knows the order of the tokens. SmolLM2 turns every query and every key by
-# an angle that grows with its position: **RoPE** (Su et al. 2021, *RoFormer*; lesson 05). Then a score depends on how
-# far apart two tokens are, not on where they stand. Here is one query and one key, 3 tokens apart, at three places.
+# Apart from the mask, nothing in section 2 knows the order of the tokens. SmolLM2 turns every query and every key by an
+# angle that grows with its position: **RoPE** (Su et al. 2021, *RoFormer*; [Deeper:
+# positions](deeper/05_positions.ipynb)). Then a score depends on how far apart two tokens are, not on where they stand.
+# Here is one query and one key, 3 tokens apart, at three places.
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.rope import rope_rotation, rotate

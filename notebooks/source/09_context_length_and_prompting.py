@@ -65,7 +65,7 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# SmolLM2 has no such table. It turns queries and keys by an angle that grows with the position (RoPE, lesson 05), and
+# SmolLM2 has no such table. It turns queries and keys by an angle that grows with the position (RoPE, lesson 08), and
 # an angle can always grow. So there is no error. Its limit is softer: beyond 8,192 come distances that no training
 # text had. Section 3 measures what that does.
 #

@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | [lesson 05](../notebooks/05_from_text_to_vectors.ipynb), sections 2, 3 and 7 |
+# | 45 minutes | ●●●○○ | [lesson 05](../notebooks/05_from_text_to_vectors.ipynb), sections 2 to 6 |
 #
 # The lesson merged letters. Real tokenizers merge ids: they begin with the bytes of the text, 0 to 255, and the first
 # merge makes id 256, the second id 257, and so on. You write the two halves of one training step on ids, and the way
@@ -97,7 +97,7 @@ check("q2")
 # characters: then a � takes its place.
 #
 # With the merges `[[104, 105], [256, 33]]` the id 257 is *hi!*: 104 and 105 are the bytes of *hi*, and 33 is *!*. The
-# character é is the two bytes 195 and 169, and these may stand in two tokens.
+# character é is the two bytes 195 and 169, and these may be in two tokens.
 #
 # <details><summary>Hint 1</summary>First all bytes, then the text. How do you get the bytes of a merge whose parts are
 # merges?</details>

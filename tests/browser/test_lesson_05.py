@@ -19,7 +19,7 @@ TEXTS = {size: "The tokenizer reads bytes, and 12 is two digits. " * (size // 13
 def page(browser, lab_server, outside_requests):
     drawn = (
         "document.querySelector('.stepper[data-drawn]') && document.querySelector('.embedding-map[data-drawn]')"
-        " && document.querySelectorAll('.course-widget.question').length === 11"
+        " && document.querySelectorAll('.course-widget.question').length === 7"
     )
     return open_and_run(browser, lab_server, outside_requests, "05_from_text_to_vectors", drawn, width=1300)
 

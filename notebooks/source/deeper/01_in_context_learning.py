@@ -113,8 +113,8 @@ for name in ("tossed", "swapped"):
 # Swapped labels cost more and more as shots are added. After eight of them, the model is somewhere between what it
 # knew and what it was shown. So it does read the labels, slowly.
 #
-# Min et al. (2022), *Rethinking the Role of Demonstrations*, and Yoo et al. (2022), *Ground-Truth Labels Matter*, differ
-# on how much labels matter. Here, the answer depends on how you score.
+# Min et al. (2022), *Rethinking the Role of Demonstrations*, and Yoo et al. (2022), *Ground-Truth Labels Matter*,
+# differ on how much labels matter. Here, the answer depends on how you score.
 
 # %% [markdown]
 # ## 3 · New meanings for words
