@@ -113,12 +113,16 @@ function render({ model, el }) {
     return { box, wrong, stream, notice, said, bars, show: keptText(box, note, results), all };
   });
 
-  function chip(token, bits, number, position) {
-    const bar = element("span", { class: "meter", style: `height:${(2 + 24 * height(bits)).toFixed(1)}px` });
-    const inside = [bar, element("span", { class: "token" }, token), element("span", { class: "bits" }, bits === null ? "–" : bits.toFixed(1))];
-    const style = `background:rgba(213,94,0,${(0.5 * height(bits)).toFixed(2)})`;
-    if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
-    const name = `${chipName(token, bits)}: what else could be here?`;
+  function chip(token, surprisal, number, position) {
+    const drawn = height(bits ? surprisal : null), name = bits ? chipName(token, surprisal) : quoted(token);
+    const inside = [element("span", { class: "token" }, token)];
+    if (bits) {
+      inside.unshift(element("span", { class: "meter", style: `height:${(2 + 24 * drawn).toFixed(1)}px` }));
+      inside.push(element("span", { class: "bits" }, surprisal === null ? "–" : surprisal.toFixed(1)));
+    }
+    const style = `background:rgba(213,94,0,${(0.5 * drawn).toFixed(2)})`;
+    if (!live || !position) return element("span", { class: "chip", style, title: name }, ...inside);
+    const title = `${name}: what else could be here?`;
     return element("button", { type: "button", class: "chip", style, title, "aria-label": title,
       onclick: () => ask(number, "cut", position, firstBar(1)) }, ...inside);
   }

@@ -16,7 +16,7 @@
 # - read a next-token distribution, and say how it comes from logits;
 # - work with a lesson: predict, run, explain, try.
 #
-# **Time**: 18 minutes. **Read before**: nothing. You need some Python.
+# **Time**: 22 minutes. **Read before**: nothing. You need some Python.
 #
 # Click into the next cell and press **Shift + Enter**. That runs it. The first time, loading takes a few seconds.
 
@@ -50,7 +50,7 @@ next_token_explorer(partial(record_surprisals, smollm), run.prompt, bars=8, bits
 # drawn in about 23 of 100 draws. Run the next cell, then run it again and again: each time, one more token. (Press
 # **Ctrl + Enter** to stay in the cell.)
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.engine.sampling import draw
 
 story, turn = run.prompt, 34  # with another number, chance draws other tokens

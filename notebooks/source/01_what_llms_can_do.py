@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 01 · What LLMs can do
 #
-# Large models can do anything, they learn from examples, and their abilities appear all of a sudden. So one hears. Here
-# you test each of these claims on models small enough to take apart, and see how much depends on the way of measuring.
+# You'll hear that one model can do any task, that it learns from a few examples, and that its abilities appear all of a
+# sudden. Test each claim on models small enough to take apart, and see how much depends on how you measure.
 #
 # ![One of the 30 layers of SmolLM2, its matrices drawn to scale. Attention has four: Q and O, 576 by 576, for 9 query
 # heads, and the narrow K and V, 576 by 192, for 3 heads each. The MLP has three: gate and up, 576 by 1,536, and down,
@@ -16,15 +16,15 @@
 # - measure in-context learning with intervals, and say what the examples taught;
 # - show how a metric can turn a smooth climb into a jump, and give both sides of the debate on emergent abilities.
 #
-# **Time**: 36 minutes. **Read before**: [00 · Start here](00_start_here.ipynb).
+# **Time**: 39 minutes. **Read before**: [00 · Start here](00_start_here.ipynb).
 
 # %% [markdown]
 # ## 1 · Scale
 #
 # A **parameter** is a number that the model has learned; the *135M* in SmolLM2-135M stands for 135 million of them.
-# Where are they? The drawing shows one of 30 equal layers. Its **attention** lets tokens read from each other; its
-# **MLP** (multi-layer perceptron) works on each token alone. (Lesson 08 opens both.) Before the first layer, the
-# **embedding** turns every token into 576 numbers: a table with one row per token.
+# Where are they? The drawing shows one of 30 equal **layers**, the steps in which the model works. In each, *attention*
+# (lesson 08) lets tokens read from each other, and an **MLP** (multi-layer perceptron) works on each token alone. Before
+# them, the **embedding** turns every token into 576 numbers: it's a table with one row per token.
 
 # %%
 from course_utils.learner import predict
@@ -90,7 +90,7 @@ sizes = {name: sum(parts.values()) for name, parts in here.items()}
 for name in ("GPT-2", "GPT-2 XL", "GPT-3", "SmolLM2-1.7B", "Mistral 7B", "Llama 3.1 70B", "Llama 3.1 405B"):
     sizes[name] = PUBLISHED[name].parameters
 sizes |= {name: mixture.parameters for name, mixture in MIXTURES.items()}
-print(f"the largest here is {max(sizes.values()) / model.num_parameters():,.0f} times as large as SmolLM2-135M")
+print(f"the largest in the picture is {max(sizes.values()) / model.num_parameters():,.0f} times as large as SmolLM2-135M")
 figures.model_sizes(sizes, here=list(here), active={name: mixture.active for name, mixture in MIXTURES.items()})
 
 # %% [markdown]
@@ -101,8 +101,8 @@ figures.model_sizes(sizes, here=list(here), active={name: mixture.active for nam
 # %% [markdown]
 # ## 2 · One model, many tasks
 #
-# Before language models, every task had a model of its own. A language model gets the task as text. Here are six tasks,
-# two questions each. The third entry is a pattern that a right answer contains. With None, a reader has to judge.
+# Most tasks used to have a model of their own. A language model gets the task as text. Here are six tasks, two questions
+# each. The third entry is a pattern that a right answer contains. With None, a reader has to judge.
 
 # %% tags=["nbval-check-output"]
 bakery = "The bakery on the corner closed in May, because its oven was too old and nobody wanted to pay for a new one."
@@ -151,7 +151,7 @@ for (task, _, wanted), answer in zip(questions, ask([one for _, one, _ in questi
 #
 # - *Extract* copies from the text, and copying works. Yet the date comes with “2 PM”, and the text says noon. The
 #   pattern didn't notice.
-# - *Good morning* is right; what follows isn't French, and neither is the word for bread.
+# - *Good morning* is right; what follows isn't French. Bread is *pain*; a *boule* is a round loaf.
 # - *Classify* says “positive” twice. With two questions you can't tell that from ability.
 # - The first *summary* is nearly the whole text; the second leaves out half of it.
 # - *Rhyme* fails: cat, cafe and catcher begin alike.
@@ -165,8 +165,8 @@ ask([my_question])[0]
 # %% [markdown]
 # ### What size buys
 #
-# SmolLM2 has two larger siblings. We didn't measure these scores: they're from the published model cards of the three
-# base models. Guessing gets 25 % of HellaSwag (choose the ending that fits), 50 % of Winogrande (who is *it*?), and
+# We know of no published answers to these twelve questions by a larger model. But SmolLM2 has two larger siblings, and
+# the model cards of the three base models give scores, recorded here. Guessing gets 25 % of HellaSwag (choose the ending that fits), 50 % of Winogrande (who is *it*?), and
 # nothing of TriviaQA (facts) and GSM8K (word problems from school).
 
 # %% tags=["nbval-check-output"]
@@ -229,8 +229,8 @@ print(two_shots + sentence)
 
 # %% [markdown]
 # The model's answer is the topic with the higher probability at the end. Try it, without shots on the left and with two
-# on the right. What does the model expect? Then give the second prompt a wrong topic, press Enter, and see whether it
-# minds.
+# on the right. What does the model expect? Then change a topic on the right to the wrong one, press Enter, and see
+# whether the model minds.
 
 # %% tags=["nbval-check-output"]
 from functools import partial
@@ -250,8 +250,9 @@ one_shot
 
 # %% [markdown]
 # How would you find out whether the *labels* in the shots matter? Leave everything as it is, and toss a coin for each
-# label. And if the model merely knows the words *food* and *sport* already? Call them *vor* and *blem*, which mean
-# nothing. In every second draw they swap places, in case the model likes one of them better for food.
+# label; what's right is still the true topic. And if the model merely knows the words *food* and *sport* already? Call
+# them *vor* and *blem*, which mean nothing. In every second draw they swap places, in case the model likes one of them
+# better for food.
 
 # %%
 invented = predict("01-invented", "Labels vor and blem, eight shots, all labelled right: what share is right?", choices)
@@ -259,7 +260,7 @@ invented
 
 # %% [markdown]
 # The next cell takes a while. Each small mark is one of fifteen draws, the line is their mean, and the bar its 95 %
-# interval: how far the mean moves with other draws (by the bootstrap, Efron 1979).
+# **bootstrap interval**: how far the mean would move with other draws (Efron 1979).
 
 # %% tags=["nbval-check-output"]
 import itertools
@@ -294,7 +295,7 @@ for count, mean, (low, high) in zip(counts, lost.mean(0), mean_intervals(lost), 
 # - One shot of one topic lifts the *true labels* from one half to nine tenths. More shots don't visibly add to that.
 # - With *coin-toss labels* the model is still well above guessing, so a good part of what shots do here isn't teaching
 #   which sentence gets which word. But right labels count: the cost of the coin is above zero.
-# - With *vor* and *blem*, up to four shots do nothing you could see. At eight, the interval begins at one half.
+# - With *vor* and *blem*, up to four shots do nothing you could see. With eight, the interval begins at one half.
 #
 # What else can shots teach? The form of an answer. How much probability do both labels have together?
 
@@ -321,7 +322,7 @@ for name, values in scores.items():
 # An **emergent ability** is “not present in smaller models but is present in larger models” (Wei et al. 2022, *Emergent
 # Abilities of Large Language Models*): a score stays near guessing over several sizes, then jumps without warning.
 #
-# Here is a family to try this on: thirteen models of rising size that learned the same **phone book** by heart, a
+# Here is a family to try this on: thirteen models of rising size, all trained to memorise the same **phone book**, a
 # thousand invented names with random numbers.
 
 
@@ -346,7 +347,8 @@ for size in (4, 12, 18, 24):
 
 # %% [markdown]
 # Count in two ways. **Digits**: what share of digits is right, each after the right ones before it? **Exact match**:
-# what share of numbers has no mistake at all? The model of width 12 gets half of the digits.
+# what share of numbers has no mistake at all? Both are counted over the whole book. The model of width 12 gets half of
+# the digits; guessing gets a tenth.
 
 # %%
 matched = predict(
@@ -379,14 +381,14 @@ for size in (12, 14, 16, 18, 20, 22):
 figures.curves(lines, parameters, "parameters", "share that is right", logarithmic=True)
 
 # %% [markdown]
-# Nearly. The shape and the place are right, so most of this jump is arithmetic. In the middle, *p*⁶ is too low: more
-# numbers are complete than independent mistakes would allow.
+# Roughly. It's flat and steep in the same places, so much of this jump is arithmetic. But in the middle it's too low:
+# more numbers are complete than independent mistakes would allow.
 #
 # **Both sides.** Wei et al. (2022) discuss this objection themselves: exact match can hide progress, but some of their
 # tasks ask for a single choice, where no chain of steps has to hold. Schaeffer et al. (2023) answer that such scores
 # are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding
-# Emergent Abilities of Language Models from the Loss Perspective*, sort models by their loss instead of their size, and
-# report tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
+# Emergent Abilities of Language Models from the Loss Perspective*, sort models by their loss (lesson 06) instead of
+# their size, and report tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
 #
 # What you saw holds for thirteen tiny models and one task of memory. And for a user the jump is real: a phone number
 # with one wrong digit reaches nobody. So ask of every jump what was counted, and whether a finer count moves earlier.
@@ -466,8 +468,8 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - The parameters of a model follow from a few sizes. In small models the vocabulary takes a large share, in large ones
-#   the MLPs take nearly everything.
+# - You can count a model's parameters from a few sizes. The vocabulary weighs heavily in a small model and hardly at all
+#   in a large one, where most parameters are in the MLPs.
 # - One model does many tasks from the prompt alone. Whether an answer is right is another question, and a pattern that
 #   matches doesn't settle it.
 # - Shots change no parameter. Here they taught the form of an answer at once, and new meanings of words hardly.

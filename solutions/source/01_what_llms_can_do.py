@@ -22,7 +22,7 @@ check = checker("01", globals())
 # 7 minutes, ●○○○○, 2 points.
 #
 # Write a few-shot prompt as one text: the instruction, the first `count` of the shots, and last the sentence that is
-# asked for, without a topic. A blank line stands between these parts. `shots` is a list of pairs, a sentence and its
+# asked for, without a topic. A blank line separates these parts. `shots` is a list of pairs, a sentence and its
 # topic. With the instruction `Topics.`, the only shot `["The soup needs salt.", "food"]`, `count = 1` and the sentence
 # `She won the set.` you return
 #
@@ -34,7 +34,7 @@ check = checker("01", globals())
 #     Sentence: She won the set.
 #     Topic:
 #
-# Nothing comes after the last `Topic:`, neither a space nor a new line. With `count = 0` only the instruction stands
+# Nothing comes after the last `Topic:`, neither a space nor a new line. With `count = 0` only the instruction comes
 # before the sentence that is asked for.
 #
 # <details><summary>Hint 1</summary>A new line is <code>"\n"</code>, so a blank line between two parts is
@@ -156,7 +156,7 @@ check("q3")
 #
 # A model wrote phone numbers. Score them in three ways, all of them shares between 0 and 1:
 #
-# - `digits`: the share of digits that are right, each compared in its place, whatever stands before it;
+# - `digits`: the share of digits that are right, each compared in its place, whatever comes before it;
 # - `numbers`: the share of numbers that are right as a whole (exact match);
 # - `independent`: what `numbers` would be if each digit were right with the probability `digits`, independent of the
 #   others.

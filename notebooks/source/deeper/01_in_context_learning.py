@@ -19,7 +19,7 @@
 # is than *food*, as a difference of log-probabilities. Above zero the model says *sport*. Read the two lines, and don't
 # look at zero only.
 
-# %% tags=["nbval-check-output"]
+# %%
 import random
 
 import torch
@@ -42,6 +42,7 @@ def run_draws(draws, names=topics, instruction=instruction, counts=counts):
     )
 
 
+# %% tags=["nbval-check-output"]
 scores = {"true": run_draws(draws)}
 leaning = scores["true"][:, 0, :, 1] - scores["true"][:, 0, :, 0]  # before the first shot: (draw, test)
 for label, topic in enumerate(topics):
