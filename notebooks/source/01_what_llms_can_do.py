@@ -23,8 +23,8 @@
 #
 # A **parameter** is a number that the model has learned; the *135M* in SmolLM2-135M stands for 135 million of them.
 # Where are they? The drawing shows one of 30 equal **layers**, the steps in which the model works. In each, *attention*
-# (lesson 08) lets tokens read from each other, and an **MLP** (multi-layer perceptron) works on each token alone. Before
-# them, the **embedding** turns every token into 576 numbers: it's a table with one row per token.
+# (lesson 08) lets tokens read from each other, and an **MLP** (multi-layer perceptron) works on each token alone.
+# Before them, the **embedding** turns every token into 576 numbers: it's a table with one row per token.
 
 # %%
 from course_utils.learner import predict
@@ -90,7 +90,8 @@ sizes = {name: sum(parts.values()) for name, parts in here.items()}
 for name in ("GPT-2", "GPT-2 XL", "GPT-3", "SmolLM2-1.7B", "Mistral 7B", "Llama 3.1 70B", "Llama 3.1 405B"):
     sizes[name] = PUBLISHED[name].parameters
 sizes |= {name: mixture.parameters for name, mixture in MIXTURES.items()}
-print(f"the largest in the picture is {max(sizes.values()) / model.num_parameters():,.0f} times as large as SmolLM2-135M")
+times = max(sizes.values()) / model.num_parameters()
+print(f"the largest in the picture has {times:,.0f} times the parameters of SmolLM2-135M")
 figures.model_sizes(sizes, here=list(here), active={name: mixture.active for name, mixture in MIXTURES.items()})
 
 # %% [markdown]
@@ -101,8 +102,8 @@ figures.model_sizes(sizes, here=list(here), active={name: mixture.active for nam
 # %% [markdown]
 # ## 2 · One model, many tasks
 #
-# Most tasks used to have a model of their own. A language model gets the task as text. Here are six tasks, two questions
-# each. The third entry is a pattern that a right answer contains. With None, a reader has to judge.
+# Most tasks used to have a model of their own. A language model gets the task as text. Here are six tasks, two
+# questions each. The third entry is a pattern that a right answer contains. With None, a reader has to judge.
 
 # %% tags=["nbval-check-output"]
 bakery = "The bakery on the corner closed in May, because its oven was too old and nobody wanted to pay for a new one."
@@ -166,11 +167,13 @@ ask([my_question])[0]
 # ### What size buys
 #
 # We know of no published answers to these twelve questions by a larger model. But SmolLM2 has two larger siblings, and
-# the model cards of the three base models give scores, recorded here. Guessing gets 25 % of HellaSwag (choose the ending that fits), 50 % of Winogrande (who is *it*?), and
-# nothing of TriviaQA (facts) and GSM8K (word problems from school).
+# the model cards of the three base models give scores, recorded here. Guessing gets 25 % of HellaSwag (choose the
+# ending that fits), 50 % of Winogrande (who is *it*?), and nothing of TriviaQA (facts) and GSM8K (word problems from
+# school).
 
 # %% tags=["nbval-check-output"]
-millions = [135, 362, 1711]  # HuggingFaceTB/SmolLM2-135M, -360M and -1.7B
+# Model cards of HuggingFaceTB/SmolLM2-135M, -360M and -1.7B, read on 2026-11-30
+millions = [135, 362, 1711]
 cards = {"HellaSwag": [42.1, 54.5, 68.7], "Winogrande": [51.3, 52.5, 59.4]}
 cards |= {"TriviaQA": [4.1, 16.9, 36.7], "GSM8K": [1.4, 3.2, 31.0]}
 figures.curves(cards, millions, "million parameters", "score in %", logarithmic=True)
@@ -204,7 +207,8 @@ f"{right} of 60 are right; 95 % interval {low:.0%} to {high:.0%}"
 
 # %% [markdown]
 # GPT-3 with 175 billion parameters got 100 %, with 50 examples (their table 3.9); the one with 13 billion about half
-# (their section 3.9.1). What our small model lacks isn't the form. It writes numbers, and they're wrong.
+# (their section 3.9.1). Size isn't all that differs. But our model doesn't lack the form: it writes numbers, and they're
+# wrong.
 
 # %% [markdown]
 # ## 3 · In-context learning
@@ -263,7 +267,6 @@ invented
 # **bootstrap interval**: how far the mean would move with other draws (Efron 1979).
 
 # %% tags=["nbval-check-output"]
-import itertools
 import torch
 from course_utils.experiments.few_shot import mean_intervals, score_after_shots, share_right
 
@@ -271,16 +274,9 @@ counts, truth, coin = (0, 1, 4, 8), true_classes(draws), random.Random(0)
 tossed = [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.shots]) for draw in draws]
 odd_names, odd_instruction = ["vor", "blem"], "Sentences, each with its label, vor or blem:\n"
 
-
-def run_draws(draws, instruction, *names):
-    """Log-probabilities of the labels, `names` taking turns: (draw, count, test, label)."""
-    turns = zip(draws, itertools.cycle(names))
-    return torch.stack([score_after_shots(model, tokenizer, draw, own, instruction, counts) for draw, own in turns])
-
-
-scores = {"true labels": run_draws(draws, instruction, topics)}
-scores["coin-toss labels"] = run_draws(tossed, instruction, topics)
-scores["vor and blem"] = run_draws(draws, odd_instruction, odd_names, odd_names[::-1])
+arms = {"true labels": (draws, [topics], instruction), "coin-toss labels": (tossed, [topics], instruction)}
+arms["vor and blem"] = draws, [odd_names, odd_names[::-1]], odd_instruction  # the names take turns
+scores = {name: score_after_shots(model, tokenizer, *arm, counts) for name, arm in arms.items()}
 shares = {name: share_right(values, truth) for name, values in scores.items()}
 figures.shots_curves(shares, {name: mean_intervals(rows) for name, rows in shares.items()}, counts, chance=0.5)
 
@@ -468,8 +464,8 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - You can count a model's parameters from a few sizes. The vocabulary weighs heavily in a small model and hardly at all
-#   in a large one, where most parameters are in the MLPs.
+# - You can count a model's parameters from a few sizes. The vocabulary weighs heavily in a small model and hardly at
+#   all in a large one, where most parameters are in the MLPs.
 # - One model does many tasks from the prompt alone. Whether an answer is right is another question, and a pattern that
 #   matches doesn't settle it.
 # - Shots change no parameter. Here they taught the form of an answer at once, and new meanings of words hardly.

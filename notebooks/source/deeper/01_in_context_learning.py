@@ -22,7 +22,6 @@
 # %%
 import random
 
-import torch
 from course_utils.experiments.few_shot import calibrated, mean_intervals, score_after_shots, share_right
 from course_utils.experiments.shots import draw_shots, topic_sentences, true_classes
 from course_utils.models import load_causal_lm
@@ -37,9 +36,7 @@ truth = true_classes(draws)
 
 def run_draws(draws, names=topics, instruction=instruction, counts=counts):
     """Log-probabilities of the labels: (draw, count, test, label)."""
-    return torch.stack(
-        [score_after_shots(smollm.model, smollm.tokenizer, draw, names, instruction, counts) for draw in draws]
-    )
+    return score_after_shots(smollm.model, smollm.tokenizer, draws, [names], instruction, counts)
 
 
 # %% tags=["nbval-check-output"]
