@@ -56,8 +56,8 @@ print(f"{layers} layers of width {width}:", {part: f"{count:,}" for part, count 
 largest_part.compare(max(by_hand, key=by_hand.get))
 
 # %% [markdown]
-# The sum is exact, and yet something seems to be missing. At the end, 576 numbers must become 49,152 logits, which
-# takes a matrix as large as the embedding. It *is* the embedding, read the other way round. The two are **tied**.
+# The sum is exact, yet something seems missing. At the end, 576 numbers must become 49,152 logits, which takes a matrix
+# as large as the embedding. It *is* the embedding, read the other way round. The two are **tied**.
 
 # %% tags=["nbval-check-output"]
 print("one and the same matrix:", model.lm_head.weight is model.model.embed_tokens.weight)
@@ -148,7 +148,7 @@ for (task, _, wanted), answer in zip(questions, ask([one for _, one, _ in questi
 
 # %% [markdown]
 # ✓ means that the pattern was found, ? that there is none. One model, nothing changed between tasks, and the answers
-# look like answers. That's real. Now read closer.
+# look like answers. Read closer.
 #
 # - *Extract* copies from the text, and copying works. Yet the date comes with “2 PM”, and the text says noon. The
 #   pattern didn't notice.
@@ -166,10 +166,9 @@ ask([my_question])[0]
 # %% [markdown]
 # ### What size buys
 #
-# We know of no published answers to these twelve questions by a larger model. But SmolLM2 has two larger siblings, and
-# the model cards of the three base models give scores, recorded here. Guessing gets 25 % of HellaSwag (choose the
-# ending that fits), 50 % of Winogrande (who is *it*?), and nothing of TriviaQA (facts) and GSM8K (word problems from
-# school).
+# SmolLM2 has two larger siblings. We know of no published answers of theirs to these twelve, but the model cards of the
+# three base models give other scores, recorded here. Guessing gets 25 % of HellaSwag (choose the ending that fits), 50
+# % of Winogrande (who is *it*?), and nothing of TriviaQA (facts) and GSM8K (word problems from school).
 
 # %% tags=["nbval-check-output"]
 # Model cards of HuggingFaceTB/SmolLM2-135M, -360M and -1.7B, read on 2026-11-30
@@ -180,8 +179,8 @@ figures.curves(cards, millions, "million parameters", "score in %", logarithmic=
 
 # %% [markdown]
 # Everything rises, but not together. Facts come early, word problems late, and Winogrande is near guessing until the
-# last step. Careful, though: the larger models also read more text, 2, 4 and 11 trillion tokens according to the cards
-# (see also Ben Allal et al. 2025). The curves show what size *and* text buy.
+# last step. But the larger models also read more text, 2, 4 and 11 trillion tokens according to the cards (Ben Allal et
+# al. 2025). The curves show what size *and* text buy.
 #
 # One task can be set beside a really large model. Brown et al. (2020), *Language Models are Few-Shot Learners*, asked
 # for sums of two-digit numbers in this form. Here are 60 of them, after eight examples.
@@ -207,8 +206,8 @@ f"{right} of 60 are right; 95 % interval {low:.0%} to {high:.0%}"
 
 # %% [markdown]
 # GPT-3 with 175 billion parameters got 100 %, with 50 examples (their table 3.9); the one with 13 billion about half
-# (their section 3.9.1). Size isn't all that differs. But our model doesn't lack the form: it writes numbers, and they're
-# wrong.
+# (their section 3.9.1). Size isn't all that differs. But the form isn't what our model lacks: it writes numbers, and
+# they're wrong.
 
 # %% [markdown]
 # ## 3 · In-context learning
@@ -253,10 +252,9 @@ one_shot = predict("01-one-shot", "After a single shot, of only one topic: what 
 one_shot
 
 # %% [markdown]
-# How would you find out whether the *labels* in the shots matter? Leave everything as it is, and toss a coin for each
-# label; what's right is still the true topic. And if the model merely knows the words *food* and *sport* already? Call
-# them *vor* and *blem*, which mean nothing. In every second draw they swap places, in case the model likes one of them
-# better for food.
+# Do the *labels* in the shots matter? Toss a coin for each of them, and leave all else as it is; what's right is still
+# the true topic. And if the model merely knows the words *food* and *sport* already? Call them *vor* and *blem*, which
+# mean nothing. In every second draw they swap places, in case the model likes one of them better for food.
 
 # %%
 invented = predict("01-invented", "Labels vor and blem, eight shots, all labelled right: what share is right?", choices)
@@ -293,7 +291,7 @@ for count, mean, (low, high) in zip(counts, lost.mean(0), mean_intervals(lost), 
 #   which sentence gets which word. But right labels count: the cost of the coin is above zero.
 # - With *vor* and *blem*, up to four shots do nothing you could see. With eight, the interval begins at one half.
 #
-# What else can shots teach? The form of an answer. How much probability do both labels have together?
+# Shots can also teach the form of an answer. How much probability do both labels have together?
 
 # %% tags=["nbval-check-output"]
 for name, values in scores.items():
@@ -305,9 +303,8 @@ for name, values in scores.items():
 # Without shots, the labels have next to no probability, and *food* wins every time. The first shot makes real labels
 # likely, four make invented ones likely, too. What *kind* of word comes next is learned fast.
 #
-# Min et al. (2022), *Rethinking the Role of Demonstrations*, report that random labels hardly hurt; Yoo et al. (2022),
-# *Ground-Truth Labels Matter*, that it depends on task, prompt and model. Here, they do hurt. One small model and sixty
-# sentences can't decide between them.
+# Min et al. (2022) report that random labels hardly hurt; Yoo et al. (2022), that it depends on task, prompt and model.
+# Here, they do hurt. One small model and sixty sentences can't decide between them.
 #
 # Could the model tell food from sport *before* the first shot? And is 0.58 for invented labels more than luck? [What
 # the shots teach](deeper/01_in_context_learning.ipynb) finds out.
@@ -318,8 +315,8 @@ for name, values in scores.items():
 # An **emergent ability** is “not present in smaller models but is present in larger models” (Wei et al. 2022, *Emergent
 # Abilities of Large Language Models*): a score stays near guessing over several sizes, then jumps without warning.
 #
-# Here is a family to try this on: thirteen models of rising size, all trained to memorise the same **phone book**, a
-# thousand invented names with random numbers.
+# Try it on thirteen models of rising size, all trained to memorise the same **phone book**: a thousand invented names
+# with random numbers.
 
 
 # %% tags=["nbval-check-output"]
@@ -382,11 +379,11 @@ figures.curves(lines, parameters, "parameters", "share that is right", logarithm
 #
 # **Both sides.** Wei et al. (2022) discuss this objection themselves: exact match can hide progress, but some of their
 # tasks ask for a single choice, where no chain of steps has to hold. Schaeffer et al. (2023) answer that such scores
-# are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024), *Understanding
-# Emergent Abilities of Language Models from the Loss Perspective*, sort models by their loss (lesson 06) instead of
-# their size, and report tasks that stay at guessing until the loss is low enough, under continuous metrics, too.
+# are steps as well, and show smooth curves for tasks that they could score again. Du et al. (2024) sort models by their
+# loss (lesson 06), not their size, and report tasks that stay at guessing until the loss is low enough, under
+# continuous metrics, too.
 #
-# What you saw holds for thirteen tiny models and one task of memory. And for a user the jump is real: a phone number
+# What you saw holds for thirteen tiny models and one task of memory. For a user the jump is real: a phone number
 # with one wrong digit reaches nobody. So ask of every jump what was counted, and whether a finer count moves earlier.
 
 # %% [markdown]
@@ -419,7 +416,7 @@ assert torch.allclose(mine, scores["vor and blem"][0, -1], atol=1e-3)
 # %% [markdown]
 # ## 6 · Quiz
 #
-# Every option, right or wrong, has an explanation. Try them all.
+# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
@@ -466,8 +463,8 @@ quiz_question(
 #
 # - You can count a model's parameters from a few sizes. The vocabulary weighs heavily in a small model and hardly at
 #   all in a large one, where most parameters are in the MLPs.
-# - One model does many tasks from the prompt alone. Whether an answer is right is another question, and a pattern that
-#   matches doesn't settle it.
+# - One model does many tasks from the prompt alone. Whether an answer is right is another question; a matching pattern
+#   doesn't settle it.
 # - Shots change no parameter. Here they taught the form of an answer at once, and new meanings of words hardly.
 # - Exact match turns a smooth climb into a jump. Before you call something emergent, count it in a finer way.
 #
