@@ -26,15 +26,7 @@
 # (lesson 08) lets tokens read from each other, and an **MLP** (multi-layer perceptron) works on each token alone.
 # Before them, the **embedding** turns every token into 576 numbers: it's a table with one row per token.
 
-# %%
-from course_utils.learner import predict
-
-largest_part = predict(
-    "01-largest-part", "Where are most parameters of SmolLM2?", ["embedding", "attention", "MLP", "norms"]
-)
-largest_part
-
-# %% [markdown]
+#
 # Count them. A matrix from *n* numbers to *m* has *n* · *m* parameters, so each line below can be read off the drawing.
 # **Norms** keep numbers in a good range: two per layer and one at the end, with one parameter for each of 576 places.
 
@@ -53,7 +45,6 @@ by_hand = {
 }
 assert sum(by_hand.values()) == model.num_parameters()
 print(f"{layers} layers of width {width}:", {part: f"{count:,}" for part, count in by_hand.items()})
-largest_part.compare(max(by_hand, key=by_hand.get))
 
 # %% [markdown]
 # The sum is exact, yet something seems missing. At the end, 576 numbers must become 49,152 logits, which takes a matrix
@@ -65,8 +56,21 @@ untied = model.num_parameters() + by_hand["embedding"]
 f"with a matrix of its own: {untied:,} parameters, {untied / model.num_parameters() - 1:.0%} more"
 
 # %% [markdown]
-# The same formula works for other models of this kind. Those of Llama 3.1 405B are from Grattafiori et al. (2024).
-# Look at the share of the embedding, and at what takes its place. (You'll meet the phone book in section 4.)
+# The embedding is a fifth of SmolLM2. The same formula works for other models of this kind, such as Llama 3.1 405B; its
+# sizes are from Grattafiori et al. (2024).
+
+# %%
+from course_utils.learner import predict
+
+embedding_share = predict(
+    "01-embedding-share",
+    "Llama 3.1 405B has 2.6 times as many tokens and 28 times the width. How much of it is its embedding?",
+    {"over a third": (0.33, None), "about a fifth, too": (0.1, 0.33), "below a tenth": (0, 0.1)},
+)
+embedding_share
+
+# %% [markdown]
+# Beside it, three that run here. (The phone book comes in section 4.)
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -77,11 +81,12 @@ from course_utils.models.phone_book import phone_book_models
 here = {"phone book, width 32": parameters_by_part(phone_book_models()[32])}
 here |= {"MiniLM": parameters_by_part(load_encoder().model), "SmolLM2-135M": by_hand}
 llama = llama_parameters(126, 16_384, 128, 8, 128, mlp_size=53_248, vocab_size=128_256)
+print(embedding_share.compare(llama["embedding"] / sum(llama.values()), show="{:.1%} of its parameters"))
 figures.parameter_parts(here | {"Llama 3.1 405B": llama})
 
 # %% [markdown]
-# Half of MiniLM is its vocabulary, and a fifth of SmolLM2. In the Llama the embedding hardly shows; four fifths are
-# MLP. Now the sizes themselves. Each line of the axis is ten times the one before.
+# Half of MiniLM is its embedding. In the Llama it hardly shows: that table grows with the width, the matrices of every
+# layer with its square. Four fifths are MLP. Now the sizes. Each line of the axis is ten times the one before.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.model_shapes import PUBLISHED
@@ -126,7 +131,7 @@ f"{len(questions)} questions"
 
 # %% [markdown]
 # All twelve go through the model as one batch (lesson 03), in the chat format it was trained on. Always taking the
-# likeliest token is called **greedy**: it gives the same answers every time. Read them one by one.
+# likeliest token is called **greedy**: it gives the same answers every time.
 
 
 # %% tags=["nbval-check-output"]
@@ -384,7 +389,7 @@ figures.curves(lines, parameters, "parameters", "share that is right", logarithm
 # continuous metrics, too.
 #
 # What you saw holds for thirteen tiny models and one task of memory. For a user the jump is real: a phone number
-# with one wrong digit reaches nobody. So ask of every jump what was counted, and whether a finer count moves earlier.
+# with one wrong digit reaches nobody. Ask of every jump what was counted, and whether a finer count moves earlier.
 
 # %% [markdown]
 # ## 5 · The whole thing in one cell
