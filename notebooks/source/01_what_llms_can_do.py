@@ -25,7 +25,6 @@
 # Where are they? The drawing shows one of 30 equal **layers**, the steps in which the model works. In each, *attention*
 # (lesson 08) lets tokens read from each other, and an **MLP** (multi-layer perceptron) works on each token alone.
 # Before them, the **embedding** turns every token into 576 numbers: it's a table with one row per token.
-
 #
 # Count them. A matrix from *n* numbers to *m* has *n* · *m* parameters, so each line below can be read off the drawing.
 # **Norms** keep numbers in a good range: two per layer and one at the end, with one parameter for each of 576 places.
