@@ -22,7 +22,7 @@ PHRASES = re.compile(
     r"|\b(?:row|column|panel|bar|head|slot|curve|one|bits|FLOPs) an? "
     r"(?:token|head|layer|slot|step|row|column|byte|text)\b"
 )
-_WIDGET = re.compile(rf"\b(?:{'|'.join(widgets.__all__)})\(")
+_WIDGET = re.compile(rf"(?<![\w.])(?:{'|'.join(widgets.__all__)})\(")
 
 
 @dataclass(frozen=True)

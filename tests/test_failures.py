@@ -122,7 +122,7 @@ def test_bad_prompts_are_one_sentence(prompts, most, sentence):
     st.sampled_from(["llama", "gpt2"]),
     st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_next_probabilities_equal_those_of_each_prompt_alone(architecture, prompts):
     model, letters = tiny_model(architecture), Letters()
     for prompt, row in zip(prompts, next_probabilities(model, letters, prompts), strict=True):

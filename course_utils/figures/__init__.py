@@ -11,7 +11,7 @@ from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_b
 from course_utils.figures.comparisons import bars_against_first, layer_curves
 from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
 from course_utils.figures.failures import confidence_against_truth, counted_shares, diverging_bars
-from course_utils.figures.next_token import next_token_bars
+from course_utils.figures.next_token import next_token_bars, written_tokens
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
 from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
@@ -73,4 +73,5 @@ __all__ = [
     "token_counts",
     "total_work",
     "word_map",
+    "written_tokens",
 ]
