@@ -54,12 +54,12 @@ def test_a_click_and_a_key_append_a_token_before_any_bits_are_shown(page):
 
 def test_running_the_draw_again_appends_one_more_token(page):
     cell = page.locator(".jp-CodeCell").filter(has_text="turn += 1")
-    before = cell.locator(".jp-OutputArea-output").inner_text()
+    output = cell.locator(".jp-OutputArea-output")
+    before = output.inner_text().strip()
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
-    expect(cell.locator(".jp-OutputArea-output")).not_to_have_text(before)
-    story, longer = (text.partition(": ")[2].removesuffix(" …").strip() for text in (before, cell.locator(
-        ".jp-OutputArea-output").inner_text()))  # fmt: skip
+    expect(output).not_to_have_text(before)
+    story, longer = (text.partition(": ")[2].removesuffix(" …") for text in (before, output.inner_text().strip()))
     assert longer.startswith(story)
     assert len(longer) > len(story)
     page.keyboard.press("Escape")
