@@ -13,7 +13,7 @@ from tests.browser.test_readable import COMPOSE
 
 pytestmark = pytest.mark.browser
 
-LABS = 4
+LABS = 3
 # One more, with a function that takes its time at one setting.
 SLOW = """
 import time
