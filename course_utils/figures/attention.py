@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
@@ -147,6 +148,7 @@ def _every(
         axes.axhline(edge - 0.5, color="white", linewidth=2)
     axes.plot(*best, "*", color=PALETTE["vermilion"], markersize=11, markeredgecolor="white")
     axes.set(xlabel="layer", ylabel="head" + f", {group} on one KV head" * (group > 1), yticks=range(heads))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"{measure}: ★ {best[0]}.{best[1]} ({values[best]:.2f})", loc="left", fontsize=10)
     return best
 

@@ -32,7 +32,7 @@ def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str 
         axes.plot(values, marker=marker, linestyle=line, color=PALETTE[colour], markersize=5, label=drawable(name))
     axes.set(xlabel="after how many layers", ylabel=ylabel)
     axes.set_title(drawable(title), loc="left", fontsize=10)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)  # beside no curve
     ends = "; ".join(f"{name}: from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
     apart = [max(values) - min(values) for values in zip(*curves.values(), strict=True)]
     widest = max(range(len(apart)), key=apart.__getitem__)
@@ -109,10 +109,9 @@ def changes_with_intervals(
         rows = [row + 0.3 * (number - (len(changes) - 1) / 2) for row in range(len(names))]
         around = [[abs(end[side] - mean) for mean, end in zip(means, ends, strict=True)] for side in (0, 1)]
         axes.errorbar(means, rows, xerr=around, fmt=marker, color=PALETTE[colour], capsize=3, label=drawable(measure))
+        beside = {"xytext": (6, 0), "textcoords": "offset points", "fontsize": 8, "va": "center_baseline"}
         for row, mean, (_, high) in zip(rows, means, ends, strict=True):
-            axes.annotate(
-                f"{mean:+.2f}", (high, row), (6, 0), textcoords="offset points", fontsize=8, va="center_baseline"
-            )
+            axes.annotate(f"{mean:+.2f}".replace("-", "−"), (max(high, 0), row), **beside)
         each = zip(names, values, strict=True)
         said.append(f"{measure}: " + ", ".join(f"{n} {m:+.2f} ({low:.2f} to {high:.2f})" for n, (m, low, high) in each))
     axes.axvline(0, color="black", linestyle=":")

@@ -1,8 +1,7 @@
 # %% [markdown]
 # # 08 · Attention
 #
-# A word means what the words around it make it mean, so a token has to read its neighbours. Attention is the step in
-# which it does.
+# What a word means depends on the words around it, so a token has to read the others. Attention is how.
 #
 # ![Attention on three words: the, river, bank. Each has a vector of three numbers, for article, water and money, and
 # from it a query, a key and a value of two. The query of bank is (2, 1), the keys are (0, 0), (2, 0) and (1, 1). Query
@@ -12,20 +11,19 @@
 # **You will be able to**
 #
 # - compute attention by hand, from vectors to queries, keys and values, and to their mix;
-# - say what goes wrong with a wrong mask, and without 1/√d;
+# - say what a wrong mask breaks, and what 1/√d is for;
 # - read the picture of a head;
 # - find heads that copy, and confirm them by switching them off;
 # - write a function that equals each attention layer of SmolLM2.
 #
-# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) and
+# **Time**: 40 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) and
 # [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb).
 
 # %% [markdown]
 # ## 1 · The only way in
 #
-# “The fisherman is at the bank.” “The accountant is at the bank.” You picture two different places. The word before
-# *bank* is the same, and so is everything else but the second word. How alike are the two vectors of *bank* in SmolLM2,
-# before the first layer and after some of the 30?
+# “The fisherman is at the bank.” “The accountant is at the bank.” You picture two different places, yet only the second
+# word differs. How alike are the two vectors of *bank* in SmolLM2, before the first layer and after some of the 30?
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -40,8 +38,8 @@ cosines = torch.cosine_similarity(one, other, dim=-1)
 {layer: round(cosines[layer].item(), 3) for layer in (0, 1, 5, 8, 30)}
 
 # %% [markdown]
-# At first both are the same row of the embedding. Then they part: word of the fisherman has reached *bank*. On which
-# way? Block one: no later token may look at the second word. The rest stays, with all the MLPs of all 30 layers.
+# At first both are the same row of the embedding. Then they part: something about the fisherman has reached *bank*. Now
+# let no later token look at the second word. Everything else stays, such as the MLPs of all 30 layers.
 
 # %%
 from course_utils.learner import predict
@@ -63,13 +61,12 @@ blocked.compare(torch.cosine_similarity(one[-1], other[-1], dim=0).item(), show=
 torch.equal(one, other)
 
 # %% [markdown]
-# Equal to the last digit, in every layer. Everything else in a layer works on one token at a time. **Attention is the
-# only step in which tokens read each other.**
+# They're equal to the last digit, in every layer. **Attention is the only
+# step in which tokens read each other.**
 #
-# Does *bank* take in what it means, or just any trace of the second word? Take ten frames such as “The … is at the
-# bank”. Each is filled once with a word of the river (*swimmer*, *duck*) and once with a word of money (*clerk*,
-# *trader*). Compare sentences of different frames only: how much higher is the cosine of two *bank*s if they mean the
-# same? Where is this gap widest?
+# Is it the *meaning* that *bank* takes in? Take ten frames such as “The … is at the
+# bank”, each once with a word of the river (*swimmer*, *duck*) and once with one of money (*clerk*, *trader*). Compare
+# only sentences of different frames: how much higher is the cosine of two *bank*s that mean the same?
 
 # %%
 apart = predict(
@@ -87,8 +84,8 @@ gaps = meaning_gaps(torch.stack(states, dim=1))  # (labelling, layer): the first
 apart.compare(gaps[0].argmax().item())
 
 # %% [markdown]
-# A null shows what a gap is worth. Exchange “river” and “money” in some of the frames: there are 512 ways. The dashed
-# line is where 95 % of these gaps stay below.
+# Is that much? Compare with a null: in some of the frames, exchange the labels “river” and “money”. There are 512 ways,
+# and 95 % of their gaps stay below the dashed line.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -96,30 +93,28 @@ from course_utils import figures
 by_chance = gaps.quantile(0.95, dim=0)
 print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}; as wide in", end=" ")
 print(f"{(gaps[:, 8] >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
-figures.layer_curves({"true meanings": gaps[0], "95 % of exchanges stay below": by_chance}, "gap of mean cosines")
+figures.layer_curves({"true meanings": gaps[0], "by chance (95 % below)": by_chance}, "gap of mean cosines")
 
 # %% [markdown]
-# The gap is small, because it's still the same word, but none of the other labellings has one as wide. So in these
-# sentences the meaning does reach the word, and it does so early: more layers don't widen the gap.
+# The gap is small, since it's still the same word, but none of the other labellings has one as wide. In these sentences
+# the meaning does reach the word. And it does so early: more layers don't widen the gap.
 
 # %% [markdown]
 # ## 2 · Attention by hand
 #
-# Attention was made for translation. A network used to squeeze a sentence into one vector, from which another wrote the
-# translation (Sutskever et al., 2014); Bahdanau et al. (2015) let the writer look back at every word of the source,
-# with new weights for each word that it wrote. Vaswani et al. (2017) kept the looking and dropped the rest: that's the
+# Attention was made for translation. One network used to squeeze a sentence into one vector, and another wrote the
+# translation from it (Sutskever et al., 2014). Bahdanau et al. (2015) let the second one look back at all words of the
+# sentence, with new weights for each word it wrote. Vaswani et al. (2017) built a model from little else: the
 # Transformer.
 #
-# Take the three words of the picture, *the river bank*. Each has a vector that says how much it is an article, about
-# water, about money. Three matrices make three vectors out of it:
+# Take the words of the picture, *the river bank*. A vector says how much each is an article, about water, about money.
+# Three matrices, learned in a model and chosen by us here, make three vectors out of it:
 #
 # | | what it says |
 # |---|---|
 # | **query** | what this token looks for |
 # | **key** | what this token offers, to be found by |
 # | **value** | what this token passes on to those who look at it |
-#
-# In a model these matrices are learned. Here we chose them.
 
 # %% tags=["nbval-check-output"]
 words = ["the", "river", "bank"]
@@ -133,17 +128,16 @@ for number, word in enumerate(words):
 
 # %% [markdown]
 # *Bank* could be either, so its query asks for water (2) and for money (1). *River* offers water, *the* offers neither.
-# The **score** multiplies the query and the key number by number, adds up, and divides by √d, where d is how many
-# numbers a query has: here 2.
+# For the **score**, multiply query and key number by number, add up, and divide by √d. A query has d numbers, here 2.
 
 # %% tags=["nbval-check-output"]
 scores = query @ key.T / 2**0.5
 scores.round(decimals=1)
 
 # %% [markdown]
-# The last row belongs to *bank*: *river* fits best. But look at the first row. *The* has scores for words that come
-# after it, and a decoder mustn't look ahead. The **mask** sets those to −∞. Then the **softmax** makes each row
-# positive, and lets it add up to 1. e^−∞ is exactly 0.
+# The last row is *bank*'s: *river* fits best. In the first row, *the* has scores for later words, and a decoder mustn't
+# look ahead. The **mask** sets those to −∞. The **softmax** then turns each row into positive shares that add up to 1;
+# e^−∞ is exactly 0.
 
 # %% tags=["nbval-check-output"]
 causal = torch.ones(3, 3, dtype=torch.bool).tril()
@@ -157,9 +151,8 @@ figures.attention_map(weights.numpy(), words, words, "weights of attention")
 (weights @ value).round(decimals=1)
 
 # %% [markdown]
-# *Bank* offers 5 of water and 5 of money, and takes in 8 and 1.6: next to *river* it leans towards water. That's all of
-# it: softmax(QKᵀ/√d + mask) · V (Vaswani et al., 2017). In a model one more matrix follows, and the result is *added*
-# to the token's vector.
+# Next to *river*, *bank* takes in 8 of water and 1.6 of money. That's all: softmax(QKᵀ/√d + mask) · V (Vaswani et al.,
+# 2017). In a model one more matrix follows, and the result is *added* to the token's vector.
 #
 # ## 3 · Two wrong masks
 #
@@ -169,11 +162,10 @@ figures.attention_map(weights.numpy(), words, words, "weights of attention")
 scores.masked_fill(~causal, 0).softmax(-1)[0].round(decimals=2)
 
 # %% [markdown]
-# It should keep all of its attention, and gives two thirds to words that it mustn't see. A score of 0 doesn't forbid
-# anything; it's a score like any other.
+# It gives two thirds to words that it mustn't see. A score of 0 doesn't forbid anything; it's a score like any other.
 #
-# **Wrong: the mask after the softmax.** Later words do get 0 then. But replace the key of *bank*, the last word, and
-# see whether *the*, the first, notices.
+# **Wrong: the mask after the softmax.** Now later words get 0. But replace the key of *bank*, the last word: does
+# *the*, the first, notice?
 
 # %% tags=["nbval-check-output"]
 for last_key in ([1.0, 1.0], [0.0, 4.0]):
@@ -183,13 +175,13 @@ for last_key in ([1.0, 1.0], [0.0, 4.0]):
     print(f"key of bank {last_key}: “the” looks at itself with {late[0, 0]:.2f}, with the right mask {right[0, 0]:.2f}")
 
 # %% [markdown]
-# It does: later words took part in the sum that each row is divided by. A model trained like this could learn to read
-# the answer off the future.
+# It does: later words took part in the sum that each row was divided by. A model trained like this could learn to look
+# into the future.
 #
 # ## 4 · Why 1/√d
 #
-# A score adds up d products. If the numbers are random with a spread of 1, the score has a spread of √d. SmolLM2's heads
-# have d = 64, so that's 8. Take 1,000 random queries and 100 random keys.
+# A score adds up d products. Of random numbers with a spread of 1, the score has a spread of √d. SmolLM2's heads have
+# d = 64, so that's 8. Take 1,000 random queries and 100 random keys.
 
 # %%
 saturated = predict(
@@ -210,11 +202,12 @@ for d in (4, 16, 64, 256):
 saturated.compare(largest[64].mean().item(), show="{:.0%}")
 
 # %% [markdown]
-# Without the division, one key takes nearly everything, and more so the larger d is. The softmax is **saturated**: it
-# hardly changes when a score does, so there's little to learn from. With the division, d hardly matters.
+# Without the division, the best key takes more the larger d is. Where it takes nearly everything, the softmax is
+# **saturated**: it hardly changes when a score does, so there's little to learn from. With the division, d doesn't
+# matter.
 #
-# Does a trained model depend on it? `transformers` keeps the factor 1/√64 in each layer. Set it to 1 and ask for twenty
-# capitals:
+# Does a trained model depend on it? `transformers` keeps the factor 1/√64 in each layer. Set it to 1, and ask for
+# twenty capitals:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import CAPITALS
@@ -229,13 +222,13 @@ for factor in (1.0, 64**-0.5):
     print(f"factor {factor}: {right} of 20 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# The same weights and the same prompts, but one wrong factor, and it knows no capital any more.
+# With one wrong factor, it knows no capital any more.
 #
 # ## 5 · Many heads
 #
-# One softmax can look for one thing. So a layer has several **heads**, each with its own queries. SmolLM2 has 30 layers
-# of 9 heads, 270 in all; we call them layer.head. Three query heads share one set of keys and values: **grouped-query
-# attention** (Ainslie et al., 2023). Find the 9 and the 3 in the weights:
+# A token may need several things at once. So a layer has several **heads**, each with its own queries. SmolLM2 has 30
+# layers of 9, in all 270; we call them layer.head. Three query heads share one set of keys and values: **grouped-query
+# attention** (Ainslie et al., 2023). Find the 9 and the 3:
 
 # %% tags=["nbval-check-output"]
 layer = smollm.model.model.layers[18].self_attn
@@ -244,11 +237,11 @@ for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
     print(f"{name}: {columns} numbers in, {rows} out = {rows // 64} heads of 64")
 
 # %% [markdown]
-# Sharing doesn't make a model smarter. It makes the KV cache three times smaller (lesson 10).
+# Sharing makes the KV cache three times smaller (lesson 10).
 #
-# Nothing so far knows the order of the tokens, apart from the mask. SmolLM2 turns each query and key by an angle that
-# grows with its position, so that scores depend on the distance of two tokens: **RoPE**, taken apart in
-# [Positions](deeper/05_positions.ipynb).
+# Apart from the mask, nothing so far knows the order of the tokens. SmolLM2 turns each query and key by an angle that
+# grows with its position, so that scores depend on the distance of two tokens. That's **RoPE**:
+# [Positions](deeper/05_positions.ipynb) takes it apart.
 #
 # **Try it.** A real run, all 270 heads. Rows look, columns are looked at; head 16.0 is open.
 #
@@ -268,19 +261,18 @@ attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog
 # 1. Each row looks mostly at the token just before.
 # 2. At softmax. What · V shows is weight × length of the value.
 # 3. The second *sat* looks at *on*, which followed the first *sat*. The last *the* looks at *mat*.
-# 4. Section 6 asks the same about 24 texts.
+# 4. Section 6 asks that of 20 texts.
 #
 # </details>
 #
 # ## 6 · Find heads by measurement
 #
-# 270 pictures are too many to judge by eye. Give each head a number instead, as Olsson et al. (2022) did:
+# 270 pictures are too many to judge by eye. Measure instead, as Olsson et al. (2022) did:
 #
 # - **previous token**: how much of its attention goes to the token just before?
 # - **induction**: if the token has come before, how much goes to what *followed* it then?
-#
-# The texts are 20 random tokens, said twice. They mean nothing: only the repetition helps. Choose the heads on 24 texts,
-# then test them on 24 others.
+# A text is 20 random tokens, said twice: only the repetition helps. Choose heads on 20 such texts, test them on 20
+# others.
 
 
 # %% tags=["nbval-check-output"]
@@ -296,7 +288,7 @@ def head_scores(ids):
     return {"previous token": head_measures.previous_token_score(weights), "induction": torch.stack(induction)}
 
 
-choosing, testing = repeated_tokens(texts=24, seed=0), repeated_tokens(texts=24, seed=1)
+choosing, testing = repeated_tokens(texts=20, seed=0), repeated_tokens(texts=20, seed=1)
 chosen, tested = head_scores(choosing), head_scores(testing)
 chosen["induction"].shape
 
@@ -308,16 +300,14 @@ for measure, scores_of_heads in chosen.items():
         print(f"   head {place // 9}.{place % 9}: {mean:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# On the new texts, the chosen heads do it again. 16.0 looks at the token before: a **previous-token head**. 18.6, two
-# layers later, looks at what followed last time: an **induction head**. It could copy.
+# On the new texts, the chosen heads do it again. 16.0 is a **previous-token head**. 18.6, two layers later, looks at
+# what followed last time: an **induction head**. It could copy.
 #
 # ## 7 · Confirm it: switch heads off
-#
-# A picture shows where a head looks, but not that anything depends on it. Whether weights of attention explain what a
-# model does has been disputed (Jain and Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0
-# and leave the other 269 as they are: an **ablation** (Michel et al., 2019). How surprised is the model by the second
-# half of the 24 new texts then? Its measure is the loss; one more means that the right token has become e ≈ 2.7 times
-# less likely.
+# Where a head looks doesn't say that anything depends on it. How much weights of attention explain is disputed (Jain
+# and Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0 and keep the other 269: an
+# **ablation** (Michel et al., 2019). How surprised is the model then by the second half of the new texts? The measure
+# is the loss.
 
 # %%
 off = predict(
@@ -332,7 +322,7 @@ from course_utils.experiments.copying import losses_of_halves, rises_without
 
 print("loss of the whole model: first half {:.2f}, second half {:.2f}".format(
     *(half.mean() for half in losses_of_halves(smollm.model, testing))))  # fmt: skip
-blind = [divmod(place, 9) for place in torch.randint(270, (5,), generator=torch.Generator().manual_seed(0)).tolist()]
+blind = [divmod(place, 9) for place in torch.randint(270, (3,), generator=torch.Generator().manual_seed(0)).tolist()]
 heads = [(18, 6), (16, 0), *blind]
 first, second = rises_without(smollm.model, [[head] for head in heads], testing)
 off.compare(second[0].mean().item(), show="{:+.2f}")
@@ -344,33 +334,31 @@ changes = {f"{name} half of the text": values for name, values in rises.items()}
 figures.changes_with_intervals(changes, names, "rise of the loss without this head")
 
 # %% [markdown]
-# The first half, where there's nothing to copy, hardly minds. In the second half, the two chosen heads matter far more
-# than those that were drawn blindly. And the head that only looks one token back matters most. Why?
+# In the first half, where there's nothing to copy, little changes. In the second, the two chosen heads matter far more
+# than three drawn blindly. And the one that only looks one token back matters most. Why?
 #
-# To find what followed an earlier *sat*, a head must know which tokens come right after a *sat*. 16.0 writes this down,
-# two layers earlier. If that's right, 18.6 no longer knows where to look without 16.0.
+# To find what followed an earlier *sat*, a head must know which token came right after a *sat*. Perhaps 16.0 writes
+# that down, two layers earlier. Then 18.6 can't find it without 16.0.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import without_heads
 
-for name, heads_off in (("nothing", []), ("16.0", [(16, 0)]), (f"{blind[0][0]}.{blind[0][1]}", blind[:1])):
-    with without_heads(smollm.model, heads_off):
+print(f"nothing off: induction of 18.6 {tested['induction'][:, 18, 6].mean():.2f}")
+for head in ((16, 0), blind[0]):
+    with without_heads(smollm.model, [head]):
         induction = head_scores(testing)["induction"]
-    mean, low, high = mean_and_interval(induction[:, 18, 6])
-    print(
-        f"{name:8} off: induction of 18.6 {mean:.2f} ({low:.2f} to {high:.2f}), best of all {induction.mean(0).max():.2f}"
-    )
+    of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*mean_and_interval(induction[:, 18, 6]))
+    print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 
 # %% [markdown]
-# It is right, and not for 18.6 alone: the best of all heads has little left. Heads of different layers work together as
-# a **circuit**: one writes, others read. We switched off seven of 270 heads. [All 270 heads](deeper/08_all_270_heads.ipynb)
-# has the others, and heads that matter only as a team.
+# It can't, and no other head does any better. So heads of different layers form a **circuit**: one writes, others read.
+# [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
 #
 # ## 8 · What do they do the rest of the time?
 #
-# Most texts don't repeat themselves. Take the thirty passages of lesson 05, the first paragraphs of the Universal
-# Declaration of Human Rights, and see how much attention goes to the first token. Then weigh it with the length of the
-# value vectors, which is what · V showed (Kobayashi et al., 2020).
+# Most texts don't repeat themselves. Take thirty passages of the Universal Declaration of Human Rights. How much
+# attention goes to the first token? And how much of what is taken in, if each weight is multiplied by the length of its
+# value (Kobayashi et al., 2020; the stage · V)?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -391,16 +379,16 @@ for name, values in (("all heads look at it with", looked.mean((1, 2))), ("and t
     print("{} {:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
 
 # %% [markdown]
-# A softmax has to add up to 1, even if there's nothing to find, and these heads then look at the first token: an
-# **attention sink** (Xiao et al., 2023). Its values are short, so that they take in less than the bright column
-# suggests. Less, but not nothing: [lesson 09](09_context_length_and_prompting.ipynb) hides the first token, and the
-# model suffers. Barbero et al. (2025) argue that the sink keeps tokens from mixing too much.
+# A softmax has to add up to 1, even if there's nothing to find. Heads then look at the first token, an **attention
+# sink** (Xiao et al., 2023), and take in less than its bright column suggests. Less, but not nothing: [lesson
+# 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers. Barbero et al. (2025) argue that it keeps
+# tokens from mixing too much.
 #
 # ## 9 · Cross-attention
 #
-# Back to where attention comes from. In the course's little translator, the decoder's queries meet the *encoder's* keys
-# and values. Each row is a French token that is being written, each column an English one. Move over the rows: in this
-# sentence, where does each word of *est en train de lire* come from, if you ask head 1.3? Then try another head.
+# Back to translation. In the course's little translator, the decoder's queries meet the *encoder's* keys and values. A
+# row is a French token that is being written, a column an English one. **Try it:** where do the words of *est en train
+# de lire* look? Then try other heads.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import load_pipeline
@@ -408,8 +396,8 @@ from course_utils.models.pipelines import load_pipeline
 attention_explorer(load_pipeline("translation"), "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# Most of these tokens look at *reading*, though no one told the model which words belong together. It's one sentence
-# and a head that we picked: an illustration, and no proof of how the model translates.
+# All five look at *reading*. No one told the model which words belong together. But it's one sentence, and a head that
+# we picked: an illustration.
 #
 # ## 10 · The whole thing in one cell
 #
@@ -436,7 +424,7 @@ def my_attention(hidden, layer, base=100_000.0):
 
 
 # %% [markdown]
-# Catch what goes into each of the 30 attention layers of `transformers`, and what comes out. Yours must give the same.
+# Catch what goes into each attention layer of `transformers`, and what comes out. This function must give the same.
 
 # %% tags=["nbval-check-output"]
 caught = []
@@ -452,8 +440,8 @@ with torch.inference_mode():
 f"{len(caught)} layers, all equal to 1e-4"
 
 # %% [markdown]
-# You've written the attention of a model that people use. Change 64**0.5, or the base, and run both cells again: the
-# assertion stops you.
+# That's the attention of a model that people use. Change 64**0.5, or the base, and run both cells again: the assertion
+# stops you.
 #
 # ## 11 · Quiz
 #
@@ -497,7 +485,7 @@ quiz_question(
     "A head gives 95 % of its attention to the first token of your text. What follows?",
     [
         ("The first token is important for the meaning", False, "Heads look at it whatever it says: it's a sink."),
-        ("The head is useless", False, "18.6 looked there in most texts, and copied when there was something to copy."),
+        ("The head is useless", False, "18.6 looks there, too, until something is repeated."),
         ("Not much yet: see what it takes in, and switch it off", True, "Yes: weight × value, then an ablation."),
     ],
 )
@@ -509,7 +497,7 @@ quiz_question(
 # - −∞ before the softmax, or the future leaks in. 1/√d, or one key takes everything.
 # - A layer has many heads. In SmolLM2, three of them share keys and values.
 # - Find a head by measuring, test it on other texts, and confirm it by switching it off.
-# - A bright first column is mostly an attention sink. It isn't where the meaning is.
+# - A bright first column is an attention sink, and says little about the meaning of the first word.
 #
 # **Exercise**: [08 · Attention](../exercises/08_attention.ipynb). **Deeper**: [all 270
 # heads](deeper/08_all_270_heads.ipynb), [positions](deeper/05_positions.ipynb). **All lessons**: [the
