@@ -61,12 +61,12 @@ blocked.compare(torch.cosine_similarity(one[-1], other[-1], dim=0).item(), show=
 torch.equal(one, other)
 
 # %% [markdown]
-# They're equal to the last digit, in every layer. **Attention is the only
+# They're equal to the last digit, in every layer: norms and MLPs work on one token at a time. **Attention is the only
 # step in which tokens read each other.**
 #
-# Is it the *meaning* that *bank* takes in? Take ten frames such as “The … is at the
-# bank”, each once with a word of the river (*swimmer*, *duck*) and once with one of money (*clerk*, *trader*). Compare
-# only sentences of different frames: how much higher is the cosine of two *bank*s that mean the same?
+# Is it the *meaning* that *bank* takes in? Take ten frames such as “The … is at the bank”, each once with a word of the
+# river (*swimmer*, *duck*) and once with one of money (*clerk*, *trader*). Compare only sentences of different frames:
+# how much higher is the cosine of two *bank*s that mean the same?
 
 # %%
 apart = predict(
@@ -84,8 +84,8 @@ gaps = meaning_gaps(torch.stack(states, dim=1))  # (labelling, layer): the first
 apart.compare(gaps[0].argmax().item())
 
 # %% [markdown]
-# Is that much? Compare with a null: in some of the frames, exchange the labels “river” and “money”. There are 512 ways,
-# and 95 % of their gaps stay below the dashed line.
+# How wide is it there, and is that much? Compare with a null: in some of the frames, exchange the labels “river” and
+# “money”. There are 512 ways, and 95 % of their gaps stay below the dashed line.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -97,7 +97,7 @@ figures.layer_curves({"true meanings": gaps[0], "by chance (95 % below)": by_cha
 
 # %% [markdown]
 # The gap is small, since it's still the same word, but none of the other labellings has one as wide. In these sentences
-# the meaning does reach the word. And it does so early: more layers don't widen the gap.
+# the meaning does reach the word, and early: after 8 layers the gap is as wide as it gets.
 
 # %% [markdown]
 # ## 2 · Attention by hand
