@@ -222,7 +222,7 @@ for factor in (1.0, 64**-0.5):
     print(f"factor {factor}: {right} of 20 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# With one wrong factor, it knows no capital any more.
+# With one wrong factor, it knows none of them any more.
 #
 # ## 5 · Many heads
 #
@@ -271,6 +271,7 @@ attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog
 #
 # - **previous token**: how much of its attention goes to the token just before?
 # - **induction**: if the token has come before, how much goes to what *followed* it then?
+#
 # A text is 20 random tokens, said twice: only the repetition helps. Choose heads on 20 such texts, test them on 20
 # others.
 
@@ -304,6 +305,7 @@ for measure, scores_of_heads in chosen.items():
 # what followed last time: an **induction head**. It could copy.
 #
 # ## 7 · Confirm it: switch heads off
+#
 # Where a head looks doesn't say that anything depends on it. How much weights of attention explain is disputed (Jain
 # and Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0 and keep the other 269: an
 # **ablation** (Michel et al., 2019). How surprised is the model then by the second half of the new texts? The measure
@@ -338,7 +340,7 @@ figures.changes_with_intervals(changes, names, "rise of the loss without this he
 # than three drawn blindly. And the one that only looks one token back matters most. Why?
 #
 # To find what followed an earlier *sat*, a head must know which token came right after a *sat*. Perhaps 16.0 writes
-# that down, two layers earlier. Then 18.6 can't find it without 16.0.
+# that down, two layers earlier. Then 18.6 should fail without 16.0, and not without another head.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import without_heads
@@ -351,8 +353,8 @@ for head in ((16, 0), blind[0]):
     print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 
 # %% [markdown]
-# It can't, and no other head does any better. So heads of different layers form a **circuit**: one writes, others read.
-# [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
+# Its induction falls from 0.88 to 0.32, and no other head has more. So heads of different layers form a **circuit**:
+# one writes, others read. [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
 #
 # ## 8 · What do they do the rest of the time?
 #
@@ -396,8 +398,8 @@ from course_utils.models.pipelines import load_pipeline
 attention_explorer(load_pipeline("translation"), "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# All five look at *reading*. No one told the model which words belong together. But it's one sentence, and a head that
-# we picked: an illustration.
+# All five look mostly at *reading*. No one told the model which words belong together. But it's one sentence, and a
+# head that we picked: an illustration.
 #
 # ## 10 · The whole thing in one cell
 #
