@@ -29,7 +29,7 @@ def main() -> None:
         layer, head = divmod(place, means.shape[1])
         print(f"{layer}.{head}", *(f"{half} {found[half][layer][head]}" for half in ("first", "second")))
     if arguments.record:
-        RECORD.write_text(json.dumps(found, indent=1).replace("\n     ", " ").replace("\n    ]", "]") + "\n", "utf-8")
+        RECORD.write_text(json.dumps(found).replace("]], [[", "]],\n[[") + "\n", encoding="utf-8")  # a layer per line
 
 
 def measure(smollm: CausalLM) -> dict:
