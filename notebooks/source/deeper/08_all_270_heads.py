@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Deeper 08 · All 270 heads
 #
-# Lesson 08 switched off five heads of SmolLM2: two that were chosen by what they look at, three that were drawn blindly.
-# What about the others? And is a head useless if the model can do without it?
+# Lesson 08 switched off five heads of SmolLM2: two that were chosen by what they look at, three that were drawn
+# blindly. What about the others? And is a head useless if the model can do without it?
 #
 # **You will be able to**
 #
@@ -64,9 +64,9 @@ for place in rises[..., 0].flatten().topk(10).indices.tolist():
     print(f"previous token {previous[head]:.2f}  induction {induction[head]:.2f}")
 
 # %% [markdown]
-# Three of the ten have a high measure: 16.0, 18.6 and 17.3. Six come from layers 0 to 2 and have a low one. What they do
-# isn't only copying: without 1.3, the loss rises on the *first* half as well. An ablation says that a head is needed. It
-# doesn't say what for.
+# Three of the ten have a high measure: 16.0, 18.6 and 17.3. Six come from layers 0 to 2 and have a low one. What they
+# do isn't only copying: without 1.3, the loss rises on the *first* half as well. An ablation says that a head is
+# needed. It doesn't say what for.
 #
 # Now the other way round: the heads that look most at what followed.
 
@@ -113,10 +113,10 @@ changes = {name: [mean_and_interval(rise) for rise in values] for name, values i
 figures.changes_with_intervals(changes, named, "rise of the loss without these five heads")
 
 # %% [markdown]
-# Together they cost twice the sum of what each costs alone, and ten times as much as any of the three blind teams. That's
-# what you'd see if some of them were spare, and only worked once the others were gone. McGrath et al. (2023) describe
-# something similar: a layer makes up for another that was switched off, which they call the Hydra effect. One head at a
-# time, you'd miss it.
+# Together they cost twice the sum of what each costs alone, and ten times as much as any of the three blind teams.
+# That's what you'd see if some of them were spare, and only worked once the others were gone. McGrath et al. (2023)
+# describe something similar: a layer makes up for another that was switched off, which they call the Hydra effect. One
+# head at a time, you'd miss it.
 #
 # ## 3 · On texts that don't repeat
 #
@@ -141,8 +141,8 @@ for name, heads in (("16.0", [(16, 0)]), ("five best at induction", five), *zip(
     print(f"without {name:32}" + "{:+.2f} ({:+.2f} to {:+.2f})".format(*rise))
 
 # %% [markdown]
-# Hardly anything: the intervals of 16.0 and of the five contain 0. One of the blind teams costs more here, though it did
-# little to the copying.
+# Hardly anything: the intervals of 16.0 and of the five contain 0. One of the blind teams costs more here, though it
+# did little to the copying.
 #
 # Two cautions. These passages are short and say few things twice; a text full of names might be another matter. And the
 # model never met an output of 0 in training, which may do harm of its own.
