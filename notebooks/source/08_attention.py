@@ -10,7 +10,7 @@
 #
 # **You will be able to**
 #
-# - compute attention by hand, from vectors to queries, keys and values, and to their mix;
+# - compute attention by hand, from vectors to queries, keys, values and their mix;
 # - say what a wrong mask breaks, and what 1/√d is for;
 # - read the picture of a head;
 # - find heads that copy, and confirm them by switching them off;
@@ -162,7 +162,7 @@ figures.attention_map(weights.numpy(), words, words, "weights of attention")
 scores.masked_fill(~causal, 0).softmax(-1)[0].round(decimals=2)
 
 # %% [markdown]
-# It gives two thirds to words that it mustn't see. A score of 0 doesn't forbid anything; it's a score like any other.
+# It gives two thirds to words that it mustn't see: 0 is a score like any other.
 #
 # **Wrong: the mask after the softmax.** Now later words get 0. But replace the key of *bank*, the last word: does
 # *the*, the first, notice?
@@ -175,8 +175,8 @@ for last_key in ([1.0, 1.0], [0.0, 4.0]):
     print(f"key of bank {last_key}: “the” looks at itself with {late[0, 0]:.2f}, with the right mask {right[0, 0]:.2f}")
 
 # %% [markdown]
-# It does: later words took part in the sum that each row was divided by. A model trained like this could learn to look
-# into the future.
+# It does: later words took part in the sum that each row was divided by. So a model could learn to look into the
+# future.
 #
 # ## 4 · Why 1/√d
 #
@@ -248,7 +248,7 @@ for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
 # 1. Move over its rows. What does this head do?
 # 2. Go through **QKᵀ/√d → + mask → softmax → · V**. At which stage do rows begin to add up to 1?
 # 3. Click on layer 18, head 6. Most rows look at the first token. What happens from the second *sat* on?
-# 4. Write a text of your own, and press **Run**. Does head 16.0 still do the same?
+# 4. Write a text of your own, and press **Run**.
 
 # %% tags=["nbval-check-output"]
 from course_utils.widgets import attention_explorer
@@ -261,7 +261,6 @@ attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog
 # 1. Each row looks mostly at the token just before.
 # 2. At softmax. What · V shows is weight × length of the value.
 # 3. The second *sat* looks at *on*, which followed the first *sat*. The last *the* looks at *mat*.
-# 4. Section 6 asks that of 20 texts.
 #
 # </details>
 #
@@ -302,7 +301,7 @@ for measure, scores_of_heads in chosen.items():
 
 # %% [markdown]
 # On the new texts, the chosen heads do it again. 16.0 is a **previous-token head**. 18.6, two layers later, looks at
-# what followed last time: an **induction head**. It could copy.
+# what followed last time: an **induction head**. So it could copy.
 #
 # ## 7 · Confirm it: switch heads off
 #
@@ -398,8 +397,7 @@ from course_utils.models.pipelines import load_pipeline
 attention_explorer(load_pipeline("translation"), "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# All five look mostly at *reading*. No one told the model which words belong together. But it's one sentence, and a
-# head that we picked: an illustration.
+# All five look mostly at *reading*. It's one sentence, and a head that we picked: an illustration.
 #
 # ## 10 · The whole thing in one cell
 #
@@ -442,8 +440,7 @@ with torch.inference_mode():
 f"{len(caught)} layers, all equal to 1e-4"
 
 # %% [markdown]
-# That's the attention of a model that people use. Change 64**0.5, or the base, and run both cells again: the assertion
-# stops you.
+# Change 64**0.5, or the base, and run both cells again: the assertion stops you.
 #
 # ## 11 · Quiz
 #
