@@ -6,7 +6,7 @@
 # ![Attention on three words: the, river, bank. Each has a vector of three numbers, for article, water and money, and
 # from it a query, a key and a value of two. The query of bank is (2, 1), the keys are (0, 0), (2, 0) and (1, 1). Query
 # times key, divided by √2, gives the scores 0, 2.8 and 2.1. The softmax turns them into weights of 4 %, 64 % and 32 %.
-# They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6), which bank takes in.](images/08_attention.svg)
+# They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6).](images/08_attention.svg)
 #
 # **You will be able to**
 #

@@ -36,7 +36,7 @@ def _attention() -> Drawing:
         "Attention on three words: the, river, bank. Each has a vector of three numbers, for article, water and money, "
         "and from it a query, a key and a value of two. The query of bank is (2, 1), the keys are (0, 0), (2, 0) and "
         "(1, 1). Query times key, divided by √2, gives the scores 0, 2.8 and 2.1. The softmax turns them into weights "
-        "of 4 %, 64 % and 32 %. They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6), which bank takes in.",
+        "of 4 %, 64 % and 32 %. They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6).",
     )
     draw_map(drawing, ("layers",), "“bank” takes in a mix of the words that it looks at.")
     columns, rows = (500, 646, 792), [214 + 47 * number for number in range(8)]
