@@ -91,13 +91,13 @@ apart.compare(gaps[0].argmax().item())
 from course_utils import figures
 
 by_chance = gaps.quantile(0.95, dim=0)
-print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}; as wide in", end=" ")
-print(f"{(gaps[:, 8] >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
+print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}")
+print(f"as wide in any layer: {(gaps.amax(1) >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
 figures.layer_curves({"true meanings": gaps[0], "by chance (95 % below)": by_chance}, "gap of mean cosines")
 
 # %% [markdown]
-# The gap is small, since it's still the same word, but none of the other labellings has one as wide. In these sentences
-# the meaning does reach the word, and early: after 8 layers the gap is as wide as it gets.
+# The gap is small, since it's still the same word, but no other labelling has one as wide in any layer. In these
+# sentences the meaning does reach the word, and early: after 8 layers the gap is as wide as it gets.
 
 # %% [markdown]
 # ## 2 · Attention by hand
@@ -175,8 +175,8 @@ for last_key in ([1.0, 1.0], [0.0, 4.0]):
     print(f"key of bank {last_key}: “the” looks at itself with {late[0, 0]:.2f}, with the right mask {right[0, 0]:.2f}")
 
 # %% [markdown]
-# It does: later words took part in the sum that each row was divided by. So a model could learn to look into the
-# future.
+# It does: later words took part in the sum that each row was divided by. A model trained this way could learn to read
+# the future.
 #
 # ## 4 · Why 1/√d
 #
