@@ -58,8 +58,10 @@ def losses_of_halves(model: PreTrainedModel, ids: torch.Tensor) -> tuple[torch.T
     """
     if ids.ndim != 2 or ids.shape[1] % 2 or ids.shape[1] < 4:
         raise ValueError(f"ids must have shape (texts, 2 · length) with a length of at least 2, got {tuple(ids.shape)}")
-    logits = model(ids).logits[:, :-1].transpose(1, 2)
-    losses = torch.nn.functional.cross_entropy(logits, ids[:, 1:], reduction="none")
+    logits, following = model(ids).logits[:, :-1], ids[:, 1:]
+    # In rows, which is faster than along a middle dimension.
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+    losses = losses.view_as(following)
     length = ids.shape[1] // 2
     return losses[:, : length - 1].mean(1), losses[:, length:].mean(1)
 
