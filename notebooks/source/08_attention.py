@@ -20,7 +20,7 @@
 # [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb).
 
 # %% [markdown]
-# ## 1 · The only way in
+# ## 1 · Why tokens must read each other
 #
 # “The fisherman is at the bank.” “The accountant is at the bank.” You picture two different places, yet only the second
 # word differs. How alike are the two vectors of *bank* in SmolLM2, before the first layer and after some of the 30?
@@ -38,8 +38,8 @@ cosines = torch.cosine_similarity(one, other, dim=-1)
 {layer: round(cosines[layer].item(), 3) for layer in (0, 1, 5, 8, 30)}
 
 # %% [markdown]
-# At first both are the same row of the embedding. Then they part: something about the fisherman has reached *bank*. Now
-# let no later token look at the second word. Everything else stays, such as the MLPs of all 30 layers.
+# At first both are the same row of the embedding table. Then they part: something about the fisherman has reached
+# *bank*. Now no later token may look at the second word. All else stays, such as the MLPs of all 30 layers.
 
 # %%
 from course_utils.learner import predict
@@ -64,9 +64,9 @@ torch.equal(one, other)
 # They're equal to the last digit, in every layer: norms and MLPs work on one token at a time. **Attention is the only
 # step in which tokens read each other.**
 #
-# Is it the *meaning* that *bank* takes in? Take ten frames such as “The … is at the bank”, each once with a word of the
-# river (*swimmer*, *duck*) and once with one of money (*clerk*, *trader*). Compare only sentences of different frames:
-# how much higher is the cosine of two *bank*s that mean the same?
+# Does what *bank* takes in depend on the *meaning*? Take ten frames such as “The … is at the bank”, each once with a
+# word of the river (*swimmer*, *duck*), once with one of money (*clerk*, *trader*). Compare only sentences of different
+# frames. The **gap**: how much higher is the cosine of two *bank*s that mean the same?
 
 # %%
 apart = predict(
@@ -84,8 +84,8 @@ gaps = meaning_gaps(torch.stack(states, dim=1))  # (labelling, layer): the first
 apart.compare(gaps[0].argmax().item())
 
 # %% [markdown]
-# How wide is it there, and is that much? Compare with a null: in some of the frames, exchange the labels “river” and
-# “money”. There are 512 ways, and 95 % of their gaps stay below the dashed line.
+# Is that wide? Compare with a null: exchange the labels “river” and “money” in some frames. There are 512 ways; 95 % of
+# their gaps stay below the dashed line.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -96,25 +96,26 @@ print(f"as wide in any layer: {(gaps.amax(1) >= gaps[0, 8]).sum()} of {len(gaps)
 figures.layer_curves({"true meanings": gaps[0], "by chance (95 % below)": by_chance}, "gap of mean cosines")
 
 # %% [markdown]
-# The gap is small, since it's still the same word, but no other labelling has one as wide in any layer. In these
-# sentences the meaning does reach the word, and early: after 8 layers the gap is as wide as it gets.
+# The gap is small, since it's still the same word. But no other labelling has one as wide in any layer. So here *bank*
+# does take in which kind of word came before, and early: the gap is widest after 8 layers. (The last point includes the
+# final norm.) Whether another word in its place would take in as much, we haven't tested.
 
 # %% [markdown]
 # ## 2 · Attention by hand
 #
-# Attention was made for translation. One network used to squeeze a sentence into one vector, and another wrote the
-# translation from it (Sutskever et al., 2014). Bahdanau et al. (2015) let the second one look back at all words of the
+# Attention was made for translation. Before, one network squeezed a sentence into one vector, and another wrote the
+# translation from it (Sutskever et al., 2014). Bahdanau et al. (2015) let the second look back at all words of the
 # sentence, with new weights for each word it wrote. Vaswani et al. (2017) built a model from little else: the
 # Transformer.
 #
-# Take the words of the picture, *the river bank*. A vector says how much each is an article, about water, about money.
-# Three matrices, learned in a model and chosen by us here, make three vectors out of it:
+# Take the words of the picture above, *the river bank*. Three numbers say how much each is an article, about water,
+# about money. Three matrices turn them into three vectors. A model learns its matrices; we chose ours:
 #
 # | | what it says |
 # |---|---|
 # | **query** | what this token looks for |
 # | **key** | what this token offers, to be found by |
-# | **value** | what this token passes on to those who look at it |
+# | **value** | what this token passes on to whoever looks at it |
 
 # %% tags=["nbval-check-output"]
 words = ["the", "river", "bank"]
@@ -127,7 +128,7 @@ for number, word in enumerate(words):
     print(f"{word:6} query {query[number].tolist()}   key {key[number].tolist()}   value {value[number].tolist()}")
 
 # %% [markdown]
-# *Bank* could be either, so its query asks for water (2) and for money (1). *River* offers water, *the* offers neither.
+# *Bank* could mean either, so its query asks for both, water (2) and money (1). *River* offers water, *the* neither.
 # For the **score**, multiply query and key number by number, add up, and divide by √d. A query has d numbers, here 2.
 
 # %% tags=["nbval-check-output"]
@@ -136,8 +137,8 @@ scores.round(decimals=1)
 
 # %% [markdown]
 # The last row is *bank*'s: *river* fits best. In the first row, *the* has scores for later words, and a decoder mustn't
-# look ahead. The **mask** sets those to −∞. The **softmax** then turns each row into positive shares that add up to 1;
-# e^−∞ is exactly 0.
+# look ahead. The **mask** sets those to −∞. The **softmax** then turns each row into shares that add up to 1, and −∞
+# into exactly 0.
 
 # %% tags=["nbval-check-output"]
 causal = torch.ones(3, 3, dtype=torch.bool).tril()
@@ -145,7 +146,7 @@ weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
 figures.attention_map(weights.numpy(), words, words, "weights of attention")
 
 # %% [markdown]
-# The weights say how much of each value a token takes in.
+# These weights say how much of each value a token takes in.
 
 # %% tags=["nbval-check-output"]
 (weights @ value).round(decimals=1)
@@ -156,16 +157,16 @@ figures.attention_map(weights.numpy(), words, words, "weights of attention")
 #
 # ## 3 · Two wrong masks
 #
-# Both run without an error. **Wrong: 0 instead of −∞.** What does *the* do now?
+# Neither raises an error. **Wrong: 0 instead of −∞.** Where does *the* look?
 
 # %% tags=["nbval-check-output"]
 scores.masked_fill(~causal, 0).softmax(-1)[0].round(decimals=2)
 
 # %% [markdown]
-# It gives two thirds to words that it mustn't see: 0 is a score like any other.
+# Two thirds go to words that it mustn't see: 0 is a score like any other.
 #
-# **Wrong: the mask after the softmax.** Now later words get 0. But replace the key of *bank*, the last word: does
-# *the*, the first, notice?
+# **Wrong: the mask after the softmax.** Later words do get 0. But replace the key of *bank*, the last word. Does *the*,
+# the first, notice?
 
 # %% tags=["nbval-check-output"]
 for last_key in ([1.0, 1.0], [0.0, 4.0]):
@@ -180,8 +181,8 @@ for last_key in ([1.0, 1.0], [0.0, 4.0]):
 #
 # ## 4 · Why 1/√d
 #
-# A score adds up d products. Of random numbers with a spread of 1, the score has a spread of √d. SmolLM2's heads have
-# d = 64, so that's 8. Take 1,000 random queries and 100 random keys.
+# A score adds up d products. If the numbers are random, with a spread (standard deviation) of 1, the score has a spread
+# of √d. SmolLM2's heads have d = 64, so that's 8. Take 1,000 random queries and 100 random keys.
 
 # %%
 saturated = predict(
@@ -222,13 +223,13 @@ for factor in (1.0, 64**-0.5):
     print(f"factor {factor}: {right} of 20 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# With one wrong factor, it knows none of them any more.
+# With the wrong factor, it names none. It was trained with the right one, though: another model might do without.
 #
 # ## 5 · Many heads
 #
 # A token may need several things at once. So a layer has several **heads**, each with its own queries. SmolLM2 has 30
-# layers of 9, in all 270; we call them layer.head. Three query heads share one set of keys and values: **grouped-query
-# attention** (Ainslie et al., 2023). Find the 9 and the 3:
+# layers of 9, 270 in all; 18.6 is head 6 of layer 18. Three query heads share one set of keys and values:
+# **grouped-query attention** (Ainslie et al., 2023). Find the 9 and the 3:
 
 # %% tags=["nbval-check-output"]
 layer = smollm.model.model.layers[18].self_attn
@@ -237,13 +238,12 @@ for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
     print(f"{name}: {columns} numbers in, {rows} out = {rows // 64} heads of 64")
 
 # %% [markdown]
-# Sharing makes the KV cache three times smaller (lesson 10).
+# Sharing makes the KV cache, which lesson 10 explains, three times smaller.
 #
 # Apart from the mask, nothing so far knows the order of the tokens. SmolLM2 turns each query and key by an angle that
-# grows with its position, so that scores depend on the distance of two tokens. That's **RoPE**:
-# [Positions](deeper/05_positions.ipynb) takes it apart.
+# grows with its position: **RoPE**, rotary position embedding ([Positions](deeper/05_positions.ipynb)).
 #
-# **Try it.** A real run, all 270 heads. Rows look, columns are looked at; head 16.0 is open.
+# **Try it.** All 270 heads on one text. Rows look, columns are looked at; head 16.0 is open.
 #
 # 1. Move over its rows. What does this head do?
 # 2. Go through **QKᵀ/√d → + mask → softmax → · V**. At which stage do rows begin to add up to 1?
@@ -259,20 +259,20 @@ attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog
 # <details><summary>Answers</summary>
 #
 # 1. Each row looks mostly at the token just before.
-# 2. At softmax. What · V shows is weight × length of the value.
+# 2. At softmax. (· V shows each weight times the length of its value.)
 # 3. The second *sat* looks at *on*, which followed the first *sat*. The last *the* looks at *mat*.
 #
 # </details>
 #
 # ## 6 · Find heads by measurement
 #
-# 270 pictures are too many to judge by eye. Measure instead, as Olsson et al. (2022) did:
+# 270 pictures are too many to judge by eye, so measure, as Olsson et al. (2022) did:
 #
 # - **previous token**: how much of its attention goes to the token just before?
 # - **induction**: if the token has come before, how much goes to what *followed* it then?
 #
-# A text is 20 random tokens, said twice: only the repetition helps. Choose heads on 20 such texts, test them on 20
-# others.
+# Each text is 20 random tokens, said twice: only the repetition helps to predict it. Choose heads on 20 such texts,
+# test them on 20 others.
 
 
 # %% tags=["nbval-check-output"]
@@ -300,15 +300,15 @@ for measure, scores_of_heads in chosen.items():
         print(f"   head {place // 9}.{place % 9}: {mean:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# On the new texts, the chosen heads do it again. 16.0 is a **previous-token head**. 18.6, two layers later, looks at
-# what followed last time: an **induction head**. So it could copy.
+# They score high on the new texts, too. 16.0 is a **previous-token head**. 18.6, two layers later, looks at what
+# followed last time: an **induction head**. So it could copy.
 #
 # ## 7 · Confirm it: switch heads off
 #
-# Where a head looks doesn't say that anything depends on it. How much weights of attention explain is disputed (Jain
-# and Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0 and keep the other 269: an
-# **ablation** (Michel et al., 2019). How surprised is the model then by the second half of the new texts? The measure
-# is the loss.
+# Where a head looks doesn't say that anything depends on it. How much attention weights explain is disputed (Jain and
+# Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0 and keep the other 269: an **ablation**
+# (Michel et al., 2019). How much does the loss on the second half of the new texts grow? (The first token of each half
+# is left out: nothing predicts it.)
 
 # %%
 off = predict(
@@ -336,10 +336,10 @@ figures.changes_with_intervals(changes, names, "rise of the loss without this he
 
 # %% [markdown]
 # In the first half, where there's nothing to copy, little changes. In the second, the two chosen heads matter far more
-# than three drawn blindly. And the one that only looks one token back matters most. Why?
+# than the three drawn blindly. And 16.0, which only looks one token back, matters most. Why?
 #
-# To find what followed an earlier *sat*, a head must know which token came right after a *sat*. Perhaps 16.0 writes
-# that down, two layers earlier. Then 18.6 should fail without 16.0, and not without another head.
+# To find what followed an earlier *sat*, a head must know which token came right after it. Perhaps 16.0 writes that
+# down, two layers earlier. Then 18.6 should fail without it, but not without, say, 14.8.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import without_heads
@@ -352,14 +352,14 @@ for head in ((16, 0), blind[0]):
     print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 
 # %% [markdown]
-# Its induction falls from 0.88 to 0.32, and no other head has more. So heads of different layers form a **circuit**:
-# one writes, others read. [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
+# Its induction falls from 0.88 to 0.32, and no other head steps in. So 18.6 depends on 16.0; together they're a
+# **circuit**. [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
 #
 # ## 8 · What do they do the rest of the time?
 #
-# Most texts don't repeat themselves. Take thirty passages of the Universal Declaration of Human Rights. How much
-# attention goes to the first token? And how much of what is taken in, if each weight is multiplied by the length of its
-# value (Kobayashi et al., 2020; the stage · V)?
+# Most texts repeat little. In thirty passages of the Universal Declaration of Human Rights, how much attention goes to
+# the first token? And how much of what's *taken in* comes from it, each weight times the length of its value? (It's the
+# stage · V; Kobayashi et al., 2020, include one more matrix.)
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -387,10 +387,10 @@ for name, values in (
     print("{} {:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
 
 # %% [markdown]
-# A softmax has to add up to 1, even if there's nothing to find. Heads then look at the first token, an **attention
-# sink** (Xiao et al., 2023), and take in less than its bright column suggests. Less, but not nothing: [lesson
-# 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers. Barbero et al. (2025) argue that it keeps
-# tokens from mixing too much. Its share is smaller in the longer passages.
+# The first token gets more than half of all attention, less in longer passages, and 30 % of what's taken in. Xiao et
+# al. (2023) call it an **attention sink**: rows have to add up to 1 even if there's nothing to find, and the first token
+# serves, whatever it says. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers. Barbero
+# et al. (2025) argue that it keeps tokens from mixing too much.
 #
 # ## 9 · Cross-attention
 #
@@ -404,7 +404,7 @@ from course_utils.models.pipelines import load_pipeline
 attention_explorer(load_pipeline("translation"), "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# All five look mostly at *reading*. It's one sentence, and a head that we picked: an illustration.
+# All five look mostly at *reading*. (One sentence, and a head that we picked: an illustration.)
 #
 # ## 10 · The whole thing in one cell
 #
@@ -431,7 +431,7 @@ def my_attention(hidden, layer, base=100_000.0):
 
 
 # %% [markdown]
-# Catch what goes into each attention layer of `transformers`, and what comes out. This function must give the same.
+# Catch what goes into each attention layer of `transformers` and what comes out. Our function must agree.
 
 # %% tags=["nbval-check-output"]
 caught = []
@@ -447,7 +447,7 @@ with torch.inference_mode():
 f"{len(caught)} layers, all equal to 1e-4"
 
 # %% [markdown]
-# Change 64**0.5, or the base, and run both cells again: the assertion stops you.
+# Change 64**0.5 or the base, and run both cells again: the assertion stops you.
 #
 # ## 11 · Quiz
 #

@@ -39,8 +39,8 @@ needed.compare((rises[..., 0] > 1).sum().item())
 figures.head_map(rises[..., 0], "rise of the loss on the second half", key_value_heads=3)
 
 # %% [markdown]
-# Nine of 270 do, and the largest rise is that of 16.0, the previous-token head which the lesson had found by what it
-# looks at. Here are the first ten, with both measures of the lesson.
+# Nine of 270. The largest rise is that of 16.0, the previous-token head that the lesson found by what it looks at. Here
+# are the first ten, with both measures of the lesson.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -64,9 +64,11 @@ for place in rises[..., 0].flatten().topk(10).indices.tolist():
     print(f"previous token {previous[head]:.2f}  induction {induction[head]:.2f}")
 
 # %% [markdown]
-# Three of the ten have a high measure: 16.0, 18.6 and 17.3. Six come from layers 0 to 2 and have a low one. What they
-# do isn't only copying: without 1.3, the loss rises on the *first* half as well. An ablation says that a head is
-# needed. It doesn't say what for.
+# Whether 16.0 or 1.4 comes first is open, since their intervals overlap, and 17.3 is the ninth only just.
+#
+# Three of the ten score high on one of the measures: 16.0, 18.6 and 17.3. Six are in layers 0 to 2 and score low on
+# both. What they do isn't only copying: without 1.3, say, the loss rises on the *first* half as well. An ablation shows
+# that a head is needed. It doesn't show what for.
 #
 # Now the other way round: the heads that look most at what followed.
 
@@ -77,7 +79,7 @@ for place in induction.flatten().topk(8).indices.tolist():
     print(f"{head[0]}.{head[1]}  induction {induction[head]:.2f}  rise {rise}")
 
 # %% [markdown]
-# 17.4 and 17.5 look at the right place with most of their attention. But the model can do without either: the loss even
+# 17.4 and 17.5 give most of their attention to the right place. But the model can do without either: the loss even
 # falls a little. **Where a head looks doesn't tell you whether it's needed.**
 #
 # ## 2 · As a team
@@ -120,7 +122,7 @@ figures.changes_with_intervals(changes, named, "rise of the loss without these f
 #
 # ## 3 · On texts that don't repeat
 #
-# What do they cost elsewhere? Take the thirty passages of the Declaration of Human Rights once more.
+# What does the same cost on ordinary text? Take the thirty passages of the Declaration of Human Rights once more.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import next_token_losses, without_heads
@@ -141,7 +143,7 @@ for name, heads in (("16.0", [(16, 0)]), ("five best at induction", five), *zip(
     print(f"without {name:32}" + "{:+.2f} ({:+.2f} to {:+.2f})".format(*rise))
 
 # %% [markdown]
-# Hardly anything: the intervals of 16.0 and of the five contain 0. One of the blind teams costs more here, though it
+# Next to nothing: the intervals of 16.0 and of the five contain 0. One of the blind teams costs more here, though it
 # did little to the copying.
 #
 # Two cautions. These passages are short and say few things twice; a text full of names might be another matter. And the
@@ -149,7 +151,8 @@ for name, heads in (("16.0", [(16, 0)]), ("five best at induction", five), *zip(
 #
 # ## Take-aways
 #
-# - Few heads are needed for this task, and most of the first ten don't show it in where they look.
+# - Few heads matter much for this task when switched off alone, and our two measures of where a head looks find only
+#   three of the first ten.
 # - A head can look at the right place without being needed. Switch off a team to see whether it was spare.
 # - An ablation needs its controls: other heads, other teams, other texts.
 #
