@@ -389,8 +389,8 @@ for name, values in (
 # %% [markdown]
 # The first token gets more than half of all attention, less in longer passages, and 30 % of what's taken in. Xiao et
 # al. (2023) call it an **attention sink**: rows have to add up to 1 even if there's nothing to find, and the first
-# token serves, whatever it says. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers. Barbero
-# et al. (2025) argue that it keeps tokens from mixing too much.
+# token serves, whatever it says. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers.
+# Barbero et al. (2025) argue that it keeps tokens from mixing too much.
 #
 # ## 9 · Cross-attention
 #
