@@ -39,7 +39,7 @@ cosines = torch.cosine_similarity(one, other, dim=-1)
 
 # %% [markdown]
 # At first both are the same row of the embedding table. Then they part: something about the fisherman has reached
-# *bank*. Now no later token may look at the second word. All else stays, such as the MLPs of all 30 layers.
+# *bank*. Now no later token may look at the second word. All else stays, the 30 MLPs included.
 
 # %%
 from course_utils.learner import predict
@@ -79,13 +79,20 @@ apart
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.word_senses import bank_sentences, meaning_gaps
 
-states = [hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in bank_sentences("before")]
-gaps = meaning_gaps(torch.stack(states, dim=1))  # (labelling, layer): the first has the true meanings
+
+def gaps_of(word):
+    """The gaps of all labellings with `word` at the end, (labelling, layer); the first has the true meanings."""
+    texts = [text.replace("bank", word) for text in bank_sentences("before")]
+    states = [hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in texts]
+    return meaning_gaps(torch.stack(states, dim=1))
+
+
+gaps = gaps_of("bank")
 apart.compare(gaps[0].argmax().item())
 
 # %% [markdown]
-# Is that wide? Compare with a null: exchange the labels “river” and “money” in some frames. There are 512 ways; 95 % of
-# their gaps stay below the dashed line.
+# Is that wide? A null: exchange the labels “river” and “money” in some frames. There are 512 ways; 95 % of their gaps
+# stay below “by chance”. And a control: *door* instead of *bank*, after the same clues.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -93,12 +100,15 @@ from course_utils import figures
 by_chance = gaps.quantile(0.95, dim=0)
 print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}")
 print(f"as wide in any layer: {(gaps.amax(1) >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
-figures.layer_curves({"true meanings": gaps[0], "by chance (95 % below)": by_chance}, "gap of mean cosines")
+others = {word: gaps_of(word)[0] for word in ("door", "house", "station")}
+print("other words after 8 layers:", {word: round(gap[8].item(), 3) for word, gap in others.items()})
+curves = {"bank": gaps[0], "door instead": others["door"], "bank, by chance (95 % below)": by_chance}
+figures.layer_curves(curves, "gap of mean cosines")
 
 # %% [markdown]
-# The gap is small, since it's still the same word. But no other labelling has one as wide in any layer. So here *bank*
-# does take in which kind of word came before, and early: the gap is widest after 8 layers. (The last point includes the
-# final norm.) Whether another word in its place would take in as much, we haven't tested.
+# The gap is small, since it's still the same word. But no other labelling has one as wide, and words with one meaning
+# have a far smaller one after 8 layers. So here the clue does change *bank*, which needs it, and early. (The last point
+# includes the final norm.)
 
 # %% [markdown]
 # ## 2 · Attention by hand
@@ -122,8 +132,9 @@ words = ["the", "river", "bank"]
 vectors = torch.tensor([[1.0, 0, 0], [0, 2, 0], [0, 1, 1]])  # article, water, money
 to_query = torch.tensor([[1.0, 1], [1, 0], [1, 1]])
 to_key = torch.tensor([[0.0, 0], [1, 0], [0, 1]])
+to_value = torch.tensor([[0.0, 0], [5, 0], [0, 5]])
 
-query, key, value = vectors @ to_query, vectors @ to_key, vectors @ (5 * to_key)
+query, key, value = vectors @ to_query, vectors @ to_key, vectors @ to_value
 for number, word in enumerate(words):
     print(f"{word:6} query {query[number].tolist()}   key {key[number].tolist()}   value {value[number].tolist()}")
 
@@ -321,8 +332,9 @@ off
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.copying import losses_of_halves, rises_without
 
-print("loss of the whole model: first half {:.2f}, second half {:.2f}".format(
-    *(half.mean() for half in losses_of_halves(smollm.model, testing))))  # fmt: skip
+halves = [half.mean().item() for half in losses_of_halves(smollm.model, testing)]
+even = torch.tensor(smollm.model.config.vocab_size).log().item()
+print("loss of the whole model: first half {:.2f}, second half {:.2f}; of an even guess {:.2f}".format(*halves, even))
 blind = [divmod(place, 9) for place in torch.randint(270, (3,), generator=torch.Generator().manual_seed(0)).tolist()]
 heads = [(18, 6), (16, 0), *blind]
 first, second = rises_without(smollm.model, [[head] for head in heads], testing)
@@ -339,13 +351,13 @@ figures.changes_with_intervals(changes, names, "rise of the loss without this he
 # than the three drawn blindly. And 16.0, which only looks one token back, matters most. Why?
 #
 # To find what followed an earlier *sat*, a head must know which token came right after it. Perhaps 16.0 writes that
-# down, two layers earlier. Then 18.6 should fail without it, but not without, say, 14.8.
+# down, two layers earlier. Then 18.6 should fail without it, but not without 11.1, which looks one token back, too.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import without_heads
 
 print(f"nothing off: induction of 18.6 {tested['induction'][:, 18, 6].mean():.2f}")
-for head in ((16, 0), blind[0]):
+for head in ((16, 0), (11, 1), *blind[:2]):
     with without_heads(smollm.model, [head]):
         induction = head_scores(testing)["induction"]
     of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*mean_and_interval(induction[:, 18, 6]))
@@ -358,45 +370,49 @@ for head in ((16, 0), blind[0]):
 # ## 8 · What do they do the rest of the time?
 #
 # Most texts repeat little. In thirty passages of the Universal Declaration of Human Rights, how much attention goes to
-# the first token? And how much of what's *taken in* comes from it, each weight times the length of its value? (It's the
-# stage · V; Kobayashi et al., 2020, include one more matrix.)
+# the first token? How much does the second get if we cut the first off? And how much of what's *taken in* is from the
+# first, each weight times the length of its value (as in · V; Kobayashi et al., 2020, include one more matrix)?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
 from course_utils.traces import record_attention
 
-looked, taken = [], []
+rows = []
 for passage in human_rights()["English"]:
     run = record_attention(smollm, passage)
-    shares, lengths = torch.from_numpy(run.weights)[:, :, 1:], torch.from_numpy(run.value_lengths)
-    parts = shares * lengths.repeat_interleave(3, dim=1)[:, :, None]  # three query heads on one set of values
-    looked.append(shares[..., 0].mean(-1))
-    taken.append(parts[..., 0].sum() / parts.sum())
-looked, taken = torch.stack(looked), torch.stack(taken)
+    seen, lengths = torch.from_numpy(run.weights), torch.from_numpy(run.value_lengths)
+    parts = seen[:, :, 1:] * lengths.repeat_interleave(3, dim=1)[:, :, None]  # three query heads on one set of values
+    cut = torch.cat([each for _, each in layer_outputs(smollm.model, smollm.encode(passage)[:, 1:])])
+    evenly = 1 / torch.arange(2, seen.shape[-1] + 1)
+    to_first, to_second, when_first = seen[:, :, 1:, 0], seen[:, :, 2:, 1], cut[:, :, 1:, 0]
+    taken = parts[..., 0].sum() / parts.sum()
+    rows.append([each.mean() for each in (to_first, evenly, taken, to_second, when_first, to_first[18, 6])])
 
 # %% tags=["nbval-check-output"]
-of_all = looked.mean((1, 2))
-by_length = sorted(range(30), key=lambda number: len(human_rights()["English"][number]))
-print(f"18.6 looks at the first token with {looked[:, 18, 6].mean():.0%}")
-for name, values in (
-    ("all heads look at it with", of_all),
-    ("and take from it", taken),
-    ("in the ten shortest passages they look at it with", of_all[by_length[:10]]),
-    ("and in the ten longest with", of_all[by_length[-10:]]),
-):
-    print("{} {:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
+shares, by_length = torch.tensor(rows), torch.tensor([len(text) for text in human_rights()["English"]]).argsort()
+for name, values in {
+    "first token": shares[:, 0],
+    "  spread evenly it would be": shares[:, 1],
+    "  of what is taken in": shares[:, 2],
+    "  ten shortest passages": shares[by_length[:10], 0],
+    "  ten longest passages": shares[by_length[-10:], 0],
+    "  only head 18.6": shares[:, 5],
+    "second token": shares[:, 3],
+    "  without the first": shares[:, 4],
+}.items():
+    print("{:30}{:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
 
 # %% [markdown]
-# The first token gets more than half of all attention, less in longer passages, and 30 % of what's taken in. Xiao et
-# al. (2023) call it an **attention sink**: rows have to add up to 1 even if there's nothing to find, and the first
-# token serves, whatever it says. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers.
+# It's the place, not the word: the second token gets next to nothing, until it comes first. Xiao et al. (2023) call the
+# first an **attention sink**: rows have to add up to 1 even if there's nothing to find. It's less of what's taken in,
+# and less in longer passages. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers.
 # Barbero et al. (2025) argue that it keeps tokens from mixing too much.
 #
 # ## 9 · Cross-attention
 #
 # Back to translation. In the course's little translator, the decoder's queries meet the *encoder's* keys and values. A
 # row is a French token that is being written, a column an English one. **Try it:** where do the words of *est en train
-# de lire* look? Then try other heads.
+# de lire* look?
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import load_pipeline
@@ -462,11 +478,11 @@ quiz_question(
     [
         ("It's faster", False, "It costs the same. The results differ."),
         (
-            "Because later tokens change the weights of earlier ones otherwise",
+            "Because otherwise later tokens change the weights of earlier ones",
             True,
             "Yes: they take part in the sum that each row is divided by.",
         ),
-        ("The softmax can't handle zeros", False, "It can. Before it, a 0 is a score like any other."),
+        ("The softmax can't handle zeros", False, "It can: a score of 0 is a score like any other."),
     ],
 )
 
@@ -475,7 +491,7 @@ quiz_question(
     "08-quiz-circuit",
     "Switching off 16.0 harms copying more than switching off 18.6. Which explanation fits what you saw?",
     [
-        ("It's in an earlier layer, and those always matter more", False, "Blindly drawn ones hardly mattered."),
+        ("It's in an earlier layer, and those always matter more", False, "1.0 is earlier still, and hardly mattered."),
         (
             "Several heads depend on what it writes",
             True,
@@ -501,7 +517,7 @@ quiz_question(
 #
 # - Attention is softmax(QKᵀ/√d + mask) · V, and the only step in which tokens read each other.
 # - −∞ before the softmax, or the future leaks in. 1/√d, or one key takes everything.
-# - A layer has many heads. In SmolLM2, three of them share keys and values.
+# - A layer has many heads. In SmolLM2, three share keys and values.
 # - Find a head by measuring, test it on other texts, and confirm it by switching it off.
 # - A bright first column is an attention sink, and says little about the meaning of the first word.
 #
