@@ -11,11 +11,12 @@ _MOST_COLUMNS = 200
 _WAYS = {"with cache": ("blue", "-", "o"), "without cache": ("vermilion", "--", "s")}
 
 
-def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigure:
+def run_timeline(events: Sequence[tuple[str, str, float, float]], lanes: Sequence[str] | None = None) -> CourseFigure:
     """Draw what ran when: a lane for every kind of work, prefill and decode told apart by colour and hatch.
 
     Args:
         events: Phase ("prefill" or "decode"), what was done, start and end in seconds.
+        lanes: All that was done, from top to bottom; None puts first what came first.
 
     Raises:
         ValueError: There are no events, or a phase has another name.
@@ -27,7 +28,7 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
     """
     if not events or any(phase not in ("prefill", "decode") for phase, *_ in events):
         raise ValueError("events must hold at least one, each of the phase 'prefill' or 'decode'")
-    lanes = list(dict.fromkeys(what for _, what, _, _ in events))
+    lanes = list(lanes or dict.fromkeys(what for _, what, _, _ in events))
     zero = min(start for *_, start, _ in events)
     figure = CourseFigure(figsize=(8, 1.1 + 0.34 * len(lanes)))
     axes = figure.subplots()
@@ -42,7 +43,12 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
     }
     if len(ends) == 2:
         axes.axvline((ends["prefill"] - zero) * 1000, color="black", linestyle=":")
+    for number, lane in enumerate(lanes):
+        total = sum(end - start for _, what, start, end in events if what == lane) * 1000
+        place = {"xy": (1.01, number), "xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9}
+        axes.annotate(f"{total:,.1f} ms", **place)
     axes.set_title("blue: prefill    hatched: decode", loc="left", fontsize=9)
+    axes.set_title("in all", loc="right", fontsize=9)
     axes.set_yticks(range(len(lanes)), [drawable(lane) for lane in lanes])
     axes.invert_yaxis()
     axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # what starts at 0 must not hide behind the axis
