@@ -44,8 +44,9 @@ longer
 # | | 3 select | one token is chosen, here the most likely |
 # | | 4 continue or stop | it stops at the end-of-sequence token, or when there are as many tokens as you asked for |
 #
-# The *first* token needs no attend step: while the prompt was processed, its last token looked back at all the others.
-# So steps 2 to 4 follow at once. Everything up to this token counts as prefill (Agrawal et al. 2024, *Sarathi-Serve*).
+# The *first* token needs no attend step: when the prompt was processed, its last token looked back at all the others,
+# so steps 2 to 4 follow at once. All of that, up to the first token, counts as prefill (Agrawal et al. 2024, *Taming
+# Throughput-Latency Tradeoff in LLM Inference with Sarathi-Serve*).
 
 
 # %%
@@ -67,19 +68,19 @@ def run(text, new_tokens, clock):
         vectors = model.get_input_embeddings()(ids)
     with clock(phase, "3 process"):
         hidden = model.model(inputs_embeds=vectors, past_key_values=cache).last_hidden_state
-    for number in range(new_tokens):
-        if number:  # not for the first token
-            phase = "decode"
-            with clock(phase, "1 attend"):
-                hidden = model.model(token, past_key_values=cache).last_hidden_state
+    tokens = []
+    while True:
         with clock(phase, "2 probabilities"):
             probabilities = model.lm_head(hidden[:, -1]).softmax(-1)
         with clock(phase, "3 select"):
             token = probabilities.argmax(-1, keepdim=True)
         with clock(phase, "4 continue or stop"):
-            if token.item() == smollm.tokenizer.eos_token_id:
-                break
-    return cache
+            tokens.append(token.item())
+            if tokens[-1] == smollm.tokenizer.eos_token_id or len(tokens) == new_tokens:
+                return tokens
+        phase = "decode"
+        with clock(phase, "1 attend"):
+            hidden = model.model(token, past_key_values=cache).last_hidden_state
 
 
 # %% tags=["recorded"]
@@ -94,23 +95,24 @@ story = (
 )
 run(story, 2, PhaseClock())  # the first run of all is slow, so it doesn't count
 clock = PhaseClock()
-cache = run(story, 30, clock)
+tokens = run(story, 30, clock)
 steps = ["1 tokenize", "2 embed", "3 process", "1 attend", "2 probabilities", "3 select", "4 continue or stop"]
 figures.run_timeline(clock.events, lanes=steps)
 
 # %% tags=["recorded"]
-spent = clock.seconds
-assert spent["decode"] > spent["prefill"]
+assert clock.seconds["decode"] > clock.seconds["prefill"]
 longer.compare("writing 30 tokens")
 
 # %% [markdown]
 # Four times as many tokens are read as written, and still the writing takes longer. One blue bar processes 119 tokens
-# at once; each hatched one processes a single token, and there are 29 of them. Tokenizing, embedding and selecting
-# hardly show.
+# at once. Each hatched bar processes a single one, and there are 29 of them. Nearly all of the time goes into the
+# layers, in *process* and *attend*; most of the rest is *probabilities*, which uses the model's largest matrix to get
+# 49,152 logits. (*Attend* is named after what's special about it. The layers run whole, MLPs included; [Deeper: the
+# roofline](deeper/10_roofline.ipynb) times the two apart.)
 #
-# Who waits for an answer feels two numbers. **TTFT**, the time to first token, is the silence. **TPOT**, the time per
-# output token, is the pace of the words after it. Dividing the whole time by the number of tokens gives neither, since
-# it spreads the silence over the words.
+# Two numbers describe what a reader feels. **TTFT**, the time to first token, is the silence. **TPOT**, the time per
+# output token, is the pace of the words after it. Don't divide the whole time by the number of tokens: that spreads the
+# silence over the words.
 
 # %% tags=["recorded"]
 came = clock.ends("3 select")
@@ -120,34 +122,14 @@ print(f"all / tokens: {came[-1] / len(came) * 1000:.1f} ms, which is neither")
 assert abs(came[-1] - (ttft + 29 * tpot)) < 1e-9
 
 # %% [markdown]
-# One name in the picture promises too much. An *attend* step goes through all 30 layers, and attention is only half of
-# a layer; the other half is an MLP, which works on each token alone ([lesson 08](08_attention.ipynb)). So put a clock
-# on each.
-
-# %% tags=["recorded"]
-from course_utils.measuring.timing import module_seconds
-
-layers = model.model.layers
-halves = {"attention": [layer.self_attn for layer in layers], "MLPs": [layer.mlp for layer in layers]}
-for phase, new_tokens in (("prefill", 1), ("prefill and 29 decode steps", 30)):
-    clock = PhaseClock()
-    with module_seconds(halves) as parts:
-        run(story, new_tokens, clock)
-    named = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in parts.items())
-    print(f"{phase}: {sum(clock.seconds.values()) * 1000:.0f} ms, of which {named}")
-
-# %% [markdown]
-# In a text this short, both halves take a large part. Attention's share grows with the text; how fast, is measured in
-# [Deeper: the roofline](deeper/10_roofline.ipynb).
-#
 # ## 2 · Read everything again
 #
-# The simplest loop reads the whole text again for every token. It's correct, and it's what `use_cache=False` does in
-# `transformers`. The `assert` compares it with `model.generate`.
+# How would you write the loop yourself? The simplest one reads the whole text again for every token. It's correct: the
+# `assert` compares it with `model.generate`.
 
 
 # %% tags=["nbval-check-output"]
-from course_utils.engine.prefill_decode import decode_step, new_cache, next_logits, prefill
+from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
 
 
 def generate_without_cache(ids, new_tokens):
@@ -164,33 +146,32 @@ assert torch.equal(generate_without_cache(ids, 16), reference)
 smollm.tokenizer.decode(reference[0])
 
 # %% [markdown]
-# Is all that reading needed? The causal mask lets a token look back and never ahead (lessons 07 and 08). So what is
-# written later can't change anything about the tokens before it, in any layer. Check it on the **keys** and **values**,
-# which are all that later tokens want from earlier ones. Two texts, and the first is the beginning of the second:
+# But is all that reading needed? A token looks back and never ahead ([lesson 08](08_attention.ipynb)). So what comes
+# later can't change the tokens before it, in any layer. And all that a later token takes from an earlier one is its
+# **key** and its **value**. Here are two texts, one of which is the beginning of the other:
 
 # %% tags=["nbval-check-output"]
 _, short = prefill(model, smollm.encode("The river bank"))
 _, long = prefill(model, smollm.encode("The river bank lends money"))
-same = 0
-for layer in range(30):
-    pairs = (short.keys[layer], long.keys[layer][:, :, :3]), (short.values[layer], long.values[layer][:, :, :3])
-    same += all(torch.allclose(one, other, atol=1e-3) for one, other in pairs)
-print(f"the first three tokens have the same keys and values in {same} of 30 layers")
+pairs = zip(short.keys + short.values, long.keys + long.values, strict=True)
+same = sum(torch.allclose(one, other[:, :, :3], atol=1e-3) for one, other in pairs)
+print(f"the first three tokens: the same in {same} of 60, the keys and the values of 30 layers")
 
 # %% [markdown]
-# An encoder can't do this: there, one more word changes what all the others are
-# ([lesson 07](07_encoders_decoders_and_both.ipynb)).
+# Nothing changed. (In an encoder it would: there, a token looks both ways, as you saw in [lesson
+# 07](07_encoders_decoders_and_both.ipynb).)
 #
 # ## 3 · Read once and keep: the KV cache
 #
-# So keep the keys and values of every token that was read. That's the **KV cache**. Prefill fills it, and each decode
-# step reads one token and adds one. (`prefill` and `decode_step` are the course's own, written for reading.)
+# So don't compute them again: keep them. That's the **KV cache**. Prefill fills it, and from then on each decode step
+# reads one token and adds its key and value. (`prefill` and `decode_step` are the course's own. Their code is short,
+# and worth reading.)
 
 
 # %% tags=["nbval-check-output"]
-def generate_with_cache(ids, new_tokens):
-    """Greedy: read the prompt once, then one token per step."""
-    logits, cache = prefill(model, ids)
+def generate_with_cache(ids, new_tokens, cache=None):
+    """Greedy: read what the cache doesn't hold of the prompt, then one token per step."""
+    logits, cache = prefill(model, ids, cache)
     for step in range(new_tokens):
         if step:
             logits = decode_step(model, ids[:, -1], cache)
@@ -198,12 +179,13 @@ def generate_with_cache(ids, new_tokens):
     return ids
 
 
-assert torch.equal(generate_with_cache(ids, 16), reference)
-smollm.tokenizer.decode(generate_with_cache(ids, 16)[0])
+with_cache = generate_with_cache(ids, 16)
+assert torch.equal(with_cache, reference)
+smollm.tokenizer.decode(with_cache[0])
 
 # %% [markdown]
-# The same text. What does it cost in memory? For each token the cache holds one key and one value, in every layer, for
-# every KV head. SmolLM2 has 30 layers, 3 KV heads and 64 numbers per head, and a number takes 4 bytes.
+# The same text, and what it costs is memory. For each token the cache holds one key and one value, in every layer, for
+# every KV head. SmolLM2 has 30 layers, 3 KV heads and 64 numbers per head; a number takes 4 bytes.
 
 # %%
 weight = predict(
@@ -230,8 +212,8 @@ for _ in range(4):
     logits = decode_step(model, logits.argmax(-1), cache)
 
 # %% [markdown]
-# For comparison: a token *id* takes two to eight bytes. GPUs usually keep the cache in a 16-bit format, which halves
-# it. Here is a whole context in 16 bits, for SmolLM2 and for a model of ordinary size:
+# On GPUs, the cache is usually kept in a 16-bit format, which halves it. Here's the cache of 8,192 tokens in 16 bits,
+# for SmolLM2 and for a larger model:
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.memory import kv_cache_bytes, weight_bytes
@@ -239,16 +221,16 @@ from course_utils.measuring.model_shapes import PUBLISHED
 
 for name in ("SmolLM2-135M", "Llama 3.1 8B"):
     shape = PUBLISHED[name]
-    each, context = kv_cache_bytes(shape, 1, bytes_per_number=2), kv_cache_bytes(shape, 8192, bytes_per_number=2)
-    print(f"{name:12}: {each:,.0f} bytes per token, {context / 1e9:.2f} GB for 8,192 tokens,", end=" ")
-    print(f"{context / weight_bytes(shape.parameters, 2):.0%} of the weights")
+    each, full = kv_cache_bytes(shape, 1, bytes_per_number=2), kv_cache_bytes(shape, 8192, bytes_per_number=2)
+    share = full / weight_bytes(shape.parameters, 2)
+    print(f"{name:12}: {each:,.0f} bytes per token, {full / 1e9:.2f} GB for 8,192 of them: {share:.0%} of the weights")
 
 # %% [markdown]
-# And that's one text. A server keeps such a cache for every text it is working on ([lesson
+# And that's one text. A server keeps such a cache for every text it's working on ([lesson
 # 14](14_speed_and_memory_in_practice.ipynb)).
 #
-# Are the logits the same too? Not to the last digit: many tokens at once are added up in another order than one alone,
-# and floating-point sums depend on their order. Here is the last of the 16 steps, both ways.
+# Are the logits the same, too? Not to the last digit: floating-point sums depend on the order of their parts, and many
+# tokens at once are added up in another order than one alone. Here's the last of the 16 steps, both ways:
 
 # %% tags=["nbval-check-output"]
 _, cache = prefill(model, reference[:, :-2])
@@ -258,26 +240,13 @@ assert (cached - uncached).abs().max() < 0.001
 print(f"the logits differ by less than 0.001; the chosen token leads by {best - second:.2f}")
 
 # %% [markdown]
-# Too little to change this choice. Where two tokens are that close, the two loops may part ways, and both are right.
-#
-# A cache must get only what it hasn't seen. Hand it the whole text in every step, and nothing complains. The text below
-# has 19 tokens; see how many the cache believes in.
-
-# %% tags=["nbval-check-output"]
-wrong_cache, text = new_cache(model), ids
-for _ in range(8):
-    logits = next_logits(model, text, wrong_cache)  # should be: the tokens that aren't in the cache yet
-    text = torch.cat([text, logits.argmax(-1, keepdim=True)], dim=1)
-smollm.tokenizer.decode(text[0]), wrong_cache.length
-
-# %% [markdown]
-# The model has read the beginning eight times over, as if someone had written it again and again. The text still looks
-# like language, so this mistake is found late.
+# That's too little to change this choice. Where two tokens are as close as that, the two loops may part ways, and both
+# are right.
 #
 # ## 4 · Try it
 #
-# In the widget, a column is a token and a row is one KV head of one layer: 90 rows. What is read in this step is hatched
-# and framed; what is kept from before is plain. Below is the time of every step, both ways.
+# In the widget, a column is a token, and a row is one KV head of one layer: 90 rows. What is read in this step is
+# hatched and framed; what was kept is plain. Below is the time of every step, with the cache and without.
 #
 # 1. Move the slider to step 0. How many columns are hatched? That's prefill.
 # 2. Go to step 5 and switch the **KV cache** off. Which columns are hatched now?
@@ -290,32 +259,31 @@ from course_utils.widgets import cache_stepper
 cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24, step=5)
 
 # %% [markdown]
-# The colour of a cell shows how long that key is. In nearly all layers the first column differs from the rest: it's the
-# *attention sink* of [lesson 08](08_attention.ipynb) (Xiao et al. 2023, *Efficient Streaming Language Models with
-# Attention Sinks*).
+# The colour of a cell shows how long that key is. In most layers the first column is darker than the others: that's the
+# attention sink of [lesson 08](08_attention.ipynb).
 #
 # ## 5 · Count, predict, measure
 #
-# What does the cache save? Count first. A prompt of 32 tokens, 16 new ones. Without a cache, step 0 reads 32 tokens,
-# the next one 33, and so on. With it, step 0 reads 32 and every other step reads 1.
+# How much does the cache save? Count first. A prompt has 32 tokens, and 16 new ones are written. Without a cache, step
+# 0 reads 32 tokens, step 1 reads 33, and so on. With it, step 0 reads 32, and every other step reads one.
 
 # %% tags=["nbval-check-output"]
 prompt_tokens, new_tokens = 32, 16
 read = {"with cache": [prompt_tokens] + [1] * 15, "without cache": [prompt_tokens + step for step in range(16)]}
-print(sum(read["without cache"]), "against", sum(read["with cache"]), "tokens read")
-for n in (16, 100, 1000, 8000):
+for n in (16, 160, 1600):
     square, line = n * prompt_tokens + n * (n - 1) // 2, prompt_tokens + n - 1
     print(f"{n:5,} new tokens: {square:11,} tokens read without a cache, {line:6,} with it")
 
 # %% [markdown]
-# With the cache, the count grows in a straight line. Without it, it grows with the *square* of the answer. In our run
-# of 16 steps, 13 times fewer tokens are read. So how much faster is it?
+# With the cache, the count grows in a straight line. Without it, it grows with the *square* of the answer's length, as
+# soon as that's what makes the text long. In our run of 16 steps, 13 times fewer tokens are read. So how much faster is
+# it?
 
 # %%
 faster = predict(
     "10-times-faster",
     "With the cache, 13 times fewer tokens are read. The run is …",
-    {"less than 2 times faster": (0, 2), "2 to 8 times faster": (2, 8), "more than 8 times faster": (8, None)},
+    {"less than 5 times faster": (0, 5), "5 to 10 times faster": (5, 10), "more than 10 times faster": (10, None)},
 )
 faster
 
@@ -337,9 +305,10 @@ assert total["with cache"] < total["without cache"]
 faster.compare(total["without cache"] / total["with cache"], show="{:.1f} times faster")
 
 # %% [markdown]
-# Faster, but not 13 times. So counting tokens isn't enough: a token that is read alone must cost more than one that is
-# read in company. Measure what a step takes by how many tokens it reads. The dashed line is the simplest guess, *a
-# price per step plus a price per token*, set by the points at 1 and 64 alone.
+# Faster, but not 13 times. So counting tokens isn't enough: a token read alone must cost more than one read in company.
+#
+# Measure how long a step takes that reads one token, or 16, or 128. The dashed line is the simplest guess: *a price per
+# step plus a price per token*. Only the points at 1 and 64 were used to draw it.
 
 
 # %% tags=["recorded"]
@@ -354,13 +323,13 @@ def step_time(tokens):
     return time_generation(lambda mark: (next_logits(model, many[:, :tokens], None), mark()), repeats=3).ttft
 
 
-counts = [1, 4, 16, 64, 256]
+counts = [1, 16, 32, 64, 128]
 times = [step_time(count) for count in counts]
 per_token = (times[3].median - times[0].median) / 63
 per_step = times[0].median - per_token
 points = {name: [getattr(t, name) * 1000 for t in times] for name in ("median", "least", "most")}
 points |= {"x": counts, "predicted": [(per_step + count * per_token) * 1000 for count in counts]}
-speed_curves({"measured": points}, "tokens read in one step", "milliseconds")
+speed_curves({"measured": points}, "tokens read in one step", "milliseconds", linear=True)
 
 # %% tags=["recorded"]
 print(f"per step {per_step * 1000:.0f} ms, and per token {per_token * 1000:.1f} ms")
@@ -370,17 +339,19 @@ for name, counted in read.items():
 assert times[3].median < 64 * times[0].median
 
 # %% [markdown]
-# Sixty-four tokens in one step take far less than 64 steps. The price per step is what the cache can't save: you pay it
-# for every token you write, with a cache or without. The ratios tell you how good the guess is; none of the runs it
-# predicts went into it.
+# Sixty-four tokens in one step take far less time than 64 steps. The two prices are enough to predict both runs, and
+# the ratios say how well; a perfect guess has 1. (The runs themselves weren't used for the prices.) The price per step
+# is what the cache can't save: you pay it for every token you write, cache or no cache.
 #
 # ## 6 · What a step waits for
 #
-# What is that price per step? In each step, all weights of the model travel from memory to the processor. Once a weight
-# is there, it's used for every token in the step: one multiplication and one addition, so 2 **FLOPs** (floating-point
-# operations). FLOPs per byte are called **arithmetic intensity**. A machine has its own balance of the two, the
-# **ridge**: how many FLOPs it can do in the time it takes to read one byte. Below the ridge, arithmetic waits for
-# memory, and the step is **memory-bound**. Above, it's **compute-bound**.
+# What do you pay it for? In each step, all weights of the model have to come from memory to the processor. Once a
+# weight is there, it's used for every token in the step: one multiplication and one addition, so two **FLOPs**
+# (floating-point operations). FLOPs per byte are called **arithmetic intensity**.
+#
+# A machine has a balance of its own, the **ridge**: how many FLOPs it can do in the time it takes to read one byte.
+# Below the ridge, arithmetic waits for memory, and the step is **memory-bound**. Above it, memory waits for arithmetic,
+# and the step is **compute-bound**.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.roofline import step_bytes, step_flops
@@ -400,43 +371,34 @@ print(f"this machine: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bandwidth / 1e9:.0
 print(f"so its ridge is at {rates.balance:.1f} FLOPs per byte")
 
 # %% [markdown]
-# A decode step has 0.5 FLOPs for each byte, far below either ridge. It waits for the weights. A prefill of 119 tokens
-# is far above the ridge of an ordinary processor. On an H100 (989 TFLOP/s in bf16, 3.35 TB/s: NVIDIA 2023, *H100 Tensor
-# Core GPU: data sheet*) those same 119 tokens would still be memory-bound; it takes a few hundred. So the popular
-# sentence needs two conditions: *for one text at a time, decode is memory-bound, and prefill of a long prompt is
-# compute-bound*.
+# A decode step does 0.5 FLOPs per byte, far below both ridges: it waits for the weights. Prefill of 119 tokens is above
+# the ridge of this machine. On an H100, which does 989 TFLOP/s in bf16 and reads 3.35 TB/s (NVIDIA 2023, *H100 Tensor
+# Core GPU: data sheet*), the same prefill would still be memory-bound; it takes a few hundred tokens to get above. So
+# the popular sentence needs two conditions. *For one text at a time, decode is memory-bound, and prefill of a long
+# prompt is compute-bound.*
 #
 # That's why servers decode many texts in one step: the weights come from memory once for all of them (Pope et al. 2022,
-# *Efficiently Scaling Transformer Inference*). It has its own limit, since each text brings its own cache to be read
-# (Recasens et al. 2025, *Mind the Memory Gap*). [Deeper: the roofline](deeper/10_roofline.ipynb) measures how close to
-# these limits a real step gets.
+# *Efficiently Scaling Transformer Inference*). But every text brings a cache of its own, so large batches can stay
+# memory-bound, too (Recasens et al. 2025, *Mind the Memory Gap*). How close a real step comes to the limits is measured
+# in [Deeper: the roofline](deeper/10_roofline.ipynb).
 #
 # ## 7 · Two prompts, one beginning
 #
-# Two questions about one text: everything before the question is the same, so its keys and values are, too.
-# `shared_prefix` counts the tokens that two prompts share from their start. Read the first prompt, forget what comes
-# after the shared part (`crop`), and only the rest of the second has to be read.
+# You ask two questions about one text. Everything before the question is the same, so its keys and values are, too.
+# Read the first prompt, forget what comes after the shared part (`crop`), and you only have to read the rest of the
+# second. `shared_prefix` counts the tokens that two prompts share from their start.
 
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.cache import shared_prefix
 
-
-def answer(ids, cache=None, new_tokens=5):
-    """Continue `ids`; what the cache holds already isn't read."""
-    logits, cache = prefill(model, ids, cache)
-    tokens = [logits.argmax(-1)]
-    while len(tokens) < new_tokens:
-        tokens.append(decode_step(model, tokens[-1], cache).argmax(-1))
-    return smollm.tokenizer.decode(torch.cat(tokens))
-
-
 first, second = smollm.encode(story + " The lighthouse was built in"), smollm.encode(story + " The keeper's name was")
 keep = shared_prefix(first[0].tolist(), second[0].tolist())
 _, cache = prefill(model, first)
 cache.crop(keep)
-assert answer(second, cache.copy()) == answer(second)
-print(f"{keep} of {second.shape[1]} tokens are shared: {answer(second, cache.copy())!r}")
+answer = generate_with_cache(second, 5, cache.copy())
+assert torch.equal(answer, generate_with_cache(second, 5))
+print(f"{keep} of {second.shape[1]} tokens are shared: {smollm.tokenizer.decode(answer[0, -5:])!r}")
 
 # %% tags=["recorded"]
 scratch = time_generation(lambda mark: (prefill(model, second), mark()), repeats=5).ttft
@@ -445,8 +407,8 @@ assert reused.median < scratch.median
 print(f"TTFT from scratch {scratch}\nTTFT with the shared part reused {reused}")
 
 # %% [markdown]
-# The same answer as from scratch, and a much shorter silence. This is what a service sells as *prompt caching*. Now
-# someone wants the model to know what day it is, and puts the date in front of everything.
+# The same answer as from scratch, after a shorter silence. Services offer this as *prompt caching*. Now someone wants
+# the model to know what day it is, and puts the date in front of everything.
 
 # %%
 dated = predict(
@@ -463,17 +425,12 @@ dated.compare(shared_prefix(monday, tuesday), show="{} tokens")
 
 # %% [markdown]
 # Every token after the date has looked at the date, so its keys and values are different ones. Put what changes at the
-# end. And compare tokens, not letters: *The light* is the beginning of *The lighthouse*, yet its last token isn't.
-
-# %% tags=["nbval-check-output"]
-[[smollm.labels[token] for token in smollm.encode(text)[0]] for text in ("The light", "The lighthouse")]
-
-# %% [markdown]
+# end.
+#
 # ## 8 · The whole thing in one cell
 #
-# The model's 30 layers with a cache, in plain `torch`. Only the embeddings, linear maps, MLPs, norms and the rotation
-# of positions ([lesson 08](08_attention.ipynb)) are taken from the model. Look for three things: what is unread, what
-# is kept, what is chosen.
+# The model's 30 layers with a cache, in plain `torch`. Embeddings, linear maps, MLPs, norms and the rotation of
+# positions are the model's own. Look for three things: what is unread, what is kept, and what is chosen.
 
 
 # %%
@@ -565,15 +522,13 @@ quiz_question(
 # ## Take-aways
 #
 # - Prefill has three steps, once for the whole prompt: tokenize, embed, process. Decode has four, once per token:
-#   attend, probabilities, select, continue or stop.
-# - Old tokens never see new ones, so their keys and values can be kept. The tokens chosen are the same; the logits are
-#   the same up to rounding.
+#   attend, probabilities, select, continue or stop. TTFT measures the one, TPOT the other.
+# - Old tokens never see new ones, so their keys and values can be kept, also for another prompt that begins the same.
 # - The KV cache takes 2 × layers × KV heads × numbers per head × bytes per number for each token: 46,080 bytes here.
-# - Without a cache, the tokens read grow with the square of the answer. With it, each step still pays for reading all
-#   the weights: decode is memory-bound, prefill of a long prompt compute-bound.
-# - TTFT and TPOT are two numbers. What two prompts share at their beginning has to be read only once.
+# - Without it, the tokens read grow with the square of the answer. With it, every step still waits for the weights.
+# - For one text at a time, decode is memory-bound, and prefill of a long prompt is compute-bound.
 #
 # **Exercise**: [10 · Prefill and decode](../exercises/10_prefill_and_decode.ipynb). **Deeper**: [the
 # roofline](deeper/10_roofline.ipynb). **All lessons**: [the index](index.ipynb).
 #
-# **Next**: [11 · Sampling](11_sampling.ipynb) takes the logits of one step, and shows the many ways to choose from them.
+# **Next**: [11 · Sampling](11_sampling.ipynb) takes the logits of one step and asks how to choose a token from them.

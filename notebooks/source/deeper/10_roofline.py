@@ -107,9 +107,9 @@ print(f"a sum would take {read / rates.bandwidth * 1000:.1f} ms, the whole step 
 #
 # ## 3 · Attention and the length of the text
 #
-# So far the text was short. In a decode step, the MLPs do the same work whatever came before. Attention doesn't: the
-# new token is compared with all of it. Fill a cache with random numbers (their values don't change the time), and time
-# the halves of the layers apart.
+# In the lesson's timeline, the step called *attend* ran whole layers: attention, and then an MLP that works on each
+# token alone. Time the two apart. The MLPs do the same work whatever came before. For attention, the new token is
+# compared with all of it. The cache is filled with random numbers: their values don't change the time.
 
 # %% tags=["recorded"]
 from course_utils.measuring.timing import module_seconds
@@ -155,11 +155,11 @@ for texts in (1, 16, 256):
 print(f"the ridge of an H100 (NVIDIA 2023): {989e12 / 3.35e12:.0f} FLOPs per byte")
 
 # %% [markdown]
-# With short texts, a batch climbs towards the ridge of a GPU. With long ones it
-# doesn't get far, however many there are: every text brings its own cache, and no other text uses it. That's counted
-# for a small model and without attention's own FLOPs. Measured on GPUs, large batches of several smaller models stayed
-# memory-bound for this reason (Recasens et al. 2025, *Mind the Memory Gap*).
-# [Lesson 14](../14_speed_and_memory_in_practice.ipynb) measures what a batch gains here.
+# With short texts, a batch climbs towards the ridge of a GPU. With long ones it doesn't get far, however many there
+# are: every text brings its own cache, and no other text uses it. That's counted for a small model and without
+# attention's own FLOPs. Measured on GPUs, large batches of several smaller models stayed memory-bound for this reason
+# (Recasens et al. 2025, *Mind the Memory Gap*). [Lesson 14](../14_speed_and_memory_in_practice.ipynb) measures what a
+# batch gains here.
 #
 # ## Take-aways
 #
