@@ -19,7 +19,7 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]], lanes: Sequenc
         lanes: All that was done, from top to bottom; None puts first what came first.
 
     Raises:
-        ValueError: There are no events, or a phase has another name.
+        ValueError: There are no events, a phase has another name, or `lanes` lacks something that was done.
 
     Lesson: 10 · Prefill and decode
 
@@ -28,7 +28,10 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]], lanes: Sequenc
     """
     if not events or any(phase not in ("prefill", "decode") for phase, *_ in events):
         raise ValueError("events must hold at least one, each of the phase 'prefill' or 'decode'")
-    lanes = list(lanes or dict.fromkeys(what for _, what, _, _ in events))
+    done = list(dict.fromkeys(what for _, what, _, _ in events))
+    lanes = list(lanes or done)
+    if missing := [what for what in done if what not in lanes]:
+        raise ValueError(f"lanes must name all that was done, got no {missing[0]!r}")
     zero = min(start for *_, start, _ in events)
     figure = CourseFigure(figsize=(8, 1.1 + 0.34 * len(lanes)))
     axes = figure.subplots()

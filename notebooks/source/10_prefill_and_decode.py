@@ -27,7 +27,10 @@
 
 # %%
 from course_utils.learner import predict
+from course_utils.models import load_causal_lm
 
+smollm = load_causal_lm()
+model = smollm.model
 longer = predict("10-phases", "Which takes longer?", ["reading 119 tokens", "writing 30 tokens"])
 longer
 
@@ -52,11 +55,7 @@ longer
 # %%
 import torch
 from course_utils.measuring.timing import PhaseClock
-from course_utils.models import load_causal_lm
 from transformers import DynamicCache
-
-smollm = load_causal_lm()
-model = smollm.model
 
 
 @torch.inference_mode()
@@ -105,10 +104,10 @@ longer.compare("writing 30 tokens")
 
 # %% [markdown]
 # Four times as many tokens are read as written, and still the writing takes longer. One blue bar processes 119 tokens
-# at once. Each hatched bar processes a single one, and there are 29 of them. Nearly all of the time goes into the
-# layers, in *process* and *attend*; most of the rest is *probabilities*, which uses the model's largest matrix to get
-# 49,152 logits. (*Attend* is named after what's special about it. The layers run whole, MLPs included; [Deeper: the
-# roofline](deeper/10_roofline.ipynb) times the two apart.)
+# at once. Each hatched bar processes a single one, and there are 29 of them. Most of the time goes into the layers, in
+# *process* and *attend*, and most of the rest into *probabilities*, where the model's largest matrix makes 49,152
+# logits. (An *attend* step runs whole layers, MLPs included; [Deeper: the roofline](deeper/10_roofline.ipynb) times the
+# two apart.)
 #
 # Two numbers describe what a reader feels. **TTFT**, the time to first token, is the silence. **TPOT**, the time per
 # output token, is the pace of the words after it. Don't divide the whole time by the number of tokens: that spreads the
@@ -164,8 +163,7 @@ print(f"the first three tokens: the same in {same} of 60, the keys and the value
 # ## 3 · Read once and keep: the KV cache
 #
 # So don't compute them again: keep them. That's the **KV cache**. Prefill fills it, and from then on each decode step
-# reads one token and adds its key and value. (`prefill` and `decode_step` are the course's own. Their code is short,
-# and worth reading.)
+# reads one token and adds its key and value. (`prefill` and `decode_step` are the course's own.)
 
 
 # %% tags=["nbval-check-output"]
@@ -240,7 +238,7 @@ assert (cached - uncached).abs().max() < 0.001
 print(f"the logits differ by less than 0.001; the chosen token leads by {best - second:.2f}")
 
 # %% [markdown]
-# That's too little to change this choice. Where two tokens are as close as that, the two loops may part ways, and both
+# That's too little to change this choice. Where two tokens are closer than that, the two loops may part ways, and both
 # are right.
 #
 # ## 4 · Try it
@@ -275,9 +273,9 @@ for n in (16, 160, 1600):
     print(f"{n:5,} new tokens: {square:11,} tokens read without a cache, {line:6,} with it")
 
 # %% [markdown]
-# With the cache, the count grows in a straight line. Without it, it grows with the *square* of the answer's length, as
-# soon as that's what makes the text long. In our run of 16 steps, 13 times fewer tokens are read. So how much faster is
-# it?
+# With the cache, the count grows in a straight line. Without it, it grows with the *square* of the answer's length,
+# once the answer is much longer than the prompt. In our run of 16 steps, 13 times fewer tokens are read. So how much
+# faster is it?
 
 # %%
 faster = predict(
@@ -339,15 +337,15 @@ for name, counted in read.items():
 assert times[3].median < 64 * times[0].median
 
 # %% [markdown]
-# Sixty-four tokens in one step take far less time than 64 steps. The two prices are enough to predict both runs, and
-# the ratios say how well; a perfect guess has 1. (The runs themselves weren't used for the prices.) The price per step
-# is what the cache can't save: you pay it for every token you write, cache or no cache.
+# Sixty-four tokens in one step take far less time than 64 steps. Two prices and a count predict both runs, and the
+# ratios say how well; a perfect guess has 1. (The runs weren't used for the prices.) The price per step is what the
+# cache can't save: you pay it for every token you write, cache or no cache.
 #
 # ## 6 · What a step waits for
 #
-# What do you pay it for? In each step, all weights of the model have to come from memory to the processor. Once a
-# weight is there, it's used for every token in the step: one multiplication and one addition, so two **FLOPs**
-# (floating-point operations). FLOPs per byte are called **arithmetic intensity**.
+# What do you pay it for? First of all, for moving the weights: in each step, all of them have to come from memory to
+# the processor. Once a weight is there, it's used for every token in the step: one multiplication and one addition, so
+# two **FLOPs** (floating-point operations). FLOPs per byte are called **arithmetic intensity**.
 #
 # A machine has a balance of its own, the **ridge**: how many FLOPs it can do in the time it takes to read one byte.
 # Below the ridge, arithmetic waits for memory, and the step is **memory-bound**. Above it, memory waits for arithmetic,
@@ -361,7 +359,7 @@ for size, name in ((4, "fp32, as here"), (2, "16 bits, as on a GPU")):
     for tokens in (1, 119, 512):
         intensity = step_flops(shape, tokens) / step_bytes(shape, context=tokens, bytes_per_number=size)
         print(f"{name:21} {tokens:3} tokens in a step: {intensity:5.1f} FLOPs per byte")
-print(f"the ridge of an H100 GPU: {989e12 / 3.35e12:.0f} FLOPs per byte")
+print(f"the ridge of an H100 GPU: {989 / 3.35:.0f} FLOPs per byte")
 
 # %% tags=["recorded"]
 from course_utils.measuring.roofline import measured_rates
@@ -371,16 +369,16 @@ print(f"this machine: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bandwidth / 1e9:.0
 print(f"so its ridge is at {rates.balance:.1f} FLOPs per byte")
 
 # %% [markdown]
-# A decode step does 0.5 FLOPs per byte, far below both ridges: it waits for the weights. Prefill of 119 tokens is above
-# the ridge of this machine. On an H100, which does 989 TFLOP/s in bf16 and reads 3.35 TB/s (NVIDIA 2023, *H100 Tensor
-# Core GPU: data sheet*), the same prefill would still be memory-bound; it takes a few hundred tokens to get above. So
-# the popular sentence needs two conditions. *For one text at a time, decode is memory-bound, and prefill of a long
-# prompt is compute-bound.*
+# A decode step does 0.5 FLOPs per byte, far below both ridges: it's memory-bound. Prefill of 119 tokens does nearly a
+# hundred times as many, and is above the ridge of the machine recorded here. On an H100 (989 TFLOP/s in bf16, 3.35
+# TB/s: NVIDIA 2023, *H100 Tensor Core GPU: data sheet*) the same prefill would still be memory-bound; it takes a few
+# hundred tokens to get above. So the popular sentence needs two conditions. *For one text at a time, decode is
+# memory-bound, and prefill of a long prompt is compute-bound.*
 #
 # That's why servers decode many texts in one step: the weights come from memory once for all of them (Pope et al. 2022,
-# *Efficiently Scaling Transformer Inference*). But every text brings a cache of its own, so large batches can stay
-# memory-bound, too (Recasens et al. 2025, *Mind the Memory Gap*). How close a real step comes to the limits is measured
-# in [Deeper: the roofline](deeper/10_roofline.ipynb).
+# *Efficiently Scaling Transformer Inference*). But every text brings a cache of its own, so even large batches can stay
+# memory-bound (Recasens et al. 2025, *Mind the Memory Gap*). [Deeper: the roofline](deeper/10_roofline.ipynb) measures
+# how close a real step comes to these limits.
 #
 # ## 7 · Two prompts, one beginning
 #

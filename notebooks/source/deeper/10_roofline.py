@@ -78,9 +78,9 @@ figures.roofline(points, gigaflops=rates.flops / 1e9, gigabytes=rates.bandwidth 
 # The step with one token is under the slope, where memory is the limit, and the one with 256 under the flat part. But
 # neither touches the roof. The roof is what *can't* be passed; nothing says that a program gets there.
 #
-# Why does the decode step stay below the slope? A sum reads memory in the easiest way. A step multiplies each matrix by
-# one vector, 210 matrices one after the other, with small operations in between. Time those products alone, on the
-# model's own matrices:
+# Why does the decode step stay below the slope? A sum reads memory in the easiest way. A step multiplies 211 matrices
+# by one vector each, one after the other, with small operations in between. Time those products alone, on the model's
+# own matrices:
 
 # %% tags=["recorded"]
 matrices = [weight for layer in model.model.layers for weight in layer.parameters() if weight.dim() == 2]
@@ -152,7 +152,7 @@ for context in (128, 1024, 4096):
 for texts in (1, 16, 256):
     each = [step_flops(shape, 1, texts) / step_bytes(shape, context, texts, 2) for context in (100, 4000)]
     print(f"{texts:3} texts: {each[0]:5.1f} FLOPs per byte after 100 tokens, {each[1]:4.1f} after 4,000")
-print(f"the ridge of an H100 (NVIDIA 2023): {989e12 / 3.35e12:.0f} FLOPs per byte")
+print(f"the ridge of an H100 (NVIDIA 2023): {989 / 3.35:.0f} FLOPs per byte")
 
 # %% [markdown]
 # With short texts, a batch climbs towards the ridge of a GPU. With long ones it doesn't get far, however many there
