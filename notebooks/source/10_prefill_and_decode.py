@@ -54,7 +54,7 @@ longer
 
 # %%
 import torch
-from course_utils.measuring.timing import PhaseClock
+from course_utils.measuring.phases import PhaseClock
 from transformers import DynamicCache
 
 

@@ -112,7 +112,7 @@ print(f"a sum would take {read / rates.bandwidth * 1000:.1f} ms, the whole step 
 # compared with all of it. The cache is filled with random numbers: their values don't change the time.
 
 # %% tags=["recorded"]
-from course_utils.measuring.timing import module_seconds
+from course_utils.measuring.phases import module_seconds
 from transformers import DynamicCache
 
 layers = model.model.layers
@@ -138,10 +138,10 @@ for context in (128, 1024, 4096):
     print(f"after {context:5,} tokens: attention {attention * 1000:5.1f} ms, MLPs {mlps * 1000:5.1f} ms")
 
 # %% [markdown]
-# The MLPs don't care about the length. Attention grows, for two reasons that this measurement doesn't separate: the new
-# token reads all keys and values, and this simple cache makes a longer copy of itself in every step. Servers avoid the
-# copy by keeping the cache in pages (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving
-# with PagedAttention*).
+# The MLPs do the same work in all three rows, so their times tell you how steady the machine was. Attention grows, for
+# two reasons that this measurement doesn't separate: the new token reads all keys and values, and this simple cache
+# makes a longer copy of itself in every step. Servers avoid the copy by keeping the cache in pages (Kwon et al. 2023,
+# *Efficient Memory Management for Large Language Model Serving with PagedAttention*).
 #
 # ## 4 · Many texts at once
 #
@@ -164,8 +164,8 @@ print(f"the ridge of an H100 (NVIDIA 2023): {989 / 3.35:.0f} FLOPs per byte")
 # ## Take-aways
 #
 # - Arithmetic intensity says which limit applies, memory or arithmetic. It doesn't say how close a program comes.
-# - A decode step stays below the slope: products of a matrix and one vector don't read as fast as a sum.
-# - Attention's share of a decode step grows with the text; that of the MLPs doesn't.
+# - A decode step stays below the slope. One reason: multiplying a matrix by one vector reads more slowly than a sum.
+# - Attention's part of a decode step grows with the text; the MLPs' part doesn't.
 # - A batch shares the weights, and never the caches.
 #
 # **Back to** [10 · Prefill and decode](../10_prefill_and_decode.ipynb). **All lessons**: [the index](../index.ipynb).
