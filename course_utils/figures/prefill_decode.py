@@ -233,7 +233,7 @@ def roofline(points: Mapping[str, tuple[float, float]], gigaflops: float, gigaby
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    axes.set_xlabel("arithmetic intensity (FLOPs per byte of weights)")
+    axes.set_xlabel("arithmetic intensity (FLOPs per byte read)")
     axes.set_ylabel("GFLOP/s")
     named = ", ".join(f"{name}: {x:.1f} FLOPs per byte, {y:.0f} GFLOP/s" for name, (x, y) in points.items())
     figure.alt = f"A roofline: memory sets the limit below {balance:.1f} FLOPs per byte, arithmetic above. {named}."

@@ -68,7 +68,7 @@ def run(text, new_tokens, clock):
     with clock(phase, "3 process"):
         hidden = model.model(inputs_embeds=vectors, past_key_values=cache).last_hidden_state
     tokens = []
-    while True:
+    while True:  # decode's steps; the first token needs no attend, so that one comes last
         with clock(phase, "2 probabilities"):
             probabilities = model.lm_head(hidden[:, -1]).softmax(-1)
         with clock(phase, "3 select"):
@@ -224,7 +224,7 @@ for name in ("SmolLM2-135M", "Llama 3.1 8B"):
     print(f"{name:12}: {each:,.0f} bytes per token, {full / 1e9:.2f} GB for 8,192 of them: {share:.0%} of the weights")
 
 # %% [markdown]
-# And that's one text. A server keeps such a cache for every text it's working on ([lesson
+# And that's one text. A server keeps a cache for every text in progress ([lesson
 # 14](14_speed_and_memory_in_practice.ipynb)).
 #
 # Are the logits the same, too? Not to the last digit: floating-point sums depend on the order of their parts, and many
@@ -243,15 +243,15 @@ print(f"the logits differ by less than 0.001; the chosen token leads by {best - 
 #
 # ## 4 · Try it
 #
-# In the widget, a column is a token, and a row is one KV head of one layer: 90 rows. What is read in this step is
-# hatched and framed; what was kept is plain. Below is the time of every step, with the cache and without.
+# Each column is a token, each row one KV head of one layer: 90 rows. What is read in this step is hatched and framed;
+# what was kept is plain. Below is the time of every step, with the cache and without.
 #
 # 1. Move the slider to step 0. How many columns are hatched? That's prefill.
 # 2. Go to step 5 and switch the **KV cache** off. Which columns are hatched now?
 # 3. Press **Play** with the cache, then without. It plays at the speed at which it was measured.
 # 4. Write a prompt of your own and press **Run**. Why did it stop?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["recorded"]
 from course_utils.widgets import cache_stepper
 
 cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24, step=5)
@@ -358,7 +358,7 @@ shape = PUBLISHED["SmolLM2-135M"]
 for size, name in ((4, "fp32, as here"), (2, "16 bits, as on a GPU")):
     for tokens in (1, 119, 512):
         intensity = step_flops(shape, tokens) / step_bytes(shape, context=tokens, bytes_per_number=size)
-        print(f"{name:21} {tokens:3} tokens in a step: {intensity:5.1f} FLOPs per byte")
+        print(f"{name:21} {tokens:3} read in a step: {intensity:5.1f} FLOPs per byte")
 print(f"the ridge of an H100 GPU: {989 / 3.35:.0f} FLOPs per byte")
 
 # %% tags=["recorded"]
@@ -370,7 +370,7 @@ print(f"so its ridge is at {rates.balance:.1f} FLOPs per byte")
 
 # %% [markdown]
 # A decode step does 0.5 FLOPs per byte, far below both ridges: it's memory-bound. Prefill of 119 tokens does nearly a
-# hundred times as many, and is above the ridge of the machine recorded here. On an H100 (989 TFLOP/s in bf16, 3.35
+# hundred times as many, and is above the ridge of the machine recorded here. On an H100 SXM (989 TFLOP/s in bf16, 3.35
 # TB/s: NVIDIA 2023, *H100 Tensor Core GPU: data sheet*) the same prefill would still be memory-bound; it takes a few
 # hundred tokens to get above. So the popular sentence needs two conditions. *For one text at a time, decode is
 # memory-bound, and prefill of a long prompt is compute-bound.*
@@ -405,8 +405,9 @@ assert reused.median < scratch.median
 print(f"TTFT from scratch {scratch}\nTTFT with the shared part reused {reused}")
 
 # %% [markdown]
-# The same answer as from scratch, after a shorter silence. Services offer this as *prompt caching*. Now someone wants
-# the model to know what day it is, and puts the date in front of everything.
+# The same answer as from scratch, after a shorter silence. Servers do this for prompts that begin alike (Kwon et al.
+# 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*), and services sell it as
+# *prompt caching*. Now someone wants the model to know what day it is, and puts the date in front of everything.
 
 # %%
 dated = predict(

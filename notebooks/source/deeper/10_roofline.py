@@ -151,7 +151,7 @@ for context in (128, 1024, 4096):
 # %% tags=["nbval-check-output"]
 for texts in (1, 16, 256):
     each = [step_flops(shape, 1, texts) / step_bytes(shape, context, texts, 2) for context in (100, 4000)]
-    print(f"{texts:3} texts: {each[0]:5.1f} FLOPs per byte after 100 tokens, {each[1]:4.1f} after 4,000")
+    print(f"batch of {texts:3}: {each[0]:5.1f} FLOPs per byte after 100 tokens, {each[1]:4.1f} after 4,000")
 print(f"the ridge of an H100 (NVIDIA 2023): {989 / 3.35:.0f} FLOPs per byte")
 
 # %% [markdown]
