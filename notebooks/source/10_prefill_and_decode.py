@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10 · Prefill and decode
 #
-# Ask a language model something. First there's a silence, then the words come one by one. The two are different kinds
-# of work, and if you know which one you're waiting for, you know what would make it faster.
+# Ask a language model something. First there's a silence, then the words come one by one. They're two kinds of work,
+# and if you know which of them you're waiting for, you know what would make it faster.
 #
 # ![The two phases of a run. Prefill happens once, for all tokens of the prompt together, in three steps: tokenize,
 # embed, process. Decode happens once per new token, in four steps: attend, probabilities, select, continue or stop;
@@ -48,8 +48,8 @@ longer
 # | | 4 continue or stop | it stops at the end-of-sequence token, or when there are as many tokens as you asked for |
 #
 # The *first* token needs no attend step: when the prompt was processed, its last token looked back at all the others,
-# so steps 2 to 4 follow at once. All of that, up to the first token, counts as prefill (Agrawal et al. 2024, *Taming
-# Throughput-Latency Tradeoff in LLM Inference with Sarathi-Serve*).
+# so steps 2 to 4 follow at once. Everything up to the first token counts as prefill (Agrawal et al. 2024,
+# *Sarathi-Serve*).
 
 
 # %%
@@ -110,8 +110,7 @@ longer.compare("writing 30 tokens")
 # two apart.)
 #
 # Two numbers describe what a reader feels. **TTFT**, the time to first token, is the silence. **TPOT**, the time per
-# output token, is the pace of the words after it. Don't divide the whole time by the number of tokens: that spreads the
-# silence over the words.
+# output token, is the pace after it. Dividing the whole time by the number of tokens mixes the two.
 
 # %% tags=["recorded"]
 came = clock.ends("3 select")
@@ -145,9 +144,9 @@ assert torch.equal(generate_without_cache(ids, 16), reference)
 smollm.tokenizer.decode(reference[0])
 
 # %% [markdown]
-# But is all that reading needed? A token looks back and never ahead ([lesson 08](08_attention.ipynb)). So what comes
-# later can't change the tokens before it, in any layer. And all that a later token takes from an earlier one is its
-# **key** and its **value**. Here are two texts, one of which is the beginning of the other:
+# But is all that reading needed? A token looks back and never ahead ([lesson 08](08_attention.ipynb)), so what comes
+# later can't change the tokens before it. And all that a later token takes from an earlier one is its **key** and its
+# **value**. Here are two texts, one of which is the beginning of the other:
 
 # %% tags=["nbval-check-output"]
 _, short = prefill(model, smollm.encode("The river bank"))
@@ -257,8 +256,7 @@ from course_utils.widgets import cache_stepper
 cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24, step=5)
 
 # %% [markdown]
-# The colour of a cell shows how long that key is. In most layers the first column is darker than the others: that's the
-# attention sink of [lesson 08](08_attention.ipynb).
+# The colour shows how long each key is. The dark first column is the attention sink of [lesson 08](08_attention.ipynb).
 #
 # ## 5 · Count, predict, measure
 #
@@ -305,7 +303,7 @@ faster.compare(total["without cache"] / total["with cache"], show="{:.1f} times 
 # %% [markdown]
 # Faster, but not 13 times. So counting tokens isn't enough: a token read alone must cost more than one read in company.
 #
-# Measure how long a step takes that reads one token, or 16, or 128. The dashed line is the simplest guess: *a price per
+# How long does a step take that reads one token, or 16, or 128? The dashed line is the simplest guess: *a price per
 # step plus a price per token*. Only the points at 1 and 64 were used to draw it.
 
 
@@ -376,15 +374,14 @@ print(f"so its ridge is at {rates.balance:.1f} FLOPs per byte")
 # memory-bound, and prefill of a long prompt is compute-bound.*
 #
 # That's why servers decode many texts in one step: the weights come from memory once for all of them (Pope et al. 2022,
-# *Efficiently Scaling Transformer Inference*). But every text brings a cache of its own, so even large batches can stay
-# memory-bound (Recasens et al. 2025, *Mind the Memory Gap*). [Deeper: the roofline](deeper/10_roofline.ipynb) measures
-# how close a real step comes to these limits.
+# *Efficiently Scaling Transformer Inference*). How far that goes, and how close a real step comes to these limits, is
+# in [Deeper: the roofline](deeper/10_roofline.ipynb).
 #
 # ## 7 · Two prompts, one beginning
 #
 # You ask two questions about one text. Everything before the question is the same, so its keys and values are, too.
-# Read the first prompt, forget what comes after the shared part (`crop`), and you only have to read the rest of the
-# second. `shared_prefix` counts the tokens that two prompts share from their start.
+# Read the first prompt, forget what comes after the shared part (`crop`), and only the rest of the second has to be
+# read.
 
 
 # %% tags=["nbval-check-output"]
@@ -406,8 +403,8 @@ print(f"TTFT from scratch {scratch}\nTTFT with the shared part reused {reused}")
 
 # %% [markdown]
 # The same answer as from scratch, after a shorter silence. Servers do this for prompts that begin alike (Kwon et al.
-# 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*), and services sell it as
-# *prompt caching*. Now someone wants the model to know what day it is, and puts the date in front of everything.
+# 2023, *PagedAttention*), and services sell it as *prompt caching*. Now someone wants the model to know what day it is,
+# and puts the date in front of everything.
 
 # %%
 dated = predict(

@@ -7,7 +7,7 @@
 # **You will be able to**
 #
 # - calculate the arithmetic intensity of a step, and draw it under a machine's roofline;
-# - say how far below the roof a real step stays, and name one reason;
+# - say how far below the roof a real step stays, and find out where the time goes;
 # - measure how attention's share of a decode step grows with the text.
 #
 # **Time**: 15 minutes. **Read before**: [10 · Prefill and decode](../10_prefill_and_decode.ipynb).
@@ -75,35 +75,43 @@ from course_utils import figures
 figures.roofline(points, gigaflops=rates.flops / 1e9, gigabytes=rates.bandwidth / 1e9)
 
 # %% [markdown]
-# The step with one token is under the slope, where memory is the limit, and the one with 256 under the flat part. But
-# neither touches the roof. The roof is what *can't* be passed; nothing says that a program gets there.
+# The step with one token is under the slope, where memory is the limit, and the one with 256 under the flat part. See
+# how far below the roof each one stays. The roof says what a program *can't* pass, as far as our two measurements found
+# the machine's limits. It doesn't say that a program gets there.
 #
-# Why does the decode step stay below the slope? A sum reads memory in the easiest way. A step multiplies 211 matrices
-# by one vector each, one after the other, with small operations in between. Time those products alone, on the model's
-# own matrices:
+# What does a decode step lose? It multiplies 211 matrices by one vector each, one after the other, with small
+# operations in between. Time three things that read the same number of bytes: a sum, those products alone, and the
+# whole step.
 
 # %% tags=["recorded"]
+from time import perf_counter
+
+from course_utils.measuring.measurements import spread
+
 matrices = [weight for layer in model.model.layers for weight in layer.parameters() if weight.dim() == 2]
 matrices.append(model.lm_head.weight)
 vectors = {width: torch.ones(width) for width in {matrix.shape[1] for matrix in matrices}}
-
-
-@torch.inference_mode()
-def products(mark):
-    for matrix in matrices:
-        matrix @ vectors[matrix.shape[1]]
-    mark()
-
-
-alone = time_generation(products).ttft
-read = sum(matrix.nbytes for matrix in matrices)
-print(f"{len(matrices)} products read {read / 1e6:.0f} MB in {alone}, {read / alone.median / 1e9:.1f} GB/s")
-print(f"a sum would take {read / rates.bandwidth * 1000:.1f} ms, the whole step takes {times['1 token']}")
+numbers = torch.ones(sum(matrix.numel() for matrix in matrices))
+kinds = {
+    "a sum": numbers.sum,
+    f"{len(matrices)} products": lambda: [matrix @ vectors[matrix.shape[1]] for matrix in matrices],
+    "a whole step": lambda: next_logits(model, ids[:, :1], None),
+}
+spent = {name: [] for name in kinds}
+for _ in range(8):
+    for name, call in kinds.items():  # in turn, so that a busy moment meets them all
+        start = perf_counter()
+        with torch.inference_mode():
+            call()
+        spent[name].append(perf_counter() - start)
+for name, seconds in spent.items():
+    print(f"{name:12} reads {numbers.nbytes / 1e6:.0f} MB in {spread(seconds[1:])}")
 
 # %% [markdown]
-# Compare the three times. What lies between the sum and the products is what a product of a matrix and one vector loses
-# against a plain read. What lies between the products and the whole step is everything else: norms, rotation,
-# attention, Python.
+# Between the products and the whole step lies everything else: norms, rotation, attention, Python. And the products
+# themselves? Multiplying a matrix by a vector may read as fast as a sum or more slowly, depending on the machine and
+# its threads. In the course's benchmark on two cores (`benchmarks/generate.json`) the products read with little more
+# than a third of the speed of a sum.
 #
 # ## 3 · Attention and the length of the text
 #
@@ -119,23 +127,24 @@ layers = model.model.layers
 halves = {"attention": [layer.self_attn for layer in layers], "MLPs": [layer.mlp for layer in layers]}
 
 
-@torch.inference_mode()
-def parts_of_a_step(context, repeats=5):
-    """The median seconds of attention and MLPs in one decode step after so many tokens."""
+def filled_cache(context):
+    """A cache as it is after so many tokens."""
     cache = DynamicCache(config=model.config)
     for number in range(len(layers)):
         cache.update(torch.randn(1, 3, context, 64), torch.randn(1, 3, context, 64), number)
-    spent = []
-    for _ in range(repeats + 1):
-        with module_seconds(halves) as parts:
+    return cache
+
+
+caches = {context: filled_cache(context) for context in (128, 1024, 4096)}
+spent = {context: [] for context in caches}
+for _ in range(8):
+    for context, cache in caches.items():  # in turn, as before
+        with module_seconds(halves) as parts, torch.inference_mode():
             model.model(ids[:, :1], past_key_values=cache)
-        spent.append(list(parts.values()))
-    return torch.tensor(spent[1:]).median(dim=0).values.tolist()
-
-
-for context in (128, 1024, 4096):
-    attention, mlps = parts_of_a_step(context)
-    print(f"after {context:5,} tokens: attention {attention * 1000:5.1f} ms, MLPs {mlps * 1000:5.1f} ms")
+        spent[context].append(parts.values())
+for context, runs in spent.items():
+    attention, mlps = (spread(seconds) for seconds in zip(*runs[1:], strict=True))
+    print(f"after {context:5,} tokens: attention {attention}, MLPs {mlps}")
 
 # %% [markdown]
 # The MLPs do the same work in all three rows, so their times tell you how steady the machine was. Attention grows, for
@@ -164,7 +173,7 @@ print(f"the ridge of an H100 (NVIDIA 2023): {989 / 3.35:.0f} FLOPs per byte")
 # ## Take-aways
 #
 # - Arithmetic intensity says which limit applies, memory or arithmetic. It doesn't say how close a program comes.
-# - A decode step stays below the slope. One reason: multiplying a matrix by one vector reads more slowly than a sum.
+# - What a decode step loses shows if you time its matrix products alone, and a plain sum of as many bytes.
 # - Attention's part of a decode step grows with the text; the MLPs' part doesn't.
 # - A batch shares the weights, and never the caches.
 #
