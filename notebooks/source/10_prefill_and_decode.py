@@ -35,7 +35,7 @@ longer = predict("10-phases", "Which takes longer?", ["reading 119 tokens", "wri
 longer
 
 # %% [markdown]
-# Here is the whole run, one line of code for every step of the picture above, and a clock around each.
+# Here's the whole run: one line of code for every step of the picture above, and a clock around each.
 #
 # | phase | step | what happens |
 # |---|---|---|
@@ -49,7 +49,7 @@ longer
 #
 # The *first* token needs no attend step: when the prompt was processed, its last token looked back at all the others,
 # so steps 2 to 4 follow at once. Everything up to the first token counts as prefill (Agrawal et al. 2024,
-# *Sarathi-Serve*).
+# *Sarathi-Serve*). When the picture appears, look at how wide the bars are.
 
 
 # %%
@@ -115,7 +115,7 @@ longer.compare("writing 30 tokens")
 # %% tags=["recorded"]
 came = clock.ends("3 select")
 ttft, tpot = came[0], (came[-1] - came[0]) / (len(came) - 1)
-print(f"TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.1f} ms")
+print(f"in this run: TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.1f} ms")
 print(f"all / tokens: {came[-1] / len(came) * 1000:.1f} ms, which is neither")
 assert abs(came[-1] - (ttft + 29 * tpot)) < 1e-9
 
@@ -256,7 +256,8 @@ from course_utils.widgets import cache_stepper
 cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24, step=5)
 
 # %% [markdown]
-# The colour shows how long each key is. The dark first column is the attention sink of [lesson 08](08_attention.ipynb).
+# The colour shows how long each key is. The first column, dark in most layers, is the attention sink of [lesson
+# 08](08_attention.ipynb).
 #
 # ## 5 · Count, predict, measure
 #
@@ -288,17 +289,18 @@ import numpy as np
 from course_utils.traces import record_generation
 
 prompt = smollm.tokenizer.decode(smollm.encode(story)[0, :prompt_tokens])
-measured = {}
+runs = {}
 for name in read:
     asked = {"max_new_tokens": new_tokens, "eos_ids": [], "use_cache": name == "with cache"}
-    runs = [record_generation(smollm, prompt, **asked).milliseconds / 1000 for _ in range(3)]
-    measured[name] = np.median(runs, axis=0)
-figures.total_work(read, measured)
+    runs[name] = np.array([record_generation(smollm, prompt, **asked).milliseconds / 1000 for _ in range(3)])
+figures.total_work(read, {name: np.median(seconds, axis=0) for name, seconds in runs.items()})
 
 # %% tags=["recorded"]
-total = {name: seconds.sum() for name, seconds in measured.items()}
-assert total["with cache"] < total["without cache"]
-faster.compare(total["without cache"] / total["with cache"], show="{:.1f} times faster")
+from course_utils.measuring.measurements import spread
+
+total = {name: spread(seconds.sum(axis=1)) for name, seconds in runs.items()}
+assert total["with cache"].median < total["without cache"].median
+faster.compare(total["without cache"].median / total["with cache"].median, show="{:.1f} times faster")
 
 # %% [markdown]
 # Faster, but not 13 times. So counting tokens isn't enough: a token read alone must cost more than one read in company.
@@ -330,8 +332,8 @@ speed_curves({"measured": points}, "tokens read in one step", "milliseconds", li
 # %% tags=["recorded"]
 print(f"per step {per_step * 1000:.0f} ms, and per token {per_token * 1000:.1f} ms")
 for name, counted in read.items():
-    guess = new_tokens * per_step + sum(counted) * per_token
-    print(f"{name:14} predicted {guess:.2f} s, measured {total[name]:.2f} s, ratio {guess / total[name]:.2f}")
+    guess, seconds = new_tokens * per_step + sum(counted) * per_token, total[name]
+    print(f"{name}: predicted {guess * 1000:,.1f} ms, measured {seconds}, ratio {guess / seconds.median:.2f}")
 assert times[3].median < 64 * times[0].median
 
 # %% [markdown]
@@ -370,8 +372,8 @@ print(f"so its ridge is at {rates.balance:.1f} FLOPs per byte")
 # A decode step does 0.5 FLOPs per byte, far below both ridges: it's memory-bound. Prefill of 119 tokens does nearly a
 # hundred times as many, and is above the ridge of the machine recorded here. On an H100 SXM (989 TFLOP/s in bf16, 3.35
 # TB/s: NVIDIA 2023, *H100 Tensor Core GPU: data sheet*) the same prefill would still be memory-bound; it takes a few
-# hundred tokens to get above. So the popular sentence needs two conditions. *For one text at a time, decode is
-# memory-bound, and prefill of a long prompt is compute-bound.*
+# hundred tokens to get above. So when people say that decode is memory-bound and prefill is compute-bound, two
+# conditions are missing: *one text at a time*, and *a long prompt*.
 #
 # That's why servers decode many texts in one step: the weights come from memory once for all of them (Pope et al. 2022,
 # *Efficiently Scaling Transformer Inference*). How far that goes, and how close a real step comes to these limits, is
