@@ -289,16 +289,16 @@ import numpy as np
 from course_utils.traces import record_generation
 
 prompt = smollm.tokenizer.decode(smollm.encode(story)[0, :prompt_tokens])
-runs = {}
-for name in read:
+runs = {name: [] for name in read}
+for name in list(read) * 3:
     asked = {"max_new_tokens": new_tokens, "eos_ids": [], "use_cache": name == "with cache"}
-    runs[name] = np.array([record_generation(smollm, prompt, **asked).milliseconds / 1000 for _ in range(3)])
-figures.total_work(read, {name: np.median(seconds, axis=0) for name, seconds in runs.items()})
+    runs[name].append(record_generation(smollm, prompt, **asked).milliseconds / 1000)
+figures.total_work(read, {name: np.median(steps, axis=0) for name, steps in runs.items()})
 
 # %% tags=["recorded"]
 from course_utils.measuring.measurements import spread
 
-total = {name: spread(seconds.sum(axis=1)) for name, seconds in runs.items()}
+total = {name: spread(np.sum(steps, axis=1)) for name, steps in runs.items()}
 assert total["with cache"].median < total["without cache"].median
 faster.compare(total["without cache"].median / total["with cache"].median, show="{:.1f} times faster")
 
@@ -310,31 +310,30 @@ faster.compare(total["without cache"].median / total["with cache"].median, show=
 
 
 # %% tags=["recorded"]
+from time import perf_counter
+
 from course_utils.figures.speed_curves import speed_curves
-from course_utils.measuring.timing import time_generation
 
 many = smollm.encode(story * 3)
-
-
-def step_time(tokens):
-    """The median, least and most seconds of a step that reads so many tokens."""
-    return time_generation(lambda mark: (next_logits(model, many[:, :tokens], None), mark()), repeats=3).ttft
-
-
-counts = [1, 16, 32, 64, 128]
-times = [step_time(count) for count in counts]
-per_token = (times[3].median - times[0].median) / 63
-per_step = times[0].median - per_token
-points = {name: [getattr(t, name) * 1000 for t in times] for name in ("median", "least", "most")}
-points |= {"x": counts, "predicted": [(per_step + count * per_token) * 1000 for count in counts]}
+seconds = {count: [] for count in (1, 16, 32, 64, 128)}
+for _ in range(4):
+    for count in seconds:  # in turn, so that a busy moment meets them all
+        start = perf_counter()
+        next_logits(model, many[:, :count], None)
+        seconds[count].append(perf_counter() - start)
+times = {count: spread(each[1:]) for count, each in seconds.items()}  # the first doesn't count
+per_token = (times[64].median - times[1].median) / 63
+per_step = times[1].median - per_token
+points = {name: [getattr(t, name) * 1000 for t in times.values()] for name in ("median", "least", "most")}
+points |= {"x": list(times), "predicted": [(per_step + count * per_token) * 1000 for count in times]}
 speed_curves({"measured": points}, "tokens read in one step", "milliseconds", linear=True)
 
 # %% tags=["recorded"]
 print(f"per step {per_step * 1000:.0f} ms, and per token {per_token * 1000:.1f} ms")
 for name, counted in read.items():
-    guess, seconds = new_tokens * per_step + sum(counted) * per_token, total[name]
-    print(f"{name}: predicted {guess * 1000:,.1f} ms, measured {seconds}, ratio {guess / seconds.median:.2f}")
-assert times[3].median < 64 * times[0].median
+    guess = new_tokens * per_step + sum(counted) * per_token
+    print(f"{name}: predicted {guess * 1000:,.1f} ms, measured {total[name]}, ratio {guess / total[name].median:.2f}")
+assert times[64].median < 64 * times[1].median
 
 # %% [markdown]
 # Sixty-four tokens in one step take far less time than 64 steps. Two prices and a count predict both runs, and the
@@ -398,6 +397,8 @@ assert torch.equal(answer, generate_with_cache(second, 5))
 print(f"{keep} of {second.shape[1]} tokens are shared: {smollm.tokenizer.decode(answer[0, -5:])!r}")
 
 # %% tags=["recorded"]
+from course_utils.measuring.timing import time_generation
+
 scratch = time_generation(lambda mark: (prefill(model, second), mark()), repeats=5).ttft
 reused = time_generation(lambda mark: (prefill(model, second, cache.copy()), mark()), repeats=5).ttft
 assert reused.median < scratch.median
