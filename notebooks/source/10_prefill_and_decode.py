@@ -390,9 +390,9 @@ from course_utils.engine.cache import shared_prefix
 
 first, second = smollm.encode(story + " The lighthouse was built in"), smollm.encode(story + " The keeper's name was")
 keep = shared_prefix(first[0].tolist(), second[0].tolist())
-_, cache = prefill(model, first)
-cache.crop(keep)
-answer = generate_with_cache(second, 5, cache.copy())
+_, kept = prefill(model, first)
+kept.crop(keep)
+answer = generate_with_cache(second, 5, kept.copy())
 assert torch.equal(answer, generate_with_cache(second, 5))
 print(f"{keep} of {second.shape[1]} tokens are shared: {smollm.tokenizer.decode(answer[0, -5:])!r}")
 
@@ -400,7 +400,7 @@ print(f"{keep} of {second.shape[1]} tokens are shared: {smollm.tokenizer.decode(
 from course_utils.measuring.timing import time_generation
 
 scratch = time_generation(lambda mark: (prefill(model, second), mark()), repeats=5).ttft
-reused = time_generation(lambda mark: (prefill(model, second, cache.copy()), mark()), repeats=5).ttft
+reused = time_generation(lambda mark: (prefill(model, second, kept.copy()), mark()), repeats=5).ttft
 assert reused.median < scratch.median
 print(f"TTFT from scratch {scratch}\nTTFT with the shared part reused {reused}")
 
