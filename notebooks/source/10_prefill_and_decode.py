@@ -203,7 +203,7 @@ weight.compare(bytes_per_token, show="{:,} bytes")
 
 # %% tags=["nbval-check-output"]
 logits, cache = prefill(model, ids)
-for _ in range(4):
+for _ in range(6):
     assert cache.bytes == cache.length * bytes_per_token
     print(f"{cache.length} tokens: 30 layers × 2 × {tuple(cache.keys[0].shape)} = {cache.bytes:,} bytes")
     logits = decode_step(model, logits.argmax(-1), cache)
@@ -316,7 +316,7 @@ from course_utils.figures.speed_curves import speed_curves
 
 many = smollm.encode(story * 3)
 seconds = {count: [] for count in (1, 16, 32, 64, 128)}
-for _ in range(4):
+for _ in range(6):
     for count in seconds:  # in turn, so that a busy moment meets them all
         start = perf_counter()
         next_logits(model, many[:, :count], None)
