@@ -227,7 +227,8 @@ def roofline(points: Mapping[str, tuple[float, float]], gigaflops: float, gigaby
     for (name, (intensity, speed)), marker in zip(points.items(), "osD^vP" * len(points), strict=False):
         axes.plot(intensity, speed, marker, markersize=9, color=PALETTE["blue"], markeredgecolor="black")
         place = {"xytext": (0, -20), "ha": "center"} if intensity > balance else {"xytext": (10, -4)}
-        axes.annotate(f"{name}: {speed:.0f}", (intensity, speed), textcoords="offset points", **place)
+        plate = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the ridge's line must not cross the words
+        axes.annotate(f"{name}: {speed:.0f}", (intensity, speed), textcoords="offset points", bbox=plate, **place)
     speeds = [gigaflops, *(speed for _, speed in points.values())]
     axes.set_ylim(min(speeds) / 2, max(speeds) * 1.6)
     for axis in (axes.xaxis, axes.yaxis):

@@ -26,8 +26,8 @@ rates = measured_rates()
 print(f"{rates.flops / 1e9:.0f} GFLOP/s, {rates.bandwidth / 1e9:.0f} GB/s, ridge {rates.balance:.1f} FLOPs per byte")
 
 # %% [markdown]
-# A decode step of SmolLM2 has 0.5 FLOPs per byte, below the ridge. If it ran as fast as memory delivers, what share of
-# the arithmetic would it use? Guess what it really uses.
+# A decode step of SmolLM2 does 0.5 FLOPs per byte, below the ridge, so it waits for memory. How much of the machine's
+# arithmetic does it use all the same?
 
 # %%
 from course_utils.learner import predict
@@ -45,29 +45,31 @@ from importlib.resources import files
 from course_utils.engine.prefill_decode import next_logits
 from course_utils.measuring.model_shapes import PUBLISHED
 from course_utils.measuring.roofline import step_bytes, step_flops
-from course_utils.measuring.timing import time_generation
+from course_utils.measuring.timing import time_in_turn
 from course_utils.models import load_causal_lm
 
 smollm, shape = load_causal_lm(), PUBLISHED["SmolLM2-135M"]
 model = smollm.model
 ids = smollm.encode((files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8"))
-times, points = {}, {}
-for name, tokens in {"1 token": 1, "16": 16, "256": 256}.items():
-    times[name] = time_generation(lambda mark, n=tokens: (next_logits(model, ids[:, :n], None), mark())).ttft
+points = {}
+counts = {"1 token": 1, "16 tokens": 16, "256 tokens": 256}
+times = time_in_turn({name: lambda n=tokens: next_logits(model, ids[:, :n], None) for name, tokens in counts.items()})
+for name, tokens in counts.items():
     flops, read = step_flops(shape, tokens), step_bytes(shape, context=tokens)
     points[name] = flops / read, flops / times[name].median / 1e9
-    print(f"{name:7} {points[name][0]:5.1f} FLOPs per byte, {points[name][1]:4.0f} GFLOP/s,", end=" ")
+    print(f"{name:10} {points[name][0]:5.1f} FLOPs per byte, {points[name][1]:4.0f} GFLOP/s,", end=" ")
     print(f"{read / times[name].median / 1e9:4.1f} GB/s; {times[name]}")
-assert points["1 token"][1] < points["16"][1] < points["256"][1]
+assert points["1 token"][1] < points["16 tokens"][1] < points["256 tokens"][1]
 
 # %% tags=["recorded"]
+print(f"the most that memory allows: {points['1 token'][0] / rates.balance:.1%}")
 share.compare(points["1 token"][1] / (rates.flops / 1e9), show="{:.1%}")
 
 # %% [markdown]
 # ## 2 · The roof
 #
-# The same numbers in one picture. The line is the roof: its slope is memory, its flat part is arithmetic (Williams,
-# Waterman and Patterson 2009, *Roofline*).
+# The same numbers in one picture, each point with its GFLOP/s. The line is the roof: its slope is memory, its flat part
+# is arithmetic, and they meet at the ridge (Williams, Waterman and Patterson 2009, *Roofline*).
 
 # %% tags=["recorded"]
 from course_utils import figures
@@ -75,19 +77,15 @@ from course_utils import figures
 figures.roofline(points, gigaflops=rates.flops / 1e9, gigabytes=rates.bandwidth / 1e9)
 
 # %% [markdown]
-# The step with one token is under the slope, where memory is the limit, and the one with 256 under the flat part. See
-# how far below the roof each one stays. The roof says what a program *can't* pass, as far as our two measurements found
-# the machine's limits. It doesn't say that a program gets there.
+# The step with one token is under the slope, where memory is the limit. See how far below the roof each one stays. The
+# roof says what a program *can't* pass, as far as our two measurements found the machine's limits. It doesn't say that
+# a program gets there.
 #
 # What does a decode step lose? It multiplies 211 matrices by one vector each, one after the other, with small
 # operations in between. Time three things that read the same number of bytes: a sum, those products alone, and the
 # whole step.
 
 # %% tags=["recorded"]
-from time import perf_counter
-
-from course_utils.measuring.measurements import spread
-
 matrices = [weight for layer in model.model.layers for weight in layer.parameters() if weight.dim() == 2]
 matrices.append(model.lm_head.weight)
 vectors = {width: torch.ones(width) for width in {matrix.shape[1] for matrix in matrices}}
@@ -97,29 +95,23 @@ kinds = {
     f"{len(matrices)} products": lambda: [matrix @ vectors[matrix.shape[1]] for matrix in matrices],
     "a whole step": lambda: next_logits(model, ids[:, :1], None),
 }
-spent = {name: [] for name in kinds}
-for _ in range(8):
-    for name, call in kinds.items():  # in turn, so that a busy moment meets them all
-        start = perf_counter()
-        with torch.inference_mode():
-            call()
-        spent[name].append(perf_counter() - start)
+with torch.inference_mode():
+    spent = time_in_turn(kinds, repeats=7)
 for name, seconds in spent.items():
-    print(f"{name:12} reads {numbers.nbytes / 1e6:.0f} MB in {spread(seconds[1:])}")
+    print(f"{name:12} reads {numbers.nbytes / 1e6:.0f} MB in {seconds}")
 
 # %% [markdown]
-# Between the products and the whole step lies everything else: norms, rotation, attention, Python. And the products
-# themselves? Multiplying a matrix by a vector may read as fast as a sum or more slowly, depending on the machine and
-# its threads. In the course's benchmark on two cores (`benchmarks/generate.json`) the products read with little more
-# than a third of the speed of a sum.
+# The time between the products and the whole step goes into everything else: norms, rotation, attention, Python. And do
+# the products read as fast as the sum? That depends on the machine and its threads, so compare the first two lines.
 #
 # ## 3 · Attention and the length of the text
 #
 # In the lesson's timeline, the step called *attend* ran whole layers: attention, and then an MLP that works on each
-# token alone. Time the two apart. The MLPs do the same work whatever came before. For attention, the new token is
-# compared with all of it. The cache is filled with random numbers: their values don't change the time.
+# token alone. Time the two apart. The MLPs do the same work whatever came before. Attention compares the new token with
+# all of it. Here the cache is filled with random numbers, which take as much time as real ones.
 
 # %% tags=["recorded"]
+from course_utils.measuring.measurements import spread
 from course_utils.measuring.phases import module_seconds
 from transformers import DynamicCache
 
@@ -142,20 +134,21 @@ for _ in range(8):
         with module_seconds(halves) as parts, torch.inference_mode():
             model.model(ids[:, :1], past_key_values=cache)
         spent[context].append(parts.values())
-for context, runs in spent.items():
-    attention, mlps = (spread(seconds) for seconds in zip(*runs[1:], strict=True))
+found = {context: [spread(seconds) for seconds in zip(*runs[1:], strict=True)] for context, runs in spent.items()}
+for context, (attention, mlps) in found.items():
     print(f"after {context:5,} tokens: attention {attention}, MLPs {mlps}")
+assert found[128][0].median < found[4096][0].median
 
 # %% [markdown]
 # The MLPs do the same work in all three rows, so their times tell you how steady the machine was. Attention grows, for
 # two reasons that this measurement doesn't separate: the new token reads all keys and values, and this simple cache
-# makes a longer copy of itself in every step. Servers avoid the copy by keeping the cache in pages (Kwon et al. 2023,
-# *Efficient Memory Management for Large Language Model Serving with PagedAttention*).
+# makes a longer copy of itself in every step. Servers write each new key and value into memory set aside for it, page
+# by page (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*).
 #
 # ## 4 · Many texts at once
 #
 # If a step must read all the weights anyway, let it serve many texts. Count the intensity of a decode step for more and
-# more texts, in 16 bits, each with 100 or 4,000 tokens behind it:
+# more texts, in 16 bits, each with 100 or 4,000 tokens so far:
 
 # %% tags=["nbval-check-output"]
 for texts in (1, 16, 256):
@@ -173,8 +166,8 @@ print(f"the ridge of an H100 (NVIDIA 2023): {989 / 3.35:.0f} FLOPs per byte")
 # ## Take-aways
 #
 # - Arithmetic intensity says which limit applies, memory or arithmetic. It doesn't say how close a program comes.
-# - What a decode step loses shows if you time its matrix products alone, and a plain sum of as many bytes.
-# - Attention's part of a decode step grows with the text; the MLPs' part doesn't.
+# - To see what a decode step loses, time its matrix products alone, and a plain sum over as many bytes.
+# - Attention's time in a decode step grows with the text; the MLPs' work doesn't.
 # - A batch shares the weights, and never the caches.
 #
 # **Back to** [10 · Prefill and decode](../10_prefill_and_decode.ipynb). **All lessons**: [the index](../index.ipynb).
