@@ -77,7 +77,7 @@ from course_utils import figures
 figures.roofline(points, gigaflops=rates.flops / 1e9, gigabytes=rates.bandwidth / 1e9)
 
 # %% [markdown]
-# The step with one token is under the slope, where memory is the limit. See how far below the roof each one stays. The
+# The step with one token is under the slope, where memory is the limit. See how close to the roof each one comes. The
 # roof says what a program *can't* pass, as far as our two measurements found the machine's limits. It doesn't say that
 # a program gets there.
 #
