@@ -15,7 +15,6 @@ NOT_YET = {
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
     "08_attention",
-    "09_context_length_and_prompting",
     "10_prefill_and_decode",
     "11_sampling",
     "12_repetition_length_and_stopping",

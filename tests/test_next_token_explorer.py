@@ -95,8 +95,16 @@ def test_bits_are_those_of_the_model():
     with torch.inference_mode():
         log_p = smollm.model(ids).logits[0].log_softmax(-1)
     wanted = [-log_p[place, ids[0, place + 1]].item() / np.log(2) for place in range(3)]
-    assert explorer.sides[0]["bits"][0] is None
-    np.testing.assert_allclose(explorer.sides[0]["bits"][1:], wanted, atol=0.01)
+    assert explorer.sides[0]["bits"][:2] == [None, None]
+    np.testing.assert_allclose(explorer.sides[0]["bits"][2:], wanted[1:], atol=0.01)
+
+
+def test_the_bits_of_a_second_token_count_only_after_a_special_token():
+    """After a lone first word the model knows almost nothing of it; after a start token it predicts as in training."""
+    smollm = load_causal_lm()
+    after_word, after_start = (record_surprisals(smollm, text).surprisals for text in ("The cat", "<|im_start|>user"))
+    assert np.isnan(after_word).tolist() == [True]
+    assert 0 < after_start[0] < 10
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from course_utils.figures.attention import attention_map, head_explorer
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
 from course_utils.figures.comparisons import bars_against_first, layer_curves
-from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
+from course_utils.figures.context import dots_by_group, head_spans, means_with_intervals
 from course_utils.figures.failures import confidence_against_truth, counted_shares, diverging_bars
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
@@ -48,7 +48,7 @@ __all__ = [
     "kept_by_order",
     "layer_curves",
     "length_penalty_lines",
-    "line_of_values",
+    "means_with_intervals",
     "logit_changes",
     "loop_rounds",
     "loss_curves",
@@ -68,7 +68,6 @@ __all__ = [
     "shares_by_method",
     "shots_curves",
     "slot_schedules",
-    "surprisal_by_position",
     "token_chips",
     "token_counts",
     "total_work",
