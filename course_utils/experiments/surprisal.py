@@ -108,6 +108,8 @@ def surprisal_after(
     >>> pieces = smollm.encode(" dog is called Pepper.")
     >>> for before in (None, smollm.encode("Pepper is my")):
     ...     round(surprisal_after(smollm.model, pieces, 3, before)[0, 0].item(), 1)
+    17.0
+    4.7
     """
     skipped = check_whole("skipped", skipped, 1)
     if skipped >= pieces.shape[1]:

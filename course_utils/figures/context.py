@@ -23,8 +23,8 @@ def means_with_intervals(
 
     Lesson: 09 · Context length and prompting
 
-    >>> means_with_intervals({"alone": [5.0, 4.0], "after more": [4.0, 3.0]}, "bits", ("all", 3.25)).alt
-    'bits, with 95 % intervals. alone: 4.50 (4.00 to 5.00); after more: 3.50 (3.00 to 4.00). A dashed line at 3.25: all.'
+    >>> means_with_intervals({"alone": [5.0, 4.0], "after": [4.0, 3.0]}, "bits", ("all", 3.25)).alt
+    'bits, with 95 % intervals. alone: 4.50 (4.00 to 5.00); after: 3.50 (3.00 to 4.00). A dashed line at 3.25: all.'
     """
     if not rows:
         raise ValueError("rows must hold at least one row, got none")
@@ -103,8 +103,8 @@ def dots_by_group(
 
     Lesson: 09 · Context length and prompting
 
-    >>> dots_by_group([("a question", [0.0, 0.5]), ("a list", [1.0, 1.0])], "probability").alt
-    'probability, each value as a dot: a question, mean 0.25 (95 % interval 0.00 to 0.50); a list, mean 1.00 (95 % interval 1.00 to 1.00).'
+    >>> dots_by_group([("list", [0.0, 0.5])], "probability", chance=0.5).alt
+    'probability, each value as a dot: list, mean 0.25 (95 % interval 0.00 to 0.50).'
     """
     if not groups or not all(len(values) > 1 for _, values in groups):
         raise ValueError("groups must each have at least two values")

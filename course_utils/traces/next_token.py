@@ -74,8 +74,8 @@ def record_surprisals(
 ) -> NextTokenTrace:
     """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
 
-    The second token has NaN unless the first is a special token: a first word alone has nearly the same vector
-    whatever it is (lesson 05), so what the model predicts after it is worse than a guess.
+    The second token has NaN: a first token alone has nearly the same vector whatever it is (lesson 05), so what the
+    model predicts after it can be worse than a guess and says nothing about the text.
 
     Args:
         prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
@@ -92,12 +92,12 @@ def record_surprisals(
     """
     ids = model.encode(prompt)[0].tolist() if isinstance(prompt, str) else _checked_ids(model, prompt)
     bits, logits, _ = read_text(model.model, torch.tensor([ids]), progress)
-    if ids[0] not in model.tokenizer.all_special_ids:
-        bits[:1] = torch.nan
+    surprisals = bits.cpu().numpy().copy()
+    surprisals[:1] = np.nan
     text = prompt if isinstance(prompt, str) else model.tokenizer.decode(ids)
     tokens = tuple(model.labels[token] for token in ids)
     return NextTokenTrace(
-        model.name, text, tokens, logits.float().cpu().numpy(), tuple(model.labels), tuple(ids), bits.cpu().numpy()
+        model.name, text, tokens, logits.float().cpu().numpy(), tuple(model.labels), tuple(ids), surprisals
     )
 
 

@@ -73,10 +73,9 @@ def _context_length_and_prompting() -> Drawing:
     drawing = Drawing(
         540,
         "What is in the context window, and what limits it",
-        "The context window of SmolLM2, 8,192 tokens long, as a row: system prompt, examples, question, and the "
-        "answer that is being written. Older text that no longer fits has dropped out on the left. Three things limit"
-        " the window: the architecture, 8,192 places; resources, such as 46,080 bytes of memory per token; and the task,"
-        " as far back as it must look.",
+        "SmolLM2’s context window of 8,192 tokens as a row: system prompt, examples, question, and the answer being "
+        "written. Older text has dropped out on the left. Three things limit it: the architecture, 8,192 places; "
+        "resources, 46,080 bytes per token; and the task, how far back it must look.",
     )
     draw_map(drawing, ("text", "tokens"), "What isn't in the window doesn't exist for the model.")
     drawing.text(520, 238, f"context window: {CONTEXT_LENGTH:,} tokens", NORMAL, True)
