@@ -4,36 +4,36 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
 
 def means_with_intervals(
-    rows: Mapping[str, Sequence[float]], xlabel: str, level: tuple[str, float] | None = None
+    rows: Mapping[str, tuple[float, float, float]], xlabel: str, level: tuple[str, float] | None = None
 ) -> CourseFigure:
-    """Draw the mean of every row as a point with its 95 % bootstrap interval, top to bottom.
+    """Draw means as points with their 95 % intervals, top to bottom.
 
     Args:
-        rows: By name: one number per item that was measured; torch tensors will do.
+        rows: By name: a mean, the lower and the upper end of its interval.
         xlabel: What the numbers are.
         level: Name and place of a dashed line to compare with.
 
     Raises:
-        ValueError: There are no rows, or a row has fewer than two numbers.
+        ValueError: There are no rows, or a mean does not lie in its interval.
 
     Lesson: 09 · Context length and prompting
 
-    >>> means_with_intervals({"alone": [5.0, 4.0], "after": [4.0, 3.0]}, "bits", ("all", 3.25)).alt
-    'bits, with 95 % intervals. alone: 4.50 (4.00 to 5.00); after: 3.50 (3.00 to 4.00). A dashed line at 3.25: all.'
+    >>> means_with_intervals({"alone": (4.5, 4.0, 5.0)}, "bits", ("all", 3.25)).alt
+    'bits, with 95 % intervals. alone: 4.50 (4.00 to 5.00). A dashed line at 3.25: all.'
     """
     if not rows:
-        raise ValueError("rows must hold at least one row, got none")
+        raise ValueError("rows must hold at least one mean, got none")
+    for name, (mean, low, high) in rows.items():
+        if not low <= mean <= high:
+            raise ValueError(f"rows of {name!r} must be a mean inside its interval, got {mean}, {low} … {high}")
     figure = CourseFigure(figsize=(7.4, 1.0 + 0.46 * len(rows)))
     axes = figure.subplots()
     said = []
-    for place, (name, values) in enumerate(rows.items()):
-        values = np.asarray(values, dtype=float)
-        mean, (low, high) = values.mean(), bootstrap_interval(values)
+    for place, (name, (mean, low, high)) in enumerate(rows.items()):
         ends = [[mean - low], [high - mean]]
         axes.errorbar(mean, place, xerr=ends, fmt="o", color=PALETTE["blue"], capsize=5, linewidth=2, markersize=7)
         above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
@@ -89,25 +89,33 @@ def head_spans(spans: Sequence[tuple[str, np.ndarray]]) -> CourseFigure:
 
 
 def dots_by_group(
-    groups: Sequence[tuple[str, Sequence[float]]], xlabel: str, chance: float | None = None
+    groups: Sequence[tuple[str, Sequence[float]]],
+    xlabel: str,
+    chance: float | None = None,
+    intervals: Sequence[tuple[float, float]] | None = None,
 ) -> CourseFigure:
-    """Draw every measured value of every group as a dot, its mean as a bar across, and the mean's 95 % interval.
+    """Draw every measured value of every group as a dot, and the group's mean as a bar across.
 
     Args:
         groups: Pairs of a name and its values, top to bottom; values are shares, 0 to 1.
         xlabel: What the values are.
         chance: Where guessing would be, as a dotted line.
+        intervals: The ends of each mean's interval, as a thin line.
 
     Raises:
-        ValueError: A group has fewer than two values.
+        ValueError: A group has no values, or there aren't as many intervals as groups.
 
     Lesson: 09 · Context length and prompting
 
-    >>> dots_by_group([("list", [0.0, 0.5])], "probability", chance=0.5).alt
-    'probability, each value as a dot: list, mean 0.25 (95 % interval 0.00 to 0.50).'
+    >>> dots_by_group([("a list", [0.0, 0.5])], "probability", intervals=[(0.1, 0.4)]).alt
+    'probability, each value as a dot: a list, mean 0.25 (95 % interval 0.10 to 0.40).'
+    >>> dots_by_group([("a list", [0.0, 0.5])], "probability").alt
+    'probability, each value as a dot: a list, mean 0.25 (0.00 to 0.50).'
     """
-    if not groups or not all(len(values) > 1 for _, values in groups):
-        raise ValueError("groups must each have at least two values")
+    if not groups or not all(len(values) for _, values in groups):
+        raise ValueError("groups must each have at least one value, got none")
+    if intervals is not None and len(intervals) != len(groups):
+        raise ValueError(f"intervals must be {len(groups)}, one per group, got {len(intervals)}")
     figure = CourseFigure(figsize=(7.5, 0.9 + 0.42 * len(groups)))
     axes = figure.subplots()
     said = []
@@ -116,10 +124,12 @@ def dots_by_group(
         # Equal values would hide each other: they are spread a little, in their order.
         heights = row + (np.arange(len(values)) - (len(values) - 1) / 2) * min(0.08, 0.6 / len(values))
         axes.plot(values, heights, "o", color=PALETTE["blue"], markersize=5, alpha=0.75)
-        low, high = bootstrap_interval(values)
         axes.plot([values.mean()] * 2, [row - 0.4, row + 0.4], color=PALETTE["vermilion"], linewidth=3)
-        axes.plot([low, high], [row, row], color=PALETTE["vermilion"], linewidth=1.5)
-        said.append(f"{spoken(name)}, mean {values.mean():.2f} (95 % interval {low:.2f} to {high:.2f})")
+        low, high = (values.min(), values.max()) if intervals is None else intervals[row]
+        if intervals is not None:
+            axes.plot([low, high], [row, row], color=PALETTE["vermilion"], linewidth=1.5)
+        what = "" if intervals is None else "95 % interval "
+        said.append(f"{spoken(name)}, mean {values.mean():.2f} ({what}{low:.2f} to {high:.2f})")
     if chance is not None:
         axes.axvline(chance, color=PALETTE["grey"], linestyle=":")
     axes.set_yticks(range(len(groups)), [drawable(name) for name, _ in groups])

@@ -120,9 +120,6 @@ from course_utils.experiments.surprisal import surprisal_after
 
 starts = range(1_024, 1_536, 128)
 pieces = torch.stack([ids[0, start - 64 : start + 128] for start in starts])
-pieces.shape
-
-# %% tags=["nbval-check-output"]
 other = smollm.encode("\n".join(human_rights()["English"]))
 bits = {
     "the 16 tokens before": surprisal_after(smollm.model, pieces[:, 48:], 16),
@@ -130,7 +127,18 @@ bits = {
     "64, and the story's start": surprisal_after(smollm.model, pieces, 64, ids[:, :512]),
     "64, and another text": surprisal_after(smollm.model, pieces, 64, other[:, :512]),
 }
-figures.means_with_intervals({name: row.flatten() for name, row in bits.items()}, "mean surprisal in bits")
+
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.intervals import bootstrap_interval
+
+
+def with_interval(values):
+    """The mean of the values, and the ends of its 95 % interval."""
+    return values.mean().item(), *bootstrap_interval(values.flatten())
+
+
+figures.means_with_intervals({name: with_interval(row) for name, row in bits.items()}, "mean surprisal in bits")
 
 # %% [markdown]
 # The last row is the control: 512 tokens of the Universal Declaration of Human Rights in the same place. All rows
@@ -138,12 +146,10 @@ figures.means_with_intervals({name: row.flatten() for name, row in bits.items()}
 # interval.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.intervals import bootstrap_interval
-
 saved = {name: (bits["the 64 tokens before"] - row).flatten() for name, row in bits.items()}
 for name, values in saved.items():
     if values.any():
-        print("{:27}{:5.2f} ({:5.2f} to {:5.2f})".format(name, values.mean(), *bootstrap_interval(values)))
+        print("{:27}{:5.2f} ({:5.2f} to {:5.2f})".format(name, *with_interval(values)))
 far.compare(saved["64, and the story's start"].mean().item(), show="{:.2f} bits")
 
 # %% [markdown]
@@ -218,12 +224,12 @@ for name, mask in masks.items():
     with torch.inference_mode():
         logits = smollm.model(texts, attention_mask=mask.expand(4, 1, 160, 160), logits_to_keep=97).logits[:, :-1]
     seen[name] = surprisal_bits(logits, texts[:, 64:]).flatten()
-figures.means_with_intervals(seen, "mean surprisal in bits")
+figures.means_with_intervals({name: with_interval(row) for name, row in seen.items()}, "mean surprisal in bits")
 
 # %% tags=["nbval-check-output"]
 gained = {name: seen["the last 32"] - seen[name] for name in list(seen)[2:]}
 for name, values in gained.items():
-    print("{:25}{:5.2f} ({:5.2f} to {:5.2f})".format(name, values.mean(), *bootstrap_interval(values)))
+    print("{:25}{:5.2f} ({:5.2f} to {:5.2f})".format(name, *with_interval(values)))
 sink.compare(gained["32, and the first token"].mean().item(), show="{:.1f} bits")
 
 # %% [markdown]
@@ -239,9 +245,8 @@ cut, after = (torch.cat(several) for several in zip(*[(texts[:, e - 32 : e], tex
 with torch.inference_mode():
     by_cutting = surprisal_bits(smollm.model(cut, logits_to_keep=1).logits[:, -1], after)
 by_hiding = seen["the last 32"].view(4, 96)[:, ::12].T.flatten()
-better = by_hiding - by_cutting
 print(f"{len(after)} tokens: hidden {by_hiding.mean():.1f} bits, cut {by_cutting.mean():.1f} bits")
-print("difference {:.1f} ({:.1f} to {:.1f})".format(better.mean(), *bootstrap_interval(better)))
+print("difference {:.1f} ({:.1f} to {:.1f})".format(*with_interval(by_hiding - by_cutting)))
 
 # %% [markdown]
 # The same 32 tokens are in sight, and cutting does far less harm than hiding.
@@ -308,7 +313,8 @@ def chance_of_capital(prompt, country):
 
 
 chances = {name: [chance_of_capital(prompt, country) for country in CAPITALS] for name, prompt in prompts.items()}
-figures.dots_by_group(list(chances.items()), "probability of the right capital")
+intervals = [bootstrap_interval(values) for values in chances.values()]
+figures.dots_by_group(list(chances.items()), "probability of the right capital", intervals=intervals)
 
 # %% tags=["nbval-check-output"]
 best_prompt.compare(max(chances, key=lambda name: sum(chances[name])))
@@ -324,7 +330,7 @@ for name, prompt in prompts.items():
 
 for name in ("examples", "chat, answer begun"):
     gain = torch.tensor(chances[name]) - torch.tensor(chances["sentence"])
-    print("{:20}{:5.2f} ({:5.2f} to {:4.2f})".format(name, gain.mean(), *bootstrap_interval(gain)), end=" ")
+    print("{:20}{:5.2f} ({:5.2f} to {:4.2f})".format(name, *with_interval(gain)), end=" ")
     print(f"more than the sentence; less for {(gain < 0).sum()} of 20 countries")
 
 # %% [markdown]

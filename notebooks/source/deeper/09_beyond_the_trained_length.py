@@ -97,6 +97,7 @@ def bits_after_gap(gap, first=True, fresh_sink=True, old_sink=True):
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
+from course_utils.experiments.intervals import bootstrap_interval
 
 baseline = bits_after_gap(0, first=False)
 arms = {"as it is": {"fresh_sink": False}, "fresh sink, no old one": {"old_sink": False}}
@@ -106,7 +107,8 @@ changes = {
     for name, settings in arms.items()
 }
 print(f"without the far text: {baseline.mean():.2f} bits")
-figures.means_with_intervals(changes, "change of the surprisal in bits", ("without the far text", 0.0))
+rows = {name: (values.mean().item(), *bootstrap_interval(values)) for name, values in changes.items()}
+figures.means_with_intervals(rows, "change of the surprisal in bits", ("without the far text", 0.0))
 
 # %% [markdown]
 # Left of the dashed line, the far text helps; on the right, it does harm.
