@@ -22,8 +22,8 @@
 # %% [markdown]
 # ## 1 · Twenty-five tokens
 #
-# In a story that was written for this course, a young couple boards a ferry. Later it says “The young …”. Give SmolLM2
-# the 335 tokens before that place, then the 360 tokens before it.
+# In a story that was written for this course, a young couple boards a ferry. Later it says “The young …”. Let SmolLM2
+# read the last 335 tokens up to there, and then the last 360.
 
 # %% tags=["nbval-check-output"]
 from importlib.resources import files
@@ -62,13 +62,13 @@ print("MiniLM's table of positions:", tuple(minilm.model.embeddings.position_emb
 
 # %% [markdown]
 # **Architecture and training.** MiniLM looks positions up in a table, and there's no row 513, so 513 tokens are an
-# error. (It was trained on less: its model card says 128 tokens, and cuts texts at 256.) SmolLM2 turns vectors by an
+# error. (Its authors trained it on 128 tokens and cut texts at 256, says its model card.) SmolLM2 turns vectors by an
 # angle instead ([positions](deeper/05_positions.ipynb)). Angles never run out, so a longer text runs. Whether it's of
 # any use is another question: see [Beyond the trained length](deeper/09_beyond_the_trained_length.ipynb).
 #
 # **Resources.** Each token leaves keys and values in the KV cache ([lesson 10](10_prefill_and_decode.ipynb)): that's
-# memory. The next token is compared with each of them: that's work. It takes 2 floating-point operations (FLOPs) per
-# weight; attention adds 4 for each token it looks at, each layer and each number of a vector.
+# memory. The next token is compared with each of them: that's work. To the 2 floating-point operations (FLOPs) per
+# weight it adds 4 for each token that it looks at, each layer and each number of a vector.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.memory import kv_cache_bytes, measured_cache_bytes
@@ -182,8 +182,9 @@ from course_utils.experiments.head_measures import attention_distance, first_tok
 from course_utils.traces import record_attention
 
 weights = torch.from_numpy(record_attention(smollm, smollm.tokenizer.decode(ids[0, :200])).weights)
-share = first_token_score(weights)
-print(f"the first token gets {share.mean():.0%} of all attention")
+for length in (20, 200):
+    share = first_token_score(weights[..., :length, :length]).mean()
+    print(f"in the first {length} tokens, {share:.0%} of all attention goes to the first one")
 
 # %% tags=["nbval-check-output"]
 others = weights[..., 1:, 1:] / weights[..., 1:, 1:].sum(-1, keepdim=True)
@@ -193,8 +194,8 @@ figures.head_spans(
 
 # %% [markdown]
 # The left half is misleading. More than a third of all attention goes to the first token, the **attention sink** of
-# [lesson 08](08_attention.ipynb), and the mean distance mostly says how far away *that* is. On the right it's left out,
-# and the typical head looks 30 tokens back.
+# [lesson 08](08_attention.ipynb); in a shorter text it's even more. The mean distance largely says how far away *that*
+# is. On the right it's left out, and the typical head looks 30 tokens back.
 #
 # If spans are that short, could each token look at the last 32 only, to save memory? And does it matter if the first
 # token of the text stays visible, too?
@@ -267,10 +268,10 @@ lab_prompts = ["The capital of France is", "Once upon a time, in a village by th
 mask_lab(partial(record_masks, smollm), lab_prompts, window=4, kind="window")
 
 # %% [markdown]
-# ## 5 · One question, five prompts
+# ## 5 · One question, six prompts
 #
-# Now the wording. You want the capital of a country, and here are five ways to ask. The last one puts the question in
-# the chat format and begins the answer.
+# Now the wording. Here are six ways to ask for a country's capital. The last two put the question in the chat format,
+# and the very last begins the answer.
 
 # %% tags=["nbval-check-output"]
 tokenizer = smollm.tokenizer
@@ -289,6 +290,7 @@ prompts = {
     "question": "What is the capital of {}?",
     "sentence": "The capital of {} is",
     "examples": "Spain: Madrid\nItaly: Rome\nGreece: Athens\nIndia: New Delhi\n{}:",
+    "chat": chat("What is the capital of {}?"),
     "chat, answer begun": chat("What is the capital of {}?") + "The capital of {} is",
 }
 list(prompts)
@@ -334,7 +336,7 @@ for name in ("examples", "chat, answer begun"):
     print(f"more than the sentence; less for {(gain < 0).sum()} of 20 countries")
 
 # %% [markdown]
-# After the *question*, SmolLM2 ends the turn: a question can be all there is. That prompt doesn't ask badly, it makes
+# After the *question*, SmolLM2 ends the turn: a question can be all there is. That prompt doesn't ask badly; it makes
 # another continuation likely. **A prompt begins a text, and the model says how such texts go on.** So write a beginning
 # whose continuation is your answer.
 #
@@ -347,15 +349,15 @@ for name in ("examples", "chat, answer begun"):
 from course_utils.experiments.greedy_answers import greedy_answers
 from course_utils.experiments.intervals import wilson_interval
 
-for name, prompt in (prompts | {"chat": chat("What is the capital of {}?")}).items():
+for name, prompt in prompts.items():
     asked = [prompt.replace("{}", country) for country in CAPITALS]
     answers = greedy_answers(smollm.model, tokenizer, asked, max_new_tokens=12)
     right = sum(city in answer.text for city, answer in zip(CAPITALS.values(), answers, strict=True))
     print("{:20}{:3} of 20 right, interval {:.0%} to {:.0%}".format(name, right, *wilson_interval(right, 20)))
 
 # %% [markdown]
-# *Chat* had next to no chance at the next token, and gets 11 right. Between the last four, the intervals overlap; the
-# first two are clearly worse.
+# *Chat* had no chance at the next token, and gets 11 right. Between the last four, the intervals overlap; the first two
+# are clearly worse.
 #
 # **Try it.** Below, each token carries its surprisal. (The first two have none: nothing predicts the first, and a lone
 # first token has nearly the same vector whatever it is, as lesson 05 showed.) At the bottom is what gained and lost.
@@ -446,8 +448,8 @@ next_token_explorer(run, chat(question, "Answer in English."), chat(question, "A
 # | Cut old text, and let the model read the rest again. | Hiding it took the sink away (section 4). |
 # | Compare on twenty cases or more, and test the winner on new ones. | Single cases go either way (section 5). |
 #
-# The last line matters most. The *format* of examples alone moved a model's accuracy by up to 76 points, and what was
-# best for one model often wasn't for another (Sclar et al., 2023).
+# The last line matters most. The *format* of examples alone moved the accuracy of a much larger model by up to 76
+# points, and what was best for one model often wasn't for another (Sclar et al., 2023).
 #
 # ## 8 · The whole thing in one cell
 #
