@@ -16,7 +16,7 @@
 # - compare prompts on twenty cases, and take a chat template apart;
 # - improve a prompt with a checklist.
 #
-# **Time**: 50 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) and
+# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) and
 # [08 · Attention](08_attention.ipynb).
 
 # %% [markdown]
@@ -340,8 +340,9 @@ for name in ("examples", "chat, answer begun"):
 # another continuation likely. **A prompt begins a text, and the model says how such texts go on.** So write a beginning
 # whose continuation is your answer.
 #
-# Are examples better than the sentence? These twenty countries can't tell: the interval includes zero, and for more
-# than half of them the examples do worse. Their [order](deeper/09_order_of_examples.ipynb) matters as well.
+# Here, the begun answer in the chat format beats the plain sentence. Do the examples? These twenty countries can't
+# tell: the interval includes zero, and for more than half of them the examples do worse. Their
+# [order](deeper/09_order_of_examples.ipynb) matters as well.
 #
 # A full answer may begin with *The*, so count right answers, too.
 

@@ -40,8 +40,10 @@ from course_utils.models import load_causal_lm
 smollm = load_causal_lm()
 story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 ids = smollm.encode(story)
+ids.shape
 
 
+# %%
 def mean_bits_at(start):
     """The first 200 tokens of the story but the first two, the first of all at position `start`."""
     with torch.inference_mode():
@@ -49,6 +51,7 @@ def mean_bits_at(start):
     return surprisal_bits(logits[0, 1:-1], ids[0, 2:200]).mean().item()
 
 
+# %% tags=["nbval-check-output"]
 shifts = {start: mean_bits_at(start) for start in (0, 8_000, 100_000)}
 print({start: round(value, 2) for start, value in shifts.items()})
 shifted.compare(abs(shifts[8_000] - shifts[0]), show="a change of {:.3f} bits")
@@ -76,6 +79,7 @@ starts = (700, 900, 1_100, 1_300)
 second = torch.stack([ids[0, start : start + 160] for start in starts])
 
 
+# %%
 @torch.inference_mode()
 def bits_after_gap(gap, first=True, fresh_sink=True, old_sink=True):
     """Surprisal of four later pieces, `gap` positions after the first 512 tokens: 4 · 159 numbers."""
@@ -100,13 +104,17 @@ from course_utils import figures
 from course_utils.experiments.intervals import bootstrap_interval
 
 baseline = bits_after_gap(0, first=False)
+print(f"without the far text: {baseline.mean():.2f} bits")
+
+# %%
 arms = {"as it is": {"fresh_sink": False}, "fresh sink, no old one": {"old_sink": False}}
 changes = {
     f"{gap:,} positions, {name}": bits_after_gap(gap, **settings) - baseline
     for gap in (0, 2_000, 7_000, 12_000)
     for name, settings in arms.items()
 }
-print(f"without the far text: {baseline.mean():.2f} bits")
+
+# %% tags=["nbval-check-output"]
 rows = {name: (values.mean().item(), *bootstrap_interval(values)) for name, values in changes.items()}
 figures.means_with_intervals(rows, "change of the surprisal in bits", ("without the far text", 0.0))
 
@@ -116,10 +124,11 @@ figures.means_with_intervals(rows, "change of the surprisal in bits", ("without 
 # - With no gap, it saves 0.6 bits. At 2,000 positions it still saves some.
 # - At 7,000, still inside the trained length, it's worth next to nothing.
 # - At 12,000 it's a whole bit *worse* than no text. And it isn't for want of a sink: with a fresh one, and the old one
-#   gone, the harm is almost the same. What the far text says, at distances that the heads never met, disturbs them.
+#   gone, most of the harm stays. The 512 far tokens themselves do it. Whether it matters what they say, this test can't
+#   tell.
 #
-# At 2,000, the fresh sink makes the far text count for *less*. That's what a sink is for: whatever attention it gets,
-# other tokens don't.
+# At 2,000, the far text saves less with a fresh sink than without. Perhaps the near sink draws attention that the far
+# text would get.
 #
 # ## 3 · What to conclude, and what not
 #
