@@ -88,8 +88,8 @@ for tokens in (1, 512, 8_192):
 
 # %% [markdown]
 # At full length, this small model needs 377 MB for a single text, and attention does twice the work of all the weights.
-# Reading a text costs attention the square of its length: twice the tokens, each compared with twice as many. [Lesson
-# 14](14_speed_and_memory_in_practice.ipynb) measures it.
+# Reading a text costs attention the square of its length: twice the tokens, each compared with twice as many. How long
+# that takes, [lesson 14](14_speed_and_memory_in_practice.ipynb) measures.
 #
 # **The task**, or the complexity of input and output. To label a review you need a sentence. To summarise a book you
 # need the book, and room for the summary. And a longer context only helps if it holds something that the next token
@@ -299,7 +299,7 @@ list(prompts)
 best_prompt = predict(
     "09-best-prompt",
     "For which prompt is the right capital most likely as the next token, averaged over twenty countries?",
-    list(prompts),
+    ["keywords", "question", "sentence", "examples", "chat", "chat, answer begun"],
 )
 best_prompt
 

@@ -17,7 +17,7 @@
 #
 # Examples in a prompt are called **shots**. Here are four short reviews with their sentiment, two of each. The model
 # then labels forty other reviews, twenty of each: whichever of ␣positive and ␣negative is more likely wins. All 24
-# orders have equally many tokens, so they fit into one batch, and their KV cache serves all reviews.
+# orders have equally many tokens, so they fit into one batch, and each is read only once for all forty reviews.
 
 # %%
 import random
