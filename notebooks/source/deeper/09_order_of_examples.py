@@ -83,10 +83,13 @@ spread.compare(share.min().item(), show="{:.0%}")
 # Out of 24 orders, one is bound to look good by luck. So choose on one half of the reviews, and judge on the other.
 
 # %% tags=["nbval-check-output"]
+from course_utils.experiments.intervals import wilson_interval
+
 halves = torch.arange(len(reviews)) // 2 % 2 == 0  # pairs of a bad and a good one
 chosen = right[halves].mean(0).argmax()
 print(f"the best of 24: {right[halves, chosen].mean():.0%} on the half where it was chosen")
-print(f"on the other half: {right[~halves, chosen].mean():.0%}")
+low, high = wilson_interval(int(right[~halves, chosen].sum()), 20)
+print(f"on the other half: {right[~halves, chosen].mean():.0%} ({low:.0%} to {high:.0%})")
 print(f"the mean of all orders on these others: {right[~halves].mean():.0%}")
 
 # %% [markdown]
