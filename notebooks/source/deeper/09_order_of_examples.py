@@ -33,6 +33,7 @@ tokenizer = smollm.tokenizer
 labels = tokenizer.convert_tokens_to_ids(["Ġpositive", "Ġnegative"])
 
 
+# %%
 @torch.inference_mode()
 def lean(shots, reviews):
     """How much more likely ␣positive is than ␣negative, as a difference of logits: (review, order of the shots)."""
@@ -68,6 +69,8 @@ spread
 # %% tags=["nbval-check-output"]
 shots = [("I loved it.", "positive"), ("What a waste of time.", "negative")]
 shots += [("A wonderful surprise!", "positive"), ("The worst meal ever.", "negative")]
+
+# %% tags=["nbval-check-output"]
 leans = lean(shots, reviews)
 right = ((leans > 0) == truth[:, None]).float()
 share = right.mean(0)
