@@ -14,7 +14,7 @@ from course_utils.figures.failures import confidence_against_truth, counted_shar
 from course_utils.figures.next_token import next_token_bars
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
-from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
+from course_utils.figures.prompts import explored_prompts, masked_batch
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
@@ -60,7 +60,6 @@ __all__ = [
     "pipeline_steps",
     "png_bytes",
     "probability_mass",
-    "prompt_bars",
     "repetition_steps",
     "roofline",
     "run_timeline",

@@ -1,54 +1,10 @@
-"""Next-token distributions side by side: of several prompts, of two, and under a mask."""
+"""Next-token distributions side by side: of two prompts, and of a batch under a mask."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
-
-
-def prompt_bars(
-    prompts: Sequence[tuple[str, np.ndarray]], labels: Sequence[str], right: int, top: int = 4
-) -> CourseFigure:
-    """Draw the likeliest tokens after several prompts side by side; the right one is marked and always there.
-
-    Args:
-        prompts: Pairs of a name and probabilities `(vocab,)`; torch tensors will do.
-        labels: The visible text of every token, `(vocab,)`.
-        right: The token id of the right answer.
-        top: How many tokens each prompt shows.
-
-    Raises:
-        ValueError: Probabilities and labels differ in length.
-
-    Lesson: 09 · Context length and prompting
-
-    >>> prompt_bars([("bare", np.array([0.7, 0.2, 0.1]))], ["the", "Oslo", "a"], right=1, top=1).alt
-    'The likeliest next tokens after 1 prompt. bare: “the” 70.0 %; the right one, “Oslo”, 20.0 %.'
-    """
-    figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)))
-    said = []
-    for axes, (name, values) in zip(figure.subplots(1, len(prompts), squeeze=False)[0], prompts, strict=True):
-        values = np.asarray(values, dtype=float)
-        if values.shape != (len(labels),):
-            raise ValueError(f"probabilities must have shape ({len(labels)},) like labels, got {values.shape}")
-        best = [int(token) for token in np.argsort(-values, kind="stable")[:top]]
-        shown = best if right in best else [*best, right]
-        bars = axes.barh(range(len(shown)), values[shown], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
-        if right in shown:
-            bars[shown.index(right)].set(facecolor=PALETTE["orange"], edgecolor="black", hatch="//")
-        axes.bar_label(bars, [f"{value:.1%}" for value in values[shown]], padding=2, fontsize=8)
-        ticks = [("✓ " if token == right else "") + drawable(cut(labels[token], 14)) for token in shown]
-        axes.set_yticks(range(len(shown)), ticks, fontsize=8)
-        axes.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], ylim=(top + 0.5, -0.5))
-        axes.set_title(drawable(name), fontsize=9)
-        axes.tick_params(axis="x", labelsize=7)
-        first = f"{quoted(spoken(labels[best[0]]))} {values[best[0]] * 100:.1f} %"
-        answer = f"; the right one, {quoted(spoken(labels[right]))}, {values[right] * 100:.1f} %"
-        said.append(f"{spoken(name)}: {first}{answer if best[0] != right else ', the right one'}")
-    count = f"{len(prompts)} prompt{'s' if len(prompts) > 1 else ''}"
-    figure.alt = f"The likeliest next tokens after {count}. {'. '.join(said)}."
-    return figure
 
 
 def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> CourseFigure:
