@@ -28,6 +28,7 @@ import torch
 from course_utils.experiments.small_reviews import FEELINGS, small_reviews
 from course_utils.models import load_causal_lm
 
+# %%
 smollm = load_causal_lm()
 tokenizer = smollm.tokenizer
 labels = tokenizer.convert_tokens_to_ids(["Ġpositive", "Ġnegative"])
@@ -145,6 +146,8 @@ print("gain {:.0%} ({:.0%} to {:.0%}, over the 24 orders)".format(gain.mean(), *
 others = [("The view was beautiful.", "positive"), ("My soup was cold.", "negative")]
 others += [("We laughed all evening.", "positive"), ("The train never came.", "negative")]
 leans_2, truth_2 = lean(others, reviews[:20]), truth[:20, None]
+
+# %% tags=["nbval-check-output"]
 share_2 = ((leans_2 > 0) == truth_2).float().mean(0)
 calibrated_2 = ((leans_2 > leans_2.mean(0)) == truth_2).float().mean(0)
 print(f"as it is:   worst {share_2.min():.0%}, best {share_2.max():.0%}, mean {share_2.mean():.0%}")
