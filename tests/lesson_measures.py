@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils import widgets
 from course_utils.machine import ROOT
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -21,7 +22,7 @@ PHRASES = re.compile(
     r"|\b(?:row|column|panel|bar|head|slot|curve|one|bits|FLOPs) an? "
     r"(?:token|head|layer|slot|step|row|column|byte|text)\b"
 )
-_WIDGET = re.compile(r"(?:Lab|Explorer|Stepper|Map|Xray|Calculator|Widget)\(")
+_WIDGET = re.compile(rf"(?<![\w.])(?:{'|'.join(widgets.__all__)})\(")
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils import figures
-from course_utils.engine.prefill_decode import new_cache, prefill
 from course_utils.experiments import failure_cases
 from course_utils.experiments.failure_cases import draw_sums, sum_prompt
-from course_utils.experiments.greedy_answers import greedy_answers
-from course_utils.experiments.haystack import ask, ask_at_lengths
+from course_utils.experiments.greedy_answers import greedy_answers, next_probabilities
+from course_utils.experiments.haystack import (
+    ANSWERS,
+    DOORS,
+    SUBJECTS,
+    answer_probabilities,
+    draw_needles,
+    filler_text,
+    stated,
+)
 from course_utils.experiments.pronouns import pronoun_probabilities, share_of_first
 from course_utils.experiments.reversal import draw_facts, recalled
 from course_utils.experiments.tiny_training import new_tiny_model, train_tiny_model
@@ -111,57 +118,78 @@ def test_bad_prompts_are_one_sentence(prompts, most, sentence):
     assert str(caught.value) == sentence
 
 
+@given(
+    st.sampled_from(["llama", "gpt2"]),
+    st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
+)
+@examples(30)
+def test_next_probabilities_equal_those_of_each_prompt_alone(architecture, prompts):
+    model, letters = tiny_model(architecture), Letters()
+    for prompt, row in zip(prompts, next_probabilities(model, letters, prompts), strict=True):
+        with torch.inference_mode():
+            alone = model(torch.tensor([letters(prompt).input_ids])).logits[0, -1].softmax(-1)
+        assert torch.allclose(row, alone, atol=1e-5)
+
+
 # --- needles
 
 
-def test_asking_at_a_length_equals_reading_everything_at_once(smollm):
-    needle, ending, right = "The password is walnut.", " The password is", " marzipan"
-    hay = smollm.encode(" The sea was flat and grey, and behind them the lamps of Torvik became small.")
-    replies, caches = ask_at_lengths(
-        smollm.model, smollm.tokenizer, needle, hay, {"go on": ending}, right, [0, 5, hay.shape[1]]
-    )
-    start = smollm.encode(needle)
-    for length, reply, cache in zip([0, 5, hay.shape[1]], replies["go on"], caches, strict=True):
-        ids = torch.cat([start, hay[:, :length], smollm.encode(ending), smollm.encode(right)], dim=1)
-        answer = smollm.tokenizer(right).input_ids
-        assert len(answer) > 1
-        with torch.inference_mode():
-            logs = smollm.model(ids).logits[0, -len(answer) - 1 : -1].log_softmax(-1)
-        whole = logs[range(len(answer)), answer].sum().exp().item()
-        assert reply.probability == pytest.approx(whole, rel=1e-2)
-        assert cache.length == start.shape[1] + length
+def test_facts_of_one_seed_have_the_same_words_in_the_same_order():
+    for seed in range(20):
+        doors, different = (draw_needles(similar, seed) for similar in (True, False))
+        assert list(doors.values()) == list(different.values())
+        assert all(subject.endswith(" door") for subject in doors)
+        assert len({*doors}) == len({*doors.values()}) == len({*different}) == 4
+        longer = draw_needles(True, seed, count=8)
+        assert list(longer.items())[:4] == list(doors.items())
+    assert draw_needles(True, 0) != draw_needles(True, 1)
 
 
-def test_asking_does_not_change_the_cache(smollm):
-    _, cache = prefill(smollm.model, smollm.encode("The password of the blue door is walnut."))
-    before = cache.length, cache.keys[0].clone()
-    first = ask(smollm.model, smollm.tokenizer, cache, " The password of the blue door is", " walnut")
-    assert ask(smollm.model, smollm.tokenizer, cache, " The password of the blue door is", " walnut") == first
-    assert cache.length == before[0]
-    assert torch.equal(cache.keys[0], before[1])
-    assert first.said.startswith("walnut")
+def test_what_is_hidden_is_not_in_the_story(smollm):
+    story = filler_text(smollm.tokenizer, 1500).lower()
+    assert "ramsey skerry" in story
+    about = [subject.split()[-1] for subject in SUBJECTS]
+    assert [word for word in [*ANSWERS, *DOORS, "password", *about] if word.lower() in story] == []
 
 
-def test_what_is_said_is_cut(smollm):
-    ending = "Once upon a time, there was a little"
-    said = [
-        ask(smollm.model, smollm.tokenizer, new_cache(smollm.model), ending, " x", max_new_tokens=most).said
-        for most in (1, 2, 3)
-    ]
-    assert [len(smollm.tokenizer(f" {text}").input_ids) for text in said] == [1, 2, 3]
+def test_an_answer_has_its_probability_after_text_and_question(smollm):
+    facts = draw_needles(similar=False, seed=3)
+    text = f"{stated(facts)}\n\n{filler_text(smollm.tokenizer, 30)}"
+    found = answer_probabilities(smollm.model, smollm.tokenizer, text, facts, list(facts.values()))
+    for subject, row in zip(facts, found, strict=True):
+        whole = smollm.next_logits(f"{text}\n\n{subject}:").softmax(-1)
+        wanted = whole[[smollm.labels.index(f"␣{word}") for word in facts.values()]]
+        assert torch.allclose(row, wanted, atol=1e-4)
 
 
-@pytest.mark.parametrize("lengths", [[], [3, 2], [2, 2], [-1, 2], [0, 9]])
-def test_bad_lengths_are_one_sentence(smollm, lengths):
-    hay = smollm.encode(" a b c d")[:, :4]
-    with pytest.raises(ValueError, match=r"^lengths must rise from at least 0 to at most 4, got"):
-        ask_at_lengths(smollm.model, smollm.tokenizer, "A needle.", hay, {"x": " y"}, " z", lengths)
+def test_filler_has_its_length_and_its_place(smollm):
+    assert filler_text(smollm.tokenizer, 0) == ""
+    one, other = (filler_text(smollm.tokenizer, 40, number) for number in (0, 4))
+    assert one != other
+    assert smollm.encode(one).shape[1] == smollm.encode(other).shape[1] == 40
 
 
-@pytest.mark.parametrize(("ending", "right", "name"), [("", " x", "ending"), (" x", "", "right")])
-def test_a_question_without_tokens_is_one_sentence(smollm, ending, right, name):
-    with pytest.raises(ValueError, match=f"^{name} must have at least one token, got none$"):
-        ask(smollm.model, smollm.tokenizer, new_cache(smollm.model), ending, right)
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda smollm: draw_needles(True, 0, count=9), "count must be at most 8, got 9"),
+        (lambda smollm: draw_needles(True, 0, count=0), "count must be a whole number of at least 1, got 0"),
+        (lambda smollm: filler_text(smollm.tokenizer, 9000), "tokens must be at most "),
+        (lambda smollm: filler_text(smollm.tokenizer, 1, number=99), "tokens must be at most 0 for number 99, got 1"),
+        (
+            lambda smollm: answer_probabilities(smollm.model, smollm.tokenizer, "A.", ["B"], ["xylophonist"]),
+            "answers must be one token each, got 'xylophonist' with ",
+        ),
+        (
+            lambda smollm: answer_probabilities(smollm.model, smollm.tokenizer, "A.", [], ["walnut"]),
+            "prompts must be at least one text with at least one token each, got []",
+        ),
+    ],
+)
+def test_bad_needles_are_one_sentence(smollm, ask, sentence):
+    with pytest.raises(ValueError) as caught:
+        ask(smollm)
+    assert str(caught.value).startswith(sentence)
 
 
 # --- pronouns
@@ -271,10 +299,12 @@ def test_too_many_sums_are_one_sentence():
 
 
 def test_nothing_is_asked_twice():
-    countries = [*failure_cases.CAPITALS, *failure_cases.INVENTED_COUNTRIES, *failure_cases.RARE_COUNTRIES]
-    for asked in (countries, failure_cases.OCCUPATIONS, list(failure_cases.BOOKS.values())):
+    real = [*failure_cases.CAPITALS, *failure_cases.MORE_CAPITALS]
+    countries = [*real, *failure_cases.INVENTED_COUNTRIES, *failure_cases.RARE_COUNTRIES]
+    people = failure_cases.OCCUPATIONS + failure_cases.NEUTRAL_WORDS
+    for asked in (countries, people, list(failure_cases.BOOKS.values())):
         assert len(set(asked)) == len(asked)
-    assert all(letter in word for word, letter in failure_cases.LETTERS)
+    assert [word.count(letter) for word, letter in failure_cases.LETTERS] == [1] * 8 + [2] * 8 + [3] * 8
     assert all(before.count("{}") == 1 for before, _ in failure_cases.PRONOUN_FRAMES)
 
 
@@ -335,12 +365,32 @@ def test_diverging_bars_are_sorted_by_the_first_panel():
     assert len(figures.png_bytes(figure)) <= 40_000
 
 
+def test_bars_of_several_sentences_are_means_with_a_line_from_end_to_end():
+    figure = figures.diverging_bars(["nurse", "farmer"], {"one": [[0.6, 0.3], [0.9, 0.4]]}, "he", "she")
+    (axes,) = figure.axes
+    assert [round(bar.get_width(), 2) for bar in axes.patches] == [0.25, -0.15]
+    lines = [collection.get_segments()[0][:, 0].tolist() for collection in axes.collections]
+    assert lines == [[0.6, 0.9], [0.3, 0.4]]
+    assert figure.alt.endswith(
+        "most of all farmer (35 %). Means of 2, each with a line from the smallest to the largest."
+    )
+
+
 def test_counted_shares_have_their_counts():
     figure = figures.counted_shares({"1": (10, 20, 0.3, 0.7), "2": (0, 20, 0.0, 0.16)}, "digits", "right sums")
     assert figure.alt == (
         "right sums by digits, with 95 % intervals. 1: 10 of 20 (30 to 70 %); 2: 0 of 20 (0 to 16 %)."
     )
     assert [text.get_text() for text in figure.axes[0].texts] == ["10 of 20", "0 of 20"]
+    assert figure.axes[0].lines[0].get_linestyle() == "-"
+
+
+def test_settings_that_are_no_numbers_have_no_line_between_them_and_a_guesser_has_a_dash():
+    rows = {"doors": (10, 20, 0.3, 0.7), "facts": (20, 20, 0.84, 1.0)}
+    figure = figures.counted_shares(rows, "kind", "found", guesser=[0.25, 0.5])
+    assert figure.alt.endswith("20 of 20 (84 to 100 %). A guesser gets 25 %, 50 %.")
+    assert figure.axes[0].lines[0].get_linestyle() == "None"
+    assert figure.axes[0].lines[-1].get_ydata().tolist() == [0.25, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -349,6 +399,10 @@ def test_counted_shares_have_their_counts():
         (lambda: figures.diverging_bars([], {"a": []}, "he", "she"), "panels must hold a share for each of 0 names"),
         (lambda: figures.diverging_bars(["x"], {"a": [0.1, 0.2]}, "he", "she"), "panels must hold a share for each"),
         (lambda: figures.counted_shares({}, "x", "y"), "rows must hold at least one count, got none"),
+        (
+            lambda: figures.counted_shares({"1": (1, 2, 0.1, 0.9)}, "x", "y", guesser=[0.5, 0.5]),
+            "guesser must hold a share for each of 1 rows, got 2",
+        ),
         (
             lambda: figures.counted_shares({"1": (1, 2, 0.6, 0.9)}, "x", "y"),
             "rows of '1' must be a share in its interval, got 1/2, 0.6 … 0.9",

@@ -12,7 +12,7 @@ from course_utils.engine.prefill_decode import new_cache, prefill
 from course_utils.experiments.few_shot import (
     calibrated,
     label_log_probabilities,
-    mean_and_error,
+    mean_intervals,
     score_after_shots,
     share_right,
 )
@@ -91,65 +91,85 @@ def test_draws_that_cannot_be_are_one_sentence(texts, draws, shots, sentence):
     assert str(caught.value) == sentence
 
 
-def read_anew(model, prompt, query, label):
+def read_again(model, prompt, query, label):
     """Log-probability of `label`, with one run of transformers over everything and no cache."""
     logits = model(torch.tensor([[*prompt, *query, *label]]), use_cache=False).logits[0].log_softmax(-1)
     start = len(prompt) + len(query)
     return sum(logits[start + place - 1, token].item() for place, token in enumerate(label))
 
 
-@given(tokens, st.lists(tokens, min_size=1, max_size=5), st.lists(tokens, min_size=1, max_size=3))
+@given(
+    st.lists(st.integers(3, VOCABULARY - 1), min_size=6, max_size=6),
+    st.lists(tokens, min_size=2, max_size=6),
+    st.lists(tokens, min_size=2, max_size=4),
+)
 @examples(40)
-def test_label_scores_equal_reading_everything_anew(prompt, queries, labels):
-    model = tiny_model("llama")
-    _, cache = prefill(model, torch.tensor([prompt]))
+def test_label_scores_equal_reading_everything_again(prompt, queries, labels):
+    """Two prompts in one cache, with their own queries and labels of any length."""
+    model, prompts = tiny_model("llama"), (prompt[:3], prompt[3:])
+    queries, labels = ([own[: len(own) // 2], own[len(own) // 2 : len(own) // 2 * 2]] for own in (queries, labels))
+    _, cache = prefill(model, torch.tensor(prompts))
     kept = [tensor.clone() for tensor in [*cache.keys, *cache.values]]
     scores = label_log_probabilities(model, cache, queries, labels)
-    expected = torch.tensor([[read_anew(model, prompt, query, label) for label in labels] for query in queries])
-    torch.testing.assert_close(scores, expected, atol=1e-3, rtol=0)
+    expected = [
+        [[read_again(model, before, query, label) for label in labels[row]] for query in queries[row]]
+        for row, before in enumerate(prompts)
+    ]
+    torch.testing.assert_close(scores, torch.tensor(expected), atol=1e-3, rtol=0)
     assert all(map(torch.equal, kept, [*cache.keys, *cache.values])), "the cache of the prompt stays as it is"
 
 
 @pytest.mark.parametrize(
     ("queries", "labels", "sentence"),
     [
-        ([[5], []], [[6]], "queries must each have at least one token, got [[5], []]"),
-        ([], [[6]], "queries must each have at least one token, got []"),
-        ([[5]], [[6], []], "labels must each have at least one token, got [[6], []]"),
+        ([[[5], []]], [[[6]]], "queries {must}, got [[[5], []]]"),
+        ([[]], [[[6]]], "queries {must}, got [[]]"),
+        ([], [], "queries {must}, got []"),
+        ([[[5]]], [[[6], []]], "labels {must}, got [[[6], []]]"),
+        ([[[5]], [[5], [5]]], [[[6]], [[6]]], "queries {must}, got [[[5]], [[5], [5]]]"),
     ],
 )
 def test_empty_queries_and_labels_are_one_sentence(queries, labels, sentence):
     model = tiny_model("llama")
+    cache = prefill(model, torch.tensor([[5]]), new_cache(model))[1]
     with pytest.raises(ValueError) as caught:
-        label_log_probabilities(model, prefill(model, torch.tensor([[5]]), new_cache(model))[1], queries, labels)
-    assert str(caught.value) == sentence
+        label_log_probabilities(model, cache, queries, labels)
+    must = "must be equally many for each prompt, and each must have at least one token"
+    assert str(caught.value) == sentence.format(must=must)
 
 
 INSTRUCTION = "Sentences, each with its label:\n"
 
 
-@pytest.mark.parametrize("names", [("food", "sport"), ("wug", "dax")])
-def test_one_growing_prefix_equals_whole_prompts(smollm, names):
-    """No shot is read twice, and the pieces are the tokens of the whole prompt."""
-    draw = draw_shots(topic_sentences(), draws=30, shots=4, seed=1)[0]
-    scores = score_after_shots(smollm.model, smollm.tokenizer, draw, names, INSTRUCTION, counts=[0, 1, 4])
-    assert scores.shape == (3, 2, 2)
-    for row, count in enumerate((0, 1, 4)):
-        prompt = INSTRUCTION + "".join(shot_text(text, names[label]) for text, label in draw.shots[:count])
-        for column, (text, _) in enumerate(draw.tests):
-            whole = smollm.encode(prompt + shot_text(text))[0].tolist()
-            for place, name in enumerate(names):
-                label = smollm.tokenizer(f" {name}").input_ids
-                with torch.inference_mode():
-                    expected = read_anew(smollm.model, [], whole, label)
-                assert scores[row, column, place].item() == pytest.approx(expected, abs=1e-3)
+def test_growing_prompts_read_together_equal_each_whole_prompt(smollm):
+    """No shot is read twice, the names take turns, and a draw with longer texts and labels is read on its own."""
+    longer = Draw([("They won the long race in the end.", 1)] * 4, [("Soup, please!", 0), ("A goal!", 1)])
+    draws, names = [*draw_shots(topic_sentences(), 30, 4, seed=1)[:2], longer], [("food", "sport"), ("wug", "dax")]
+    scores = score_after_shots(smollm.model, smollm.tokenizer, draws, names, INSTRUCTION, counts=[0, 1, 4])
+    assert scores.shape == (3, 3, 2, 2)
+    for number, draw in enumerate(draws):
+        own = names[number % 2]
+        for row, count in enumerate((0, 1, 4)):
+            prompt = INSTRUCTION + "".join(shot_text(text, own[label]) for text, label in draw.shots[:count])
+            for column, (text, _) in enumerate(draw.tests):
+                whole = smollm.encode(prompt + shot_text(text))[0].tolist()
+                for place, name in enumerate(own):
+                    with torch.inference_mode():
+                        expected = read_again(smollm.model, [], whole, smollm.tokenizer(f" {name}").input_ids)
+                    assert scores[number, row, column, place].item() == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("counts", [[], [1, 0], [0, 0], [-1, 0], [0, 3]])
 def test_counts_that_cannot_be_are_one_sentence(smollm, counts):
     draw = Draw([("A goal", 1), ("A cake", 0)], [("Soup", 0)])
     with pytest.raises(ValueError, match=r"^counts must rise from at least 0 to at most 2, got \["):
-        score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], INSTRUCTION, counts)
+        score_after_shots(smollm.model, smollm.tokenizer, [draw], [["food", "sport"]], INSTRUCTION, counts)
+
+
+def test_draws_with_more_and_fewer_tests_are_one_sentence(smollm):
+    draws = [Draw([], [("Soup", 0)] * tests) for tests in (2, 1)]
+    with pytest.raises(ValueError, match=r"^draws must have equally many tests, got \[1, 2\]$"):
+        score_after_shots(smollm.model, smollm.tokenizer, draws, [["food", "sport"]], INSTRUCTION, [0])
 
 
 def random_scores(seed, shape=(4, 3, 6, 2)):
@@ -178,10 +198,14 @@ def test_shapes_that_do_not_fit_are_one_sentence(shape):
         share_right(random_scores(1), torch.zeros(shape, dtype=torch.long))
 
 
-def test_mean_and_error_equal_numpy():
-    values = random_scores(3)[..., 0]
-    mean, error = mean_and_error(values)
-    np.testing.assert_allclose(mean, values.numpy().mean(0), atol=1e-6)
-    np.testing.assert_allclose(error, values.numpy().std(0, ddof=1) / 2, atol=1e-6)
-    with pytest.raises(ValueError, match=r"^values must come from at least 2 draws, got 1$"):
-        mean_and_error(values[:1])
+def test_intervals_are_of_the_mean_over_draws():
+    """With ten times as many draws they are about √10 times as narrow, and each holds the mean."""
+    shares = (random_scores(3, (400, 3)) > 0).float()
+    few, many = mean_intervals(shares[:40]), mean_intervals(shares)
+    assert few.shape == (3, 2)
+    for interval, own in ((few, shares[:40]), (many, shares)):
+        assert ((interval[:, 0] <= own.mean(0)) & (own.mean(0) <= interval[:, 1])).all()
+    widths = (few[:, 1] - few[:, 0]) / (many[:, 1] - many[:, 0])
+    torch.testing.assert_close(widths, torch.full((3,), 10**0.5), atol=0.5, rtol=0)
+    with pytest.raises(ValueError, match=r"^values must hold at least two numbers, got 1$"):
+        mean_intervals(shares[:1])

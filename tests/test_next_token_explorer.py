@@ -62,6 +62,18 @@ def test_describe_is_golden():
     )
 
 
+def test_a_first_look_has_no_bits():
+    explorer = NextTokenExplorer(toys(), bars=2, bits=False)
+    assert explorer.describe().splitlines()[1:3] == [
+        "1: “once upon”",
+        "   next: “w” 64.4 %, “x” 23.7 %; the other 2 tokens share 11.9 %",
+    ]
+    alt = explorer._repr_mimebundle_()[1]["image/png"]["alt"]
+    assert alt.startswith("Next-token explorer. After “once␣upon”: “w” 64.4 %, “x” 23.7 %. After “twice”: “z” 64.4 %")
+    assert not {"bits", "entropy", "surprisal"} & set(explorer.describe().replace(",", "").split())
+    assert explorer.get_state()["bits"] is False
+
+
 @pytest.mark.parametrize("tokens", [20, 60, 200])
 def test_within_budget(tokens, record):
     explorer = NextTokenExplorer([random_prompt(tokens), random_prompt(tokens, 1)], bars=30)

@@ -38,8 +38,7 @@ from transformers import (
 from course_utils import traces, widgets
 from course_utils.engine.generate import generate, search_beams, stream
 from course_utils.engine.prefill_decode import decode_step, new_cache, prefill
-from course_utils.experiments.greedy_answers import greedy_answers
-from course_utils.experiments.haystack import ask
+from course_utils.experiments.greedy_answers import greedy_answers, next_probabilities
 from course_utils.measuring.memory import kv_cache_bytes, measured_cache_bytes
 from course_utils.measuring.model_shapes import NO_LIMIT, ModelShape
 from course_utils.models import CausalLM, Encoder
@@ -307,8 +306,10 @@ def test_the_experiments_run_on_it():
             theirs(model, torch.tensor([tokenizer(text).input_ids]), max_new_tokens=3)[0] for text in ("abcx", "abcyz")
         ]
         assert [answer.text for answer in answers] == [tokenizer.decode(ids) for ids in alone]
-    reply = ask(own_model("gpt2"), own_tokenizer(), new_cache(own_model("gpt2")), "abc", "d")
-    assert 0 < reply.probability < 1
+        for text, row in zip(["abcx", "abcyz"], next_probabilities(model, tokenizer, ["abcx", "abcyz"]), strict=True):
+            with torch.inference_mode():
+                logits = model(torch.tensor([tokenizer(text).input_ids])).logits[0, -1]
+            assert torch.allclose(row, logits.softmax(-1), atol=1e-4)
 
 
 def test_the_lines_of_the_readme_run(tmp_path):

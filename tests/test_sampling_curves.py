@@ -6,8 +6,6 @@ import torch
 
 from course_utils import figures
 
-GROUPS = {"0": ([-1.0, -1.0], [0.2, 0.2]), "<2>": ([-11.0, -9.0], [1.0, 0.9])}
-
 
 def curve(figure):
     return [(line.get_linestyle(), line.get_marker()) for line in figure.axes[0].lines]
@@ -36,15 +34,13 @@ def test_orders_say_both_ends():
     assert len(figures.png_bytes(figure)) <= 40_000
 
 
-def test_diversity_says_every_point_and_draws_the_error_of_the_mean():
-    figure = figures.diversity_and_likelihood(GROUPS, people=-3.54)
-    assert figure.alt == (
-        "Diversity against likelihood. 0: 20 % different tokens, mean log-probability -1.0. "
-        "2: 95 % different tokens, mean log-probability -10.0. A human text: -3.5."
-    )
-    across = figure.axes[0].containers[1].lines[2][0].get_segments()[0]
-    # Standard deviation √2 over two groups: the error of the mean is 1.
-    assert across[:, 0].tolist() == pytest.approx([-11, -9])
+def test_diversity_says_both_ends_and_draws_the_intervals():
+    bits = np.array([[2.0, 1.0, 2.5], [6.0, 4.0, 8.0]])
+    figure = figures.diversity_and_surprisal({"<hot>": (bits, bits / 2)}, people=[3.0, 2.0, 4.0])
+    assert figure.alt == ("Entropy over surprisal, in bits. hot: 1.0 at 2.0 to 3.0 at 6.0. People: 3.0 (2.0 to 4.0).")
+    across, up = figure.axes[0].containers[0].lines[2]
+    assert across.get_segments()[1][:, 0].tolist() == pytest.approx([4, 8])
+    assert up.get_segments()[1][:, 1].tolist() == pytest.approx([2, 4])
     assert len(figures.png_bytes(figure)) <= 40_000
 
 
@@ -57,8 +53,8 @@ def test_diversity_says_every_point_and_draws_the_error_of_the_mean():
             "kept must hold 1 … 5 curves of 2 numbers, got [1]",
         ),
         (
-            lambda: figures.diversity_and_likelihood({"a": ([1.0], [1.0])}),
-            "settings must have two groups or more for 'a', got [1, 1]",
+            lambda: figures.diversity_and_surprisal({}, [1, 0, 2]),
+            "families must hold 1 … 5 curves, got 0",
         ),
     ],
 )

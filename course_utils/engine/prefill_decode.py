@@ -4,6 +4,7 @@ Lesson: 10 · Prefill and decode; copying a cache: 01 · What LLMs can do
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from transformers import Cache, PreTrainedModel
@@ -150,17 +151,16 @@ def crop_cache(cache: AnyCache, length: int) -> None:
         raise ValueError(f"cache must still hold every token to be cropped, got {type(cache).__name__}") from error
 
 
-def copy_cache(cache: AnyCache, rows: int | None = None) -> AnyCache:
-    """Return a second cache with the same contents; with `rows`, its first text comes that many times.
+def copy_cache(cache: AnyCache, rows: Sequence[int] | None = None) -> AnyCache:
+    """Return a second cache with the same contents; with `rows`, these of its texts, and one may come more than once.
 
     >>> cache = KeyValueCache(layers=1)
     >>> kept = cache.append(0, torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
-    >>> copy_cache(cache, rows=3).keys[0].shape
+    >>> copy_cache(cache, rows=[0, 0, 0]).keys[0].shape
     torch.Size([3, 1, 5, 2])
     """
     own = isinstance(cache, KeyValueCache)
     twin = cache.copy() if own else copy.deepcopy(cache)
     if rows is not None and cache_length(twin):
-        chosen = torch.zeros(rows, dtype=torch.long)
-        twin.select(chosen) if own else twin.reorder_cache(chosen)
+        twin.select(rows) if own else twin.reorder_cache(torch.tensor(rows))
     return twin

@@ -1,7 +1,7 @@
 """What the models are asked in lesson 02: real facts, invented ones, sums, books, words, occupations.
 
-The invented countries were made up for this course. Of the real ones, the second half have a larger or more famous
-city that is not the capital, or are in the news less often.
+The invented countries were made up for this course. Of the first 20 real ones, the second half have a larger or more
+famous city that is not the capital, or are in the news less often.
 
 Lesson: 02 · Where LLMs fail
 """
@@ -18,9 +18,19 @@ CAPITALS = {
     "Nepal": "Kathmandu",
 }  # fmt: skip
 
+# As many again: what was chosen by looking at the others is tested on these.
+MORE_CAPITALS = {
+    "Greece": "Athens", "Austria": "Vienna", "Finland": "Helsinki", "Ireland": "Dublin", "Denmark": "Copenhagen",
+    "Hungary": "Budapest", "Iran": "Tehran", "Iraq": "Baghdad", "India": "Delhi", "Thailand": "Bangkok",
+    "Indonesia": "Jakarta", "Ecuador": "Quito", "Chile": "Santiago", "Argentina": "Buenos Aires",
+    "Nigeria": "Abuja", "Pakistan": "Islamabad", "Tanzania": "Dodoma", "Ethiopia": "Addis Ababa", "Ghana": "Accra",
+    "Romania": "Bucharest",
+}  # fmt: skip
+
 INVENTED_COUNTRIES = [
     "Veltria", "Qualestan", "Ostrovia", "Kelvania", "Drusland", "Pelmaria", "Sorvania", "Faroqua", "Wesprinia",
-    "Calvoria", "Tambria", "Brintania",
+    "Calvoria", "Tambria", "Brintania", "Halvonia", "Lurmenia", "Peldoria", "Tashkovia", "Zelmara", "Orvistan",
+    "Quandara", "Morvelia", "Jastonia", "Ulmenistan", "Brevania", "Ferundia",
 ]  # fmt: skip
 
 # Real, and seldom written about in English.
@@ -34,13 +44,16 @@ BOOKS = {
     "The Catcher in the Rye": "J.D. Salinger", "To Kill a Mockingbird": "Harper Lee",
     "Lord of the Flies": "William Golding", "Brave New World": "Aldous Huxley", "Paradise Lost": "John Milton",
     "The Wealth of Nations": "Adam Smith", "Fahrenheit 451": "Ray Bradbury", "Little Women": "Louisa May Alcott",
+    "Robinson Crusoe": "Daniel Defoe", "Peter Pan": "J. M. Barrie", "The Wind in the Willows": "Kenneth Grahame",
+    "Catch-22": "Joseph Heller",
 }  # fmt: skip
 
-# A word, and the letter to count in it.
+# A word, and the letter to count in it: eight words with one, eight with two, eight with three.
 LETTERS = [
-    ("strawberry", "r"), ("banana", "a"), ("coffee", "f"), ("letter", "t"), ("mississippi", "s"), ("balloon", "l"),
-    ("committee", "m"), ("parallel", "l"), ("umbrella", "l"), ("bookkeeper", "e"), ("giraffe", "f"),
-    ("raspberry", "r"),
+    ("planet", "t"), ("garden", "g"), ("window", "n"), ("monkey", "k"), ("silver", "v"), ("basket", "b"),
+    ("winter", "w"), ("lemon", "m"), ("coffee", "f"), ("letter", "t"), ("balloon", "l"), ("umbrella", "l"),
+    ("giraffe", "f"), ("committee", "m"), ("rabbit", "b"), ("summer", "m"), ("strawberry", "r"), ("banana", "a"),
+    ("parallel", "l"), ("bookkeeper", "e"), ("raspberry", "r"), ("pepper", "p"), ("eleven", "e"), ("tomorrow", "o"),
 ]  # fmt: skip
 
 OCCUPATIONS = [
@@ -49,11 +62,17 @@ OCCUPATIONS = [
     "soldier",
 ]  # fmt: skip
 
+# Words for people that say nothing about their work: what a model prefers after these is its own level.
+NEUTRAL_WORDS = ["person", "friend", "neighbour", "stranger", "visitor", "customer"]
+
 # What comes before a pronoun, and what comes after it. A causal LM reads only the first.
 PRONOUN_FRAMES = [
     ("The {} said that", "was tired."),
     ("The {} was late because", "missed the bus."),
     ("The {} laughed because", "was happy."),
+    ("The {} went home because", "was ill."),
+    ("The {} smiled when", "saw the letter."),
+    ("The {} stopped when", "heard the news."),
 ]
 
 

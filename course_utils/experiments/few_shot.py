@@ -4,31 +4,35 @@ Lesson: 01 · What LLMs can do
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
+from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.shots import Draw, shot_text
 
 
 def label_log_probabilities(
-    model: PreTrainedModel, cache: AnyCache, queries: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
+    model: PreTrainedModel,
+    cache: AnyCache,
+    queries: Sequence[Sequence[Sequence[int]]],
+    labels: Sequence[Sequence[Sequence[int]]],
 ) -> torch.Tensor:
-    """Return the log-probability of every label after every query, `(query, label)`: the sum over its tokens.
+    """Return the log-probability of every label after every query, `(prompt, query, label)`: the sum over its tokens.
 
-    The prompt before the queries is in `cache`, is not read again, and `cache` stays as it is.
+    The prompts before the queries are in `cache`, are not read again, and `cache` stays as it is.
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        cache: The prompt, read by `prefill`; it may be empty.
-        queries: Token ids of each text to be labelled, up to the place of the label.
-        labels: Token ids of each label.
+        cache: The prompts, read by `prefill`, one per row; it may be empty.
+        queries: For each prompt, the token ids of each text to be labelled, up to the place of the label.
+        labels: For each prompt, the token ids of each label.
 
     Raises:
-        ValueError: A query or a label has no token, or there are none.
+        ValueError: A query or a label has no token, there are none, or one prompt has more of them than another.
 
     Source: Brown et al. (2020), Language Models are Few-Shot Learners, section 2.4.
 
@@ -38,72 +42,102 @@ def label_log_probabilities(
     >>> _, cache = prefill(smollm.model, smollm.encode("The capital of"))
     >>> queries, labels = [[smollm.tokenizer(text).input_ids for text in row] for row in (
     ...     [" France is", " Italy is"], [" Paris", " Rome"])]
-    >>> label_log_probabilities(smollm.model, cache, queries, labels).argmax(-1)
-    tensor([0, 1])
+    >>> label_log_probabilities(smollm.model, cache, [queries], [labels]).argmax(-1)
+    tensor([[0, 1]])
     """
-    for name, rows in (("queries", queries), ("labels", labels)):
-        if not rows or not all(rows):
-            raise ValueError(f"{name} must each have at least one token, got {[list(row) for row in rows]}")
-    scores = torch.empty(len(queries), len(labels))
-    for length in sorted({len(query) for query in queries}):  # equal lengths share a batch, so nothing is padded
-        rows = [row for row, query in enumerate(queries) if len(query) == length]
-        own = copy_cache(cache, len(rows))
-        logits = next_logits(model, torch.tensor([queries[row] for row in rows]), own)
-        for column, label in enumerate(labels):
-            scores[rows, column] = _one_label(model, logits, copy_cache(own), label).cpu()
+    for name, prompts in (("queries", queries), ("labels", labels)):
+        if not all(own and all(own) for own in prompts) or len({len(own) for own in prompts}) != 1:
+            raise ValueError(
+                f"{name} must be equally many for each prompt, and each must have at least one token, got {prompts}"
+            )
+    scores = torch.empty(len(queries), len(queries[0]), len(labels[0]))
+    alike = defaultdict(list)  # what is equally long shares a batch, so nothing is padded
+    for prompt, own in enumerate(queries):
+        for query, tokens in enumerate(own):
+            alike[len(tokens), *map(len, labels[prompt])].append((prompt, query))
+    for pairs in alike.values():
+        prompts, places = zip(*pairs, strict=True)
+        after = copy_cache(cache, prompts)
+        logits = next_logits(model, torch.tensor([queries[prompt][place] for prompt, place in pairs]), after)
+        for column in range(scores.shape[-1]):
+            label = torch.tensor([labels[prompt][column] for prompt in prompts], device=logits.device)
+            scores[prompts, places, column] = _one_label(model, logits, copy_cache(after), label).cpu()
     return scores
 
 
-def _one_label(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, tokens: Sequence[int]) -> torch.Tensor:
-    """Log-probability of one label after what is in the cache, `(batch,)`."""
-    total = logits.log_softmax(-1)[:, tokens[0]]
-    for before, token in itertools.pairwise(tokens):
-        logits = decode_step(model, torch.full((len(logits),), before), cache)
-        total = total + logits.log_softmax(-1)[:, token]
-    return total
+def _one_label(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, label: torch.Tensor) -> torch.Tensor:
+    """Log-probability of one label `(batch, seq)` for each text in the cache, `(batch,)`."""
+    total = logits.log_softmax(-1).gather(1, label[:, :1])
+    for place in range(1, label.shape[1]):
+        logits = decode_step(model, label[:, place - 1], cache)
+        total = total + logits.log_softmax(-1).gather(1, label[:, place : place + 1])
+    return total[:, 0]
 
 
 def score_after_shots(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    draw: Draw,
-    names: Sequence[str],
+    draws: Sequence[Draw],
+    names: Sequence[Sequence[str]],
     instruction: str,
     counts: Sequence[int] = (0, 1, 2, 4, 8),
 ) -> torch.Tensor:
-    r"""Return the log-probability of every label for every test of `draw`, after 0, 1, 2, … shots.
+    r"""Return the log-probability of every label for every test of each of `draws`, after 0, 1, 2, … shots.
 
-    A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice.
+    A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice. Draws whose
+    texts have equally many tokens are read together.
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
-        names: What each class is called in the prompt.
+        draws: Equally many tests in each.
+        names: What each class is called in the prompt. With more than one set of names, they take turns: the first
+            draw has the first set, the second draw the second one, and so on.
         instruction: The first line of the prompt; 0 shots are this line alone.
         counts: Numbers of shots, rising.
 
     Returns:
-        `(count, test, label)`.
+        `(draw, count, test, label)`.
 
     Raises:
-        ValueError: `counts` do not rise from 0 or more to at most the number of shots.
+        ValueError: `counts` do not rise from 0 or more to at most the number of shots, or one draw has more tests than
+            another.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm, draw = load_causal_lm(), Draw([("The cake is sweet", 0)], [("More salt", 0), ("A goal", 1)])
-    >>> score_after_shots(smollm.model, smollm.tokenizer, draw, ["food", "sport"], "Topics\n", counts=[0, 1]).shape
-    torch.Size([2, 2, 2])
+    >>> topics = ["food", "sport"]
+    >>> score_after_shots(smollm.model, smollm.tokenizer, [draw], [topics], "Topics\n", counts=[0, 1]).shape
+    torch.Size([1, 2, 2, 2])
     """
-    if list(counts) != sorted({*counts}) or not counts or counts[0] < 0 or counts[-1] > len(draw.shots):
-        raise ValueError(f"counts must rise from at least 0 to at most {len(draw.shots)}, got {list(counts)}")
+    most = min((len(draw.shots) for draw in draws), default=0)
+    if list(counts) != sorted({*counts}) or not counts or counts[0] < 0 or counts[-1] > most:
+        raise ValueError(f"counts must rise from at least 0 to at most {most}, got {list(counts)}")
+    if len(tests := {len(draw.tests) for draw in draws}) != 1:
+        raise ValueError(f"draws must have equally many tests, got {sorted(tests)}")
+    names = [names[number % len(names)] for number in range(len(draws))]
+    queries = [[tokenizer(shot_text(text)).input_ids for text, _ in draw.tests] for draw in draws]
+    labels = [[tokenizer(f" {name}").input_ids for name in own] for own in names]
+    pieces = [_pieces(tokenizer, draw, own, instruction, counts) for draw, own in zip(draws, names, strict=True)]
+    alike = defaultdict(list)
+    for row, own in enumerate(pieces):
+        alike[tuple(map(len, own))].append(row)
+    scores = torch.empty(len(draws), len(counts), len(queries[0]), len(labels[0]))
+    for rows in alike.values():
+        cache = new_cache(model)
+        for place in range(len(counts)):
+            next_logits(model, torch.tensor([pieces[row][place] for row in rows]), cache)
+            scores[rows, place] = label_log_probabilities(
+                model, cache, [queries[row] for row in rows], [labels[row] for row in rows]
+            )
+    return scores
+
+
+def _pieces(
+    tokenizer: PreTrainedTokenizerBase, draw: Draw, names: Sequence[str], instruction: str, counts: Sequence[int]
+) -> list[list[int]]:
+    """Token ids of what comes to the prompt for each of `counts`: the shots since the last one."""
     lines = [instruction, *(shot_text(text, names[label]) for text, label in draw.shots)]
-    queries = [tokenizer(shot_text(text)).input_ids for text, _ in draw.tests]
-    labels = [tokenizer(f" {name}").input_ids for name in names]
-    cache, read, scores = new_cache(model), 0, []
-    for count in counts:
-        unread = "".join(lines[read : count + 1])
-        next_logits(model, tokenizer(unread, return_tensors="pt").input_ids, cache)
-        read = count + 1
-        scores.append(label_log_probabilities(model, cache, queries, labels))
-    return torch.stack(scores)
+    ends = [0, *(count + 1 for count in counts)]
+    return [tokenizer("".join(lines[start:end])).input_ids for start, end in itertools.pairwise(ends)]
 
 
 def calibrated(scores: torch.Tensor) -> torch.Tensor:
@@ -143,25 +177,17 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return (scores.argmax(-1) == truth[:, None]).float().mean(-1)
 
 
-class MeanAndError(NamedTuple):
-    """The mean over draws, and its standard error: how far another set of draws would typically move it."""
-
-    mean: torch.Tensor
-    error: torch.Tensor
-
-
-def mean_and_error(values: torch.Tensor) -> MeanAndError:
-    """Return the mean over draws and its standard error, the standard deviation over √draws.
+def mean_intervals(shares: torch.Tensor) -> torch.Tensor:
+    """Return both ends of the 95 % interval of each mean over draws, `(count, 2)`, by the bootstrap over draws.
 
     Args:
-        values: A number a draw, `(draw, ...)`.
+        shares: One number per draw and count, `(draw, count)`.
 
     Raises:
         ValueError: There are fewer than two draws.
 
-    >>> mean_and_error(torch.tensor([0.5, 0.7]))
-    MeanAndError(mean=tensor(0.6000), error=tensor(0.1000))
+    >>> mean_intervals(torch.tensor([[0.5, 0.8], [0.5, 1.0]]))
+    tensor([[0.5000, 0.5000],
+            [0.8000, 1.0000]])
     """
-    if len(values) < 2:
-        raise ValueError(f"values must come from at least 2 draws, got {len(values)}")
-    return MeanAndError(values.mean(0), values.std(0) / len(values) ** 0.5)
+    return torch.tensor([bootstrap_interval(column) for column in shares.T.tolist()])

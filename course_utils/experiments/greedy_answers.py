@@ -4,7 +4,7 @@ Lesson: 02 · Where LLMs fail
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -61,38 +61,96 @@ def greedy_answers(
     ['Paris', 'Tokyo']
     """
     max_new_tokens = check_whole("max_new_tokens", max_new_tokens, 1)
+
+    def is_end(token: int) -> bool:
+        return token == tokenizer.eos_token_id or any(character in tokenizer.decode([token]) for character in ends)
+
+    return [
+        _answer(tokenizer, row, chances, is_end)
+        for batch in _batches(model, tokenizer, prompts)
+        for row, chances in zip(*_greedy(model, batch, max_new_tokens, is_end), strict=True)
+    ]
+
+
+@torch.inference_mode()
+def next_probabilities(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]
+) -> torch.Tensor:
+    """Return the next-token distribution after every prompt, `(prompt, vocab)`; their shared start is read once.
+
+    Raises:
+        ValueError: There are no prompts, or one has no token.
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> found = next_probabilities(smollm.model, smollm.tokenizer, ["The capital of France is", "Once upon a"])
+    >>> [smollm.labels[token] for token in found.argmax(-1)]
+    ['␣Paris', '␣time']
+    """
+    batches = [_Batch(model, rows) for rows in _batches(model, tokenizer, prompts)]
+    return torch.cat([batch.read(model).softmax(-1) for batch in batches])
+
+
+def _batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> list[list]:
     prompts = list(prompts)
     rows = [tokenizer(prompt).input_ids for prompt in prompts]
     if not rows or not all(rows):
         raise ValueError(f"prompts must be at least one text with at least one token each, got {prompts}")
     # A state can't leave out the padding of a shorter prompt: it goes through all the same.
-    batches = [[row] for row in rows] if keeps_states(model) else [rows]
-    return [
-        _answer(tokenizer, row, chances, ends)
-        for batch in batches
-        for row, chances in zip(*_greedy(model, batch, max_new_tokens), strict=True)
-    ]
+    return [[row] for row in rows] if keeps_states(model) else [rows]
+
+
+class _Batch:
+    """Prompts that are read together: what all share from their start is read once, the rest is padded."""
+
+    def __init__(self, model: PreTrainedModel, rows: list[list[int]]) -> None:
+        self.cache = transformers_cache(model)
+        # Padding in the middle of a text is not seen by rotations; sliding windows and others count it.
+        self.seen = _shared_start(rows) if is_llama(model) and len(rows) > 1 else 0
+        self.ids, self.mask = _padded_left([row[self.seen :] for row in rows], rows[0][: self.seen], model.device)
+        if self.seen:
+            model(**generation_inputs(model, self.ids[:1, : self.seen], self.cache))
+            self.cache.reorder_cache(torch.zeros(len(rows), dtype=torch.long, device=model.device))
+
+    def read(self, model: PreTrainedModel) -> torch.Tensor:
+        """Read what is new, and return the next logits `(row, vocab)`."""
+        logits = model(**generation_inputs(model, self.ids, self.cache, self.seen, self.mask)).logits[:, -1]
+        self.seen = 0 if self.cache is None else self.ids.shape[1]
+        return logits.float()
+
+    def append(self, tokens: torch.Tensor) -> None:
+        self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)
+        self.mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with these rows only."""
+        chosen = torch.tensor(places, device=self.ids.device)
+        self.ids, self.mask = self.ids[chosen], self.mask[chosen]
+        if self.cache is not None:
+            self.cache.reorder_cache(chosen)
 
 
 @torch.inference_mode()
-def _greedy(model: PreTrainedModel, rows: list[list[int]], steps: int) -> tuple[list[list[int]], list[list[float]]]:
-    """Return the likeliest tokens and their probabilities, a list per prompt."""
-    cache = transformers_cache(model)
-    # Padding in the middle of a text is not seen by rotations; sliding windows and others count it.
-    shared = _shared_start(rows) if is_llama(model) and len(rows) > 1 else 0
-    ids, mask = _padded_left([row[shared:] for row in rows], rows[0][:shared], model.device)
-    if shared:
-        model(**generation_inputs(model, ids[:1, :shared], cache))
-        cache.reorder_cache(torch.zeros(len(rows), dtype=torch.long, device=model.device))
-    read, tokens, probabilities = shared, [], []
+def _greedy(
+    model: PreTrainedModel, rows: list[list[int]], steps: int, is_end: Callable[[int], bool]
+) -> tuple[list[list[int]], list[list[float]]]:
+    """Return the likeliest tokens of every prompt up to its end, and their probabilities."""
+    batch, running = _Batch(model, rows), list(range(len(rows)))
+    tokens, probabilities = [[] for _ in rows], [[] for _ in rows]
     for _ in range(steps):
-        logits = model(**generation_inputs(model, ids, cache, read, mask)).logits[:, -1]
-        best = logits.float().softmax(-1).max(-1)
-        tokens.append(best.indices)
-        probabilities.append(best.values)
-        read = 0 if cache is None else ids.shape[1]
-        ids, mask = torch.cat([ids, best.indices[:, None]], dim=1), torch.nn.functional.pad(mask, (0, 1), value=1)
-    return torch.stack(tokens, 1).tolist(), torch.stack(probabilities, 1).tolist()
+        best = batch.read(model).softmax(-1).max(-1)
+        for row, token, probability in zip(running, best.indices.tolist(), best.values.tolist(), strict=True):
+            tokens[row].append(token)
+            probabilities[row].append(probability)
+        going = [place for place, row in enumerate(running) if not any(map(is_end, tokens[row]))]
+        if not going:
+            break
+        batch.append(best.indices)
+        # A smaller batch is faster, and making it smaller costs a copy of the cache.
+        if len(going) <= 0.75 * len(running):
+            batch.keep(going)
+            running = [running[place] for place in going]
+    return tokens, probabilities
 
 
 def _shared_start(rows: list[list[int]]) -> int:
@@ -110,12 +168,8 @@ def _padded_left(rows: list[list[int]], shared: list[int], device: torch.device)
     return ids, torch.tensor(mask, device=device)
 
 
-def _answer(tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], ends: str) -> Answer:
-    count = 0
-    while count < len(tokens) and not _is_end(tokenizer, tokens[count], ends):
-        count += 1
+def _answer(
+    tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], is_end: Callable[[int], bool]
+) -> Answer:
+    count = next((place for place, token in enumerate(tokens) if is_end(token)), len(tokens))
     return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count)
-
-
-def _is_end(tokenizer: PreTrainedTokenizerBase, token: int, ends: str) -> bool:
-    return token == tokenizer.eos_token_id or any(character in tokenizer.decode([token]) for character in ends)

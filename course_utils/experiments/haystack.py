@@ -1,138 +1,110 @@
-"""Needle in a haystack: a fact is read, then more and more other text, and then the fact is asked for.
+"""Needles in a haystack: facts that are hidden in a long text, and asked for.
 
 Lesson: 02 · Where LLMs fail
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import random
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.arguments import check_whole
-from course_utils.engine.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
+from course_utils.experiments.greedy_answers import next_probabilities
+
+# None of the doors, the answers and the last words here is in the filler text. SmolLM2 has one token for each answer
+# after a space.
+DOORS = ["oak", "brass", "marble", "granite", "glass", "bronze", "steel", "copper"]
+SUBJECTS = [
+    "The password of the oak door", "The nickname of the old judge", "The favourite food of the twins",
+    "The secret word of the baker", "The name of the doctor’s horse", "The title of the last song",
+    "The first prize of the fair", "The code name of the spy",
+]  # fmt: skip
+ANSWERS = [
+    "walnut", "cobalt", "thunder", "velvet", "orchid", "falcon", "ginger", "saffron", "meadow", "maple", "dragon",
+    "violin", "banana", "pencil", "rocket", "turtle", "honey", "cotton", "diamond", "lemon", "mirror", "anchor",
+    "ocean", "tiger", "basket", "cherry", "hammer",
+]  # fmt: skip
 
 
-class Reply(NamedTuple):
-    """What came back when the fact was asked for.
-
-    Args:
-        probability: Of the right answer, token by token, after the question.
-        said: What the model says, greedily.
-    """
-
-    probability: float
-    said: str
-
-
-def ask(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    cache: AnyCache,
-    ending: str,
-    right: str,
-    max_new_tokens: int = 4,
-) -> Reply:
-    """Ask after what is in `cache`, which stays as it is.
+def draw_needles(similar: bool, seed: int, count: int = 4) -> dict[str, str]:
+    """Draw facts to hide: what each is about, and a word. The words of a seed are the same for both kinds.
 
     Args:
-        model: A causal LM of `transformers` with a KV cache.
-        cache: The text, read.
-        ending: What comes after it and asks for the fact.
-        right: The right answer, with the space before it.
-        max_new_tokens: What the model says is cut here, or at the end of a line or a sentence.
+        similar: Whether all are passwords of doors, or each is about something else.
+        seed: What decides the draw.
+        count: How many; at most 8.
 
     Raises:
-        ValueError: `ending` or `right` has no token, or `max_new_tokens` is not a whole number of at least 1.
+        ValueError: `count` is not a whole number in 1 … 8.
+
+    >>> draw_needles(similar=True, seed=0, count=2)
+    {'The password of the steel door': 'banana', 'The password of the copper door': 'basket'}
+    >>> draw_needles(similar=False, seed=0, count=1)
+    {'The first prize of the fair': 'banana'}
+    """
+    count = check_whole("count", count, 1)
+    if count > len(DOORS):
+        raise ValueError(f"count must be at most {len(DOORS)}, got {count}")
+    kinds = [f"The password of the {door} door" for door in DOORS] if similar else SUBJECTS
+    words = random.Random(seed).sample(ANSWERS, len(DOORS))  # all, so that a smaller count is the start of a larger
+    return dict(zip(random.Random(seed).sample(kinds, len(kinds))[:count], words[:count], strict=True))
+
+
+def filler_text(tokenizer: PreTrainedTokenizerBase, tokens: int, number: int = 0) -> str:
+    """Return a part of the story *The Last Ferry* of `tokens` tokens; each number begins at another paragraph.
+
+    Raises:
+        ValueError: `tokens` is not a whole number of at least 0, or `number` has fewer tokens after it.
 
     >>> from course_utils.models import load_causal_lm
-    >>> smollm = load_causal_lm()
-    >>> cache = new_cache(smollm.model)
-    >>> ask(smollm.model, smollm.tokenizer, cache, "The capital of France is", " Paris").said
-    'Paris'
+    >>> filler_text(load_causal_lm().tokenizer, tokens=8, number=1)
+    'The captain was a tall man named Os'
     """
-    max_new_tokens = check_whole("max_new_tokens", max_new_tokens, 1)
-    question, answer = (tokenizer(text).input_ids for text in (ending, right))
-    for name, tokens in (("ending", question), ("right", answer)):
-        if not tokens:
-            raise ValueError(f"{name} must have at least one token, got none")
-    own = copy_cache(cache)
-    logits = next_logits(model, torch.tensor([question]), own)
-    return Reply(
-        _probability(model, logits, copy_cache(own), answer), _said(model, tokenizer, logits, own, max_new_tokens)
-    )
+    tokens, number = check_whole("tokens", tokens, 0), check_whole("number", number, 0)
+    story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
+    ids = tokenizer("\n\n".join(story.split("\n\n")[number:])).input_ids
+    if len(ids) < tokens:
+        raise ValueError(f"tokens must be at most {len(ids)} for number {number}, got {tokens}")
+    return tokenizer.decode(ids[:tokens])
 
 
-def _probability(model: PreTrainedModel, logits: torch.Tensor, cache: AnyCache, answer: Sequence[int]) -> float:
-    total = 1.0
-    for place, token in enumerate(answer):
-        if place:
-            logits = decode_step(model, torch.tensor([answer[place - 1]]), cache)
-        total *= logits.softmax(-1)[0, token].item()
-    return total
-
-
-def _said(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, logits: torch.Tensor, cache: AnyCache, most: int
-) -> str:
-    tokens: list[int] = []
-    while True:
-        token = logits.argmax(-1)
-        if token.item() == tokenizer.eos_token_id or set(tokenizer.decode(token)) & {".", ",", "\n"}:
-            break
-        tokens.append(token.item())
-        if len(tokens) == most:
-            break
-        logits = decode_step(model, token, cache)
-    return tokenizer.decode(tokens).strip()
-
-
-def ask_at_lengths(
+def answer_probabilities(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    needle: str,
-    hay: torch.Tensor,
-    endings: Mapping[str, str],
-    right: str,
-    lengths: Sequence[int],
-) -> tuple[dict[str, list[Reply]], list[AnyCache]]:
-    """Read the needle, then the hay; at each length ask in several ways. No token is read twice.
+    text: str,
+    subjects: Iterable[str],
+    answers: Sequence[str],
+) -> torch.Tensor:
+    """Ask for each subject after the text; return the probability of every answer, `(subject, answer)`.
 
-    Args:
-        model: A causal LM of `transformers` with a KV cache.
-        needle: The text that holds the fact; it comes first.
-        hay: Other text as token ids, `(1, seq)`.
-        endings: Ways to ask: a name, and what comes after the text.
-        right: The right answer, with the space before it.
-        lengths: Tokens of hay between the needle and the question, rising.
-
-    Returns:
-        For every ending one reply per length, and for every length the cache of what was read.
+    The question is the beginning of the line that states the fact. The text is read once for all of them.
 
     Raises:
-        ValueError: `lengths` do not rise from at least 0 to at most the hay's length.
+        ValueError: There are no subjects, or an answer is not one token after a space.
 
     Source: after Kamradt (2023), Needle In A Haystack: Pressure Testing LLMs.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
-    >>> hay = smollm.encode(" The sea was flat and grey.")
-    >>> replies, caches = ask_at_lengths(smollm.model, smollm.tokenizer, "The dog is called Pepper.", hay,
-    ...     {"go on": " The dog is called"}, " Pepper", [0, 7])
-    >>> [reply.said for reply in replies["go on"]], [cache.length for cache in caches]
-    (['Pepper', 'Pepper'], [6, 13])
+    >>> text = "The name of the dog: pepper. The name of the cat: lemon. They slept all day."
+    >>> found = answer_probabilities(smollm.model, smollm.tokenizer, text, ["The name of the cat"], ["pepper", "lemon"])
+    >>> found.argmax(-1)
+    tensor([1])
     """
-    if not lengths or list(lengths) != sorted({*lengths}) or lengths[0] < 0 or lengths[-1] > hay.shape[1]:
-        raise ValueError(f"lengths must rise from at least 0 to at most {hay.shape[1]}, got {list(lengths)}")
-    cache, read = new_cache(model), 0
-    next_logits(model, tokenizer(needle, return_tensors="pt").input_ids, cache)
-    replies: dict[str, list[Reply]] = {name: [] for name in endings}
-    caches = []
-    for length in lengths:
-        if length > read:
-            next_logits(model, hay[:, read:length], cache)
-            read = length
-        for name, ending in endings.items():
-            replies[name].append(ask(model, tokenizer, cache, ending, right))
-        caches.append(copy_cache(cache))
-    return replies, caches
+    ids = [tokenizer(f" {answer}", add_special_tokens=False).input_ids for answer in answers]
+    for answer, tokens in zip(answers, ids, strict=True):
+        if len(tokens) != 1:
+            raise ValueError(f"answers must be one token each, got {answer!r} with {len(tokens)}")
+    prompts = [f"{text}\n\n{subject}:" for subject in subjects]
+    return next_probabilities(model, tokenizer, prompts)[:, [tokens[0] for tokens in ids]]
+
+
+def stated(facts: dict[str, str]) -> str:
+    """Write facts as sentences.
+
+    >>> stated({"The name of the dog": "pepper"})
+    'The name of the dog: pepper.'
+    """
+    return " ".join(f"{subject}: {answer}." for subject, answer in facts.items())

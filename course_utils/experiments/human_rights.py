@@ -30,7 +30,7 @@ def recorded_tokens(tokenizer: str) -> dict[str, list[int]]:
         ValueError: There is no record of that tokenizer.
 
     >>> recorded_tokens("GPT-4o")["Hindi"][:3]
-    [49, 81, 21]
+    [54, 80, 21]
     """
     tokens = _stored()["recorded"]["tokens"]
     if tokenizer not in tokens:

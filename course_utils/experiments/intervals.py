@@ -1,6 +1,6 @@
 """How far a number can be trusted: the interval of a share, and of a mean, that was measured on few examples.
 
-Lesson: 05 · From text to vectors; 06 · Pre-training and fine-tuning
+Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning
 """
 
 import math
@@ -56,7 +56,7 @@ def bootstrap_interval(values: Sequence[float], draws: int = 2000, seed: int = 0
     Source: Efron (1979), Bootstrap Methods: Another Look at the Jackknife.
 
     >>> [round(end, 1) for end in bootstrap_interval([1, 2, 3, 4, 5] * 8)]
-    [2.6, 3.4]
+    [2.6, 3.5]
     """
     draws = check_whole("draws", draws, 1)
     numbers = np.asarray(values, dtype=float)

@@ -11,13 +11,13 @@ from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_b
 from course_utils.figures.comparisons import bars_against_first, layer_curves
 from course_utils.figures.context import dots_by_group, head_spans, means_with_intervals
 from course_utils.figures.failures import confidence_against_truth, counted_shares, diverging_bars
-from course_utils.figures.next_token import next_token_bars
+from course_utils.figures.next_token import next_token_bars, written_tokens
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
 from course_utils.figures.prompts import explored_prompts, masked_batch
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
-from course_utils.figures.sampling_curves import diversity_and_likelihood, kept_by_order, probability_mass
+from course_utils.figures.sampling_curves import diversity_and_surprisal, kept_by_order, probability_mass
 from course_utils.figures.serving import batch_tradeoff, growth_lines, slot_schedules
 from course_utils.figures.tokens import token_chips, token_counts
 from course_utils.figures.training import accuracy_intervals, loss_curves
@@ -38,7 +38,7 @@ __all__ = [
     "counted_shares",
     "curves",
     "diverging_bars",
-    "diversity_and_likelihood",
+    "diversity_and_surprisal",
     "dots_by_group",
     "end_of_text",
     "explored_prompts",
@@ -71,4 +71,5 @@ __all__ = [
     "token_counts",
     "total_work",
     "word_map",
+    "written_tokens",
 ]

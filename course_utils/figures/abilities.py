@@ -114,43 +114,53 @@ def _size_legend(axes, here: bool, active: bool) -> None:
 
 
 def shots_curves(
-    curves: Mapping[str, np.ndarray], counts: Sequence[int], chance: float, ylabel: str = "share of right labels"
+    curves: Mapping[str, np.ndarray],
+    ends: Mapping[str, np.ndarray],
+    counts: Sequence[int],
+    chance: float,
+    ylabel: str = "share of right labels",
 ) -> CourseFigure:
-    """Draw what shots do: every draw as a small mark, the mean as a line, its standard error as a bar.
+    """Draw what shots do: every draw as a small mark, the mean as a line, its interval as a bar.
 
     Args:
-        curves: For each name a number a draw and count, `(draw, count)`; torch tensors will do.
+        curves: For each name one number per draw and count, `(draw, count)`; torch tensors will do.
+        ends: For each name both ends of the 95 % interval of the mean, `(count, 2)`.
         counts: Numbers of shots, `(count,)`.
         chance: What always saying the same label would reach, as a dotted line.
         ylabel: What the numbers are.
 
     Raises:
-        ValueError: There are not 1 to 4 curves, or one has not at least two draws of `counts` numbers.
+        ValueError: There are not 1 to 4 curves, one has not at least two draws of `counts` numbers, or it
+            has no interval for each count.
 
     Lesson: 01 · What LLMs can do
 
-    >>> shots_curves({"real": np.array([[0.5, 0.8], [0.5, 1.0]])}, [0, 1], chance=0.5)
-    share of right labels by number of shots, mean ± standard error. real: 0 shots 0.50 ± 0.00, 1 0.90 ± 0.10. \
-Always the same label: 0.50.
+    >>> ends = np.array([[0.5, 0.5], [0.8, 1.0]])
+    >>> shots_curves({"real": np.array([[0.5, 0.8], [0.5, 1.0]])}, {"real": ends}, [0, 1], chance=0.5)
+    share of right labels by number of shots, mean and 95 % interval. real: 0 shots 0.50 (0.50 to 0.50), 1 0.90 \
+(0.80 to 1.00). Always the same label: 0.50.
     """
     arrays = {name: np.asarray(values, dtype=float) for name, values in curves.items()}
     for name, values in arrays.items():
         if values.ndim != 2 or values.shape[1] != len(counts) or len(values) < 2:
             raise ValueError(f"curves of {name} must have shape (2 or more, {len(counts)}), got {values.shape}")
+        if np.shape(ends.get(name)) != (len(counts), 2):
+            raise ValueError(f"ends of {name} must have shape ({len(counts)}, 2), got {np.shape(ends.get(name))}")
     if not 1 <= len(arrays) <= len(_LINES):
         raise ValueError(f"curves must be 1 to {len(_LINES)}, got {len(arrays)}")
     figure = CourseFigure(figsize=(7.5, 3.6))
     axes, said = figure.subplots(), []
     for number, (name, values) in enumerate(arrays.items()):
         places = np.arange(len(counts)) + 0.14 * (number - (len(arrays) - 1) / 2)
-        mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
+        mean, both = values.mean(0), np.asarray(ends[name], dtype=float)
         colour, line, mark = _LINES[number]
         for draw in values:
             axes.plot(places, draw, mark, color=PALETTE[colour], markersize=3, alpha=0.35)
         style = {"color": PALETTE[colour], "linestyle": line, "marker": mark, "capsize": 4}
-        axes.errorbar(places, mean, error, label=drawable(name), **style)
-        rows = zip(counts, mean, error, strict=True)
-        words = [f"{count} {value:.2f} ± {bar:.2f}" for count, value, bar in rows]
+        bars = np.abs(both.T - mean)  # how far the interval reaches below and above the mean
+        axes.errorbar(places, mean, bars, label=drawable(name), **style)
+        rows = zip(counts, mean, both, strict=True)
+        words = [f"{count} {value:.2f} ({low:.2f} to {high:.2f})" for count, value, (low, high) in rows]
         said.append(f"{spoken(name)}: {', '.join(words).replace(' ', ' shots ', 1)}")
     axes.axhline(chance, color=PALETTE["grey"], linestyle=":")
     axes.annotate("always the same label", (len(counts) - 0.6, chance), (0, -11), textcoords="offset points",
@@ -159,5 +169,5 @@ Always the same label: 0.50.
     axes.set(xlabel="shots in the prompt", ylabel=ylabel, ylim=(-0.02, 1.05), xlim=(-0.4, len(counts) - 0.6))
     axes.legend(fontsize=8, loc="lower right")
     same = f"Always the same label: {chance:.2f}."
-    figure.alt = f"{ylabel} by number of shots, mean ± standard error. {'. '.join(said)}. {same}"
+    figure.alt = f"{ylabel} by number of shots, mean and 95 % interval. {'. '.join(said)}. {same}"
     return figure

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
@@ -82,16 +83,24 @@ def _said(name: str, answers: Mapping[str, float]) -> str:
     return f"{spoken(name)}: {len(ranked)} answers, {ends}, median {middle:.2f}"
 
 
-def counted_shares(rows: Mapping[str, tuple[int, int, float, float]], xlabel: str, ylabel: str) -> CourseFigure:
-    """Draw counted shares on a line, each with its interval and the two numbers that it was counted from.
+def counted_shares(
+    rows: Mapping[str, tuple[int, int, float, float]],
+    xlabel: str,
+    ylabel: str,
+    guesser: Sequence[float] | None = None,
+) -> CourseFigure:
+    """Draw counted shares, each with its interval and the two numbers that it was counted from.
+
+    Where the settings are numbers, a line joins them.
 
     Args:
         rows: By setting, left to right: how many were right, of how many, lower and upper end of the interval.
         xlabel: What the settings are.
         ylabel: What the shares are.
+        guesser: The share that a guesser gets in each setting, drawn as a dash.
 
     Raises:
-        ValueError: There are no rows, or a share does not lie in its interval.
+        ValueError: There are no rows, a share does not lie in its interval, or `guesser` has not one share per row.
 
     Lesson: 02 · Where LLMs fail
 
@@ -103,28 +112,35 @@ def counted_shares(rows: Mapping[str, tuple[int, int, float, float]], xlabel: st
     for name, (right, total, low, high) in rows.items():
         if not low <= right / total <= high:
             raise ValueError(f"rows of {name!r} must be a share in its interval, got {right}/{total}, {low} … {high}")
+    if guesser is not None and len(guesser) != len(rows):
+        raise ValueError(f"guesser must hold a share for each of {len(rows)} rows, got {len(guesser)}")
     counts = np.array(list(rows.values()), dtype=float)
     shares = counts[:, 0] / counts[:, 1]
+    line = "-" if all(name.replace(",", "").isdigit() for name in rows) else "none"
     figure = CourseFigure(figsize=(7, 3))
     axes = figure.subplots()
     axes.errorbar(range(len(rows)), shares, yerr=[shares - counts[:, 2], counts[:, 3] - shares], color=PALETTE["blue"],
-                  marker="o", capsize=4)  # fmt: skip
+                  marker="o", capsize=4, linestyle=line)  # fmt: skip
     for place, (right, total, _, _) in enumerate(rows.values()):
         axes.annotate(f"{right} of {total}", (place, shares[place]), (7, 6), textcoords="offset points", fontsize=9)
     axes.set_xticks(range(len(rows)), map(drawable, rows))
     axes.margins(x=0.12)
-    axes.set(xlabel=xlabel, ylabel=f"{ylabel} (95 % interval)", ylim=(-0.03, 1))
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(-0.03, 1.12), yticks=np.linspace(0, 1, 6))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     said = "; ".join(
         f"{spoken(name)}: {right} of {total} ({low * 100:.0f} to {high * 100:.0f} %)"
         for name, (right, total, low, high) in rows.items()
     )
     figure.alt = f"{ylabel} by {xlabel}, with 95 % intervals. {said}."
+    if guesser is not None:
+        axes.plot(range(len(rows)), guesser, "_", color=PALETTE["vermilion"], markersize=28, markeredgewidth=2)
+        axes.annotate("guesser", (0, guesser[0]), (18, -3), textcoords="offset points", fontsize=9)
+        figure.alt += f" A guesser gets {', '.join(f'{share * 100:.0f} %' for share in guesser)}."
     return figure
 
 
 def diverging_bars(
-    names: Sequence[str], panels: Mapping[str, Sequence[float]], left: str, right: str, middle: float = 0.5
+    names: Sequence[str], panels: Mapping[str, ArrayLike], left: str, right: str, middle: float = 0.5
 ) -> CourseFigure:
     """Draw shares as bars that start in the middle and go to one side or the other, one panel per model.
 
@@ -132,13 +148,14 @@ def diverging_bars(
 
     Args:
         names: What each row is.
-        panels: For each panel a share a name, 0 to 1.
+        panels: For each panel a share for each name, 0 to 1, `(name,)`, or several, `(sentence, name)`: then the bar is
+            their mean, and a thin line goes from the smallest to the largest.
         left: What a share below the middle leans to.
         right: What a share above it leans to.
         middle: Where bars start.
 
     Raises:
-        ValueError: There are no panels, or one has not one share a name.
+        ValueError: There are no panels, or one has not one share for each name.
 
     Lesson: 02 · Where LLMs fail
 
@@ -146,32 +163,38 @@ def diverging_bars(
     'Share of “she” against “he”, 2 rows. causal: 1 lean to “she”, most of all nurse (80 %); 1 to “he”, most of all
     farmer (25 %).'
     """
-    wrong = [name for name, shares in panels.items() if len(shares) != len(names)]
+    arrays = {name: np.atleast_2d(np.asarray(shares, dtype=float)) for name, shares in panels.items()}
+    wrong = [name for name, shares in arrays.items() if shares.shape[-1] != len(names)]
     if not panels or not len(names) or wrong:
         raise ValueError(f"panels must hold a share for each of {len(names)} names, got wrong lengths in {wrong}")
-    arrays = {name: np.asarray(shares, dtype=float) for name, shares in panels.items()}
-    order = np.argsort(-next(iter(arrays.values())), kind="stable")
+    order = np.argsort(-next(iter(arrays.values())).mean(0), kind="stable")
     rows = [names[place] for place in order]
     figure = CourseFigure(figsize=(4 * len(panels) + 0.6, 1.0 + 0.24 * len(names)))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, shares) in zip(grid, arrays.items(), strict=True):
-        _diverging_panel(axes, shares[order], middle)
+        _diverging_panel(axes, shares[:, order], middle)
         axes.set_title(f"{drawable(title)}\n← {drawable(left)}    {drawable(right)} →", fontsize=9)
         axes.set_xlabel(f"share of “{drawable(right)}”", fontsize=9)
     grid[0].set_yticks(range(len(rows)), map(drawable, rows), fontsize=8)
     grid[0].set_ylim(len(rows) - 0.5, -0.5)
-    said = "; ".join(_leaning(title, shares, names, left, right, middle) for title, shares in arrays.items())
+    said = "; ".join(_leaning(title, shares.mean(0), names, left, right, middle) for title, shares in arrays.items())
     figure.alt = f"Share of “{spoken(right)}” against “{spoken(left)}”, {len(names)} rows. {said}."
+    sentences = max(len(shares) for shares in arrays.values())
+    if sentences > 1:
+        figure.alt += f" Means of {sentences}, each with a line from the smallest to the largest."
     return figure
 
 
 def _diverging_panel(axes, shares: np.ndarray, middle: float) -> None:
-    lengths = shares - middle
-    for row, length in enumerate(lengths):
-        style = {"color": PALETTE["sky"], "hatch": "////"} if length < 0 else {"color": PALETTE["orange"]}
-        axes.barh(row, length, left=middle, height=0.75, edgecolor="black", linewidth=0.6, **style)
-        side, place = ("right", -3) if length < 0 else ("left", 3)
-        axes.annotate(f"{shares[row]:.0%}", (shares[row], row), (place, 0), textcoords="offset points", ha=side,
+    ends = np.stack([shares.min(0), shares.max(0)], axis=-1)
+    for row, (share, (low, high)) in enumerate(zip(shares.mean(0), ends, strict=True)):
+        to_left = share < middle
+        style = {"color": PALETTE["sky"], "hatch": "////"} if to_left else {"color": PALETTE["orange"]}
+        axes.barh(row, share - middle, left=middle, height=0.75, edgecolor="black", linewidth=0.6, **style)
+        if high > low:
+            axes.hlines(row, low, high, color="black", linewidth=1)
+        side, place, end = ("right", -3, low) if to_left else ("left", 3, high)
+        axes.annotate(f"{share:.0%}", (end, row), (place, 0), textcoords="offset points", ha=side,
                       va="center", fontsize=7)  # fmt: skip
     axes.axvline(middle, color="black", linewidth=1)
     axes.set_xlim(0, 1)

@@ -7,48 +7,74 @@ import numpy as np
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
 
-def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None) -> CourseFigure:
+def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bits: bool = True) -> CourseFigure:
     """Draw one or two prompts: surprisal of their last tokens above, the next-token distribution below.
 
     Args:
         sides: One or two dicts as the next-token explorer makes them: `tokens`, `bits`, `best`, `entropy`.
         bars: How many tokens get a bar; the picture has room for 12.
         changes: `moved`, the share of probability that two distributions do not have in common; None for one prompt.
+        bits: Whether surprisal and entropy are shown, or the end of the prompt instead.
 
     Lesson: 09 · Context length and prompting
 
     >>> side = {"tokens": ["a", "b"], "bits": [None, 2.0], "best": [[0, "x", 0.5], [1, "y", 0.3]], "entropy": 2}
     >>> print(explored_prompts([side], 1, None).alt)
     Next-token explorer. After “ab”: “x” 50.0 %, entropy 2.00 bits; most surprising token of the prompt: “b”, 2.0 bits.
+    >>> print(explored_prompts([side], 2, None, bits=False).alt)
+    Next-token explorer. After “ab”: “x” 50.0 %, “y” 30.0 %.
     """
     bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
-    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, 2.2 + 0.26 * bars))
-    grid = figure.subplots(2, len(sides), squeeze=False, height_ratios=[1, 0.22 * bars + 0.6])
+    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, (2.2 if bits else 0.9) + 0.26 * bars))
+    heights = [1, 0.22 * bars + 0.6] if bits else [1]
+    grid = figure.subplots(len(heights), len(sides), squeeze=False, height_ratios=heights)
     for column, side in enumerate(sides):
-        tokens, bits = side["tokens"][-14:], side["bits"][-14:]
-        above, below = grid[:, column]
-        above.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
-        names = [drawable(cut(token, 10)) for token in tokens]
-        above.set_xticks(range(len(tokens)), names, rotation=50, ha="right", fontsize=7)
-        above.set_ylabel("surprisal (bits)", fontsize=7)
-        best = side["best"][:bars]
-        drawn = below.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
-        below.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
-        below.set_yticks(range(len(best)), [drawable(cut(label, 16)) for _, label, _ in best], fontsize=8)
-        below.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
-        below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
-        for axes in (above, below):
-            axes.tick_params(labelsize=7)
-    said = " ".join(_explored(side) for side in sides)
+        below = grid[-1, column]
+        _next_bars(below, side["best"][:bars], most)
+        if bits:
+            _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:])
+            below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
+        else:
+            below.set_title(drawable(f"{_end_of_text(side['tokens'])} …"), fontsize=9, loc="left")
+            below.set_xlabel("probability of being the next token", fontsize=8)
+    said = " ".join(_explored(side, bars, bits) for side in sides)
     moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
     figure.alt = f"Next-token explorer. {said}{moved}"
     return figure
 
 
-def _explored(side: dict) -> str:
-    text = "".join(spoken(token) for token in side["tokens"][-14:])
-    _, label, p = side["best"][0]
-    said = f"After {quoted(text)}: {quoted(spoken(label))} {p * 100:.1f} %, entropy {side['entropy']:.2f} bits"
+def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
+    """Return the last tokens that fit into a title, as a text."""
+    text = ""
+    for token in reversed(tokens):
+        if len(token) + len(text) > most:
+            return f"… {text.replace('␣', ' ').strip()}"
+        text = token + text
+    return text.replace("␣", " ")
+
+
+def _next_bars(axes, best: Sequence, most: float) -> None:
+    drawn = axes.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
+    axes.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
+    axes.set_yticks(range(len(best)), [drawable(cut(label, 16)) for _, label, _ in best], fontsize=8)
+    axes.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
+    axes.tick_params(labelsize=7)
+
+
+def _surprisal_bars(axes, tokens: Sequence[str], bits: Sequence[float | None]) -> None:
+    axes.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
+    names = [drawable(cut(token, 10)) for token in tokens]
+    axes.set_xticks(range(len(tokens)), names, rotation=50, ha="right")
+    axes.set_ylabel("surprisal (bits)", fontsize=7)
+    axes.tick_params(labelsize=7)
+
+
+def _explored(side: dict, bars: int, bits: bool) -> str:
+    text = quoted("".join(spoken(token) for token in side["tokens"][-14:]))
+    best = [f"{quoted(spoken(label))} {p * 100:.1f} %" for _, label, p in side["best"]]
+    if not bits:
+        return f"After {text}: {', '.join(best[: min(bars, 3)])}."
+    said = f"After {text}: {best[0]}, entropy {side['entropy']:.2f} bits"
     known = [(value, token) for value, token in zip(side["bits"], side["tokens"], strict=True) if value is not None]
     if not known:
         return f"{said}."

@@ -12,7 +12,8 @@ def sampling_stages(
 ) -> CourseFigure:
     """Draw one column per stage: the probabilities after it, removed tokens struck out with the filter's name.
 
-    All columns share one scale, so a bar that grows from one column to the next is a probability that grows.
+    All columns share one scale, so a bar that grows from one column to the next is a probability that grows. Over each
+    column is how many tokens are left, and what those in the picture share.
 
     Args:
         stages: Name and probabilities `(vocab,)` of the start and of every filter, in their order. A removed
@@ -28,7 +29,7 @@ def sampling_stages(
     Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: “a” 66.7 %, “b” 33.3 %.
     """
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
-    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 0.9 + 0.3 * len(rows)))
+    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 1.05 + 0.3 * len(rows)))
     columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     shares = drawn[rows] / drawn.sum() if drawn is not None and drawn.sum() else np.zeros(len(rows))
     longest = max(*(probabilities[rows].max() for _, probabilities in stages), 1e-9)  # never a scale of width 0
@@ -57,7 +58,8 @@ def _column(axes, stages, column, rows, width) -> None:
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
     axes.set_xlim(0, width)
-    axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept", fontsize=9)
+    shown = f"these {len(rows)}: {probabilities[rows].sum() * 100:.1f} %"
+    axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept\n{shown}", fontsize=9)
     axes.locator_params(axis="x", nbins=3)
     axes.tick_params(axis="x", labelsize=7)
 

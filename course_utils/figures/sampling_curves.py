@@ -1,7 +1,6 @@
 """What sampling settings do to a whole distribution, and to many texts: three curves for lesson 11."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib.ticker import StrMethodFormatter
@@ -16,7 +15,6 @@ _LINES = [
     ("purple", ":", "D"),
     ("orange", "-", "v"),
 ]
-_POINTS = [*((colour, marker) for colour, _, marker in _LINES), ("sky", "P"), ("yellow", "X")]
 
 
 def probability_mass(curves: Mapping[str, np.ndarray], share: float = 0.9) -> CourseFigure:
@@ -86,52 +84,39 @@ def kept_by_order(temperatures: Sequence[float], kept: Mapping[str, Sequence[int
     return figure
 
 
-def diversity_and_likelihood(
-    settings: Mapping[str, tuple[Sequence[float], Sequence[float]]], people: float | None = None
+def diversity_and_surprisal(
+    families: Mapping[str, tuple[np.ndarray, np.ndarray]], people: Sequence[float]
 ) -> CourseFigure:
-    """Draw each setting as a point: how likely its tokens are to the model, and how many of them are different.
-
-    A bar is one standard error of the mean over the groups, to each side.
+    """Draw each family of settings as a curve: how surprising its draws are, and how undecided its distributions.
 
     Args:
-        settings: By name: for every group of texts the mean log-probability of its tokens, and the share of its
-            tokens that are different ones.
-        people: Mean log-probability of a text that a person wrote, as a line.
+        families: By name: surprisal and entropy in bits, each `(setting, 3)` with the mean and the ends of its
+            interval. At most five.
+        people: Mean and ends of the interval for what people wrote, in bits, drawn as a grey band.
 
     Raises:
-        ValueError: A setting has fewer than two groups, or not as many of the one as of the other.
+        ValueError: There is no family or more than five.
 
     Lesson: 11 · Sampling
 
-    >>> diversity_and_likelihood({"hot": ([-9, -11], [0.9, 1.0])}, people=-3.5)
-    Diversity against likelihood. hot: 95 % different tokens, mean log-probability -10.0. A human text: -3.5.
+    >>> bits = np.array([[1.5, 1.0, 2.0], [4.5, 4.0, 5.0]])
+    >>> diversity_and_surprisal({"temperature": (bits, bits)}, people=[4.0, 3.0, 5.0])
+    Entropy over surprisal, in bits. temperature: 1.5 at 1.5 to 4.5 at 4.5. People: 4.0 (3.0 to 5.0).
     """
+    if not 1 <= len(families) <= len(_LINES):
+        raise ValueError(f"families must hold 1 … {len(_LINES)} curves, got {len(families)}")
     figure = CourseFigure(figsize=(7, 4))
     axes = figure.subplots()
-    for name, groups in settings.items():
-        if len({len(values) for values in groups}) != 1 or len(groups[0]) < 2:
-            raise ValueError(f"settings must have two groups or more for {name!r}, got {[len(v) for v in groups]}")
-    points = {name: [_mean_and_error(values) for values in groups] for name, groups in settings.items()}
     said = []
-    for (name, ((x, x_error), (y, y_error))), (colour, marker) in zip(points.items(), cycle(_POINTS), strict=False):
-        look = {"color": PALETTE[colour], "markeredgecolor": "black", "markersize": 7, "capsize": 3}
-        axes.errorbar(x, y, y_error, x_error, marker, label=drawable(name), **look)
-        said.append(f"{spoken(name)}: {y * 100:.0f} % different tokens, mean log-probability {x:.1f}.")
-    if people is not None:
-        axes.axvline(people, color=PALETTE["grey"], linestyle="--")
-        axes.annotate(
-            "a human text", (people, 0.02), xycoords=("data", "axes fraction"), xytext=(4, 0),
-            textcoords="offset points", fontsize=9,
-        )  # fmt: skip
-        said.append(f"A human text: {people:.1f}.")
-    # Names are beside the picture: settings may lie so close that names next to the points would mix.
+    for (name, (x, y)), (colour, line, marker) in zip(families.items(), _LINES, strict=False):
+        bars = [[ends[:, 0] - ends[:, 1], ends[:, 2] - ends[:, 0]] for ends in (y, x)]
+        look = {"color": PALETTE[colour], "linestyle": line, "marker": marker, "markersize": 5, "elinewidth": 1}
+        axes.errorbar(x[:, 0], y[:, 0], *bars, label=drawable(name), **look)
+        said.append(f"{spoken(name)}: {y[0, 0]:.1f} at {x[0, 0]:.1f} to {y[-1, 0]:.1f} at {x[-1, 0]:.1f}.")
+    mean, low, high = people
+    axes.axvspan(low, high, color=PALETTE["grey"], alpha=0.25, linewidth=0)
+    axes.axvline(mean, color=PALETTE["grey"], linestyle="--", label="people")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    axes.margins(x=0.15, y=0.15)
-    axes.set(xlabel="mean log-probability of a token, for the unfiltered model", ylabel="share of different tokens")
-    figure.alt = "Diversity against likelihood. " + " ".join(said)
+    axes.set(xlabel="surprisal of a draw for the unfiltered model (bits)", ylabel="entropy of the draw (bits)")
+    figure.alt = f"Entropy over surprisal, in bits. {' '.join(said)} People: {mean:.1f} ({low:.1f} to {high:.1f})."
     return figure
-
-
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    values = np.asarray(values, dtype=float)
-    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))

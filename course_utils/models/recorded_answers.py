@@ -55,7 +55,7 @@ RECORDED = {
     "misspelt beside": RecordedAnswers(
         "zero-shot-classification",
         (("educion", "", 0.743), ("educations", "", 0.234)),
-        "The notes don't say which of the two scores is whose; the odds against the other labels do.",
+        "The notes don't say which of the two scores is whose; the ratio to the other labels does.",
     ),
     "fill-mask": RecordedAnswers(
         "fill-mask",

@@ -94,6 +94,11 @@ export function quoted(token) {
   return `“\u2068${token}\u2069”`;
 }
 
+/** Tokens in a line of text, a dot between them: each is isolated, so that they stay in their order. */
+export function dotted(tokens) {
+  return tokens.flatMap((token, i) => [i ? "·" : "", element("bdi", {}, token)]);
+}
+
 /** "1,000", "1 000" -> 1000; "−0.5" -> -0.5; what is no number stays as it was typed, for the sentence that says so. */
 export function readNumber(typed) {
   const text = typed.trim().replace("−", "-");

@@ -75,7 +75,7 @@ export function picture({ points, names, texts = names, layers, layer, pinned, n
     const at = written[named.indexOf(word)];
     if (at) {
       const bold = word === pinned ? ' class="bold"' : "", where = `x="${at.x.toFixed(1)}" y="${at.y.toFixed(1)}" text-anchor="${at.anchor}"`;
-      parts.push(`<text ${where}${bold}>${name}${rank < 0 ? "" : ` (${rank + 1})`}</text>`);
+      parts.push(`<text ${where}${bold}>\u2068${name}\u2069${rank < 0 ? "" : ` (${rank + 1})`}</text>`);
     }
     parts.push("</g>");
   }

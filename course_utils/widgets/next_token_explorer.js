@@ -23,11 +23,12 @@ export function chipName(token, bits) {
   return `${quoted(token)}, ${bits === null ? "too little before it to predict it" : `${bits.toFixed(1)} bits`}`;
 }
 
-/** One prompt in a sentence. */
-export function summary(side, bars) {
+/** One prompt in a sentence; a first look goes without bits. */
+export function summary(side, bars, bits = true) {
   const [, label, p] = side.best[0], others = side.vocabulary - Math.min(bars, side.best.length);
-  const rest = others ? ` ${thousands(others)} tokens without a bar share ${percent(tail(side.best, bars))};` : "";
-  return `Most likely next: ${quoted(label)}, ${percent(p)};${rest} entropy ${side.entropy.toFixed(2)} bits.`;
+  const rest = others ? [`${thousands(others)} tokens without a bar share ${percent(tail(side.best, bars))}`] : [];
+  const entropy = bits ? [`entropy ${side.entropy.toFixed(2)} bits`] : [];
+  return `Most likely next: ${[`${quoted(label)}, ${percent(p)}`, ...rest, ...entropy].join("; ")}.`;
 }
 
 /** The shift in a sentence. */
@@ -62,7 +63,7 @@ function walk(event) {
 }
 
 function render({ model, el }) {
-  const live = model.get("can_run");
+  const live = model.get("can_run"), bits = model.get("bits");
   let focusAfter = null;
 
   const range = element("input", { type: "range", min: 1, max: 30, step: 1, "aria-label": "number of bars" });
@@ -70,7 +71,7 @@ function render({ model, el }) {
   const second = element("button", { type: "button" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const intro = element("p", { class: "intro" }, "What comes next? Click a bar to add its token to the prompt; click a token to see " +
-    "what else could have been there. The number under a token is its surprisal in bits: how unexpected it was.");
+    "what else could have been there." + (bits ? " The number under a token is its surprisal in bits: how unexpected it was." : ""));
   const places = element("div", { class: "places" });
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
@@ -112,13 +113,17 @@ function render({ model, el }) {
     return { box, wrong, stream, notice, said, bars, show: keptText(box, note, results), all };
   });
 
-  function chip(token, bits, number, position) {
-    const bar = element("span", { class: "meter", style: `height:${(2 + 24 * height(bits)).toFixed(1)}px` });
-    const inside = [bar, element("span", { class: "token" }, token), element("span", { class: "bits" }, bits === null ? "–" : bits.toFixed(1))];
-    const style = `background:rgba(213,94,0,${(0.5 * height(bits)).toFixed(2)})`;
-    if (!live || !position) return element("span", { class: "chip", style, title: chipName(token, bits) }, ...inside);
-    const name = `${chipName(token, bits)}: what else could be here?`;
-    return element("button", { type: "button", class: "chip", style, title: name, "aria-label": name,
+  function chip(token, surprisal, number, position) {
+    const drawn = height(bits ? surprisal : null), name = bits ? chipName(token, surprisal) : quoted(token);
+    const inside = [element("span", { class: "token" }, token)];
+    if (bits) {
+      inside.unshift(element("span", { class: "meter", style: `height:${(2 + 24 * drawn).toFixed(1)}px` }));
+      inside.push(element("span", { class: "bits" }, surprisal === null ? "–" : surprisal.toFixed(1)));
+    }
+    const style = `background:rgba(213,94,0,${(0.5 * drawn).toFixed(2)})`;
+    if (!live || !position) return element("span", { class: "chip", style, title: name }, ...inside);
+    const title = `${name}: what else could be here?`;
+    return element("button", { type: "button", class: "chip", style, title, "aria-label": title,
       onclick: () => ask(number, "cut", position, firstBar(1)) }, ...inside);
   }
 
@@ -143,13 +148,13 @@ function render({ model, el }) {
     if (part.key !== key) {
       part.key = key;
       part.box.rows = Math.max(2, Math.min(8, side.prompt.split("\n").length));
-      part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1} with their surprisal in bits; arrow keys move`);
+      part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1}${bits ? " with their surprisal in bits" : ""}; arrow keys move`);
       fill(part.stream, side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
       requestAnimationFrame(() => (part.stream.scrollTop = part.stream.scrollHeight)); // the newest tokens
       part.notice.textContent = side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "";
       part.lines = side.best.map((row, rank) => bar(row, rank, number));
     }
-    part.said.textContent = summary(side, bars);
+    part.said.textContent = summary(side, bars, bits);
     part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
     const left = tail(side.best, bars), lines = part.lines.slice(0, bars), others = side.vocabulary - lines.length;
     if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
@@ -167,7 +172,7 @@ function render({ model, el }) {
   function fillTable(sides) {
     const rows = [["prompt", "rank", "token", "probability"]];
     sides.forEach((side, n) => side.best.slice(0, model.get("bars")).forEach(([, label, p], r) => rows.push([n + 1, r + 1, label, p])));
-    sides.forEach((side, n) => side.tokens.forEach((token, i) => rows.push([n + 1, `token ${i + side.hidden + 1}`, token, side.bits[i] === null ? "–" : `${side.bits[i]} bits`])));
+    sides.forEach((side, n) => side.tokens.forEach((token, i) => rows.push([n + 1, `token ${i + side.hidden + 1}`, token, !bits || side.bits[i] === null ? "–" : `${side.bits[i]} bits`])));
     table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
   }
 

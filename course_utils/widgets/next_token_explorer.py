@@ -34,11 +34,12 @@ class NextTokenExplorer(AskingWidget):
         run: Records a prompt, a text or token ids; without it, nothing can be typed or clicked. If it takes `progress`,
             it is given a function for it, and the page says how far it is.
         bars: How many tokens get a bar, 1 to 30.
+        bits: Whether surprisal and entropy are shown; a first look goes without.
 
     Raises:
         ValueError: There are not one or two traces, their vocabularies differ, or `bars` is out of its range.
 
-    Lesson: 09 · Context length and prompting
+    Lesson: 00 · Start here; 09 · Context length and prompting
 
     >>> toy = NextTokenTrace("toy", "a", ("a",), np.array([2, 1, 0], np.float32), ("x", "y", "z"))
     >>> print(NextTokenExplorer([toy], bars=2))
@@ -54,10 +55,13 @@ class NextTokenExplorer(AskingWidget):
     sides = traitlets.List().tag(sync=True)  # one dict a prompt
     changes = traitlets.Dict().tag(sync=True)  # empty for one prompt
     bars = traitlets.Int(10).tag(sync=True)
+    bits = traitlets.Bool(True).tag(sync=True)
 
     @takes(traces=Sequence)
-    def __init__(self, traces: Sequence[NextTokenTrace], run: Run | None = None, bars: int = 10) -> None:
-        super().__init__(can_run=run is not None, bars=bars)
+    def __init__(
+        self, traces: Sequence[NextTokenTrace], run: Run | None = None, bars: int = 10, bits: bool = True
+    ) -> None:
+        super().__init__(can_run=run is not None, bars=bars, bits=bits)
         self._run = run
         self._show(list(traces))
 
@@ -119,13 +123,15 @@ class NextTokenExplorer(AskingWidget):
         lines = [f"Next-token explorer ({first.model}, {len(first.labels):,} tokens)"]
         for number, (trace, side) in enumerate(zip(self.traces, self.sides, strict=True), start=1):
             lines.append(f"{number}: {quoted(trace.prompt)}")
-            lines.append(f"   surprisal in bits: {_bits_in_words(side)}")
+            if self.bits:
+                lines.append(f"   surprisal in bits: {_bits_in_words(side)}")
             best = side["best"][: self.bars]
             named = ", ".join(f"{quoted(label)} {p * 100:.1f} %" for _, label, p in best)
             others = side["vocabulary"] - len(best)
             tail = max(1 - sum(p for _, _, p in best), 0)
             rest = f"; the other {others:,} tokens share {tail * 100:.1f} %" if others else ""
-            lines.append(f"   next: {named}{rest}; entropy {side['entropy']:.2f} bits")
+            entropy = f"; entropy {side['entropy']:.2f} bits" if self.bits else ""
+            lines.append(f"   next: {named}{rest}{entropy}")
         if self.changes:
             lines.append(f"from 1 to 2, {self.changes['moved'] * 100:.1f} % of the probability moved")
             for name in ("gained", "lost"):
@@ -135,11 +141,13 @@ class NextTokenExplorer(AskingWidget):
 
     def figure(self) -> CourseFigure:
         """Draw the prompts side by side."""
-        return explored_prompts(self.sides, self.bars, self.changes or None)
+        return explored_prompts(self.sides, self.bars, self.changes or None, self.bits)
 
 
 @takes(run=Callable)
-def next_token_explorer(run: Run, prompt: str, second: str | None = None, bars: int = 10) -> NextTokenExplorer:
+def next_token_explorer(
+    run: Run, prompt: str, second: str | None = None, bars: int = 10, bits: bool = True
+) -> NextTokenExplorer:
     """Open the explorer on one or two prompts, which can then be changed on the page.
 
     Args:
@@ -147,6 +155,7 @@ def next_token_explorer(run: Run, prompt: str, second: str | None = None, bars: 
         prompt: The first prompt.
         second: The second prompt, if there is one.
         bars: How many tokens get a bar.
+        bits: Whether surprisal and entropy are shown.
 
     Raises:
         TypeError, ValueError: As `record_surprisals` and `NextTokenExplorer`.
@@ -161,7 +170,7 @@ def next_token_explorer(run: Run, prompt: str, second: str | None = None, bars: 
     [7042, '␣Paris', 0.77...]
     """
     prompts = [prompt] if second is None else [prompt, second]
-    return NextTokenExplorer([run(text) for text in prompts], run, bars)
+    return NextTokenExplorer([run(text) for text in prompts], run, bars, bits)
 
 
 def _probabilities(trace: NextTokenTrace) -> np.ndarray:

@@ -9,7 +9,7 @@ export function rank(logits) {
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
 }
 
-/** Of the first `kept` tokens: probabilities and entropy in bits. */
+/** Of the first `kept`: probabilities, entropy in bits. */
 export function softmax(sorted, kept, temperature) {
   // The kernel has 32 bits; with more, the page would keep other tokens.
   const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
@@ -26,7 +26,7 @@ export function softmax(sorted, kept, temperature) {
   return { p, entropy };
 }
 
-/** How many tokens `name` keeps; the rules of inference/sampling.py. */
+/** How many tokens `name` keeps; the rules of engine/sampling.py. */
 export function keep(name, value, sorted, stage) {
   const { kept, p } = stage;
   let left = kept;
@@ -109,12 +109,19 @@ export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
 
+/** What the rows share: "42.2 %". */
+export function shareOf({ p }, first, end) {
+  let sum = 0;
+  for (let r = first; r < end; r++) sum += p[r] ?? 0;
+  return `${(sum * 100).toFixed(1)} %`;
+}
+
 /** Where the learner's function differs. */
 const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
-/** The picture as SVG source. */
+/** As SVG. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 66, column = (width - left) / stages.length, small = 'class="small"';
+  const left = 130, rowHeight = 22, top = 80, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
   const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
   let most = 1e-12; // one scale: the columns are compared
@@ -124,13 +131,14 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
     text(left - 8, y, `${r + 1}. \u2068${cut(labels[r], 14)}\u2069`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
-  ["tokens kept", "entropy"].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
+  ["tokens kept", "entropy", `these ${end - first} share`].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
     text(x, 44, thousands(stage.kept), small);
     text(x, 58, `${stage.entropy.toFixed(2)} bits`, small);
+    text(x, 72, shareOf(stage, first, end), small);
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
@@ -180,7 +188,7 @@ async function render({ model, el }) {
     if (own || name === "seed") kernel.ask(); // which has the functions, and a seed's numbers
   };
 
-  /** A box, and a place for what is wrong with it. */
+  /** A box, and what is wrong with it. */
   function typed(name) {
     const wrong = element("span", { class: "problem", role: "alert" });
     const box = element("input", { type: "text", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
@@ -240,7 +248,7 @@ async function render({ model, el }) {
 
   const button = (label, onclick) => element("button", { type: "button", onclick }, label);
   const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
-  // Never past the end.
+  // not past the end
   const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
   const buttons = element("fieldset", { class: "row", disabled: own && !canRun }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
     draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),
@@ -293,7 +301,7 @@ async function render({ model, el }) {
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const root = element("div", { class: "course-widget sampling-lab" },
     element("p", {}, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
-    element("div", { class: "prompt" }, model.get("prompt_tokens").join("·") + " → ?"), controls, buttons,
+    element("div", { class: "prompt" }, ...dotted(model.get("prompt_tokens")), " → ?"), controls, buttons,
     canRun ? null : element("p", {}, "What is grey needs a kernel."),
     said, canvas, status, details);
   const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");

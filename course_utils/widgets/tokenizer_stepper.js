@@ -167,7 +167,7 @@ function render({ model, el }) {
         spans[w].innerHTML = pieces.map((piece) => chip(view, piece, at, view.words[w][2])).join("");
         spans[w].className = w === chosen ? "word chosen" : "word";
       });
-      wordName.textContent = words[chosen].map((piece) => view.labels[piece]).join("·");
+      wordName.replaceChildren(...dotted(words[chosen].map((piece) => view.labels[piece])));
       word.setAttribute("aria-valuetext", wordName.textContent);
       const [begin, end] = view.words[chosen];
       const key = `${chosen} ${Math.min(at, Math.max(...treeOf(view, chosen).map(({ piece }) => view.pieces[piece][2])))} ${words[chosen]}`;

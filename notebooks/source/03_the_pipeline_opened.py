@@ -4,10 +4,10 @@
 # `pipeline("sentiment-analysis")` is the line most people meet first, and it hides everything. Here you open it: three
 # steps, each of which you do by hand, down to the same score.
 #
-# ![Above, the loop of lesson 00, from text to the choice of a token, all six boxes lit. Below, one call in three boxes.
-# Preprocess: a text becomes input ids and an attention mask. Forward: the model turns them into two logits.
-# Postprocess: the softmax turns the logits into 0.983 for POSITIVE, which is the
-# label.](images/03_the_pipeline_opened.svg)
+# ![A sentiment pipeline on “I've been waiting for a HuggingFace course my whole life.” Step 1, preprocess, turns the
+# text into input_ids, 101, 1045, 1005 and so on, and an attention_mask of ones. Step 2, forward, runs the model and
+# returns two logits, −2.12 and 1.94. Step 3, postprocess, applies the softmax and returns the label POSITIVE with the
+# score 0.983.](images/03_the_pipeline_opened.svg)
 #
 # **You will be able to**
 #
@@ -21,8 +21,9 @@
 # %% [markdown]
 # ## 1 · The line everyone knows
 #
-# *Sentiment analysis* asks whether a text sounds positive or negative. The call below is plain `transformers`. Before
-# it, `use_course_models()` makes sure that no network is needed. Read the warning that appears.
+# *Sentiment analysis* asks whether a text sounds positive or negative. The call below is plain `transformers`.
+# `use_course_models()` lets it find the models that came with the course, so no network is needed. Read the warning
+# that appears.
 
 # %% tags=["warns"]
 from course_utils.models import use_course_models
@@ -35,7 +36,7 @@ classifier = pipeline("sentiment-analysis")
 classifier("I've been waiting for a HuggingFace course my whole life.")
 
 # %% [markdown]
-# A label and a score. Now a text with *hate* in it, and a *not*. Commit to an answer first.
+# A label and a score. The next text has *hate* in it, with *don't* before it. Commit to an answer first.
 
 # %%
 from course_utils.learner import predict
@@ -61,10 +62,10 @@ answers
 dont_hate.compare(answers[1]["label"])
 
 # %% [markdown]
-# One *n't* turns the answer around, so this model does more here than look for the word *hate*. It's less sure of this
-# text than of the other two.
+# The second and third texts differ by one *don't*, and it turns the answer around. So here the model does more than
+# look for the word *hate*. It's less sure of this text than of the other two.
 #
-# If you know these texts from elsewhere, you may remember other scores.
+# If you've met these texts in another course, you may remember other scores.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import beside_recorded
@@ -73,12 +74,12 @@ beside_recorded("sentiment", answers)
 
 # %% [markdown]
 # The right column isn't computed here. It's what the default model of `transformers` said when someone ran the same
-# lines and wrote the scores down. Ours is another model: a small head, trained for this course, on a model called
-# MiniLM. Same task, same lines, other weights, so other scores.
+# lines and wrote the scores down. Ours is another model: MiniLM, which is small enough to come with the course, plus
+# some weights that were trained for this task. The lines are the same; the weights differ, and so do the scores.
 #
-# That's what the warning was about. You named a task and no model, so `transformers` took a **default**, and told you
-# which one, in which **revision** (the exact version of its files). Without `use_course_models()` the default would be
-# this one:
+# That's what the warning was about. You named a task but no model, so `transformers` took a **default**. It told you
+# which one, and in which **revision** (the exact version of its files). Without `use_course_models()` the default would
+# be this one:
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.hub import HUB_MODELS
@@ -87,8 +88,8 @@ HUB_MODELS["sentiment-analysis"]
 
 # %% [markdown]
 # It would be fetched from the Hugging Face hub once, and kept in a **cache** on your disk (`~/.cache/huggingface`). If
-# you're online and want the famous models in this course, start Jupyter with `COURSE_MODELS=hub`; every lesson runs
-# unchanged.
+# you're online and want the famous models in this course, start Jupyter with `COURSE_MODELS=hub`. The code of every
+# lesson runs on them unchanged; what the text says about scores is then about ours, not yours.
 #
 # In real work, name both. A default can change with the next release of the library, and the owner of a model can
 # change its files. A model with a revision stays what you tested:
@@ -100,7 +101,7 @@ HUB_MODELS["sentiment-analysis"]
 # %% [markdown]
 # ## 2 · Three steps
 #
-# Every pipeline does the same three things:
+# Every pipeline has the same three steps. In ours, this is what goes into each of them and what comes out:
 #
 # | step | goes in | comes out |
 # |---|---|---|
@@ -108,19 +109,20 @@ HUB_MODELS["sentiment-analysis"]
 # | **forward** | token ids and masks | logits |
 # | **postprocess** | logits | an answer that people can read |
 #
-# Try it: choose a step and read what it hands on. Then type a text of your own and press **Run**. In step 1, look for
-# two tokens you didn't write.
+# Try it on the text of the picture above: choose a step, and read what it hands on. In step 1, look for two tokens you
+# didn't write, and for a piece that continues a word (it begins with `##`). Then type a text of your own and press
+# **Run**.
 
 # %% tags=["nbval-check-output"]
 from course_utils.widgets import pipeline_xray
 
-pipeline_xray(classifier, "I don't hate this so much!")
+pipeline_xray(classifier, texts[0])
 
 # %% [markdown]
 # ## 3 · Preprocess by hand
 #
-# The first step belongs to the **tokenizer**. It cuts the text into tokens and looks up the number of each.
-# `return_tensors="pt"` asks for PyTorch tensors.
+# Now without the pipeline, on the second text. The first step belongs to the **tokenizer**. It cuts the text into
+# tokens and looks up the number of each. `return_tensors="pt"` asks for PyTorch tensors.
 
 # %% tags=["nbval-check-output"]
 tokenizer, model = classifier.tokenizer, classifier.model
@@ -132,11 +134,11 @@ inputs
 tokenizer.convert_ids_to_tokens(inputs.input_ids[0].tolist())
 
 # %% [markdown]
-# Everything is in small letters, because this vocabulary has no capitals. `[CLS]` was added at the front: the label is
-# read off at its place. `[SEP]` marks the end.
+# Everything is in small letters, because this vocabulary has no capitals. The tokenizer added `[CLS]`, from whose
+# vector the model will work out the label, and `[SEP]`, which marks the end.
 #
 # Three arrays came back. The `input_ids` are the tokens. The `token_type_ids` say which of *two* texts a token belongs
-# to. One text is all zeros; hand over two, and you see the point.
+# to. With one text they're all zeros, so hand over two.
 
 # %% tags=["nbval-check-output"]
 pair = tokenizer("The team won.", "This is about sports.", return_token_type_ids=True)
@@ -150,15 +152,7 @@ print(*pair.token_type_ids)
 # %% [markdown]
 # ## 4 · Forward by hand
 #
-# The second step is the **model**: arrays in, logits out. How many numbers come out for this one text?
-
-# %%
-how_many = predict(
-    "03-logits",
-    "One text of 11 tokens goes in. How many logits come out?",
-    {"1": (1, 2), "2": (2, 3), "11": (11, 12), "over 30,000": (30_000, None)},
-)
-how_many
+# The second step is the **model**: arrays in, logits out. Look at how many come out for this one text.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -167,11 +161,8 @@ with torch.inference_mode():
     logits = model(**inputs).logits
 logits.shape
 
-# %% tags=["nbval-check-output"]
-how_many.compare(logits.numel())
-
 # %% [markdown]
-# One logit per label, and this model has two labels. (The language model of lesson 00 has one logit per token of its
+# Two: one logit per label, however long the text is. (The language model of lesson 00 has one per token of its
 # vocabulary.) Logits aren't probabilities: they can be negative, and they don't add up to 1.
 
 # %% tags=["nbval-check-output"]
@@ -180,8 +171,8 @@ model.config.id2label, [round(number, 3) for number in logits[0].tolist()]
 # %% [markdown]
 # ## 5 · Postprocess by hand
 #
-# The third step turns them into an answer. The softmax turns logits into probabilities, the largest one wins, and the
-# model's configuration knows its name.
+# The third step makes the answer. The softmax turns logits into probabilities, the largest one wins, and the model's
+# configuration says which label that is.
 
 # %% tags=["nbval-check-output"]
 probabilities = logits.softmax(-1)[0]
@@ -202,8 +193,9 @@ round(answer["score"], 4)
 # %% [markdown]
 # ## 6 · Many texts at once: padding and its mask
 #
-# A model works faster on a **batch**: several texts in one array. But an array is a rectangle, and texts have different
-# lengths. So the tokenizer fills the short ones up with `[PAD]`, whose id is 0. Here are our three texts again.
+# Programs give a model several texts at once, a **batch**, because that takes less time per text (lesson 14 measures
+# it). A batch is one array, and an array is a rectangle, but texts have different lengths. So the tokenizer fills the
+# short ones up with `[PAD]`, whose id is 0. Here are our three texts again.
 
 # %% tags=["nbval-check-output"]
 batch = tokenizer(texts, padding=True, return_tensors="pt")
@@ -213,10 +205,9 @@ batch.input_ids
 batch.attention_mask
 
 # %% [markdown]
-# The **attention mask** is 1 for a token and 0 for padding. With it, no token looks at the padding. If you forget it,
-# the model reads every `[PAD]` as if someone had written it there, and no error tells you. Does that matter? One batch
-# of three can't say. Take 60 short reviews, each padded to 64 places, as programs do when every batch must have the
-# same shape.
+# The **attention mask** is 1 for a token and 0 for padding. It keeps the model from reading the padding. If you forget
+# to hand it over, the model reads every `[PAD]` as if someone had written it there. Does that matter? Three texts can't
+# say, so take 60 short reviews, each padded to 64 places, as programs do when every batch must have the same shape.
 
 # %%
 flips = predict(
@@ -229,10 +220,10 @@ flips
 
 # %%
 def labels(texts, mask=True, **padding):
-    """The number of each text's label, with the attention mask or with ones in its place."""
+    """The number of each text's label, with the attention mask or without one."""
     arrays = tokenizer(texts, return_tensors="pt", **padding)
     if not mask:
-        arrays["attention_mask"] = torch.ones_like(arrays["attention_mask"])
+        del arrays["attention_mask"]
     with torch.inference_mode():
         return model(**arrays).logits.argmax(-1)
 
@@ -242,13 +233,14 @@ from course_utils.experiments.small_reviews import small_reviews
 
 reviews = small_reviews("test").texts[::2]
 alone = torch.cat([labels(review) for review in reviews])
-len(reviews), reviews[:3]
+print(f"{len(reviews)} reviews, such as {reviews[0]!r}")
+print(f"each read alone: {(alone == 0).sum()} NEGATIVE, {(alone == 1).sum()} POSITIVE")
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
 
 for width in (20, 32, 64):
-    padding = {"padding": "max_length", "truncation": True, "max_length": width}
+    padding = {"padding": "max_length", "max_length": width}
     masked, unmasked = (labels(reviews, mask, **padding) for mask in (True, False))
     flipped = unmasked != alone
     low, high = wilson_interval(flipped.sum().item(), len(reviews))
@@ -259,34 +251,47 @@ for width in (20, 32, 64):
 flips.compare(flipped.sum().item())
 
 # %% [markdown]
-# With the mask, no label changes at any width. Without it, 5, 8 and 15 of these 60 reviews flip, and at 64 places all
-# 15 flips are from NEGATIVE to POSITIVE. Another model, or other reviews, would give other numbers. What won't differ
-# is that nothing warns you: no error, no strange shape, a label and a score as always. `pipeline` never makes this
-# mistake, because its preprocess hands the mask on.
+# With the mask, no label changes at any width. Without it, 5, 8 and 15 of these 60 reviews flip. At 64 places all 15 go
+# from NEGATIVE to POSITIVE, and that's about half of the 31 that were NEGATIVE. Another model, or other reviews, would
+# give other numbers. What's worse than the flips: nothing warned you. No error, no strange shape, a label as always.
+# `pipeline` doesn't make this mistake, because its preprocess hands the mask on.
 
 # %% [markdown]
 # ## 7 · Which side?
 #
-# So far the padding was on the right, and the label was read at the left, at `[CLS]`. A language model like lesson 00's
-# is read at the other end: the *last* place predicts the next token. Ask it for the next token of two prompts in one
-# batch, padded on either side, with the mask both times.
+# So far the padding was on the right, and the label came from the left, from `[CLS]`. With a language model like lesson
+# 00's you read the other end: the *last* place predicts the next token. We'll ask it for the next token of two prompts
+# in one batch, padded first on the right and then on the left, with the mask both times.
+
+# %%
+side_matters = predict(
+    "03-side",
+    "“The capital of France is” is padded on the right, and the mask hides the padding. What's the next token?",
+    ["␣Paris, as without padding", "another token"],
+)
+side_matters
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
 prompts = ["The capital of France is", "In this course, we will teach you how to"]
+found = {}
 for side in ("right", "left"):
     padded = smollm.tokenizer(prompts, padding=True, padding_side=side, return_tensors="pt")
     with torch.inference_mode():
         last = smollm.model(**padded).logits[:, -1]
-    print(f"padded on the {side}:", smollm.tokenizer.batch_decode(last.argmax(-1)[:, None]))
+    found[side] = smollm.tokenizer.batch_decode(last.argmax(-1)[:, None])
+    print(f"padded on the {side}: {found[side]}")
+
+# %% tags=["nbval-check-output"]
+side_matters.compare("␣Paris, as without padding" if found["right"][0] == " Paris" else "another token")
 
 # %% [markdown]
-# The longer prompt needs no padding, so its next token stays *create*. The shorter one, padded on the right, ends in
-# padding, and what you read there is what follows padding: a line break. Padded on the left it ends in *is*, and
-# *Paris* comes out. The mask can't help here. It decides what is looked at, not where you read. So a language model
-# that writes is padded on the **left**.
+# The longer prompt needs no padding, so its next token stays *create*. Padded on the right, the shorter one ends in
+# padding, and what you read there is what the model would put after padding: a line break. Padded on the left it ends
+# in *is*, and *Paris* comes out. The mask can't help here. It decides what the model reads, not where you look for the
+# answer. So when a language model writes, pad on the **left**.
 
 # %% [markdown]
 # ## 8 · The whole thing in one cell

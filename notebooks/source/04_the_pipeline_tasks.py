@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 04 · The pipeline tasks
 #
-# One line runs a model on a task. What comes back is a score, and scores are easy to misread. Here you run six tasks,
-# read the scores of each, and see where they come from.
+# One line runs a model on a task. Most answers come with a score, and scores are easy to misread. Here you run six
+# tasks, and see where their scores come from.
 #
-# ![Above, the loop of lesson 00 with its last three boxes lit, from the inside of the model to the choice. Below, three
-# models and what each is for. The encoder MiniLM has a head for each of five tasks: sentiment-analysis,
-# zero-shot-classification, fill-mask, ner and question-answering. The decoder SmolLM2 does text-generation. An
-# encoder–decoder does translation.](images/04_the_pipeline_tasks.svg)
+# ![Which model serves which pipeline task. One encoder, MiniLM, has a head for each of five tasks: sentiment-analysis
+# gives one of two labels, zero-shot-classification one of your labels, fill-mask a word for the mask, ner the names and
+# what they name, question-answering the words that answer. A decoder, SmolLM2, serves text-generation. An
+# encoder–decoder serves translation: it reads one text and writes another.](images/04_the_pipeline_tasks.svg)
 #
 # **You will be able to**
 #
@@ -21,8 +21,12 @@
 # %% [markdown]
 # ## 1 · Zero-shot classification: labels of your own
 #
+# Five of the tasks in the picture share one model, MiniLM. Each adds its own **task head**, a last part that turns the
+# model's vectors into logits for that task. (Ours also change the model below a little; lesson 06 shows how.)
+#
 # A sentiment model knows two labels, because it was trained on two. A **zero-shot** classifier takes labels that it has
-# never seen. (`set_verbosity_error()` silences the warning about default models, which you know from lesson 03.)
+# never seen. As in lesson 03, the right column is what the famous default model answered. (`set_verbosity_error()`
+# silences the warning about defaults, which you know.)
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import beside_recorded
@@ -57,16 +61,18 @@ beside_recorded("misspelt", misspelt)
 typo.compare(misspelt["scores"][0], show="{:.3f}")
 
 # %% [markdown]
-# The typo still comes first. Look at the recorded column: there it got *more* than the right word, which had 0.944. So
-# is `educion` a better label than `education`? Put a correctly spelt neighbour beside it.
+# The typo still comes first. In the recorded column it even got *more* than the right word, which had 0.944. Is
+# `educion` a better label than `education`, then? Give it a correctly spelt rival: `educations`, as in the recorded
+# run.
 
 # %% tags=["nbval-check-output"]
 beside = sorter(sentence, candidate_labels=["educion", "educations", "sports", "politics"])
 beside_recorded("misspelt beside", beside)
 
 # %% [markdown]
-# Our model all but drops the typo now; in the recorded run it stayed in front. A score doesn't say how well a label
-# fits. It says how well it fits *compared with the other labels*, so it changes when they do.
+# Next to this rival our model all but drops the typo; in the recorded run the typo stayed in front. In both, its score
+# fell, although the text is the same. A score doesn't say how well a label fits. It says how well it fits *compared
+# with the other labels*, so it changes when they do.
 #
 # To see why, open a call. The model was trained to judge whether a second sentence follows from a first one, and the
 # pipeline turns every label into such a sentence. Look for it in step 1, where the `token_type_ids` are 1.
@@ -77,7 +83,7 @@ from course_utils.widgets import pipeline_xray
 pipeline_xray(sorter, "The team won.", candidate_labels=["sports", "politics"])
 
 # %% [markdown]
-# By hand: one pair of sentences per label, and three logits for each.
+# Now by hand, for the first sentence again: one pair per label, and three logits for each.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -94,7 +100,8 @@ Table(
 )
 
 # %% [markdown]
-# *Entailment* means that the second sentence follows. The scores are one softmax down that column, over the labels.
+# *Entailment* means that the second sentence follows, *contradiction* that it can't be true, *neutral* neither. The
+# scores come from one softmax down the first column, over the labels.
 
 # %% tags=["nbval-check-output"]
 scores = logits[:, sorter.model.config.label2id["entailment"]].softmax(0)
@@ -103,8 +110,9 @@ assert all(abs(by_call[label] - score) < 1e-5 for label, score in zip(labels, sc
 [f"{score:.3f}" for score in scores.tolist()]
 
 # %% [markdown]
-# One more label in the softmax takes its share from all the others, and the *ratio* of any two stays what it was. Here
-# is `educion` to *sports*, without and with `educations` beside them.
+# One more label takes its share from all the others, and the *ratio* of any two stays what it was. Compare `educion` to
+# *sports*, without `educations` and with it. For the recorded run only the sum of *sports* and *politics* is known:
+# what the other scores leave of 1.
 
 
 # %% tags=["nbval-check-output"]
@@ -113,9 +121,15 @@ def ratio(found):
     return round(score["educion"] / score["sports"], 2)
 
 
-ratio(misspelt), ratio(beside)
+print("here, educion to sports:", ratio(misspelt), "and", ratio(beside))
+before, rest = 0.969 / (1 - 0.969), 1 - 0.743 - 0.234
+print(f"recorded, educion to sports and politics together: {before:.0f} and {0.743 / rest:.0f}", end=" ")
+print(f"(were 0.234 its score, {0.234 / rest:.0f})")
 
 # %% [markdown]
+# Ours doesn't change, and the recorded one by no more than rounding explains. That's how we know which of its two
+# scores was whose.
+#
 # And if a label has no rivals at all? Then the pipeline compares its entailment with its contradiction, as it does for
 # every label with `multi_label=True`.
 
@@ -124,13 +138,15 @@ for label in ("education", "educion", "sports"):
     print(f"{label:10}{sorter(sentence, candidate_labels=[label])['scores'][0]:.3f}")
 
 # %% [markdown]
-# Asked alone, *education* follows from the sentence, and `educion` doesn't. Its high score above came from weak rivals.
+# Asked alone, our model says that *education* follows from the sentence, and that `educion` doesn't. The typo's 0.670
+# above came from weak rivals.
 
 # %% [markdown]
 # ## 2 · Text generation: continue a prompt
 #
-# Left alone, this pipeline draws its tokens at random (lesson 11), up to 256 of them. `do_sample=False` takes the most
-# likely token every time, so you get the same text as everyone else.
+# By default this pipeline draws its tokens at random (lesson 11), up to 256 of them. `do_sample=False` takes the most
+# likely token every time, so you get the same text as everyone else. After that, two drawn texts with
+# `num_return_sequences=2`.
 
 # %% tags=["nbval-check-output"]
 generator = pipeline("text-generation")
@@ -142,7 +158,7 @@ torch.manual_seed(0)
 generator(prompt, max_new_tokens=12, do_sample=True, num_return_sequences=2)
 
 # %% [markdown]
-# Two settings limit the length, and they're easy to mix up. Old notebooks have `max_length`.
+# Two settings limit the length, and they're easy to mix up: `max_new_tokens`, and `max_length` in old notebooks.
 
 # %%
 tokens_of = predict(
@@ -166,11 +182,12 @@ new = length(generator(prompt, max_new_tokens=40, do_sample=False))
 tokens_of.compare(old)
 
 # %% [markdown]
-# `max_length` counts the prompt, `max_new_tokens` doesn't. A prompt longer than `max_length` leaves no room for an
-# answer, so use `max_new_tokens`.
+# `max_length` counts the prompt, `max_new_tokens` doesn't. A long prompt leaves no room within `max_length`, so use
+# `max_new_tokens`.
 #
-# To take another model, name it: `pipeline("text-generation", model="HuggingFaceTB/SmolLM2-360M")` with
-# `COURSE_MODELS=hub` and a network, or a folder on your disk. `path` returns the folder of the course's own.
+# To take another model, name it. With `COURSE_MODELS=hub` and a network that's a name on the hub, such as
+# `pipeline("text-generation", model="HuggingFaceTB/SmolLM2-360M")`. It can also be a folder on your disk; `path`
+# returns that of the course's own model.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import path
@@ -182,7 +199,7 @@ named.model.config.architectures, f"{named.model.num_parameters():,} parameters"
 # ## 3 · Fill-mask: the missing word
 #
 # A **masked language model** reads the whole sentence, including what comes after the gap. The gap is a token of its
-# own, `[MASK]` for this model. Others call it `<mask>`, so ask the tokenizer.
+# own, `[MASK]` for this model. Others call it `<mask>`, so ask the tokenizer. `top_k` says how many guesses you want.
 
 # %%
 filler = pipeline("fill-mask")
@@ -191,12 +208,12 @@ guesses = filler(f"This course will teach you all about {gap} models.", top_k=2)
 beside_recorded("fill-mask", guesses)
 
 # %% [markdown]
-# The recorded model is larger, and guessing words is what it was trained for. MiniLM was made to compare sentences; our
-# head gives back part of a skill that it had lost. Several such heads were trained, and which one ships was decided
-# with an eye on favourite sentences like “Paris is the capital of [MASK].” So one good guess proves little. The head's
-# card, `course_utils/models/heads/mlm/README.md`, has its scores on text that it never saw.
+# The recorded model is larger, and it was trained to guess words. MiniLM was made to compare sentences; our head gives
+# it back part of a skill that it had lost. Two guesses for one sentence say little about either. The head's card,
+# `course_utils/models/heads/mlm/README.md`, has its scores on text that it never saw.
 #
-# Try it: look at the shape in step 2. There's one logit for *every* token of the vocabulary at *every* place.
+# Try it: look at the shape in step 2. There's one logit for *every* token of the vocabulary at *every* place. What you
+# see are the best ten at the gap.
 
 # %%
 pipeline_xray(filler, f"The children played in the {gap} until it got dark.")
@@ -205,7 +222,7 @@ pipeline_xray(filler, f"The children played in the {gap} until it got dark.")
 # ## 4 · Named entities: who, where, what
 #
 # **Named-entity recognition** (ner) labels every token: `PER` for a person, `ORG` for an organisation, `LOC` for a
-# place, `MISC` for other names. `B-` begins a name, `I-` continues it. Tokens without a name are left out.
+# place, `MISC` for other names. `B-` begins a name, `I-` continues it. Tokens that aren't part of a name are left out.
 
 # %% tags=["nbval-check-output"]
 tagger = pipeline("ner")
@@ -225,7 +242,8 @@ beside_recorded("ner", grouped)
 # ## 5 · Question answering: point at the answer
 #
 # This model doesn't write. It gives every token of a text two logits: how well an answer could *start* here, and how
-# well it could *end* here. The answer is the best pair.
+# well it could *end* here. A softmax over the starts and one over the ends turn them into probabilities. The answer is
+# the pair with the largest product, and that product is the score.
 
 # %% tags=["nbval-check-output"]
 reader = pipeline("question-answering")
@@ -235,10 +253,10 @@ print(found["answer"])
 beside_recorded("question-answering", found)
 
 # %% [markdown]
-# Our small head points at more words than the question asks for. Don't compare the two scores: they may belong to
+# Our small model points at more words than the question asks for. Don't compare the two scores: they may belong to
 # different words.
 #
-# It can only point. Ask for something that the text doesn't say, and it still points, unless you let it refuse.
+# Pointing is all it can do. Ask for something that the text doesn't say, and it still points, unless you let it refuse.
 
 # %% tags=["nbval-check-output"]
 for question in ("where do i work?", "what is the capital of france?"):
@@ -247,8 +265,9 @@ for question in ("where do i work?", "what is the capital of france?"):
         print(f"{question:32} may refuse: {may_refuse!s:6} {found['score']:.3f} {found['answer']!r}")
 
 # %% [markdown]
-# Here the score alone wouldn't have warned you: 0.371 for nonsense isn't far from 0.512 for a fair answer. Allowed to
-# refuse, the model does, with an empty answer. That's two questions on one text; try others before you rely on it.
+# The score alone wouldn't have warned you: 0.371 for nonsense isn't far from 0.512 for a fair answer. Allowed to
+# refuse, the model gives an empty answer to the second question only. That's two questions on one text; try others
+# before you rely on it.
 
 # %% [markdown]
 # ## 6 · Translation: read one text, write another
@@ -265,9 +284,9 @@ for english in ("I love you.", "Where is my book?", "I have a red car."):
 # %% [markdown]
 # ## 7 · Your old notebook on transformers 5
 #
-# Version 5 removed three tasks and an old setting. Here are lines as people wrote them for version 4, each run twice:
-# on transformers 5 alone, with our model named so that nothing is downloaded, and after `use_course_models()`, which
-# puts back what was removed.
+# Version 5 removed an old setting and several tasks, three of which are below. Each line is as people wrote it for
+# version 4. It's run twice: on transformers 5 alone, with our model named so that nothing is downloaded, and after
+# `use_course_models()`, which puts back what was removed.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.old_lines import in_both
@@ -277,24 +296,24 @@ today = {
     'length(pipeline("text-generation")(prompt, max_length=40, do_sample=False))': "max_new_tokens=30",
     'pipeline("question-answering")': "a chat model, or a class of your own",
     'pipeline("summarization")': "a chat model",
-    'pipeline("translation")': "a chat model, or AutoModelForSeq2SeqLM",
+    'pipeline("translation_en_to_fr")': "a chat model, or AutoModelForSeq2SeqLM",
     'pipeline("fill-mask")("All about <mask> models.")': "filler.tokenizer.mask_token",
 }
 ran = in_both(today, about_me=about_me, length=length, prompt=prompt)
 Table(
-    ["line for version 4", "version 5 alone", "after use_course_models()", "write today"],
-    [(*row, new) for row, new in zip(ran, today.values(), strict=True)],
+    ["line for version 4", "write today", "version 5 alone", "after use_course_models()"],
+    [(line, new, *both) for (line, *both), new in zip(ran, today.values(), strict=True)],
 )
 
 # %% [markdown]
-# The errors go on, cut off here, to advise a chat model. `max_length` still works. The last line fails in both columns,
-# and version 5 isn't to blame: the gap is spelt for another model.
+# The three errors about tasks are cut off here; they go on to recommend a chat model. `max_length` still works. The
+# last line fails in both columns, and version 5 isn't to blame: `<mask>` is how another model spells its gap.
 
 # %% [markdown]
 # ## 8 · A task of your own
 #
 # A pipeline is a class, and each of its steps is a method. Change one step, and you have a new pipeline. This one turns
-# the sentiment logits into stars.
+# the sentiment logits into one to five stars.
 
 
 # %%
@@ -323,8 +342,9 @@ critic(["A joy from the first page to the last.", "Slow, and then suddenly over.
 # %% [markdown]
 # ## 9 · The whole thing in one cell
 #
-# Six tasks, one function: the three steps by hand give exactly what the call gives. (A `ChunkPipeline` runs its model
-# several times for one text, as for several labels.)
+# Six tasks, one function: the three steps by hand give exactly what the call gives. `_sanitize_parameters` is the
+# pipeline's own helper; it tells each step which settings are meant for it. A `ChunkPipeline` runs its model several
+# times for one text, as for several labels.
 
 
 # %% tags=["nbval-check-output"]
@@ -371,7 +391,7 @@ quiz_question(
         (
             "Three scores that add up to 1",
             True,
-            "Yes: the least bad label wins. multi_label=True shows that none fits.",
+            "Yes: the least bad label wins. With multi_label=True all three could be low.",
         ),
         (
             "No label",

@@ -1,24 +1,47 @@
 # %% [markdown]
 # # 11 · Sampling
 #
-# A model gives every possible next token a probability, and then something has to choose. This choice makes a text
-# dull, lively or nonsense. In this lesson you write all of it yourself.
+# A model gives every possible next token a probability, and then something has to choose. That choice can make the same
+# model dull, lively or incoherent. In this lesson you write all of it yourself.
+#
+# ![Five words, tea, coffee, water, milk, paint, with the logits 3, 2, 1, 0 and −2, on their way through four filters.
+# Temperature 0.7 makes the distribution steeper: tea has 76 %. Top-k 4 removes paint, top-p 0.98 removes milk, min-p
+# 0.1 removes water. Tea keeps 81 %, coffee 19 %. Then one word is drawn: coffee.](images/11_sampling.svg)
 #
 # **You will be able to**
 #
-# - turn logits into a drawn token with four functions of your own, each equal to the one of `transformers`;
-# - say in bits what a temperature of 0, 0.7, 1 and 2 does to a distribution;
+# - turn logits into a drawn token with four functions of your own, each equal to the one in `transformers`;
+# - say what a temperature of 0, 0.7, 1 and 2 does to a distribution, and what no temperature can do;
 # - explain which tokens top-k, top-p and min-p keep, and why their order matters;
-# - measure diversity against likelihood, and choose settings by what you measured;
-# - repeat a sampled text token by token, and say when the same seed gives another text.
+# - find out what a program filters without being asked.
 #
-# **Time**: 45 minutes. **Read before**: [00 · Start here](00_start_here.ipynb).
+# **Time**: 45 minutes. **Read before**: [00 · Start here](00_start_here.ipynb). Section 10 uses the KV cache of
+# [10 · Prefill and decode](10_prefill_and_decode.ipynb).
 
 # %% [markdown]
-# ## 1 · Five words
+# ## 1 · One number, four texts
 #
-# First a vocabulary that you can hold in your head. After “I would like some” a toy model gives five words these
-# logits. Look at the longest bar.
+# Same model, same prompt, same seed. Only one number changes: the temperature.
+
+# %%
+from course_utils.engine.generate import generate
+from course_utils.models import load_causal_lm
+
+smollm = load_causal_lm()
+prompt = "Once upon a time there was a"
+for temperature in (0, 0.7, 1, 2):
+    settings = {"do_sample": True, "filters": [("temperature", temperature)], "seed": 1, "max_new_tokens": 25}
+    text = generate(smollm.model, smollm.encode(prompt), smollm.tokenizer, **settings)[0].text
+    print(f"{temperature}: {text!r}\n")
+
+# %% [markdown]
+# At 0 the text is smooth, if not exciting. At 2 it's a wreck within a few words. And yet the model's logits after the
+# prompt are the same all four times. What changed is how a token is chosen from them.
+#
+# ## 2 · A wheel with five fields
+#
+# Start with a vocabulary you can hold in your head. After “I would like some”, a toy model gives five words these
+# logits.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -29,8 +52,9 @@ toy = torch.tensor([3.0, 2.0, 1.0, 0.0, -2.0])
 figures.next_token_bars(toy.softmax(-1), words, top=5)
 
 # %% [markdown]
-# To **sample** means to draw a word at random, by its probability. Picture a wheel of fortune with five fields of
-# these sizes. `torch.multinomial` spins it. Compare the two numbers in each line.
+# To **sample** is to draw one word at random, each with its own probability: spin a wheel whose fields have these
+# sizes. In torch, `multinomial` spins the wheel. The **seed** fixes the random numbers, so you get the same draws as
+# we did.
 
 # %% tags=["nbval-check-output"]
 generator = torch.Generator().manual_seed(0)
@@ -39,58 +63,32 @@ for word, share, times in zip(words, toy.softmax(-1), drawn.bincount(minlength=5
     print(f"{word:6} {share:.3f}   drawn {times} times in 1,000")
 
 # %% [markdown]
-# The generator is where the chance comes from. Started with the same **seed**, it gives the same numbers again, so
-# your 1,000 draws are these, too. Section 10 comes back to that.
+# **Temperature** divides every logit by the same number before the softmax. The name comes from physics, and was used
+# in neural networks early on (Ackley, Hinton and Sejnowski 1985, *A Learning Algorithm for Boltzmann Machines*).
 #
-# Always taking the best token is called **greedy**. Why not do that? Because texts then get dull and repeat
-# themselves, as lesson 12 shows. Why not draw from the distribution as it is? That is what you find out now.
-
-# %% [markdown]
-# ## 2 · Temperature
-#
-# **Temperature** divides every logit by the same number before the softmax. The word comes from physics: Ackley,
-# Hinton and Sejnowski (1985, *A Learning Algorithm for Boltzmann Machines*) draw the states of a network in this way.
-# The function has one line.
+# **Entropy** measures how undecided a distribution is, in bits. Zero bits means certain. One bit is a fair coin toss;
+# every extra bit is one more toss. Five equal words would have log₂ 5 = 2.32 bits.
 
 
 # %% tags=["nbval-check-output"]
+from course_utils.engine.sampling import entropy_bits
+
+
 def my_temperature(logits, temperature):
     return logits / temperature
 
 
 for temperature in (0.5, 1, 2, 10):
-    print(temperature, [round(share, 2) for share in my_temperature(toy, temperature).softmax(-1).tolist()])
+    hot = my_temperature(toy, temperature)
+    print(temperature, [round(share, 2) for share in hot.softmax(-1).tolist()], f"{entropy_bits(hot):.2f} bits")
 
 # %% [markdown]
-# Below 1 the best word gets more. Above 1 everything moves towards one fifth each. The order of the words never
-# changes. How undecided a distribution is has a measure, **entropy** in bits: 0 bits is certainty, and each further
-# bit is as much as one toss of a coin.
-
-
-# %% tags=["nbval-check-output"]
-def bits(logits):
-    p = logits.softmax(-1)
-    return (p * -p.log2()).nansum().item()  # nansum: a probability of 0 adds nothing
-
-
-{temperature: round(bits(my_temperature(toy, temperature)), 2) for temperature in (0.5, 1, 2, 10)}
-
-# %% [markdown]
-# Five equal words would have log₂ 5 = 2.32 bits. And a temperature of 0? Look at what the division makes of it.
-
-# %% tags=["nbval-check-output"]
-my_temperature(toy, 0), my_temperature(toy, 0).softmax(-1)
-
-# %% [markdown]
-# `nan` is “not a number”, and nobody can draw from it. Still, many programs accept 0. They mean the limit: watch
-# the probability of the best word as the temperature falls.
-
-# %% tags=["nbval-check-output"]
-[(temperature, round(my_temperature(toy, temperature).softmax(-1)[0].item(), 4)) for temperature in (1, 0.5, 0.2, 0.1)]
-
-# %% [markdown]
-# So 0 stands for greedy: keep the best word only. `transformers` refuses 0 and has `do_sample=False` instead. Your
-# function gets a case for it. A removed token gets a logit of −∞, because the softmax makes exactly 0 of that.
+# Below 1, the favourite gains. Above 1, everything drifts towards one fifth each. The *ranking* never changes.
+#
+# And a temperature of 0? Dividing by zero gives no number at all. Still, many programs accept 0, and mean the limit of
+# ever lower temperatures: the best word gets everything. That's called **greedy**. (`transformers` refuses 0 and has
+# `do_sample=False` for it.) Give your function a case of its own. A removed token gets a logit of −∞, because the
+# softmax turns that into exactly 0.
 
 
 # %% tags=["nbval-check-output"]
@@ -105,31 +103,17 @@ my_temperature(toy, 0).softmax(-1)
 # %% [markdown]
 # ## 3 · Temperature on 49,152 tokens
 #
-# Now the real thing. SmolLM2 reads a prompt and gives every token of its vocabulary a logit.
-
-# %% tags=["nbval-check-output"]
-from course_utils.models import load_causal_lm
-
-smollm = load_causal_lm()
-prompt = "Once upon a time there was a"
-logits = smollm.next_logits(prompt)
-logits.shape
-
-# %% [markdown]
-# Is your function the one of `transformers`? The `assert` stops with an error if one of the 49,152 numbers differs.
-# (`[None]` and `[0]` put on and take off the batch, which their function wants.)
+# Now the real thing. Is your function the same as the library's? The `assert` stops with an error if one of the 49,152
+# numbers differs. (`[None]` adds the batch dimension that `transformers` expects; `[0]` takes it off again.)
 
 # %% tags=["nbval-check-output"]
 from transformers import TemperatureLogitsWarper
 
+logits = smollm.next_logits(prompt)
 for temperature in (0.7, 1.0, 2.0):
     theirs = TemperatureLogitsWarper(temperature)(None, logits[None])[0]
     assert torch.equal(my_temperature(logits, temperature), theirs)
-{temperature: round(bits(my_temperature(logits, temperature)), 2) for temperature in (0, 0.7, 1, 2)}
-
-# %% [markdown]
-# If all tokens were equal, there would be log₂ 49,152 = 15.58 bits. At a temperature of 2 not much is missing. What
-# does that mean for the best tokens?
+logits.shape
 
 # %%
 from course_utils.learner import predict
@@ -146,65 +130,68 @@ share_at_2 = my_temperature(logits, 2).softmax(-1).topk(10).values.sum().item()
 ten_best.compare(share_at_2, show="{:.1%}")
 
 # %% [markdown]
-# The next picture shows where the rest went. Read it from the left: each curve adds up the tokens, the best first.
-# The marks say how many it takes to reach 90 %.
+# Where did the rest go? Each curve below adds up the probabilities, the best token's first. The marks say how many
+# tokens it takes to reach 90 %.
 
 # %% tags=["nbval-check-output"]
 figures.probability_mass({f"temperature {t}": my_temperature(logits, t).softmax(-1) for t in (0.7, 1, 2)})
 
 # %% [markdown]
-# One unlikely token hardly matters. Tens of thousands of them do: at 2, nearly every draw comes from the tail. Now
-# let the model write at each temperature. A drawn token joins the text, the model reads on, and so forth.
-
-# %%
-from course_utils.engine.generate import generate
-
-for temperature in (0, 0.7, 1, 2):
-    settings = {"do_sample": True, "filters": [("temperature", temperature)], "seed": 1, "max_new_tokens": 25}
-    text = generate(smollm.model, smollm.encode(prompt), smollm.tokenizer, **settings)[0].text
-    print(f"{temperature}: {text!r}\n")
-
-# %% [markdown]
-# At 0 the text is smooth and the same every time. At 2 it falls apart after a few tokens, and it cannot recover,
-# because the model then reads its own nonsense. Change the seed and run the cell again.
+# One unlikely token hardly matters, but there are tens of thousands of them: the **long tail**. At 2, the ten best
+# tokens get fewer than one draw in twenty. In the widget, compare the first two columns. All columns share one scale,
+# and over each it says what the twelve tokens in view share. The diamonds in the last column are 1,000 draws.
 #
-# Touch it. Move **temperature** with the arrow keys and watch the entropy. Then set it to 2, press **Draw 1000**
-# and read under the picture which tokens came most often.
+# Try it: move **temperature** with the arrow keys until the twelve share half of the probability.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_next_token
 from course_utils.widgets import SamplingLab
 
 trace = record_next_token(smollm, prompt)
-SamplingLab(trace, temperature=2)
+SamplingLab(trace, temperature=2, draws=1000)
 
 # %% [markdown]
+# Is a wrecked text beyond saving, now that the model reads its own nonsense? Wreck three, then let the model continue
+# each at 0.7.
+
+# %%
+from course_utils.experiments.drawn_texts import continue_texts
+
+start = smollm.encode(prompt).repeat(3, 1)
+wreck, _ = continue_texts(smollm.model, start, [("temperature", 2)], length=10)
+after, _ = continue_texts(smollm.model, torch.cat([start, wreck], dim=1), [("temperature", 0.7)], length=20)
+for before, text in zip(smollm.tokenizer.batch_decode(wreck), smollm.tokenizer.batch_decode(after), strict=True):
+    print(f"{before!r}\n    → {text!r}\n")
+
+# %% [markdown]
+# In these three the English comes back, and the story doesn't: the model makes what sense it can of the nonsense. Three
+# texts are only an illustration. [Diversity and likelihood](deeper/11_diversity_and_likelihood.ipynb) wrecks 24 and
+# measures them.
+#
 # ## 4 · Top-k
 #
-# If the tail is the trouble, cut it off. **Top-k** keeps the *k* best tokens (Fan, Lewis and Dauphin 2018,
-# *Hierarchical Neural Story Generation*). First on the toy: two words stay, and share the probability anew.
+# If the long tail is the problem, cut it off. **Top-k** keeps the *k* most likely tokens and drops the rest (Fan, Lewis
+# and Dauphin 2018, *Hierarchical Neural Story Generation*). On the toy with k = 2, *tea* and *coffee* survive and split
+# the whole probability between them.
 
 
 # %% tags=["nbval-check-output"]
+from transformers import TopKLogitsWarper
+
+
 def my_top_k(logits, top_k):
     smallest_kept = logits.topk(top_k).values[-1]
     return logits.masked_fill(logits < smallest_kept, -torch.inf)
 
 
-my_top_k(toy, 2), my_top_k(toy, 2).softmax(-1)
-
-# %% tags=["nbval-check-output"]
-from transformers import TopKLogitsWarper
-
 assert torch.equal(my_top_k(logits, 50), TopKLogitsWarper(50)(None, logits[None])[0])
-my_top_k(logits, 50).isfinite().sum()
+my_top_k(toy, 2), my_top_k(toy, 2).softmax(-1), logits.softmax(-1).topk(50).values.sum()
 
 # %% [markdown]
-# The number is the same for every prompt. Is that good? Here is a second prompt, with an obvious answer. The best 50
-# tokens hold 66 % of the probability after “Once upon a time there was a”. How much do they hold here?
+# The last number is for the real model: after “Once upon a time there was a”, the best 50 tokens hold 66 % of the
+# probability. Here's a prompt with a more obvious answer.
 
 # %%
-capital = smollm.next_logits("The capital of France is")
 best_50 = predict(
     "11-best-50",
     "How much of the probability do the best 50 tokens hold after “The capital of France is”?",
@@ -213,23 +200,24 @@ best_50 = predict(
 best_50
 
 # %% tags=["nbval-check-output"]
+capital = smollm.next_logits("The capital of France is")
 best_50.compare(capital.softmax(-1).topk(50).values.sum().item(), show="{:.0%}")
 
 # %% tags=["nbval-check-output"]
-figures.next_token_bars(my_top_k(capital, 50).softmax(-1), smollm.labels, top=8)
+figures.next_token_bars(capital.softmax(-1), smollm.labels, top=8)
 
 # %% [markdown]
-# For the first prompt, 50 is strict: a third of the probability is lost, and with it hundreds of words that fit. For
-# the second it is generous: one token is right, and 49 come along. No *k* suits both.
+# For the first prompt, 50 is strict: it removes a third of the probability. For the second it's generous: *Paris* has
+# most of the probability, and 49 others come along. These two prompts want different *k*.
 
 # %% [markdown]
 # ## 5 · Top-p
 #
-# **Top-p** counts probability, not tokens: it keeps the smallest set of best tokens that reaches *p* together. The
+# **Top-p** counts probability, not tokens: it keeps the smallest set of most likely tokens that together reach *p*. The
 # set is called the **nucleus** (Holtzman et al. 2020, *The Curious Case of Neural Text Degeneration*).
 #
-# The obvious code removes every token whose running sum is over *p*. Try it on the toy with two values of *p*. The
-# running sums are 0.64, 0.88, 0.96 and so on.
+# The obvious code adds up from the top and removes every token whose running sum is over *p*. On the toy the running
+# sums are 0.64, 0.88, 0.96 and so on.
 
 
 # %% tags=["nbval-check-output"]
@@ -242,11 +230,14 @@ def first_try(logits, top_p):
 first_try(toy, 0.8), first_try(toy, 0.5)
 
 # %% [markdown]
-# At 0.8 it keeps *tea* alone, which is only 0.64. At 0.5 it removes everything. The mistake: the token that
-# *crosses* the line belongs to the nucleus. A token stays as long as the tokens **before** it have not reached *p*.
+# With 0.8 it keeps *tea* alone, which is only 0.64. With 0.5 it removes everything. The token that *crosses* the line
+# belongs to the nucleus: a token stays as long as those **before** it haven't reached *p*.
 
 
 # %% tags=["nbval-check-output"]
+from transformers import TopPLogitsWarper
+
+
 def my_top_p(logits, top_p):
     ranked = logits.softmax(-1).sort(descending=True)
     sum_before = ranked.values.cumsum(-1) - ranked.values
@@ -254,114 +245,124 @@ def my_top_p(logits, top_p):
     return logits.index_fill(0, removed, -torch.inf)
 
 
-my_top_p(toy, 0.8), my_top_p(toy, 0.5)
-
-# %% tags=["nbval-check-output"]
-from transformers import TopPLogitsWarper
-
 for some in (logits, capital):
     assert torch.equal(my_top_p(some, 0.9), TopPLogitsWarper(0.9)(None, some[None])[0])
-my_top_p(logits, 0.9).isfinite().sum(), my_top_p(capital, 0.9).isfinite().sum()
+my_top_p(toy, 0.8), my_top_p(logits, 0.9).isfinite().sum(), my_top_p(capital, 0.9).isfinite().sum()
 
 # %% [markdown]
-# The same setting keeps hundreds of tokens where the model is unsure, and a handful where it is sure.
+# The toy keeps *tea* and *coffee* now. And one setting does for both prompts: top-p keeps 546 tokens where the model is
+# unsure, and 10 where it's sure.
 #
-# A well-known page that explains sampling keeps only the best 50 logits, as many as its screen can show. It applies
-# the softmax to these 50 and shows a nucleus. What does that change?
+# ## 6 · What `generate` filters without being asked
+#
+# You call `model.generate` with `do_sample=True, top_p=0.9`, and nothing else. From how many tokens is the first one
+# drawn?
 
 # %%
-shortcut = predict(
-    "11-shortcut",
-    "Only the best 50 logits go into the softmax. How many tokens are then in the nucleus of 0.9?",
-    {"fewer than 50": (0, 50), "50 to 545": (50, 546), "546, as before": (546, 547)},
+default = predict(
+    "11-default",
+    "The nucleus of 0.9 has 546 tokens here. From how many does `generate(do_sample=True, top_p=0.9)` draw?",
+    {"fewer than 50": (0, 50), "50": (50, 51), "546": (546, 547)},
 )
-shortcut
+default
 
 # %% tags=["nbval-check-output"]
-cut_first = my_top_p(my_top_k(logits, 50), 0.9).isfinite().sum().item()
-shortcut.compare(cut_first, show="{} tokens")
+asked = {"do_sample": True, "top_p": 0.9, "max_new_tokens": 1, "output_scores": True, "return_dict_in_generate": True}
+scores = smollm.model.generate(smollm.encode(prompt), **asked).scores[0]
+default.compare(scores.isfinite().sum().item(), show="{} tokens")
 
 # %% tags=["nbval-check-output"]
-figures.probability_mass({"all tokens": logits.softmax(-1), "best 50 only": my_top_k(logits, 50).softmax(-1)})
+from transformers import GenerationConfig
+
+without = smollm.model.generate(smollm.encode(prompt), **asked, top_k=0).scores[0]
+GenerationConfig().top_k, without.isfinite().sum(), my_top_p(my_top_k(logits, 50), 0.9).isfinite().sum()
 
 # %% [markdown]
-# The 50 share the probability of all the others, so they reach 90 % far too early. The picture on such a page is
-# wrong by a factor of 17, and nothing on it tells you. The widget of this course has the full vocabulary for that
-# reason.
+# If neither you nor the model's own configuration sets it, `generate` takes **top_k=50**, before top-p. The
+# configuration object doesn't tell you: it says `None`. Top-k cuts to 50 tokens, these share the whole probability, and
+# then the first 32 of them reach 90 %. With `top_k=0` all 546 are back. Here's every fiftieth of those that top-k had
+# removed.
+
+# %% tags=["nbval-check-output"]
+[smollm.labels[token] for token in logits.argsort(descending=True)[50:546:50]]
+
+# %% [markdown]
+# *Fairy* or *hunter* would have fitted. Still, the default isn't a mistake: it guards against the tail. But how often
+# does it change what you asked for? Here are the openings of 24 published stories, cut after 16 tokens. Each pair is
+# the size of the nucleus alone, and after top-k.
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.drawn_texts import opening_tokens
+from course_utils.experiments.intervals import wilson_interval
+
+with torch.inference_mode():
+    many = smollm.model(opening_tokens(smollm)[0]).logits[:, -1]
+both = [[my_top_p(kept, 0.9).isfinite().sum().item() for kept in (one, my_top_k(one, 50))] for one in many]
+print(sorted(both))
+fewer = sum(after_top_k < alone for alone, after_top_k in both)
+low, high = wilson_interval(fewer, len(both))
+print(f"fewer tokens: {fewer} of {len(both)}, 95 % interval of the share: {low:.0%} to {high:.0%}")
+
+# %% [markdown]
+# In most of these places the default leaves fewer tokens; where the model is least sure, nearly a thousand become about
+# thirty. Other programs have other defaults: llama.cpp's are temperature 0.8, top-k 40, top-p 0.95 and min-p 0.05 (its
+# `common/common.h`, read in 2026), and the authors of a model may ship their own in `generation_config.json`. So pass
+# every filter yourself, also those that you want off.
+
+# %% [markdown]
+# ## 7 · Min-p
 #
-# ## 6 · Min-p
-#
-# **Min-p** asks for quality, not for quantity: it keeps what is at least *min-p* times as likely as the best token
-# (Nguyen et al. 2024, *Turning Up the Heat: Min-p Sampling*). On the toy, 0.1 means a tenth of what *tea* has.
+# **Min-p** compares with the favourite: it keeps every token at least *min-p* times as likely as the best one (Nguyen
+# et al. 2024, *Turning Up the Heat: Min-p Sampling for Creative and Coherent LLM Outputs*). On the toy, 0.1 asks for a
+# tenth of what *tea* has.
 
 
 # %% tags=["nbval-check-output"]
+from transformers import MinPLogitsWarper
+
+
 def my_min_p(logits, min_p):
     probabilities = logits.softmax(-1)
     return logits.masked_fill(probabilities < min_p * probabilities.max(), -torch.inf)
 
 
-my_min_p(toy, 0.1)
-
-# %% tags=["nbval-check-output"]
-from transformers import MinPLogitsWarper
-
-for min_p in (0.02, 0.05, 0.1):
-    assert torch.equal(my_min_p(logits, min_p), MinPLogitsWarper(min_p)(None, logits[None])[0])
-my_min_p(logits, 0.05).isfinite().sum(), my_min_p(capital, 0.05).isfinite().sum()
-
-# %% [markdown]
-# The difference shows when it gets hot. At a temperature of 2 the best token is small, so a nucleus needs the tail
-# to reach 90 %. How many tokens does each of the three keep then?
-
-# %% tags=["nbval-check-output"]
+assert torch.equal(my_min_p(logits, 0.05), MinPLogitsWarper(0.05)(None, logits[None])[0])
 hot = my_temperature(logits, 2)
 kept = {"top-k 50": my_top_k(hot, 50), "top-p 0.9": my_top_p(hot, 0.9), "min-p 0.05": my_min_p(hot, 0.05)}
-{name: filtered.isfinite().sum().item() for name, filtered in kept.items()}
+my_min_p(toy, 0.1), {name: filtered.isfinite().sum().item() for name, filtered in kept.items()}
 
 # %% [markdown]
-# ## 7 · Your functions in the lab
+# On the toy, *milk* and *paint* go. At a temperature of 2, the nucleus of the real model needs over eleven thousand
+# tokens to reach 90 %; min-p gets by with a few hundred. Does that make it better? Its authors measured so. A
+# re-analysis of their data disagrees (Schaeffer et al. 2025, *Turning Down the Heat: A Critical Analysis of Min-p
+# Sampling in Language Models*). And the other two can cut harder as well, if you set them so: [Diversity and
+# likelihood](deeper/11_diversity_and_likelihood.ipynb) compares them on equal terms.
 #
-# The lab can run **your** functions in place of the library's. Hand them over by name. It says above the picture
-# at which token yours differ from the reference, and marks these tokens with ≠. First the wrong one from section 5.
+# ## 8 · Your functions in the lab
+#
+# The lab can run **your** functions. Above the picture it says at which token they differ from the reference, and marks
+# these tokens with ≠. First the wrong top-p of section 5.
 
 # %% tags=["nbval-check-output"]
 SamplingLab(trace, own={"top_p": first_try}, top_p=0.9)
 
 # %% [markdown]
-# One token of 546: a test that looks at the best ten tokens would not find it. Press **Where it cuts** to see it.
-# Then move **top_p** down, below the probability of the best token.
+# One token of 546: a test of the best ten tokens wouldn't find it. Press **Where it cuts** to see it. Then move
+# **top_p** below the probability of the best token.
 #
-# Now the four right ones. Move every control. Then break one: go back to its cell, leave out the `return`, run it
-# and run this cell again.
+# Now the four right ones, and a prompt of your own: change the text. Then break a function: leave out its `return`, and
+# run its cell and this one again.
 
 # %% tags=["nbval-check-output"]
+my_prompt = "Once upon a time there was a"
 mine = {"temperature": my_temperature, "top_k": my_top_k, "top_p": my_top_p, "min_p": my_min_p}
-SamplingLab(trace, own=mine, temperature=0.7, top_k=50, top_p=0.9, min_p=0.05)
+SamplingLab(record_next_token(smollm, my_prompt), own=mine, temperature=0.7, top_k=50, top_p=0.9, min_p=0.05)
 
 # %% [markdown]
-# You add the probabilities up from the best token, the library from the worst, and 32-bit numbers round on the
-# way. Where only this rounding decides about a token, the lab calls neither side wrong.
+# ## 9 · The order matters
 #
-# Your own prompt, please. Change the text. A prompt that the model cannot read gets one sentence, as below.
-
-# %% tags=["nbval-check-output"]
-my_prompt = "The best thing about Mondays is"
-SamplingLab(record_next_token(smollm, my_prompt), own=mine, temperature=1.2, min_p=0.05)
-
-# %% tags=["nbval-check-output"]
-for wrong in ("", "word " * 10_000):
-    try:
-        record_next_token(smollm, wrong)
-    except ValueError as error:
-        print(error)
-
-# %% [markdown]
-# ## 8 · The order matters
-#
-# `transformers` applies temperature, then top-k, then top-p, then min-p. llama.cpp, another widely used program,
-# applies temperature **last** unless told otherwise. So what do a temperature of 2 and a top-p of 0.9 keep if top-p
-# comes first?
+# `transformers` applies temperature first, then top-k, top-p and min-p. llama.cpp applies temperature **last**, unless
+# told otherwise. Take a temperature of 2 and a top-p of 0.9: what if top-p comes first?
 
 # %%
 top_p_first = predict(
@@ -375,10 +376,6 @@ top_p_first
 temperature_last = my_temperature(my_top_p(logits, 0.9), 2)
 top_p_first.compare(temperature_last.isfinite().sum().item(), show="{} tokens")
 
-# %% [markdown]
-# The settings are the same, and so is the model. One program draws from twenty times as many tokens as the other.
-# Below a temperature of 1 it is the other way round: look at the left of the picture.
-
 # %% tags=["nbval-check-output"]
 temperatures = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
 first = [my_top_p(my_temperature(logits, t), 0.9).isfinite().sum().item() for t in temperatures]
@@ -386,126 +383,35 @@ last = [my_temperature(my_top_p(logits, 0.9), t).isfinite().sum().item() for t i
 figures.kept_by_order(temperatures, {"temperature first": first, "temperature last": last})
 
 # %% [markdown]
-# With four filters there are 24 orders. How many different results do they have? The next cell tries them all:
-# `(100, 6)` says that 100 tokens are left in 6 of the orders.
+# With temperature last, top-p sees the model's own distribution, whatever the temperature. With temperature first, heat
+# widens the nucleus, and cold narrows it. What do the same four settings keep in the orders of the two programs?
 
 # %% tags=["nbval-check-output"]
-from collections import Counter
-from itertools import permutations
-from course_utils.engine.sampling import filter_stages
-
-filters = [("temperature", 2.0), ("top_k", 100), ("top_p", 0.9), ("min_p", 0.05)]
-Counter(filter_stages(logits, order)[-1].isfinite().sum().item() for order in permutations(filters)).most_common()
+in_transformers = my_min_p(my_top_p(my_top_k(my_temperature(logits, 2), 100), 0.9), 0.05)
+in_llama_cpp = my_temperature(my_min_p(my_top_p(my_top_k(logits, 100), 0.9), 0.05), 2)
+in_transformers.isfinite().sum(), in_llama_cpp.isfinite().sum()
 
 # %% [markdown]
-# Six results, from 24 tokens to 100. And in the orders of the two programs?
-
-# %% tags=["nbval-check-output"]
-orders = {"transformers": filters, "llama.cpp": filters[1:] + filters[:1]}
-{name: filter_stages(logits, order)[-1].isfinite().sum().item() for name, order in orders.items()}
-
-# %% [markdown]
-# The same four numbers leave more than twice as many tokens in one program as in the other. A setting without its order
-# is half a setting. If texts get worse after you move to another program, look at the order first.
+# The same four numbers keep 80 tokens in one order and 36 in the other. So if texts change when you move to another
+# program, check the order of the filters, but only after the chat template ([09 · Context length and
+# prompting](09_context_length_and_prompting.ipynb)) and the defaults (section 6).
 #
-# ## 9 · What is a good setting?
+# ### Is temperature a “creativity dial”?
 #
-# Two things are wanted: texts that differ, and texts that fit. Both can be measured over many draws.
+# It's often called one. Creative usually means new *and* fitting (Runco and Jaeger 2012, *The Standard Definition of
+# Creativity*). Temperature can't put a better idea at the top: you saw that it never changes the ranking. It only makes
+# the lower ranks come up more often, the brilliant and the broken alike.
 #
-# - **Diversity**: how many of all drawn tokens are different ones.
-# - **Likelihood**: the mean log-probability that the model, without any filter, gives to what was drawn.
+# That fits what studies find. In stories by LLaMA 2-Chat 70B, a higher temperature went with slightly more novelty, and
+# more clearly with incoherence (Peeperkorn et al. 2024, *Is Temperature the Creativity Parameter of Large Language
+# Models?*). Asked for unrelated words, most models in another study scored higher when sampled hotter, though GPT-4
+# did not, and stability suffered (Chen and Ding 2023, *Probing the “Creativity” of Large Language Models*). So call it
+# a dial for *variety*. For ideas, draw several texts and choose.
 #
-# The function below writes 24 texts of 12 tokens at once. All of them share the KV cache of the prompt.
-
-# %%
-from course_utils.engine.running import RunningModel
-from course_utils.engine.sampling import draw_next
-
-
-def continuations(filters, texts=24, length=12):
-    ids = smollm.encode(prompt)
-    running, generator = RunningModel(smollm.model, ids), torch.Generator().manual_seed(0)
-    logits, grown, likelihood = running.next_logits(ids).repeat(texts, 1), ids.repeat(texts, 1), []
-    running.select([0] * texts)  # one prefill, then a row for every text
-    for _ in range(length):
-        drawn = draw_next(logits, filters, generator)[:, None]
-        likelihood.append(logits.log_softmax(-1).gather(-1, drawn))
-        grown = torch.cat([grown, drawn], dim=1)
-        logits = running.next_logits(grown)
-    return grown[:, ids.shape[1] :], torch.cat(likelihood, dim=1)
-
-
-# %% [markdown]
-# Seven settings, which take some seconds. The texts are split into four groups, so that there are four measurements of
-# each setting and not one.
-
-# %%
-hot, nucleus, tenth = ("temperature", 2.0), ("top_p", 0.9), ("min_p", 0.1)
-settings = {"0": [("temperature", 0)], "0.7": [("temperature", 0.7)], "1": [], "1, top-p 0.9": [nucleus]}
-settings |= {"2": [hot], "2, top-p 0.9": [hot, nucleus], "2, min-p 0.1": [hot, tenth]}
-measured, examples = {}, {}
-for name, filters in settings.items():
-    new, likelihood = continuations(filters)
-    different = [len(group.unique()) / group.numel() for group in new.split(6)]
-    measured[name] = [group.mean().item() for group in likelihood.split(6)], different
-    examples[name] = smollm.tokenizer.decode(new[0])
-examples
-
-# %% [markdown]
-# How likely is a text that a person wrote? Here is the beginning of *Tom Tit Tot* (Jacobs 1890, *English Fairy
-# Tales*). Its first words are your prompt.
-
-
-# %% tags=["nbval-check-output"]
-tale = prompt + " woman, and she baked five pies. And when they came out of the oven, they were that overbaked"
-tale_ids, start = smollm.encode(tale), smollm.encode(prompt).shape[1]
-with torch.inference_mode():
-    scores = smollm.model(tale_ids).logits[0, :-1].log_softmax(-1).gather(-1, tale_ids[0, 1:, None])
-people = scores[start - 1 :].mean().item()
-round(people, 1)
-
-# %% [markdown]
-# Where do you expect it: at the likely end, at the unlikely end, or in between? Each point below is a setting, named
-# by its temperature. The dashed line is the person. Each bar is one standard error to each side.
-
-# %%
-figures.diversity_and_likelihood(measured, people)
-
-# %%
-for name in ("2", "2, top-p 0.9", "2, min-p 0.1"):
-    print(name, [round(value, 1) for value in measured[name][0]])
-assert max(measured["2, top-p 0.9"][0]) < min(measured["2, min-p 0.1"][0])
-
-# %% [markdown]
-# - Likelihood is not quality. People write *less* likely words than a temperature of 0.7 does. That was the point of
-#   Holtzman et al.: the most likely text is not what anybody writes.
-# - At 2, top-p after temperature changes little: its nucleus has 11,638 tokens. Min-p brings the texts back to where
-#   people are, and they stay diverse.
-# - One prompt, one small model, 24 short texts and a person's: enough to see what the settings do, not enough to name
-#   the best one.
+# ## 10 · The whole thing in one cell
 #
-# ## 10 · The same text again
-#
-# A sampled text can be repeated: same model, same prompt, same settings, same seed. Watch the second line. It asks
-# for three texts at once and shows the first of them.
-
-# %%
-settings = {"do_sample": True, "filters": [("temperature", 0.8)], "seed": 5, "max_new_tokens": 12}
-alone = generate(smollm.model, smollm.encode(prompt), smollm.tokenizer, **settings)[0].text
-again = generate(smollm.model, smollm.encode(prompt), smollm.tokenizer, **settings)[0].text
-in_batch = generate(smollm.model, smollm.encode(prompt), smollm.tokenizer, num_return_sequences=3, **settings)[0].text
-assert alone == again != in_batch
-print(alone, in_batch, sep="\n")
-
-# %% [markdown]
-# A seed fixes the stream of random numbers, not the text. In a batch, the other texts take numbers from the same
-# stream. A server that puts your request into a batch with others can do the same to you, unless every request has a
-# generator of its own.
-#
-# ## 11 · The whole thing in one cell
-#
-# A sampling loop with a KV cache, made of your four functions. The `assert` compares it with `model.generate`, token
-# by token, under the same seed.
+# A sampling loop with a KV cache, built from your four functions. Under the same seed, `model.generate` must draw the
+# same tokens.
 
 
 # %%
@@ -526,7 +432,7 @@ def my_generate(prompt, temperature, top_k, top_p, min_p, length):
 
 
 chosen = {"temperature": 0.9, "top_k": 50, "top_p": 0.95, "min_p": 0.02}
-for seed in range(3):
+for seed in (0, 1):
     torch.manual_seed(seed)
     theirs = smollm.model.generate(smollm.encode(prompt), do_sample=True, max_new_tokens=20, **chosen)
     torch.manual_seed(seed)
@@ -534,35 +440,34 @@ for seed in range(3):
     print(smollm.tokenizer.decode(theirs[0]))
 
 # %% [markdown]
-# ## 12 · Quiz
+# Same model, prompt, settings and seed: the same text, here. In a batch with other requests it can still come out
+# differently, and for two reasons: see [Seeds and batches](deeper/11_seeds_and_batches.ipynb).
 #
-# Every option has an explanation, also the wrong ones. Try them all.
+# ## 11 · Quiz
+#
+# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
 
 quiz_question(
-    "11-quiz-zero",
-    "A program accepts a temperature of 0. What does it do?",
+    "11-quiz-nucleus",
+    "Tokens have the probabilities 0.5, 0.3, 0.15 and 0.05. What does a top-p of 0.7 keep?",
     [
-        ("It divides the logits by 0", False, "That gives “not a number”, and nothing can be drawn from it."),
-        (
-            "It takes the best token",
-            True,
-            "Yes: the limit of ever smaller temperatures. Every run gives the same text.",
-        ),
-        ("It draws all tokens with equal odds", False, "That is the other end, a very high temperature."),
+        ("One token", False, "It has only 0.5. The token that crosses the line belongs to the nucleus."),
+        ("Two tokens", True, "Yes: 0.5 isn't enough, and 0.5 + 0.3 reaches 0.7."),
+        ("Three tokens", False, "Two reach 0.8 already, which is more than 0.7. The smallest such set is kept."),
     ],
 )
 
 # %% tags=["nbval-check-output"]
 quiz_question(
-    "11-quiz-nucleus",
-    "Tokens have the probabilities 0.5, 0.3, 0.15 and 0.05. What does a top-p of 0.7 keep?",
+    "11-quiz-default",
+    "You pass `do_sample=True, top_p=1.0` to `generate` and set nothing else. What is drawn from?",
     [
-        ("One token", False, "It has only 0.5. The token that crosses the line belongs to the nucleus."),
-        ("Two tokens", True, "Yes: 0.5 is not enough, and 0.5 + 0.3 reaches 0.7."),
-        ("Three tokens", False, "Two reach 0.8 already, which is more than 0.7. The smallest such set is kept."),
+        ("The whole vocabulary", False, "Top-p is off, but top-k isn't: unless someone sets it, it is 50."),
+        ("The 50 best tokens", True, "Yes, unless the model's own `generation_config.json` says otherwise."),
+        ("The best token only", False, "That is `do_sample=False`, or a top_k of 1."),
     ],
 )
 
@@ -571,8 +476,8 @@ quiz_question(
     "11-quiz-order",
     "Which pair of filters can change places without changing which tokens are kept?",
     [
-        ("Temperature and top-k", True, "Yes: temperature never changes the ranking, and top-k looks only at it."),
-        ("Temperature and top-p", False, "Temperature moves probability, and top-p counts it. Section 8 measured it."),
+        ("Temperature and top-k", True, "Yes: temperature never changes the ranking, and top-k looks at nothing else."),
+        ("Temperature and top-p", False, "Temperature moves probability, and top-p counts it. Section 9 measured it."),
         (
             "Temperature and min-p",
             False,
@@ -581,46 +486,18 @@ quiz_question(
     ],
 )
 
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "11-quiz-likelihood",
-    "Setting A gives texts that the model finds far more likely than those of setting B. What follows?",
-    [
-        (
-            "A gives better texts",
-            False,
-            "Greedy texts are the likeliest of all, and they are dull and repeat themselves.",
-        ),
-        ("B's texts are nonsense", False, "Perhaps. A person's text is less likely than one drawn at 0.7, too."),
-        (
-            "A draws closer to the best tokens",
-            True,
-            "Yes, and no more than that. Whether it is good, somebody must read.",
-        ),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "11-quiz-seed",
-    "The same prompt, settings and seed give you another text than yesterday. What could be the reason?",
-    [
-        ("The model forgot the seed", False, "The seed is not in the model. It starts the generator, at every run."),
-        ("Your prompt ran in a batch with others", True, "Yes: the others may take numbers from the same stream."),
-        ("Sampling can never be repeated", False, "It can, as section 10 shows, if everything is the same."),
-    ],
-)
-
 # %% [markdown]
 # ## Take-aways
 #
-# - Temperature divides logits: it changes how undecided a distribution is, never the ranking. 0 means greedy.
-# - Top-k counts tokens, top-p counts probability, min-p compares with the best token. Each is at most five lines.
-# - Filters must see the full vocabulary. A softmax over the best 50 shows a wrong nucleus.
+# - Temperature divides logits. It changes how undecided a distribution is, never the ranking. 0 means greedy.
+# - Top-k counts tokens, top-p counts probability, min-p compares with the best token.
+# - A program filters by defaults that you don't see: `generate` has top_k=50. Pass every filter yourself.
 # - The order of the filters is part of the setting, and programs disagree on it.
-# - Likely is not good: a person's text lies between greedy and hot.
+# - Temperature is a dial for variety. What's worth keeping, someone has to judge.
+#
+# **Exercise**: [11 · Sampling](../exercises/11_sampling.ipynb). **Deeper**: [diversity and
+# likelihood](deeper/11_diversity_and_likelihood.ipynb), [seeds and batches](deeper/11_seeds_and_batches.ipynb). **All
+# lessons**: [the index](index.ipynb).
 #
 # **Next**: [12 · Repetition, length and stopping](12_repetition_length_and_stopping.ipynb) asks why texts repeat
 # themselves, what penalties do about it, and when a text ends.
-#
-# **Exercise**: [11 · Sampling](../exercises/11_sampling.ipynb). **All lessons**: [the index](index.ipynb).

@@ -22,7 +22,7 @@ check = checker("01", globals())
 # 7 minutes, ●○○○○, 2 points.
 #
 # Write a few-shot prompt as one text: the instruction, the first `count` of the shots, and last the sentence that is
-# asked for, without a topic. A blank line stands between these parts. `shots` is a list of pairs, a sentence and its
+# asked for, without a topic. A blank line separates these parts. `shots` is a list of pairs, a sentence and its
 # topic. With the instruction `Topics.`, the only shot `["The soup needs salt.", "food"]`, `count = 1` and the sentence
 # `She won the set.` you return
 #
@@ -34,7 +34,7 @@ check = checker("01", globals())
 #     Sentence: She won the set.
 #     Topic:
 #
-# Nothing comes after the last `Topic:`, neither a space nor a new line. With `count = 0` only the instruction stands
+# Nothing comes after the last `Topic:`, neither a space nor a new line. With `count = 0` only the instruction comes
 # before the sentence that is asked for.
 #
 # <details><summary>Hint 1</summary>A new line is <code>"\n"</code>, so a blank line between two parts is
@@ -117,16 +117,17 @@ assert check("q2").is_right
 check("q2")
 
 # %% [markdown]
-# ## q3 · Take the liking away
+# ## q3 · Calibrate
 #
 # 8 minutes, ●●○○○, 2 points.
 #
-# `scores` are the log-probabilities of the labels, `(text, label)`: a row for each text, a column for each label. A
-# model that likes one label better gives it to every text. Calibrate: take from each column its mean over the texts.
-# Then return the best label of each text, by its name.
+# `scores` are the log-probabilities of the labels, `(text, label)`: one row per text, one column per label. A model that
+# prefers one label gives it to every text. Subtract this preference: from each column its mean over the texts. Then
+# return the best label of each text, by its name. (This is **calibration**; [What the shots
+# teach](../notebooks/deeper/01_in_context_learning.ipynb) shows what it does to SmolLM2. You don't need it here.)
 #
 # With the labels `food` and `sport` and the rows −1, −4 and −3, −4.5 the model says *food* twice. The columns have the
-# means −2 and −4.25. Taken away, 1, 0.25 and −1, −0.25 are left, and you return `["food", "sport"]`.
+# means −2 and −4.25. Subtracted, they leave 1, 0.25 and −1, −0.25, and you return `["food", "sport"]`.
 #
 # <details><summary>Hint 1</summary>How many means are there: as many as texts, or as many as labels?</details>
 # <details><summary>Hint 2</summary><code>scores.mean(0)</code> runs over the texts, <code>argmax(-1)</code> over the
@@ -155,7 +156,7 @@ check("q3")
 #
 # A model wrote phone numbers. Score them in three ways, all of them shares between 0 and 1:
 #
-# - `digits`: the share of digits that are right, each compared in its place, whatever stands before it;
+# - `digits`: the share of digits that are right, each compared in its place, whatever comes before it;
 # - `numbers`: the share of numbers that are right as a whole (exact match);
 # - `independent`: what `numbers` would be if each digit were right with the probability `digits`, independent of the
 #   others.

@@ -3,10 +3,10 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 50 minutes | ●●●○○ | lesson [02 · Where LLMs fail](../notebooks/02_where_llms_fail.ipynb), sections 1 to 3 and 8 |
+# | 50 minutes | ●●●○○ | lesson [02 · Where LLMs fail](../notebooks/02_where_llms_fail.ipynb), sections 1, 2 and 5 |
 #
-# A failure that has a number can be compared, and watched. You write four such numbers: what is invented, how probable
-# an answer is, how far confidence is from truth, and how far pronouns are from no preference.
+# Once a failure has a number, you can compare it and watch it. You write four such numbers: how much is invented, how
+# probable an answer is, how far confidence is from truth, and how far pronouns are from no preference.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
@@ -85,14 +85,14 @@ check("q1")
 # <details><summary>Hint 1</summary>The logits at a place predict the <em>next</em> token. Which logits predict the
 # first token of the answer?</details>
 # <details><summary>Hint 2</summary>With n tokens in the prompt, <code>logits[0, n - 1 : -1]</code> has a row for each
-# token of the answer. <code>.softmax(-1)</code> makes probabilities of them, and
+# token of the answer. <code>.softmax(-1)</code> turns them into probabilities, and
 # <code>rows[range(len(ids)), ids]</code> picks one from each row.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "q2", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
 def answer_probability(model, prompt, answer):
-    """Return the probability that `model` goes on with `answer` after `prompt`."""
+    """Return the probability that `model` continues `prompt` with `answer`."""
     ### BEGIN SOLUTION
     asked, answered = model.encode(prompt), model.encode(answer)
     logits = model.model(torch.cat([asked, answered], 1)).logits[0, asked.shape[1] - 1 : -1]
@@ -246,13 +246,13 @@ measured = torch.stack([pronoun_probabilities(smollm.model, smollm.tokenizer, ro
 #
 # 5 minutes, ●●○○○, 2 points. A person reads your answer.
 #
-# In the lesson a threshold of 0.1 kept all invented capitals back, and no right answer was lost. Somebody builds it
-# into a product and writes: “never invents a capital”. On 100 new invented countries, 6 capitals come through. Why was
+# In the lesson's figure, a threshold of 0.1 keeps all 24 invented capitals back and loses no right answer. Someone builds
+# it into a product and writes: “never invents a capital”. On 100 new invented countries, 6 capitals come through. Why was
 # that to be expected? And how do you choose a threshold so that you may publish a number for it? Three sentences are
 # enough.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "q5", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-# The threshold was put just above the most probable invented capital of the twelve that had been seen, so it fits these
+# The threshold was put just above the most probable invented capital of the 24 that had been seen, so it fits these
 # answers; among a hundred new ones some are more probable than that. Choose it on one set of questions, and then
 # measure it on another set that had no part in the choice. Publish both sides of that measurement: how many invented
 # answers come through, and how many right ones are lost.

@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | lesson [11 · Sampling](../notebooks/11_sampling.ipynb), sections 1 to 6 |
+# | 45 minutes | ●●●○○ | lesson [11 · Sampling](../notebooks/11_sampling.ipynb), sections 2 to 9 |
 #
 # You write the four functions that stand between the logits and a drawn token. Each takes logits of any shape whose
 # last dimension is the vocabulary, `(vocab,)` or `(batch, vocab)`, and returns logits of the same shape. A token that is

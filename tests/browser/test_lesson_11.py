@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 
 PAGE_BUDGET, KERNEL_BUDGET = 50, 250  # milliseconds from key to paint
 PRESSES = 40
-LABS = {"plain": 0, "wrong": 1, "mine": 2, "own-prompt": 3}
+LABS = {"plain": 0, "wrong": 1, "mine": 2}
 
 # A vocabulary as large as SmolLM2's, prompts of 20, 60 and 200 tokens; the last three labs run all four filters in the
 # kernel.
@@ -39,7 +39,7 @@ def name_the_labs(page, names):
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 4"
+    drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 3"
     part = lesson_part(lab_server, "11_sampling", r"(?m)^SamplingLab\(")
     page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     name_the_labs(page, LABS)
@@ -174,21 +174,6 @@ def test_tab_reaches_every_control(page):
     assert lab.locator("input:not([aria-label])").count() == 0
 
 
-def test_another_prompt_runs_and_a_broken_function_is_named(page):
-    """What the lesson invites to: change the prompt, break a function, run the cell again."""
-    lab = page.locator("#own-prompt")
-    assert "→ ?" in lab.locator(".prompt").text_content()
-    run_in_the_prompt_cell(
-        page,
-        "my_prompt = 1\n\ndef broken(logits, top_k):\n    return logits.top(top_k)\n\n"
-        'SamplingLab(record_next_token(smollm, "你好 🙂"), own={"top_k": broken}, top_k=5)',
-    )
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.sampling-lab')].some((lab) => lab.textContent.includes("
-        "\"✗ your top_k stopped in its line 2 with AttributeError: 'Tensor' object has no attribute 'top'\"))"
-    )
-
-
 def test_screenshots_light_and_dark(page, artifacts):
     def shoot(name):
         page.locator("#mine").scroll_into_view_if_needed()
@@ -204,6 +189,21 @@ def test_screenshots_light_and_dark(page, artifacts):
     shoot("dark-1300")
     choose_from_menu(page, "Settings", "Theme", "JupyterLab Light")
     page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
+
+
+def test_another_prompt_runs_and_a_broken_function_is_named(page):
+    """What the lesson invites to: change the prompt, break a function, run the cell again."""
+    lab = page.locator("#mine")
+    assert "→ ?" in lab.locator(".prompt").text_content()
+    run_in_the_prompt_cell(
+        page,
+        "my_prompt = 1\n\ndef broken(logits, top_k):\n    return logits.top(top_k)\n\n"
+        'SamplingLab(record_next_token(smollm, "你好 🙂"), own={"top_k": broken}, top_k=5)',
+    )
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.sampling-lab')].some((lab) => lab.textContent.includes("
+        "\"✗ your top_k stopped in its line 2 with AttributeError: 'Tensor' object has no attribute 'top'\"))"
+    )
 
 
 def test_budgets_at_20_60_and_200_tokens(page, lab_server, record, artifacts):

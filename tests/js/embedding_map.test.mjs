@@ -35,7 +35,7 @@ test("the summary says layer, share and neighbours", () => {
 
 test("the picture escapes names, marks the pinned word and its neighbours", () => {
   const svg = page.picture({ points, names, layers: 2, layer: 1, pinned: 0, near: [2], path: true, reach: 2.2, width: 500 });
-  assert.ok(svg.includes("&#60;b&#62; (1)"));
+  assert.ok(svg.includes("\u2068&#60;b&#62;\u2069 (1)"));
   assert.equal(svg.match(/class="pin"/g).length, 1);
   assert.equal(svg.match(/class="dot near"/g).length, 1);
   assert.equal(svg.match(/class="link"/g).length, 1);

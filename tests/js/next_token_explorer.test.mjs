@@ -24,6 +24,7 @@ test("sentences", () => {
   const side = { best, vocabulary: 49152, entropy: 1.5 };
   assert.equal(page.summary(side, 2), "Most likely next: “\u2068␣Paris\u2069”, 75.0 %; 49,150 tokens without a bar share 12.5 %; entropy 1.50 bits.");
   assert.equal(page.summary({ best: best.slice(0, 1), vocabulary: 1, entropy: 0 }, 9), "Most likely next: “\u2068␣Paris\u2069”, 75.0 %; entropy 0.00 bits.");
+  assert.equal(page.summary(side, 2, false), "Most likely next: “\u2068␣Paris\u2069”, 75.0 %; 49,150 tokens without a bar share 12.5 %.");
   const changes = { moved: 0.5, gained: [["a", 0.1, 0.6]], lost: [] };
   assert.equal(page.shiftSummary(changes), "50.0 % of the probability moved from the first prompt to the second. “\u2068a\u2069” (10.0 % → 60.0 %) gained most, no token lost most.");
 });

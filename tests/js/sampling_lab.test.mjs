@@ -83,6 +83,13 @@ test("the picture escapes what a token may contain and names the killer", () => 
   assert.equal(svg.match(/class="drawn"/g).length, 1);
 });
 
+test("over each column is what the rows on the page share", () => {
+  const stages = page.stagesOf(sorted, { ...plain, top_k: 2 });
+  assert.deepEqual([page.shareOf(stages[0], 0, 2), page.shareOf(stages[2], 0, 2), page.shareOf(stages[2], 2, 4)],
+    ["88.1 %", "100.0 %", "0.0 %"]);
+  assert.ok(page.picture(stages, ["a", "b", "c", "d"], 0, 2, 900, new Map(), 0).includes(">these 2 share<"));
+});
+
 test("the summary is a sentence", () => {
   const stages = page.stagesOf(sorted, plain);
   assert.equal(page.summary(stages, ["a", "b", "c", "d"]), "4 of 4 tokens kept, entropy 1.37 bits; most likely “\u2068a\u2069” with 64.4 %.");

@@ -244,7 +244,7 @@ def some_scores(random, tests, *likings):
 
 q3 = Task(
     name="q3",
-    title="Take the liking away",
+    title="Calibrate",
     function="calibrated_labels",
     right=calibrated_labels,
     checks=(

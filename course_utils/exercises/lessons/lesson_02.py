@@ -382,7 +382,7 @@ PROSE = (
         name="q5",
         title="A threshold that was chosen afterwards",
         points=2,
-        look_for="The threshold was chosen on the 32 answers that it was then judged by, so it fits them better than any "
+        look_for="The threshold was chosen on the answers that it was then judged by, so it fits them better than any "
         "others: among new invented countries some are more probable than the most probable one seen so far. A number to "
         "publish comes from questions that had no part in the choice (choose on one set, report on another), and says both "
         "sides: how many invented answers come through, and how many right ones are lost.",

@@ -9,7 +9,7 @@ PROMPT_TOKENS = ("The", "␣capital", "␣of", "␣France", "␣is")
 NEXT_TOKENS = (("␣Paris", 17.4, 0.77), ("␣the", 14.9, 0.06), ("␣London", 13.2, 0.01), ("␣Le", 13.0, 0.01))
 # How many parameters of SmolLM2 are where (the norms have the other 35,136).
 PARAMETERS = {"embedding": 28_311_552, "attention": 26_542_080, "MLP": 79_626_240}
-# How likely SmolLM2 finds “she” and “he” after “The … said that”, one against the other.
+# How much likelier SmolLM2 finds “she” than “he” after “The … said that”.
 SHE_TO_HE = {"nurse": (5, 1), "farmer": (1, 2)}
 SPELT = ("st", "raw", "berry")
 # The sentiment pipeline of the course on one text.
@@ -96,9 +96,9 @@ def _where_llms_fail() -> Drawing:
         "Where to look for each failure",
         "Five failures of language models, each below the part of the loop that it belongs to. Text, context: "
         "whatever is cut off does not exist. Tokens, spelling: strawberry arrives as st, raw, berry, not as letters. "
-        "Layers, bias: “she” is 5 times likelier than “he” after “The nurse said that”, “he” 2 times likelier after "
-        "“The farmer said that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it "
-        "writes what is likely, true or not.",
+        "Layers, bias: “she” is 5 times as likely as “he” after “The nurse said that”, and half as likely after “The "
+        "farmer said that”. Layers, cost: all 134.5 million weights work for every token. Choice, invention: it writes "
+        "what is likely, true or not.",
     )
     draw_map(drawing, ("text", "tokens", "layers", "choice"), "Where to look for each failure")
     cards = (
