@@ -36,11 +36,12 @@ def means_with_intervals(
     for place, (name, (mean, low, high)) in enumerate(rows.items()):
         ends = [[mean - low], [high - mean]]
         axes.errorbar(mean, place, xerr=ends, fmt="o", color=PALETTE["blue"], capsize=5, linewidth=2, markersize=7)
-        above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
-        axes.annotate(f"{mean:.2f}", (mean, place), **above)
+        above = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        above["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over a line that may be there
+        axes.annotate(f"{mean:.2f}".replace("-", "−"), (mean, place), **above)
         said.append(f"{spoken(name)}: {mean:.2f} ({low:.2f} to {high:.2f})")
     if level:
-        axes.axvline(level[1], color=PALETTE["vermilion"], linestyle="--")
+        axes.axvline(level[1], color=PALETTE["vermilion"], linestyle="--", zorder=0)
         beside = {"xytext": (4, -2), "textcoords": "offset points", "va": "top", "fontsize": 8}
         axes.annotate(level[0], (level[1], 1), xycoords=("data", "axes fraction"), color=PALETTE["vermilion"], **beside)
     axes.set_yticks(range(len(rows)), [drawable(name) for name in rows])

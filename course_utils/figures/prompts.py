@@ -113,6 +113,10 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
             f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
         )
     figure.suptitle(drawable(title), fontsize=10)
+    # Inside a panel it would hide a bar.
+    figure.legend(
+        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=7, frameon=False
+    )
     figure.alt = f"{title}. {'. '.join(said)}."
     return figure
 
@@ -142,5 +146,4 @@ def _two_bars(axes, best: Sequence, moved: float) -> None:
     axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=8)
     axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
     axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
-    axes.legend(fontsize=7, loc="lower right", frameon=False)
     axes.tick_params(axis="x", labelsize=7)

@@ -15,9 +15,9 @@
 # %% [markdown]
 # ## 1 · A trick that measures nothing
 #
-# To read 9,000 tokens takes a while. But `transformers` takes the positions as an input. So here's a trick you can find
-# in forums: read 200 tokens of a story, and tell the model that the first is at position 8,000. Then the last ones are
-# beyond 8,192.
+# Reading 9,000 tokens takes a while. But `transformers` takes the positions as an input, so here's a tempting shortcut:
+# read 200 tokens of a story, and tell the model that the first is at position 8,000. Then the last ones are beyond
+# 8,192.
 
 # %%
 from course_utils.learner import predict
@@ -65,12 +65,16 @@ shifted.compare(abs(shifts[8_000] - shifts[0]), show="a change of {:.3f} bits")
 #
 # What's new beyond the trained length is a distance that no training text had. So make one. Read the first 512 tokens
 # of the story, leave out a gap of positions, then read a later piece of it. Within both parts, all distances are
-# normal. Only between them they grow.
+# normal. Only the distances between them grow.
 #
 # There's a catch. The gap also moves the **attention sink**, the first token, far away, and you saw in lesson 09 what
-# happens to a model that loses it. If the surprisal rises, is it the far text or the far sink? So there's a second arm:
-# it takes the old sink out of the cache, and puts a fresh one just before the second part. That's one `<|endoftext|>`,
-# read on its own, as if a text began there. The baseline is the second part after a fresh sink, without any far text.
+# happens to a model that loses it. If the surprisal rises, is it the far text or the far sink? So compare two setups:
+#
+# - **as it is**: the far text with its own sink, and nothing else;
+# - **fresh sink, no old one**: the old sink is taken out of the cache, and a fresh one put just before the second part.
+#   That's one `<|endoftext|>`, read on its own, as if a text began there.
+#
+# Both are compared with the second part after a fresh sink alone, without any far text.
 
 # %%
 from transformers import DynamicCache
@@ -123,12 +127,11 @@ figures.means_with_intervals(rows, "change of the surprisal in bits", ("without 
 #
 # - With no gap, it saves 0.6 bits. At 2,000 positions it still saves some.
 # - At 7,000, still inside the trained length, it's worth next to nothing.
-# - At 12,000 it's a whole bit *worse* than no text. And it isn't for want of a sink: with a fresh one, and the old one
-#   gone, most of the harm stays. The 512 far tokens themselves do it. Whether it matters what they say, this test can't
-#   tell.
+# - At 12,000 it does harm, a bit or more per token. And that isn't for want of a sink: with a fresh one, most of the
+#   harm stays. So it's the far tokens that do it. Would any other 512 tokens do the same? This test can't tell.
 #
 # At 2,000, the far text saves less with a fresh sink than without. Perhaps the near sink draws attention that the far
-# text would get.
+# text would get; that isn't tested here.
 #
 # ## 3 · What to conclude, and what not
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Deeper 09 · The order of the examples
 #
-# Four examples in a prompt can be put in 24 orders. The words are the same, and so is the information. Does the order
+# Four examples in a prompt can be put in 24 orders. The words stay the same, and so does what they say. Does the order
 # matter?
 #
 # **You will be able to**
@@ -15,9 +15,10 @@
 # %% [markdown]
 # ## 1 · Twenty-four orders
 #
-# Examples in a prompt are called **shots**. Here are four short reviews with their sentiment, two of each. The model
-# then labels forty other reviews, twenty of each: whichever of ␣positive and ␣negative is more likely wins. All 24
-# orders have equally many tokens, so they fit into one batch, and each is read only once for all forty reviews.
+# Examples in a prompt are called **shots**. Take four short reviews with their labels, two positive and two negative,
+# and let the model label forty other reviews, twenty of each kind: whichever of ␣positive and ␣negative is more likely
+# wins. All 24 orders have equally many tokens, so they fit into one batch, and each is read only once for all forty
+# reviews.
 
 # %%
 import random
@@ -79,8 +80,9 @@ print(f"worst order {share.min():.0%}, best order {share.max():.0%}, mean {share
 spread.compare(share.min().item(), show="{:.0%}")
 
 # %% [markdown]
-# From guessing to quite good, and not a word has changed. Lu et al. (2022), *Fantastically Ordered Prompts and Where to
-# Find Them*, found this in models of all sizes that they tried, and an order that was good for one wasn't for another.
+# From guessing to quite good, and not a word of the shots has changed. Lu et al. (2022), *Fantastically Ordered Prompts
+# and Where to Find Them*, found this in models of all sizes that they tried, and an order that was good for one wasn't
+# for another.
 #
 # ## 2 · Is the best order the best?
 #
@@ -97,12 +99,13 @@ print(f"on the other half: {right[~halves, chosen].mean():.0%} ({low:.0%} to {hi
 print(f"the mean of all orders on these others: {right[~halves].mean():.0%}")
 
 # %% [markdown]
-# The choice holds up: on reviews that played no part in it, this order is far above the mean of all orders. So the
-# differences aren't only luck. What makes an order good?
+# The choice holds up: on reviews that played no part in it, this order is above the mean of all orders, which lies
+# outside its interval. So the differences aren't only luck. What makes an order good?
 #
 # ## 3 · What the order does
 #
-# Sort the orders by the labels of their shots: each dot is one order. The dotted line is guessing.
+# Each pattern of labels, first shot to last, belongs to four orders. Each dot is one order, the bar is their mean, the
+# dotted line is guessing.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -121,18 +124,21 @@ for last in "+−":
     print("last shot {}: says positive {:.0%} ({:.0%} to {:.0%})".format(last, own.mean(), *bootstrap_interval(own)))
 
 # %% [markdown]
-# Half of the reviews are positive, so an unbiased prompt would say *positive* about half of the time. If the last shot
-# is positive, the model says it far too often. Zhao et al. (2021), *Calibrate Before Use*, call that **recency bias**.
+# Half of the reviews are positive, so the model should say *positive* about half of the time. After a positive last
+# shot it says so far too often, after a negative one too rarely. Zhao et al. (2021), *Calibrate Before Use*, call that
+# **recency bias**. It's not all: patterns with the same last label differ, too.
 #
-# If the order only adds a lean to one label, you can take it away: subtract each order's mean lean. You don't need to
-# know the right labels for that. You do assume that both are equally frequent, which is so here.
+# If the order only makes the model lean to one label, you can take that away: subtract each order's mean lean. (Zhao et
+# al. measure the lean on an input without content, such as “N/A”. Here it's the mean over the forty reviews.) You don't
+# need the right labels for that, but you assume that both are equally frequent, which is so here.
 
 # %% tags=["nbval-check-output"]
 calibrated = ((leans > leans.mean(0)) == truth[:, None]).float().mean(0)
 print(f"as it is:   worst {share.min():.0%}, best {share.max():.0%}, mean {share.mean():.0%}")
 print(f"calibrated: worst {calibrated.min():.0%}, best {calibrated.max():.0%}, mean {calibrated.mean():.0%}")
 gain = calibrated - share
-print("gain {:.0%} ({:.0%} to {:.0%}, over the 24 orders)".format(gain.mean(), *bootstrap_interval(gain)))
+points = [100 * value for value in (gain.mean(), *bootstrap_interval(gain))]
+print("gain: {:.0f} points ({:.0f} to {:.0f}, over the 24 orders)".format(*points))
 
 # %% [markdown]
 # Most of the difference between the orders is gone, and the mean is much better. The model could tell most reviews
@@ -152,11 +158,11 @@ share_2 = ((leans_2 > 0) == truth_2).float().mean(0)
 calibrated_2 = ((leans_2 > leans_2.mean(0)) == truth_2).float().mean(0)
 print(f"as it is:   worst {share_2.min():.0%}, best {share_2.max():.0%}, mean {share_2.mean():.0%}")
 print(f"calibrated: worst {calibrated_2.min():.0%}, best {calibrated_2.max():.0%}, mean {calibrated_2.mean():.0%}")
-print(f"the order that was best for the first shots: {share_2[share.argmax()]:.0%}")
 
 # %% [markdown]
-# The same picture: the order matters, and calibration removes most of that and helps. The order that was best for the
-# first four shots isn't the best for these. So don't remember an order; try several, or calibrate.
+# The same picture with other shots: the order matters, and calibration takes most of that away and raises the mean. So
+# try several orders, or calibrate. On one small model, this is no proof for others, but Lu and Zhao found both effects
+# in much larger ones.
 #
 # ## Take-aways
 #
