@@ -81,6 +81,8 @@ from transformers import DynamicCache
 
 starts = (700, 900, 1_100, 1_300)
 second = torch.stack([ids[0, start : start + 160] for start in starts])
+with torch.inference_mode():
+    far = smollm.model(ids[:, :512], logits_to_keep=1).past_key_values
 
 
 # %%
@@ -88,7 +90,6 @@ second = torch.stack([ids[0, start : start + 160] for start in starts])
 def bits_after_gap(gap, first=True, fresh_sink=True, old_sink=True):
     """Surprisal of four later pieces, `gap` positions after the first 512 tokens: 4 · 159 numbers."""
     begin = 512 + gap
-    far = smollm.model(ids[:, :512], logits_to_keep=1).past_key_values
     near = smollm.model(torch.tensor([[0]]), position_ids=torch.tensor([[begin - 1]])).past_key_values
     parts = ([far] if first else []) + ([near] if fresh_sink else [])
     cache = DynamicCache(config=smollm.model.config)
