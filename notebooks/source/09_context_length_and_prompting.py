@@ -230,8 +230,8 @@ for name, values in gained.items():
 sink.compare(gained["32, and the first token"].mean().item(), show="{:.1f} bits")
 
 # %% [markdown]
-# With the first token hidden, the model falls apart. Show it again, and most of the loss is repaired; the sixth token
-# repairs nothing. Xiao et al. (2023) found the same in much larger models, and keep the first four tokens when they
+# In these three pieces of the story, the model falls apart without the first token. Show it again, and most of the loss
+# is repaired; the sixth token repairs nothing. Xiao et al. (2023) found the same in much larger models, and keep the first four tokens when they
 # slide a window over a long text.
 #
 # What if you cut the *text* instead, so that the model reads the last 32 tokens alone? Then another token comes first.
@@ -349,13 +349,13 @@ for name in ("sentence", "chat", "chat, answer begun"):
     print("{:20}{:3} of 20 right, interval {:.0%} to {:.0%}".format(name, right, *wilson_interval(right, 20)))
 
 # %% [markdown]
-# *Chat* had nearly no chance at the next token, and gets 11 right. Which of the three is best, twenty countries can't
-# tell: the intervals overlap.
+# *Chat* had nearly no chance at the next token, and gets 11 right. Twenty countries can't tell which of the
+# three is best.
 #
 # **Try it.** Below, each token carries its surprisal. (The first two have none: nothing predicts the first, and a lone
 # first token has nearly the same vector whatever it is, as lesson 05 showed.) At the bottom is what gained and lost.
 #
-# - Why does ␣Paris cost 12.6 bits, and ␣Tokyo only 1.6?
+# - ␣Paris costs 12.6 bits. After that one example, ␣Tokyo costs only 1.6.
 # - Press a bar to append its token, or **compare** to put the longer prompt beside the shorter one.
 # - Replace a prompt by one of your own, and press Enter.
 
