@@ -230,9 +230,9 @@ for name, values in gained.items():
 sink.compare(gained["32, and the first token"].mean().item(), show="{:.1f} bits")
 
 # %% [markdown]
-# In these three pieces of the story, the model falls apart without the first token. Show it again, and most of the loss
-# is repaired; the sixth token repairs nothing. Xiao et al. (2023) found the same in much larger models, and keep the first four tokens when they
-# slide a window over a long text.
+# In these three pieces of the story, the model falls apart without the first token. Show it again, and most of the
+# loss is repaired; the sixth token repairs nothing. Xiao et al. (2023) found the same in much larger models, and keep
+# the first four tokens when they slide a window over a long text.
 #
 # What if you cut the *text* instead, so that the model reads the last 32 tokens alone? Then another token comes first.
 
@@ -267,8 +267,8 @@ mask_lab(partial(record_masks, smollm), lab_prompts, window=4, kind="window")
 # %% [markdown]
 # ## 5 · One question, five prompts
 #
-# Now the wording. Here are five ways to ask for a country's capital. The last two put the question in the chat format,
-# and the very last begins the answer.
+# Here are five ways to ask for a country's capital. The last two put the question in the chat format, and the very last
+# begins the answer.
 
 # %% tags=["nbval-check-output"]
 tokenizer = smollm.tokenizer
@@ -349,8 +349,8 @@ for name in ("sentence", "chat", "chat, answer begun"):
     print("{:20}{:3} of 20 right, interval {:.0%} to {:.0%}".format(name, right, *wilson_interval(right, 20)))
 
 # %% [markdown]
-# *Chat* had nearly no chance at the next token, and gets 11 right. Twenty countries can't tell which of the
-# three is best.
+# *Chat* had nearly no chance at the next token, and gets 11 right. Twenty countries can't tell which of the three is
+# best.
 #
 # **Try it.** Below, each token carries its surprisal. (The first two have none: nothing predicts the first, and a lone
 # first token has nearly the same vector whatever it is, as lesson 05 showed.) At the bottom is what gained and lost.
