@@ -97,6 +97,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
     figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3))
+    figure.colors = 64
     said = []
     grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
     for (left, right), row in zip(grid, rows, strict=True):

@@ -68,7 +68,7 @@ spread = predict(
 )
 spread
 
-# %% tags=["nbval-check-output"]
+# %%
 shots = [("I loved it.", "positive"), ("What a waste of time.", "negative")]
 shots += [("A wonderful surprise!", "positive"), ("The worst meal ever.", "negative")]
 
@@ -148,7 +148,7 @@ print("gain: {:.0f} points ({:.0f} to {:.0f}, over the 24 orders)".format(*point
 #
 # That was one set of four shots. Here's another, on half of the reviews.
 
-# %% tags=["nbval-check-output"]
+# %%
 others = [("The view was beautiful.", "positive"), ("My soup was cold.", "negative")]
 others += [("We laughed all evening.", "positive"), ("The train never came.", "negative")]
 leans_2, truth_2 = lean(others, reviews[:20]), truth[:20, None]
