@@ -41,7 +41,7 @@ def greedy_answers(
 ) -> list[Answer]:
     r"""Complete every prompt greedily, all in one batch, until a token with one of the characters of `ends` comes.
 
-    What all prompts share from their start is read once. The rest is padded on the left (lesson 09).
+    What all prompts share from their start is read once. The rest is padded on the left (lesson 03).
 
     Args:
         model: A causal LM of `transformers`.
