@@ -9,10 +9,8 @@ import torch
 from transformers import PreTrainedModel
 
 from course_utils.engine.arguments import check_whole
-from course_utils.experiments.surprisal import surprisal_bits
+from course_utils.experiments.surprisal import READ_AT_ONCE, surprisal_bits
 from course_utils.models.loading import CausalLM
-
-READ_AT_ONCE = 256  # tokens whose logits are in memory at the same time
 
 
 def loop_period(ids: Sequence[int]) -> int | None:
@@ -74,6 +72,9 @@ def penalty_costs(
         smollm: The model that reads.
         passages: Together they must fit into the context.
         rules: For each name a penalty `(logits (1, vocab), ids (1, seq), setting)` and its setting.
+
+    Raises:
+        ValueError: A passage is empty.
 
     >>> from course_utils.engine.penalties import apply_presence_penalty
     >>> from course_utils.models import load_causal_lm

@@ -97,8 +97,8 @@ for name, texts in (("itself", openings.repeat(1, 3)), ("others", others)):
 # ## 2 · Three penalties by hand
 #
 # All penalties **lower the logits of the tokens that are already in the text**. They differ in how much. The **presence
-# penalty** is fixed: a token that is there loses α, however often it's there. The **frequency penalty** counts: it takes
-# α for each time. OpenAI's documentation gives one formula for both, *logit − count · α_frequency − (count > 0) ·
+# penalty** is fixed: a token that is there loses α, however often it's there. The **frequency penalty** counts: it
+# takes α for each time. OpenAI's documentation has one formula for both, *logit − count · α_frequency − (count > 0) ·
 # α_presence*. `generate` of `transformers` has neither.
 #
 # Take a vocabulary of five tokens: the, cat, sat, on, mat. The text so far is *the cat sat the*.
@@ -306,7 +306,7 @@ for name, costs in penalty_costs(smollm, articles, rules).items():
 # | | presence, frequency | repetition | ban on n-grams |
 # |---|---|---|---|
 # | OpenAI's API | new text | has none | has none |
-# | vLLM | new text | prompt and new text | has none |
+# | vLLM (Kwon et al. 2023) | new text | prompt and new text | has none |
 # | `transformers` | has none | prompt and new text | prompt and new text |
 #
 # If the prompt counts, the words that you ask about are penalised from the start. And names mislead: `transformers
