@@ -125,8 +125,8 @@ print("presence ", my_presence(toy_logits, toy_text, 1.0).tolist())
 print("frequency", my_frequency(toy_logits, toy_text, 1.0).tolist())
 
 # %% [markdown]
-# The **repetition penalty** doesn't subtract. It divides the logit by θ, often 1.1 or 1.3 (Keskar et al. 2019, *CTRL*).
-# That is what many people write first. Look at the third number, the logit of `sat`.
+# The **repetition penalty** divides the logit by θ instead, often by 1.1 or 1.3 (Keskar et al. 2019, *CTRL*). Look at
+# the third number, the logit of `sat`.
 
 # %%
 wrong_way = predict(
@@ -144,8 +144,9 @@ print(f"probability of “sat”: {before:.3f} → {after:.3f}")
 wrong_way.compare("it rises" if after > before else "it falls")
 
 # %% [markdown]
-# −1 divided by 2 is −0.5, which is *more*. The penalty became a reward. `transformers` had this bug, too; in 2019
-# someone reported a text of *dog dog dog*. Hence the sign rule: **divide positive logits, multiply negative ones**.
+# −1 divided by 2 is −0.5, which is *more*. The penalty became a reward. `transformers` had this bug, too, until [a
+# report](https://github.com/huggingface/transformers/issues/2302) of *dog dog dog* in 2019. Hence the sign rule:
+# **divide positive logits, multiply negative ones**.
 
 
 # %% tags=["nbval-check-output"]
@@ -240,11 +241,11 @@ small
 
 # %% tags=["nbval-check-output"]
 texts = {name: write((f"{name}_penalty", 0.2), max_new_tokens=100) for name in ("presence", "frequency")}
-ended = [name for name, text_ in texts.items() if loop_period(smollm.encode(text_)[0].tolist()) is None]
+ended = [name for name, written in texts.items() if loop_period(smollm.encode(written)[0].tolist()) is None]
 small.compare({0: "neither", 1: f"{ended[0]} 0.2" if ended else "", 2: "both"}[len(ended)])
 
 # %% [markdown]
-# Once every token of the loop has paid its 0.2, presence changes nothing any more. Frequency goes on until something
+# Once every token of the loop has paid its 0.2, presence changes nothing any more. Frequency continues until something
 # else wins.
 #
 # **Try it.** The lab below ran the frequency penalty with *your* `my_frequency`; it would say where yours differs from
@@ -303,11 +304,11 @@ for name, costs in penalty_costs(smollm, articles, rules).items():
 #
 # Which text counts depends on the program (documentation and code, read in 2026):
 #
-# | | presence, frequency | repetition | ban on n-grams |
-# |---|---|---|---|
-# | OpenAI's API | new text | has none | has none |
-# | vLLM (Kwon et al. 2023) | new text | prompt and new text | has none |
-# | `transformers` | has none | prompt and new text | prompt and new text |
+# | | presence and frequency | repetition |
+# |---|---|---|
+# | OpenAI's API | new text | has none |
+# | vLLM (Kwon et al. 2023) | new text | prompt and new text |
+# | `transformers` | has none | prompt and new text |
 #
 # If the prompt counts, the words that you ask about are penalised from the start. And names mislead: `transformers
 # serve` turns a frequency penalty of α into a repetition penalty of 1 + α.
@@ -315,7 +316,8 @@ for name, costs in penalty_costs(smollm, articles, rules).items():
 # ## 6 · No n-gram twice
 #
 # The hardest rule: a run of *n* tokens (an **n-gram**) must not come twice (Paulus, Xiong and Socher 2017). If the last
-# n − 1 tokens were in the text before, whatever followed them then is banned: its logit becomes −∞.
+# n − 1 tokens were in the text before, whatever followed them then is banned: its logit becomes −∞. In `transformers`
+# the prompt counts here, too.
 
 
 # %% tags=["nbval-check-output"]
@@ -375,14 +377,14 @@ print(record_repetition(smollm, question, min_new_tokens=20, max_new_tokens=24).
 # **At most.** That answer stops in mid-sentence. `max_new_tokens` is a pair of scissors: the model doesn't know of it,
 # and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four?
 
-# %%
+# %% tags=["nbval-check-output"]
 import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # without a length, generate warns
     for length in ({}, {"max_length": 20}):
         output = smollm.model.generate(prompt_ids, do_sample=False, **length)
-        print(f"{length}: {output.shape[1] - 4} new tokens")
+        print(f"{length or 'nothing set'}: {output.shape[1] - 4} new tokens")
 
 # %% [markdown]
 # `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM: 16). If your
@@ -439,8 +441,8 @@ for piece in [" a", " bur", "den", " a b", "urge", " and a bur", "ger", " too"]:
 #
 # ## 9 · The whole thing in one cell
 #
-# A loop with a KV cache, three penalties, a temperature, a minimum, a maximum and stop strings. The penalties come
-# *before* the temperature: at 0.5, a penalty of 1 is worth 2.
+# A loop with a KV cache, three penalties, a temperature, a minimum, a maximum and stop strings. As in `transformers`,
+# penalties come *before* the temperature: at 0.5, a penalty of 1 is worth 2.
 
 
 # %% tags=["nbval-check-output"]
@@ -521,7 +523,7 @@ quiz_question(
     "You set min_new_tokens to 200 because answers are too short. What do you get?",
     [
         ("More careful answers", False, "The model is only kept from ending. Nothing makes it think of more to say."),
-        ("The same answer, and more text after it", True, "Yes: up to the first EOS nothing changes at all."),
+        ("The same answer, and more text after it", True, "Yes: in greedy text, nothing changes up to the first EOS."),
         ("An error if the model wants to end", False, "EOS is masked quietly, and the next-best token is taken."),
     ],
 )
@@ -540,7 +542,7 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - A text that has come twice is nearly free the third time. That's why greedy text loops.
+# - What a text has said twice is nearly free the third time. That feeds a loop.
 # - Presence is a shelf, frequency is stairs, and the repetition penalty scales the logit itself, wherever its zero is.
 # - Penalties also hit what must come back: commas, names, lists. A frequency penalty hurts more as the text grows.
 # - EOS is a token: mask it until a minimum is reached. The maximum cuts, and the model doesn't know of it.
