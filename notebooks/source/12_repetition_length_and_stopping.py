@@ -23,8 +23,8 @@
 # %% [markdown]
 # ## 1 · A loop of its own making
 #
-# *Greedy* generation takes the token with the largest logit at every step. Nothing is random. Let SmolLM2 write 100
-# tokens after a harmless beginning, and read on after the fries. `loop_period` looks for the shortest run of tokens
+# *Greedy* generation takes the token with the largest logit at every step. Nothing is random. Let SmolLM2 write 80
+# tokens after a harmless beginning, and see what follows the fries. `loop_period` looks for the shortest run of tokens
 # with which a text ends three times in a row.
 
 # %% tags=["nbval-check-output"]
@@ -34,7 +34,7 @@ from course_utils.traces import record_generation
 
 smollm = load_causal_lm()
 prompt = "I like to eat"
-greedy = record_generation(smollm, prompt, max_new_tokens=100)
+greedy = record_generation(smollm, prompt, max_new_tokens=80)
 print(prompt + smollm.tokenizer.decode(greedy.ids))
 
 ids = greedy.ids.tolist()
@@ -42,15 +42,15 @@ period = loop_period(ids)
 period, greedy.new_tokens[8 : 8 + period]
 
 # %% [markdown]
-# Ten tokens, nine times. Before each new round, the model has read all the rounds so far. What does that do to the next
-# one?
+# Ten tokens, seven times. Before each new round, the model has read all the rounds so far. What does that do to the
+# next one?
 
 # %%
 from course_utils.learner import predict
 
 rounds = predict(
     "12-rounds",
-    "In the first round, the ten tokens have a mean probability of about 0.3. And in the ninth?",
+    "In the first round, the ten tokens have a mean probability of about 0.3. And in the seventh?",
     {"lower: it has said that already": (0, 0.25), "about the same": (0.25, 0.4), "higher": (0.4, None)},
 )
 rounds
@@ -60,7 +60,7 @@ import torch
 
 logits = torch.from_numpy(greedy.logits)  # (step, vocab)
 chosen = logits.softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
-rounds.compare(chosen[88:98].mean().item(), show="{:.2f}")
+rounds.compare(chosen[68:78].mean().item(), show="{:.2f}")
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -82,10 +82,10 @@ from course_utils.experiments.repetition import bits_of_parts
 
 openings = opening_tokens(smollm)[0]  # (24, 16)
 others = torch.cat([openings.roll(2, 0), openings.roll(1, 0), openings], dim=1)
-for name, texts in (("itself", openings.repeat(1, 3)), ("others", others)):
+for name, texts in (("copies of itself", openings.repeat(1, 3)), ("other openings", others)):
     for before, bits in enumerate(bits_of_parts(smollm.model, texts, 16).T):
         low, high = bootstrap_interval(bits.tolist())
-        print(f"after {before} of {name}: {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
+        print(f"after {before} {name}: {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
 # After two other openings, an opening is still hard to predict. After two copies of itself it's nearly free. So it's
@@ -159,8 +159,8 @@ def my_repetition(logits, ids, penalty):
 my_repetition(toy_logits, toy_text, 2.0).tolist()
 
 # %% [markdown]
-# Now real logits, from the middle of the loop. Is yours the one of `transformers`? And does a token of this text have a
-# negative logit?
+# Now real logits, from the middle of the loop. Does your penalty equal the one in `transformers`? And does any token of
+# this text have a negative logit?
 
 # %% tags=["nbval-check-output"]
 from transformers import RepetitionPenaltyLogitsProcessor
@@ -173,7 +173,7 @@ negative = [token for token in so_far[0].unique().tolist() if real[0, token] < 0
 [(smollm.labels[token], round(real[0, token].item(), 1)) for token in negative]
 
 # %% [markdown]
-# One has: the second half of *burger*.
+# One does: the second half of *burger*.
 #
 # ## 3 · How penalties grow
 #
@@ -183,7 +183,7 @@ negative = [token for token in so_far[0].unique().tolist() if real[0, token] < 0
 token = smollm.labels.index("␣not")
 rules = {"presence 1": (my_presence, 1.0), "frequency 0.5": (my_frequency, 0.5), "repetition 1.2": (my_repetition, 1.2)}
 changes = {name: [] for name in rules}
-for step in range(100):
+for step in range(80):
     for name, (rule, setting) in rules.items():
         new = rule(logits[step : step + 1], text[:, 4 : 4 + step], setting)
         changes[name].append((new[0, token] - logits[step, token]).item())
@@ -213,64 +213,64 @@ for shift in (0.0, 10.0):
 #
 # ## 4 · On the real model
 #
-# `Penalty` is a logits processor of ours, for the `generate` of `transformers`. Does a frequency penalty of 0.5 end the
-# loop?
+# Is a small penalty enough? SmolLM2 starts over, once with a presence penalty of 0.3, once with a frequency penalty of
+# 0.3.
+
+# %%
+small = predict(
+    "12-small",
+    "Which of the two keeps the text out of a loop?",
+    ["presence 0.3", "frequency 0.3", "both", "neither"],
+)
+small
+
+# %% tags=["nbval-check-output"]
+from course_utils.traces import record_repetition
+from course_utils.widgets import repetition_lab
+
+presence = record_repetition(smollm, prompt, presence_penalty=0.3)
+lab = repetition_lab(smollm, prompt, own={"frequency_penalty": my_frequency}, frequency_penalty=0.3)
+runs = {"presence 0.3": presence, "frequency 0.3": lab.trace}
+print(*(f"{name}: {run.shown[-1]}" for name, run in runs.items()), sep="\n\n")
+free = [name for name, run in runs.items() if loop_period(run.ids.tolist()) is None]
+small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
+
+# %% [markdown]
+# Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing any
+# more. Frequency keeps charging until something else wins; here, the end of the text.
+#
+# **Try it.** The frequency run is in the lab below. It used *your* `my_frequency`, and would say where yours differs
+# from the library's. Each row is a token. The bars hang as deep as its logit is lowered, and a dot is a step in which
+# it was chosen.
+#
+# 1. Move **step** to 19, where the comma wins. On the right you read each logit before → after.
+# 2. Set `frequency_penalty` to 0.22 and `max_new_tokens` to 100, and press Enter. Is that a way out?
+# 3. Set `no_repeat_ngram` to 4, all else off. Crosses are bans. Read the words that begin with *burg*.
+# 4. Set `presence_penalty` to −2, an *invitation* to repeat.
+# 5. Switch all penalties off and write prompts of your own. Which ones loop?
+
+# %% tags=["nbval-check-output"]
+lab
+
+# %% [markdown]
+# ## 5 · What a penalty costs
+#
+# What does a penalty do to a text that *should* repeat? Ask for the months, without and with a frequency penalty of 1.
+# `Penalty` is a logits processor of ours, for the `generate` of `transformers`.
 
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.penalties import Penalty
 
 
-def write(*penalties, after=prompt, **settings):
-    """Greedy text of transformers' own generate with these penalties; the prompt is left out."""
-    start = smollm.encode(after)
+def write(text, *penalties, **settings):
+    """What transformers' own generate writes after the text, greedily, with these penalties."""
+    start = smollm.encode(text)
     processors = [Penalty(name, value, prompt_length=start.shape[1]) for name, value in penalties]
     output = smollm.model.generate(start, do_sample=False, logits_processor=processors, **settings)
     return smollm.tokenizer.decode(output[0, start.shape[1] :], skip_special_tokens=True)
 
 
-write(("frequency_penalty", 0.5), max_new_tokens=24)
-
-# %%
-small = predict(
-    "12-small",
-    "Frequency 0.5 left the loop after one round. Now 0.2, and 100 tokens. Which penalty breaks the loop?",
-    ["presence 0.2", "frequency 0.2", "both", "neither"],
-)
-small
-
-# %% tags=["nbval-check-output"]
-texts = {name: write((f"{name}_penalty", 0.2), max_new_tokens=100) for name in ("presence", "frequency")}
-ended = [name for name, written in texts.items() if loop_period(smollm.encode(written)[0].tolist()) is None]
-small.compare({0: "neither", 1: f"{ended[0]} 0.2" if ended else "", 2: "both"}[len(ended)])
-
-# %% [markdown]
-# Once every token of the loop has paid its 0.2, presence changes nothing any more. Frequency continues until something
-# else wins.
-#
-# **Try it.** The lab below ran the frequency penalty with *your* `my_frequency`; it would say where yours differs from
-# the library's. Each row is a token. The bars hang as deep as its logit is lowered, and a dot is a step in which it was
-# chosen.
-#
-# 1. Move **step** along the loop. On the right you read each logit before → after. When does another token win?
-# 2. Set `presence_penalty` to 0.3 and `frequency_penalty` to 0, and press Enter. Which loop do you get now?
-# 3. Set `no_repeat_ngram` to 4, all else off. Crosses are bans. Read the words that begin with *burg*.
-# 4. Set `presence_penalty` to −2, an *invitation* to repeat.
-# 5. Switch all penalties off and write prompts of your own. Which ones loop?
-
-# %% tags=["nbval-check-output"]
-from course_utils.widgets import repetition_lab
-
-repetition_lab(smollm, prompt, own={"frequency_penalty": my_frequency}, frequency_penalty=0.2, max_new_tokens=100)
-
-# %% [markdown]
-# ## 5 · What a penalty costs
-#
-# A loop is easy to break. What happens to a text that *should* repeat? Ask for the months, without and with a frequency
-# penalty of 1.
-
-
-# %% tags=["nbval-check-output"]
 def chat(question):
     """The prompt as SmolLM2 was trained on it: the question in its chat template."""
     messages = [{"role": "user", "content": question}]
@@ -279,12 +279,13 @@ def chat(question):
 
 months = chat("List the twelve months of the year, one per line.")
 for penalties in ([], [("frequency_penalty", 1.0)]):
-    print(write(*penalties, after=months, max_new_tokens=60), end="\n\n")
+    print(write(months, *penalties, max_new_tokens=60), end="\n\n")
 
 # %% [markdown]
-# After August, the comma has paid too much. That's only an illustration, so measure it: on 24 articles of the Universal
-# Declaration of Human Rights, read as if the model had written them, one after another. How many bits *more* does a
-# token have under a penalty? Each column is the mean of eight articles, and its 95 % interval.
+# After August, the comma has paid too much. That's one text. To measure the cost, take 24 articles of the Universal
+# Declaration of Human Rights and let the model read them in one go, as if it had written them. How many bits *more*
+# does a token cost under a penalty? The columns are the first eight articles, the next eight, and the last eight, with
+# 95 % intervals.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -293,14 +294,15 @@ from course_utils.experiments.repetition import penalty_costs
 articles = [f"{article}\n\n" for article in human_rights()["English"][:24]]
 rules = {"presence 1": (my_presence, 1.0), "frequency 0.1": (my_frequency, 0.1), "frequency 1": (my_frequency, 1.0),
          "repetition 1.2": (my_repetition, 1.2)}  # fmt: skip
+print(sum(smollm.encode(article).shape[1] for article in articles), "tokens")
 for name, costs in penalty_costs(smollm, articles, rules).items():
     means = [(part.mean(), *bootstrap_interval(part.tolist())) for part in costs.split(8)]
     print(f"{name:15}", "   ".join(f"{mean:+6.2f} ({low:.2f} to {high:.2f})" for mean, low, high in means))
 
 # %% [markdown]
 # In this text, presence costs little, and no more at the end than at the beginning. The repetition penalty costs about
-# a bit throughout. A frequency penalty of 1 makes the last third all but impossible to write, and even 0.1 grows.
-# OpenAI's documentation calls 0.1 to 1 reasonable. For long texts, stay at the low end.
+# a bit throughout. A frequency penalty of 1 makes the last third all but impossible to write, and even at 0.1 the cost
+# grows. OpenAI's documentation calls 0.1 to 1 reasonable. For long texts, stay at the low end.
 #
 # Which text counts depends on the program (documentation and code, read in 2026):
 #
@@ -342,7 +344,7 @@ my_ban(toy_logits, toy_text, 2).tolist()  # the cat sat the …
 
 # %% tags=["nbval-check-output"]
 about_wizards = "Harry Potter is a wizard. The friends of Harry Potter call him Harry"
-print(write(("no_repeat_ngram", 2), after=about_wizards, max_new_tokens=24))
+print(write(about_wizards, ("no_repeat_ngram", 2), max_new_tokens=24))
 print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
 
 # %% [markdown]
@@ -355,8 +357,6 @@ print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
 # other. Ask a question, and don't stop at EOS. Where is the end likely, and what comes after it?
 
 # %% tags=["nbval-check-output"]
-from course_utils.traces import record_repetition
-
 question = chat("What is the capital of France?")
 past_the_end = record_repetition(smollm, question, stop_at_eos=False, max_new_tokens=20)
 print(past_the_end.shown[-1])
@@ -387,8 +387,8 @@ with warnings.catch_warnings():
         print(f"{length or 'nothing set'}: {output.shape[1] - 4} new tokens")
 
 # %% [markdown]
-# `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM: 16). If your
-# answers are cut short, look there first.
+# `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM's
+# `SamplingParams`: 16). If your answers are cut short, look there first.
 #
 # ## 8 · Stop strings
 #
@@ -488,9 +488,9 @@ def theirs(prompt, presence=0, frequency=0, repetition=1.0, temperature=0, minim
 
 
 for settings in (
-    {"prompt": prompt, "presence": 0.3, "frequency": 0.2, "repetition": 1.05, "temperature": 0.7},
+    {"prompt": prompt, "presence": 0.3, "frequency": 0.2, "repetition": 1.05, "temperature": 0.7, "maximum": 12},
     {"prompt": prompt, "frequency": 0.5, "stops": [" fries", "###"]},
-    {"prompt": question, "minimum": 12},
+    {"prompt": question, "minimum": 12, "maximum": 16},
     {"prompt": question},
 ):
     torch.manual_seed(0)
