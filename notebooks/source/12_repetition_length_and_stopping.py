@@ -82,10 +82,10 @@ from course_utils.experiments.repetition import bits_of_parts
 
 openings = opening_tokens(smollm)[0]  # (24, 16)
 others = torch.cat([openings.roll(2, 0), openings.roll(1, 0), openings], dim=1)
-for name, texts in (("copies of itself", openings.repeat(1, 3)), ("other openings", others)):
+for name, texts in (("copies", openings.repeat(1, 3)), ("other openings", others)):
     for before, bits in enumerate(bits_of_parts(smollm.model, texts, 16).T):
         low, high = bootstrap_interval(bits.tolist())
-        print(f"after {before} {name}: {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
+        print(f"{name} before: {before}   {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
 # After two other openings, an opening is still hard to predict. After two copies of itself it's nearly free. So it's
@@ -213,8 +213,7 @@ for shift in (0.0, 10.0):
 #
 # ## 4 · On the real model
 #
-# Is a small penalty enough? SmolLM2 starts over, once with a presence penalty of 0.3, once with a frequency penalty of
-# 0.3.
+# Is a small penalty enough? SmolLM2 starts over, once with presence 0.3, once with frequency 0.3.
 
 # %%
 small = predict(
@@ -224,14 +223,23 @@ small = predict(
 )
 small
 
+# %% [markdown]
+# Frequency first, in a lab. Each row is a token. Its bar hangs as deep as its logit is lowered, and a dot is a step in
+# which it was chosen. The lab runs *your* `my_frequency`, and would say where yours differs from the library's.
+
 # %% tags=["nbval-check-output"]
-from course_utils.traces import record_repetition
 from course_utils.widgets import repetition_lab
 
-presence = record_repetition(smollm, prompt, presence_penalty=0.3)
 lab = repetition_lab(smollm, prompt, own={"frequency_penalty": my_frequency}, frequency_penalty=0.3)
-runs = {"presence 0.3": presence, "frequency 0.3": lab.trace}
-print(*(f"{name}: {run.shown[-1]}" for name, run in runs.items()), sep="\n\n")
+frequency = lab.trace
+lab
+
+# %% tags=["nbval-check-output"]
+from course_utils.traces import record_repetition
+
+presence = record_repetition(smollm, prompt, presence_penalty=0.3)
+print(presence.shown[-1])
+runs = {"presence 0.3": presence, "frequency 0.3": frequency}
 free = [name for name, run in runs.items() if loop_period(run.ids.tolist()) is None]
 small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 
@@ -239,20 +247,14 @@ small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 # Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing any
 # more. Frequency keeps charging until something else wins; here, the end of the text.
 #
-# **Try it.** The frequency run is in the lab below. It used *your* `my_frequency`, and would say where yours differs
-# from the library's. Each row is a token. The bars hang as deep as its logit is lowered, and a dot is a step in which
-# it was chosen.
+# **Try it** in the lab:
 #
 # 1. Move **step** to 19, where the comma wins. On the right you read each logit before → after.
 # 2. Set `frequency_penalty` to 0.22 and `max_new_tokens` to 100, and press Enter. Is that a way out?
 # 3. Set `no_repeat_ngram` to 4, all else off. Crosses are bans. Read the words that begin with *burg*.
 # 4. Set `presence_penalty` to −2, an *invitation* to repeat.
 # 5. Switch all penalties off and write prompts of your own. Which ones loop?
-
-# %% tags=["nbval-check-output"]
-lab
-
-# %% [markdown]
+#
 # ## 5 · What a penalty costs
 #
 # What does a penalty do to a text that *should* repeat? Ask for the months, without and with a frequency penalty of 1.
