@@ -24,18 +24,21 @@
 # ## 1 · A loop of its own making
 #
 # *Greedy* generation takes the token with the largest logit at every step. Nothing is random. Let SmolLM2 write 80
-# tokens after a harmless beginning, and see what follows the fries. `loop_period` looks for the shortest run of tokens
-# with which a text ends three times in a row.
+# tokens after a harmless beginning, and see what follows the fries.
+
+# %% tags=["nbval-check-output"]
+from course_utils.models import load_causal_lm
+from course_utils.traces import record_generation, record_repetition
+
+smollm, prompt = load_causal_lm(), "I like to eat"
+greedy = record_generation(smollm, prompt, max_new_tokens=80)
+print(prompt + smollm.tokenizer.decode(greedy.ids))
+
+# %% [markdown]
+# `loop_period` looks for the shortest run of tokens with which a text ends three times in a row.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.repetition import loop_period
-from course_utils.models import load_causal_lm
-from course_utils.traces import record_generation
-
-smollm = load_causal_lm()
-prompt = "I like to eat"
-greedy = record_generation(smollm, prompt, max_new_tokens=80)
-print(prompt + smollm.tokenizer.decode(greedy.ids))
 
 ids = greedy.ids.tolist()
 period = loop_period(ids)
@@ -96,10 +99,10 @@ for name, texts in (("copies", openings.repeat(1, 3)), ("other openings", others
 #
 # ## 2 · Three penalties by hand
 #
-# All penalties **lower the logits of the tokens that are already in the text**. They differ in how much. The **presence
-# penalty** is fixed: a token that is there loses α, however often it's there. The **frequency penalty** counts: it
-# takes α for each time. OpenAI's documentation has one formula for both, *logit − count · α_frequency − (count > 0) ·
-# α_presence*. `generate` of `transformers` has neither.
+# All penalties **lower the logits of the tokens that are already in the text**. The **presence penalty** is fixed: a
+# token that is there loses α, however often it's there. The **frequency penalty** counts: it takes α for each time.
+# OpenAI's documentation has one formula for both, *logit − count · α_frequency − (count > 0) · α_presence*. `generate`
+# of `transformers` has neither.
 #
 # Take a vocabulary of five tokens: the, cat, sat, on, mat. The text so far is *the cat sat the*.
 
@@ -199,7 +202,7 @@ figures.logit_changes(lines, "␣not", greedy.ids == token)
 # How much is much? Lower a logit by 3, and the token's odds fall to a twentieth.
 #
 # So the repetition penalty depends on where zero is. The softmax doesn't: add the same number to all logits, and no
-# probability changes. Watch:
+# probability changes:
 
 # %% tags=["nbval-check-output"]
 for shift in (0.0, 10.0):
@@ -235,8 +238,6 @@ frequency = lab.trace
 lab
 
 # %% tags=["nbval-check-output"]
-from course_utils.traces import record_repetition
-
 presence = record_repetition(smollm, prompt, presence_penalty=0.3)
 print(presence.shown[-1])
 runs = {"presence 0.3": presence, "frequency 0.3": frequency}
@@ -365,8 +366,8 @@ print(past_the_end.shown[-1])
 figures.end_of_text(past_the_end.eos_before, past_the_end.eos_after, past_the_end.new_tokens)
 
 # %% [markdown]
-# After seven tokens, EOS has most of the probability. A program that doesn't stop there gets another conversation, in
-# which the model writes *your* part, too.
+# After seven tokens, EOS has most of the probability. Because nothing stopped it there, the model began another
+# conversation, in which it writes *your* part, too.
 #
 # **At least.** With `min_new_tokens=20`, EOS is masked: its logit is −∞ until there are 20 tokens.
 
@@ -382,8 +383,7 @@ print(record_repetition(smollm, question, min_new_tokens=20, max_new_tokens=24).
 # %% tags=["nbval-check-output"]
 import warnings
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # without a length, generate warns
+with warnings.catch_warnings(action="ignore"):  # without a length, generate warns
     for length in ({}, {"max_length": 20}):
         output = smollm.model.generate(prompt_ids, do_sample=False, **length)
         print(f"{length or 'nothing set'}: {output.shape[1] - 4} new tokens")
@@ -474,7 +474,8 @@ def my_generate(prompt, presence=0, frequency=0, repetition=1, temperature=0, mi
 
 
 # %% [markdown]
-# And `transformers`, with the library's `Penalty` for the two that it lacks. The assert compares every token.
+# And `transformers`, with our `Penalty` for the two that it lacks. The first run samples, with all three penalties. The
+# assert compares every token.
 
 
 # %% tags=["nbval-check-output"]
