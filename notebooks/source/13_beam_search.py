@@ -161,6 +161,12 @@ def next_log_probabilities(texts):
 
 
 prompt = "I have never seen"
+next_log_probabilities(smollm.encode(prompt)).shape
+
+# %% [markdown]
+# One row per text, one column per token. Look at the sums, and at the texts: would you write the first?
+
+# %% tags=["nbval-check-output"]
 for beams in (1, 2, 4):
     texts, sums = beam_search(next_log_probabilities, smollm.encode(prompt), beams, steps=4)
     print(f"{beams}  sum {sums[0]:.2f}  {smollm.tokenizer.decode(texts[0])}")
@@ -188,9 +194,12 @@ beam_tree(smollm, prompt, num_beams=4, steps=8, eos_ids=[FULL_STOP])
 # Do more beams find a likelier text every time? Here's one prompt with three beams and with four.
 
 # %% tags=["nbval-check-output"]
+from course_utils.engine.generate import search_beams
+
 for beams in (3, 4):
-    texts, sums = beam_search(next_log_probabilities, smollm.encode("The moon is"), beams, steps=8)
-    print(f"{beams}  sum {sums[0]:.2f}  {smollm.tokenizer.decode(texts[0])}")
+    moon = search_beams(smollm.model, smollm.encode("The moon is"), num_beams=beams, max_new_tokens=8, eos_ids=[])
+    best = moon.finished[0].node
+    print(f"{beams}  sum {moon.score(best):.2f}  The moon is{smollm.tokenizer.decode(moon.path(best))}")
 
 # %% [markdown]
 # No. With four, another rival stays for a while, and its continuations push out the text that would have won. More
@@ -231,7 +240,7 @@ five_beams.compare(sum(right[5]))
 
 # %% [markdown]
 # A few more. Luck? Both searches translate the same sentences, so compare them in pairs: where is exactly one of the
-# two right? The bootstrap draws sentences again and again, as in lesson 05.
+# two right? The bootstrap draws sentences again and again, as in lesson 05. Some of the pairs are printed.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import bootstrap_interval
@@ -245,13 +254,13 @@ for english, greedy, five, gain in zip(sentences, texts[1], texts[5], gains, str
         print(f"{english:25} greedy: {greedy:30} five beams: {five}")
 
 # %% [markdown]
-# In these 400 sentences, five beams win: a small gain, and a real one. Look at *Les fantômes existe*, which is bad
-# French. Greedy search can't take a token back; with five beams, *existent* was still in the race.
+# In these 400 sentences, five beams win: a small gain, and a real one. (Not every miss is bad French. *Êtes-vous
+# sérieuses ?* is what you'd ask several women; *Les fantômes existe* is wrong.)
 #
-# How many beams are usual? Most papers on translation use 4 to 12. Google's system kept 8 to 12 texts and found 4 or 2
-# only slightly worse (Wu et al. 2016). More can harm: in one study the best width lay between 4 and about 30, depending
-# on the languages, and quality fell beyond it (Koehn and Knowles 2017, *Six Challenges for Neural Machine
-# Translation*). Why would a better search translate worse?
+# How many beams are usual? When translators became neural, most kept up to five; many saw quality fall beyond 5 or 10
+# (Yang, Huang and Ma 2018, *Breaking the Beam Search Curse*). Elsewhere the best width lay between 4 and about 30,
+# depending on the languages (Koehn and Knowles 2017, *Six Challenges for Neural Machine Translation*). Why would a
+# better search translate worse?
 
 # %% [markdown]
 # ## 5 · The length penalty
@@ -273,7 +282,8 @@ for text in life.replay(length_penalty=0, early_stopping="never").finished[:4]:
 # Errors: Cat Got Your Tongue?*). Narrow beams hide this, because they prune the early end. That's how a better search
 # can write worse texts.
 #
-# The usual cure divides the sum by the length to some power, the **length penalty**:
+# The usual cure divides the sum by the length to some power, the **length penalty** (simplified from Wu et al. 2016,
+# *Google's Neural Machine Translation System*):
 #
 # `score = sum / tokens ** length_penalty`
 #
@@ -324,7 +334,7 @@ for beams in (1, 8):
 # %%
 slower = predict(
     "13-time",
-    "Eight beams against greedy search, six tokens each. How much longer does it take?",
+    "Eight beams against greedy search, four tokens each. How much longer does it take?",
     {"about the same": (0, 1.3), "1.3 to 6 times": (1.3, 6), "6 times or more": (6, None)},
 )
 slower
@@ -335,9 +345,9 @@ from time import perf_counter
 
 
 def seconds(beams):
-    start = perf_counter()
-    smollm.model.generate(ids, do_sample=False, num_beams=beams, max_new_tokens=6, eos_token_id=None)
-    return perf_counter() - start
+    before = perf_counter()
+    smollm.model.generate(ids, do_sample=False, num_beams=beams, max_new_tokens=4, eos_token_id=None)
+    return perf_counter() - before
 
 
 seconds(8)  # warm up
@@ -354,7 +364,7 @@ slower.compare(median(seconds(8) for _ in range(3)) / median(seconds(1) for _ in
 # best text after each step:
 
 # %% tags=["nbval-check-output"]
-for steps in range(1, 5):
+for steps in (1, 2, 3):
     print(steps, smollm.tokenizer.decode(beam_search(next_log_probabilities, ids, 4, steps)[0][0]))
 
 # %% [markdown]
@@ -368,11 +378,13 @@ for steps in range(1, 5):
 from course_utils.experiments.drawn_texts import opening_tokens, repeated_share
 
 prompts, people = opening_tokens(smollm)
-common = {"attention_mask": torch.ones_like(prompts), "do_sample": False, "max_new_tokens": 24}
-written = {
-    name: smollm.model.generate(prompts, num_beams=beams, **common)[:, prompts.shape[1] :]
-    for name, beams in {"greedy": 1, "four beams": 4}.items()
-} | {"people": people}
+settings = {"do_sample": False, "max_new_tokens": 24, "return_dict_in_generate": True, "output_scores": True}
+greedy, four = (
+    smollm.model.generate(prompts, attention_mask=torch.ones_like(prompts), num_beams=beams, **settings)
+    for beams in (1, 4)
+)
+start = prompts.shape[1]
+written = {"greedy": greedy.sequences[:, start:], "four beams": four.sequences[:, start:], "people": people}
 
 # %% [markdown]
 # Of all groups of three tokens in a text, what share came up before in the same text?
@@ -402,27 +414,23 @@ repeats.compare(sum(more) / len(more), show="{:+.1%}")
 
 # %% [markdown]
 # In these 24 texts beams repeat less than greedy search, not more, though the interval nearly reaches 0. Both repeat
-# far more than people. So the trouble isn't the kind of search. It's what it searches for: how likely are these texts
-# to the model?
-
+# far more than people. So the kind of search isn't the trouble. What about the thing it searches for? Here's how likely
+# the texts are to the model: the mean log-probability of a token.
 
 # %% tags=["nbval-check-output"]
-@torch.inference_mode()
-def mean_log_probability(prompt, text):
-    ids = torch.cat([prompt, torch.tensor([t for t in text.tolist() if t not in special])])
-    logits = smollm.model(ids[None], logits_to_keep=len(ids) - len(prompt) + 1).logits[0, :-1]
-    return logits.log_softmax(-1).gather(1, ids[len(prompt) :, None]).mean().item()
+from math import log
 
+from course_utils.experiments.compared_settings import position_logits
 
-for name, rows in written.items():
-    means = [mean_log_probability(prompt, row) for prompt, row in zip(prompts, rows, strict=True)]
-    low, high = bootstrap_interval(means)
-    print(f"{name:10} {sum(means) / len(means):.2f} per token, 95 % interval {low:.2f} to {high:.2f}")
+_, bits = position_logits(smollm)  # −log2 of the probability of each token that people wrote
+likely = {"four beams": four.sequences_scores.tolist(), "people": (-log(2) * bits.mean(1)).tolist()}
+for name, row in likely.items():
+    low, high = bootstrap_interval(row)
+    print(f"{name:11} {sum(row) / len(row):.2f}, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
-# People's texts are by far the *least* likely, and they repeat almost nothing. The search did its work, but the
-# likeliest text isn't the one you want. (SmolLM2 is small, and loops easily. That people's texts are less likely than
-# a search's was found for a larger model, too, in the paper by Holtzman et al.)
+# What people wrote is far *less* likely, and it repeats almost nothing. The search did its work, but the likeliest text
+# isn't the one you want. (SmolLM2 is small, and loops easily. Holtzman et al. found the same gap with a larger model.)
 #
 # So search where the input leaves little room: translation, speech recognition. For chat and stories, sample (lesson
 # 11). And don't use beams to get several *different* ideas: they share most of their words, as the tree showed.
