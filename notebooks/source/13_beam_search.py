@@ -52,8 +52,8 @@ for place, diary in enumerate(every[:4], start=1):
     print(place, " ".join(words[day] for day in diary), f"{probability(diary):.3f}")
 
 # %% [markdown]
-# Greedy's diary is only third. The best one begins with the *least* likely first word. After *sun* anything can come,
-# so every further day is costly; after *fog* the rest is nearly certain.
+# Greedy's diary is only third. The best one begins with the *least* likely first word: after *sun* anything can come,
+# and after *fog* the rest is nearly certain.
 #
 # With the 49,152 tokens of SmolLM2, three tokens make 10¹⁴ texts. Nobody scores them all. Beam search is a compromise.
 #
@@ -69,30 +69,22 @@ for place, diary in enumerate(every[:4], start=1):
 #
 # Why logarithms? A product of many probabilities gets too small for the computer's numbers. The sum of their logarithms
 # doesn't, and it ranks texts in the same order.
-
-# %% tags=["nbval-check-output"]
-torch.tensor(0.3) ** 100, torch.tensor(0.3).log() * 100
-
-# %% [markdown]
-# Now with two beams. Steps 1 to 3: one text, sum 0; a row for each beam, a column for each word.
+#
+# Now with two beams. We start with one text and a sum of 0. `totals` has a row for each beam and a column for each word,
+# and `topk` finds the best two places in the flattened table. A place says which beam was extended (its row) and by
+# which word (its column).
 
 # %% tags=["nbval-check-output"]
 texts, sums = torch.tensor([[START]]), torch.zeros(1)
 totals = sums[:, None] + table[texts[:, -1]].log()
-totals
-
-# %% [markdown]
-# Step 4: `topk` finds the best two places in the flattened table. A place says which beam was extended (its row) and by
-# which word (its column).
-
-# %% tags=["nbval-check-output"]
+print(totals)
 sums, places = totals.flatten().topk(2)
 rows, tokens = places // 3, places % 3
 texts = torch.cat([texts[rows], tokens[:, None]], dim=1)
 [(words[token], round(total, 2)) for token, total in zip(tokens.tolist(), sums.tolist(), strict=True)]
 
 # %% [markdown]
-# *Fog* is pruned. Step 5: the same again, with two rows. Of six candidates, the two with the highest sums stay.
+# *Fog* is pruned. Now the same again, with two rows. Of six candidates, the two with the highest sums will stay.
 
 # %% tags=["nbval-check-output"]
 totals = sums[:, None] + table[texts[:, -1]].log()
@@ -139,17 +131,18 @@ two_beams.compare(found[2])
 # One beam is greedy search. Two beams do better, and still miss the best diary: they pruned *fog* on the first day. So
 # beam search is **not exact**.
 #
-# It's often compared to a chess player who thinks several moves ahead. That isn't quite right. A chess program plays
-# moves out and judges the positions they lead to, its opponent's replies included. Beam search looks no further ahead
-# than greedy search: one token. If it did look ahead, two beams would have seen the fog stay. It only **delays the
-# decision**, so that the next tokens have a say in it.
+# It's often compared to a chess player who thinks several moves ahead. That isn't quite right. A chess program tries
+# moves out, its opponent's replies included, before it chooses one. Beam search looks no further ahead than greedy
+# search: one token. (Looking ahead, two beams would have seen the fog stay.) It only **delays the decision**, so that
+# later tokens have a say in it.
 
 # %% [markdown]
 # ## 3 · The same function on SmolLM2
 #
-# Only the model changes. It reads all beams at once, as a batch.
+# Only the model changes. It reads all beams at once, as a batch. Look at the sums, and at the texts: would you write the
+# first?
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
@@ -161,10 +154,6 @@ def next_log_probabilities(texts):
 
 
 prompt = "I have never seen"
-next_log_probabilities(smollm.encode(prompt)).shape
-
-# %% [markdown]
-# One row per text, one column per token. Look at the sums, and at the texts: would you write the first?
 
 # %% tags=["nbval-check-output"]
 for beams in (1, 2, 4):
@@ -174,10 +163,10 @@ for beams in (1, 2, 4):
 # %% [markdown]
 # Four beams find a text that is e^(7.57 − 3.45) ≈ 60 times as likely as greedy's. It's also what people say.
 #
-# **Try it.** Here a text ends at its full stop.
+# **Try it.** Every column is a step, every box a token that was considered, with the sum up to it. Here a text ends at
+# its full stop.
 #
-# - Every column is a step, every box a token that was considered, with the sum up to it. Find the place where greedy's
-#   path (orange frame) was pruned.
+# - Find the place where greedy's path (orange frame) was pruned.
 # - Move **step** to 1, and grow the tree with the → key.
 # - Search again with a prompt of your own. Does greedy's path survive?
 
@@ -207,9 +196,9 @@ for beams in (3, 4):
 #
 # ## 4 · Where it helps: translation
 #
-# Let's ask a task with right and wrong answers. The course's small translator from English to French gets 400 short
-# sentences from Tatoeba that it never saw in training. A translation counts as right if it's one of those that people
-# gave, letter by letter. That's strict, but equally strict for every search.
+# Take a task with right and wrong answers. The course's small translator from English to French gets 400 short
+# sentences from Tatoeba (tatoeba.org) that it never saw in training. A translation is right if people gave the very
+# same one. That's strict, but equally strict for every search.
 
 # %%
 from course_utils.experiments.short_sentences import short_sentences
@@ -240,7 +229,7 @@ five_beams.compare(sum(right[5]))
 
 # %% [markdown]
 # A few more. Luck? Both searches translate the same sentences, so compare them in pairs: where is exactly one of the
-# two right? The bootstrap draws sentences again and again, as in lesson 05. Some of the pairs are printed.
+# two right? The interval comes from a bootstrap over the sentences, as in lesson 05.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import bootstrap_interval
@@ -277,10 +266,10 @@ for text in life.replay(length_penalty=0, early_stopping="never").finished[:4]:
     print(f"{text.score:6.2f} {life.text(text.node)}")
 
 # %% [markdown]
-# One word and a full stop. It can get worse: an exact search through a translation model gave *nothing at all* as the
-# likeliest translation of more than half of the sentences (Stahlberg and Byrne 2019, *On NMT Search Errors and Model
-# Errors: Cat Got Your Tongue?*). Narrow beams hide this, because they prune the early end. That's how a better search
-# can write worse texts.
+# One word and a full stop. It can get worse: when a translator was searched exactly, its likeliest translation of more
+# than half of the sentences was *nothing at all* (Stahlberg and Byrne 2019, *On NMT Search Errors and Model Errors: Cat
+# Got Your Tongue?*). Narrow beams hide this, because they prune the early end. That's how a better search can write
+# worse texts.
 #
 # The usual cure divides the sum by the length to some power, the **length penalty** (simplified from Wu et al. 2016,
 # *Google's Neural Machine Translation System*):
@@ -299,10 +288,9 @@ scores = {life.text(n).strip(): [life.scores[n] / life.steps[n] ** p for p in pe
 figures.length_penalty_lines(penalties, scores)
 
 # %% [markdown]
-# At 0 *happiness.* is first, and it sinks as the penalty rises. All of this came from **one** search. Beams are kept by
-# their sums, so the penalty prunes nothing on the way. It ranks texts that have ended, and has a say in when to stop.
-# That's why the tree of section 3 needs no model when you move its **length penalty**. Go back and try it: watch the
-# table below the tree.
+# At 0 *happiness.* is first, and from 0.5 on it's last of these five. All of this came from **one** search. Beams are
+# kept by their sums, so the penalty prunes nothing on the way. It ranks texts that have ended, and has a say in when to
+# stop. Go back to the tree of section 3, move its **length penalty**, and watch the table below it.
 #
 # And when may a search stop? Once enough texts have ended, a better one may still be growing. Whether it pays to wait
 # is the subject of [Early stopping and wide beams](deeper/13_early_stopping.ipynb).
@@ -355,8 +343,8 @@ slower.compare(median(seconds(8) for _ in range(3)) / median(seconds(1) for _ in
 
 # %% [markdown]
 # In the stored run it's far below eight times. A decode step reads all weights once, whether for one text or for eight,
-# and with few texts this reading is most of the work (lesson 10). A busy server has no such slack: there, eight beams
-# take the place of eight users.
+# and with few texts this reading is most of the work (lesson 10). On a busy server, eight beams take the place of eight
+# users.
 #
 # ## 7 · When not to use it
 #
@@ -372,22 +360,8 @@ for steps in (1, 2, 3):
 #
 # **Likely isn't good.** For open-ended text, searching for the likeliest one is said to give dull, repetitive texts
 # (Holtzman et al. 2020, *The Curious Case of Neural Text Degeneration*). Let SmolLM2 continue the openings of 24
-# published stories by 24 tokens, greedily and with four beams. The third set is what their authors wrote.
-
-# %%
-from course_utils.experiments.drawn_texts import opening_tokens, repeated_share
-
-prompts, people = opening_tokens(smollm)
-settings = {"do_sample": False, "max_new_tokens": 24, "return_dict_in_generate": True, "output_scores": True}
-greedy, four = (
-    smollm.model.generate(prompts, attention_mask=torch.ones_like(prompts), num_beams=beams, **settings)
-    for beams in (1, 4)
-)
-start = prompts.shape[1]
-written = {"greedy": greedy.sequences[:, start:], "four beams": four.sequences[:, start:], "people": people}
-
-# %% [markdown]
-# Of all groups of three tokens in a text, what share came up before in the same text?
+# published stories by 24 tokens, greedily and with four beams, and compare them with what their authors wrote. Of all
+# groups of three tokens in a text, what share came up before in the same text?
 
 # %%
 repeats = predict(
@@ -398,7 +372,16 @@ repeats = predict(
 repeats
 
 # %% tags=["nbval-check-output"]
-special = set(smollm.tokenizer.all_special_ids)  # where a text has ended, only these follow
+from course_utils.experiments.drawn_texts import opening_tokens, repeated_share
+
+prompts, people = opening_tokens(smollm)
+settings = {"do_sample": False, "max_new_tokens": 24, "return_dict_in_generate": True, "output_scores": True}
+greedy, four = (
+    smollm.model.generate(prompts, attention_mask=torch.ones_like(prompts), num_beams=beams, **settings)
+    for beams in (1, 4)
+)
+start, special = prompts.shape[1], set(smollm.tokenizer.all_special_ids)  # those fill up a text that has ended
+written = {"greedy": greedy.sequences[:, start:], "four beams": four.sequences[:, start:], "people": people}
 shares = {
     name: [repeated_share([token for token in row if token not in special]) for row in rows.tolist()]
     for name, rows in written.items()
@@ -432,14 +415,13 @@ for name, row in likely.items():
 # What people wrote is far *less* likely, and it repeats almost nothing. The search did its work, but the likeliest text
 # isn't the one you want. (SmolLM2 is small, and loops easily. Holtzman et al. found the same gap with a larger model.)
 #
-# So search where the input leaves little room: translation, speech recognition. For chat and stories, sample (lesson
-# 11). And don't use beams to get several *different* ideas: they share most of their words, as the tree showed.
+# So search where the input leaves little room, as in translation. For chat and stories, sample (lesson 11).
 
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
 # Beam search in plain torch, with texts that end, a length penalty and `early_stopping=False`. It's short because it
-# has no cache.
+# has no cache. Is it the same as `model.generate`, text by text and score by score?
 
 
 # %%
@@ -461,9 +443,6 @@ def my_beam_search(texts, beams, steps, end, length_penalty):
             break
     return finished
 
-
-# %% [markdown]
-# Is it the same as `model.generate`, text by text and score by score?
 
 # %% tags=["nbval-check-output"]
 for other, penalty in (("I have never seen", 1.0), ("He was so tired that", 0.5)):

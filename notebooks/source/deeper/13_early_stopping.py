@@ -128,8 +128,8 @@ low, high = bootstrap_interval([wide - narrow for wide, narrow in zip(lengths[20
 print(f"20 beams minus 2: {low:+.2f} to {high:+.2f} tokens")
 
 # %% [markdown]
-# Wider beams do make these texts shorter, but only by a fraction of a token, and as many are right. That's the direction
-# the literature warns of. On sentences this short, it does no harm that 100 of them would show.
+# Wider beams do make these texts shorter, but only by a fraction of a token, and as many are right. That's the
+# direction the literature warns of. On sentences this short, it does no harm that 100 of them would show.
 #
 # ## Take-aways
 #
