@@ -70,9 +70,9 @@ for place, diary in enumerate(every[:4], start=1):
 # Why logarithms? A product of many probabilities gets too small for the computer's numbers. The sum of their logarithms
 # doesn't, and it ranks texts in the same order.
 #
-# Now with two beams. We start with one text and a sum of 0. `totals` has a row for each beam and a column for each word,
-# and `topk` finds the best two places in the flattened table. A place says which beam was extended (its row) and by
-# which word (its column).
+# Now with two beams. We start with one text and a sum of 0. `totals` has a row for each beam and a column for each
+# word, and `topk` finds the best two places in the flattened table. A place says which beam was extended (its row) and
+# by which word (its column).
 
 # %% tags=["nbval-check-output"]
 texts, sums = torch.tensor([[START]]), torch.zeros(1)
@@ -139,8 +139,8 @@ two_beams.compare(found[2])
 # %% [markdown]
 # ## 3 · The same function on SmolLM2
 #
-# Only the model changes. It reads all beams at once, as a batch. Look at the sums, and at the texts: would you write the
-# first?
+# Only the model changes. It reads all beams at once, as a batch. Look at the sums, and at the texts: would you write
+# the first?
 
 # %%
 from course_utils.models import load_causal_lm
