@@ -43,7 +43,7 @@ def beam_tree(
     last_step: int | None = None,
     title: str = "",
 ) -> CourseFigure:
-    """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall behind them.
+    """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall at their end.
 
     Args:
         tokens: Visible text of every node, `(node,)`; the other sequences have one entry per node, too.
@@ -93,7 +93,8 @@ def beam_tree(
         axes.text(steps[winner[-1]] + _BOX + 0.07, rows[winner[-1]], "★", va="center", fontsize=9)
     if not detailed:
         axes.text(0.6, height - 0.3, f"{fates.count('pruned')} pruned tokens are not drawn", fontsize=8)
-    axes.text(0.6, height + 0.4, "★ the best text   orange frame: greedy's path   dashed: pruned", fontsize=8)
+    key = "★ the best text   orange frame: greedy's path   black wall: the text ends" + "   dashed: pruned" * detailed
+    axes.text(0.6, height + 0.4, key, fontsize=8)
     if last < max(steps):
         axes.axvline(last + _BOX + 0.12, color=PALETTE["black"], linewidth=1, linestyle=":")
     figure.alt = _tree_alt(tokens, steps, scores, fates, winner, last)
