@@ -422,7 +422,7 @@ intervals = {name: bootstrap_interval(row) for name, row in shares.items()}
 figures.shares_by_method(shares, intervals, "repeated groups of three tokens")
 
 # %% [markdown]
-# In these 20 texts, four beams repeat themselves far more than people do. The drawn texts hardly do, and they're about
+# In these 20 texts, four beams repeat themselves more than people do. The drawn texts hardly do, and they're about
 # as likely as what people wrote. (That alone doesn't make them good: look at the first.) SmolLM2 is small, and loops
 # easily. But a larger model did the same for Holtzman et al. (2020, *The Curious Case of Neural Text Degeneration*):
 # beams looped, greedy search looped more, and people's texts were less likely than either's.
