@@ -11,9 +11,7 @@ from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases
 NOT_YET = {
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
-    "08_attention",
     "09_context_length_and_prompting",
-    "10_prefill_and_decode",
     "12_repetition_length_and_stopping",
     "14_speed_and_memory_in_practice",
     "15_your_own_generate",
