@@ -77,7 +77,9 @@ for place, diary in enumerate(every[:4], start=1):
 # %% tags=["nbval-check-output"]
 texts, sums = torch.tensor([[START]]), torch.zeros(1)
 totals = sums[:, None] + table[texts[:, -1]].log()
-print(totals)
+totals
+
+# %% tags=["nbval-check-output"]
 sums, places = totals.flatten().topk(2)
 rows, tokens = places // 3, places % 3
 texts = torch.cat([texts[rows], tokens[:, None]], dim=1)
@@ -208,6 +210,7 @@ translator, sentences = load_pipeline("translation", models="embedded"), short_s
 batch = translator.tokenizer(list(sentences), return_tensors="pt", padding=True)
 
 
+# %%
 def translate(beams):
     ids = translator.model.generate(**batch, do_sample=False, num_beams=beams)
     return [text.strip() for text in translator.tokenizer.batch_decode(ids, skip_special_tokens=True)]
@@ -229,7 +232,8 @@ five_beams.compare(sum(right[5]))
 
 # %% [markdown]
 # A few more. Is that luck? Both searches translate the same sentences, so compare them in pairs: where is exactly one
-# of the two right? The interval comes from a bootstrap over the sentences, as in lesson 05.
+# of the two right? The interval comes from a bootstrap over the sentences, as in lesson 05. Then look at some of the
+# pairs.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import bootstrap_interval
@@ -238,6 +242,8 @@ gains = [int(five) - int(greedy) for greedy, five in zip(right[1], right[5], str
 low, high = bootstrap_interval(gains)
 print(f"only five beams right: {gains.count(1)}, only greedy: {gains.count(-1)}")
 print(f"difference {sum(gains) / len(gains):+.1%}, 95 % interval {low:+.1%} to {high:+.1%}")
+
+# %% tags=["nbval-check-output"]
 for english, greedy, five, gain in zip(sentences, texts[1], texts[5], gains, strict=True):
     if gain and english < "I":  # from A to H, to keep the list short
         print(f"{english:25} greedy: {greedy:30} five beams: {five}")

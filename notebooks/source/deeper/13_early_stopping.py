@@ -25,14 +25,18 @@
 # Here's one search with SmolLM2, recorded to its end, and what the three answers make of it. A text ends at its full
 # stop.
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.models import load_causal_lm
 from course_utils.traces import record_beams
 
 smollm = load_causal_lm()
 FULL_STOP = smollm.tokenizer.convert_tokens_to_ids(".")
+
+# %%
 settings = {"num_beams": 4, "max_new_tokens": 12, "eos_ids": [FULL_STOP]}
 tired = record_beams(smollm, "He was so tired that", to_the_end=True, **settings)
+
+# %% tags=["nbval-check-output"]
 for length_penalty in (0.5, 1):
     for early_stopping in (True, False, "never"):
         found, last_step = tired.replay(length_penalty, early_stopping)
@@ -66,6 +70,7 @@ from course_utils.models.pipelines import load_pipeline
 translator, sentences = load_pipeline("translation", models="embedded"), short_sentences()
 
 
+# %%
 def search(english, **settings):
     """Return the translations, which of them are right, and their scores."""
     batch = translator.tokenizer(english, return_tensors="pt", padding=True)
@@ -76,8 +81,10 @@ def search(english, **settings):
     return texts, [text in sentences[source] for text, source in zip(texts, english, strict=True)], out.sequences_scores
 
 
-# %% tags=["nbval-check-output"]
+# %%
 found = {answer: search(list(sentences), num_beams=5, early_stopping=answer) for answer in (True, False, "never")}
+
+# %% tags=["nbval-check-output"]
 texts, _, scores = found["never"]
 for answer, (others, right, other_scores) in found.items():
     different = sum(one != other for one, other in zip(texts, others, strict=True))
@@ -97,7 +104,7 @@ hasty.compare(sum(one != other for one, other in zip(texts, found[True][0], stri
 # likelihood of saying nothing is the probability of the end token at the very first step. Compare it with the sum of
 # the text that five beams found without a length penalty.
 
-# %% tags=["nbval-check-output"]
+# %%
 import torch
 
 english = list(sentences)
@@ -105,6 +112,8 @@ batch = translator.tokenizer(english, return_tensors="pt", padding=True)
 start = torch.full((len(english), 1), translator.model.config.decoder_start_token_id)
 with torch.inference_mode():
     first = translator.model(**batch, decoder_input_ids=start).logits[:, 0].log_softmax(-1)
+
+# %% tags=["nbval-check-output"]
 nothing = first[:, translator.tokenizer.eos_token_id]
 _, _, sums = search(english, num_beams=5, length_penalty=0.0)
 print(f"median sum of nothing {nothing.median():.1f}, of the text found {sums.median():.1f}")
@@ -124,6 +133,8 @@ for beams in (2, 5, 20):
     texts, right, _ = search(english[:100], num_beams=beams, length_penalty=0.0)
     lengths[beams] = [len(translator.tokenizer(text).input_ids) for text in texts]
     print(f"{beams:2} beams: {sum(right)} right, {sum(lengths[beams]) / 100:.2f} tokens")
+
+# %% tags=["nbval-check-output"]
 low, high = bootstrap_interval([wide - narrow for wide, narrow in zip(lengths[20], lengths[2], strict=True)])
 print(f"20 beams minus 2: {low:+.2f} to {high:+.2f} tokens")
 
