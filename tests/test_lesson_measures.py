@@ -11,7 +11,6 @@ from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases
 NOT_YET = {
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
-    "13_beam_search",
     "14_speed_and_memory_in_practice",
     "15_your_own_generate",
 }
