@@ -4,7 +4,10 @@
 # There are three kinds of language model, built from the same parts. What tells them apart is which tokens may look at
 # which, and that decides what each kind is good for.
 #
-# ![ALT](images/07_encoders_decoders_and_both.svg)
+# ![Who may look at whom, as three grids; a row is the token that looks, a filled cell what it sees. Encoder: in I love
+# you, every token sees all three. Decoder: each token sees itself and those before it, a staircase. Encoder–decoder:
+# the tokens Je, t’, aime see the whole source, I love you, and of their own text only what is written
+# already.](images/07_encoders_decoders_and_both.svg)
 #
 # **You will be able to**
 #
@@ -34,7 +37,9 @@ text = "I have a small car."
 
 print("encoder:", tuple(minilm.model(minilm.encode(text)).last_hidden_state.shape))
 ids = smollm.encode(text)
-more = smollm.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=9, do_sample=False)
+more = smollm.model.generate(
+    ids, attention_mask=torch.ones_like(ids), max_new_tokens=9, do_sample=False, pad_token_id=0
+)
 print("decoder:", smollm.tokenizer.decode(more[0]))
 print("encoder–decoder:", translator(text, num_beams=1)[0]["translation_text"])
 
@@ -192,7 +197,11 @@ attention_explorer(translator, text, layer=2, head=3, token=3)
 # %% [markdown]
 # <details><summary>Answers</summary>
 #
-# ANSWERS
+# 1. Nearly only at *car*, its noun. *Petite* does, too, if less: it depends on the gender as well.
+# 2. Yes, it looks at *dog*.
+# 3. 2.0: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
+#
+# One sentence and a head that we picked: an illustration. That the noun decides, section 1 has measured.
 #
 # </details>
 #
@@ -251,7 +260,7 @@ all_see_all.compare(found["Paris"][0], show="{:.1%}")
 # architecture; training fits the weights to their mask.
 #
 # More training can refit them. BehnamGhader et al. (2024) turned decoders into encoders that way, and T5Gemma 2 is an
-# encoder–decoder made from a decoder (Zhang et al., 2025). There's also a mask between the two: with the **prefix
+# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a mask between the two: with the **prefix
 # mask**, the tokens of the prompt see each other, and only what is written is causal (Raffel et al., 2020).
 #
 # ## 5 · What the causal mask costs
@@ -351,7 +360,13 @@ words, sentences = BLANKS[0]
 figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, right=range(4))
 
 # %% [markdown]
-# AFTERBLANKS
+# The left side reaches its limit, six. *Try each* is the same model on the same sentences, only that it also scores
+# what comes after the word, and it gets far more. So the decoder isn't helpless here; it needs a list of candidates,
+# and has to read once for each. The encoder sees both sides in one run, and needs no list. (Don't rank the two models
+# by this: they differ in size and in training, too.)
+#
+# Decoders that write code learn a third way: in training, the middle of a text is moved to its end, so that both sides
+# come before it (Bavarian et al., 2022).
 #
 # **Try it.** In the lab the masked model runs under every mask; *none* is the bidirectional one. The row of `[MASK]` is
 # read, and the bars are its likeliest words.
@@ -391,7 +406,7 @@ from course_utils.experiments.intervals import bootstrap_interval
 print(f"read in all: decoder {10 * 20} tokens, encoder {sum(range(20, 201, 20)):,}")
 same, other = [], []
 for passage in human_rights()["English"]:
-    ids = minilm.encode(passage)
+    ids = minilm.encode(passage)[:, :-1]  # without the [SEP], so that the whole is the half and more
     half = ids.shape[1] // 2
     old, new = hidden_states(minilm.model, ids[:, :half])[-1], hidden_states(minilm.model, ids)[-1, :half]
     cosines = torch.cosine_similarity(old[:, None], new[None], dim=-1)
@@ -404,7 +419,9 @@ for name, values in (("a token before and after", same), ("two different tokens"
 print(f"before and after, lowest: {torch.cat(same).min():.2f}")
 
 # %% [markdown]
-# AFTERSAVES
+# On average, a token's old vector is still close to its new one, far closer than those of two different tokens. But
+# it's never the same, and for some tokens it's far off. So an encoder's old work is an approximation, and a decoder's
+# is exact.
 #
 # An encoder–decoder is in between. Its decoder keeps a cache like any other. But if its *input* grows, the encoder has
 # to start over.
@@ -414,21 +431,19 @@ print(f"before and after, lowest: {torch.cat(same).min():.2f}")
 # Which architectures are behind the pipelines of lesson 04?
 
 # %% tags=["nbval-check-output"]
-from course_utils.models.pipelines import pipeline_tasks
-
-for task in pipeline_tasks():
-    print(f"{task:26} {type(load_pipeline(task, models='embedded').model).__name__}")
+for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summarization", "text-generation"):
+    print(f"{task:20} {type(load_pipeline(task, models='embedded').model).__name__}")
 
 # %% [markdown]
-# BERT's are encoders, Llama is a decoder, Bart an encoder–decoder. That's also the classic division of labour:
+# Bert is an encoder, Llama a decoder, Bart an encoder–decoder. In general:
 #
 # | task | what comes out | usually | models of today |
 # |---|---|---|---|
 # | classification | a label for the text | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
 # | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
-# | search, similarity | a vector for the text | encoder, more and more a decoder | MiniLM; Qwen3 Embedding (Zhang 2025) |
+# | search, similarity | a vector for the text | encoder, more and more a decoder | MiniLM; Qwen3 Embedding, a decoder (Y. Zhang 2025) |
 # | translation | another text | encoder–decoder; large: decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
-# | summarization | a shorter text | encoder–decoder; large: decoder | BART (Lewis 2020), T5Gemma 2; any of the next row |
+# | summarization | a shorter text | encoder–decoder; large: decoder | BART, T5Gemma 2; any of the next row |
 # | writing, chat, code | a text that continues yours | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
 # Why are nearly all of the largest models decoders? No single experiment says so. Three reasons:
@@ -438,12 +453,13 @@ for task in pipeline_tasks():
 # - **Every token teaches.** A decoder learns from each token of a text. BERT hides 15 % of them and learns from these.
 # - **The cache.** A chat grows at its end.
 #
-# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective: the
-# encoders won at classification and retrieval, the decoders at generation, up to a billion parameters. At equal
-# computation, Raffel et al. (2020) found an encoder–decoder best after fine-tuning; it had twice the parameters. Wang et
-# al. (2022) found decoders best straight after pre-training, and models that see their input in both directions best
-# after further training on many tasks. On the other side, large decoders turned into encoders beat the encoders they
-# were compared with (BehnamGhader et al., 2024). And size may matter more than any of this.
+# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective, up to
+# a billion parameters: encoders won at classification and retrieval, decoders at generation. Lewis et al. (2020) found
+# BART, an encoder–decoder, about as good at understanding as a comparable encoder. At equal computation, Raffel et al.
+# (2020) found an encoder–decoder best after fine-tuning; it had twice the parameters. Wang et al. (2022) found decoders
+# best straight after pre-training, and models that see their input in both directions best after further training on
+# many tasks. Then again, BehnamGhader et al. (2024) turned large decoders into encoders that beat the smaller ones they
+# were compared with. Size can matter more than the mask.
 #
 # ## 9 · The whole thing in one cell
 #
