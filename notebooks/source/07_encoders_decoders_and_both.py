@@ -17,13 +17,13 @@
 # - say what the causal mask costs, and what it saves;
 # - choose an architecture for a task, and give the reason.
 #
-# **Time**: 40 minutes. **Read before**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb) and
-# [05 · From text to vectors](05_from_text_to_vectors.ipynb).
+# **Time**: 40 minutes. **Read before**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb) and [05 · From text to
+# vectors](05_from_text_to_vectors.ipynb).
 
 # %% [markdown]
 # ## 1 · One text, three models
 #
-# Give the same sentence to three models.
+# Give the same sentence to an encoder, a decoder, and the translator of lesson 04.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -31,88 +31,90 @@ import torch
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 
-minilm, smollm = load_encoder(), load_causal_lm()
-translator = load_pipeline("translation", models="embedded")  # the course's own, because we'll open it
 text = "I have a small car."
-
-print("encoder:", tuple(minilm.model(minilm.encode(text)).last_hidden_state.shape))
-ids = smollm.encode(text)
-more = smollm.model.generate(
-    ids, attention_mask=torch.ones_like(ids), max_new_tokens=9, do_sample=False, pad_token_id=0
-)
-print("decoder:", smollm.tokenizer.decode(more[0]))
-print("encoder–decoder:", translator(text, num_beams=1)[0]["translation_text"])
-
-# %% [markdown]
-# - An **encoder** reads a text and returns a vector for each token: here 8 vectors of 384 numbers. A small output layer,
-#   the **task head**, turns them into a label, a tag for each word, or a guess for a gap (lesson 04).
-# - A **decoder** continues a text, one token after the other.
-# - An **encoder–decoder** has two halves. One reads your text. The other writes a new one, and looks at the first while
-#   it writes.
-#
-# Now look at the French. It's *une*, since *voiture* is feminine; a dog would be *un petit chien*. But *une* is the
-# second word of the French, and *car* the last of the English! Does the model look ahead? Take 24 nouns, half of them
-# feminine, give the decoder *J'ai*, and see whether it prefers *un* or *une*. Then leave the noun out.
+minilm, smollm = load_encoder(), load_causal_lm()
+minilm.model(minilm.encode(text)).last_hidden_state.shape
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.intervals import wilson_interval
+ids = smollm.encode(text)
+settings = {"max_new_tokens": 9, "do_sample": False, "pad_token_id": 0}
+more = smollm.model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+translator = load_pipeline("translation", models="embedded")  # the course's own model: we'll open it
+smollm.tokenizer.decode(more[0]), translator(text, num_beams=1)[0]["translation_text"]
 
-feminine = "car house table chair window door letter flower question idea picture box".split()
-masculine = "dog book garden hat cake tree problem glass coat boat bed bird".split()
+# %% [markdown]
+# - An **encoder** turns a text into vectors, here 8 tokens of 384 numbers each. A **task head** makes a label of them,
+#   or a tag for each word (lesson 04).
+# - A **decoder** continues a text, token by token.
+# - An **encoder–decoder** has two halves. One reads your text; the other writes a new one, and looks at the first while
+#   it writes.
+#
+# Look at the French. *Une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second word of the
+# French, and *car* the last of the English! Does the translator read that far? Take 24 nouns, half of them feminine in
+# French. Give the decoder *J'ai*: does it prefer *un* or *une*? Then leave the noun out.
+
+
+# %%
+nouns = {
+    "une": "car house table chair window door letter flower question idea picture box",
+    "un": "dog book garden hat cake tree problem glass coat boat bed bird",
+}
 tokenizer = translator.tokenizer
-un, une = tokenizer.convert_tokens_to_ids(["Ġun", "Ġune"])
 begun = torch.tensor([[2, *tokenizer("J'ai").input_ids[:-1]]])  # 2 starts every text
 
 
 @torch.inference_mode()
-def prefers_une(english):
+def article(english):
+    """Which article the translator prefers after “J'ai”."""
     source = tokenizer(english, return_tensors="pt").input_ids
     logits = translator.model(source, decoder_input_ids=begun).logits[0, -1]
-    return bool(logits[une] > logits[un])
+    return max(nouns, key=lambda word: logits[tokenizer.convert_tokens_to_ids(f"Ġ{word}")])
 
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.intervals import wilson_interval
 
 for name, sentence in {"with the noun": "I have a small {}.", "without it": "I have a small"}.items():
-    hits = sum(prefers_une(sentence.format(noun)) == (noun in feminine) for noun in feminine + masculine)
+    hits = sum(article(sentence.format(noun)) == right for right, group in nouns.items() for noun in group.split())
     low, high = wilson_interval(hits, 24)
     print(f"{name:13} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# With the noun, nearly all are right. Without it, the model says *un* each time, and half of them are. So it had read
-# the English to its end before it wrote the second French word. Whether a model can do that depends on one small table.
+# With the noun, nearly all are right. Without it, the answer is the same each time, so half are. The translator had
+# read the English to its end before it wrote the second French word. Which tokens a model may read is written in one
+# small table.
 #
 # ## 2 · Three masks
 #
-# Attention is the only step in which tokens read each other (lesson 08 computes it). The **mask** says which token may
-# look at which: one row for each token that looks, one column for each that's looked at. There are three.
+# Attention is the only step in which tokens read each other (lesson 08 computes it). The **mask** says who may look at
+# whom: one row for each token that looks, one column for each that's looked at.
 
 # %% tags=["nbval-check-output"]
-from course_utils import figures
-
 english, french = ["I", "have", "a", "car"], ["<start>", "J'ai", "une"]
 bidirectional = torch.ones(4, 4, dtype=torch.bool)  # everyone looks at everyone
 causal = torch.ones(3, 3, dtype=torch.bool).tril()  # at itself and at what came before
 cross = torch.ones(3, 4, dtype=torch.bool)  # the French looks at all of the English
-figures.mask_grids(
-    [
-        ("bidirectional", bidirectional, english, english),
-        ("causal", causal, french, french),
-        ("cross", cross, french, english),
-    ]
-)
+causal.int()
+
+# %% tags=["nbval-check-output"]
+from course_utils import figures
+
+masks = [("bidirectional", bidirectional, english, english), ("causal", causal, french, french)]
+figures.mask_grids([*masks, ("cross", cross, french, english)])
 
 # %% [markdown]
 # - An encoder has the **bidirectional mask**, which forbids nothing (BERT: Devlin et al., 2019).
 # - A decoder has the **causal mask**: no token looks ahead (GPT: Radford et al., 2018).
-# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and through the **cross mask** the
-#   decoder looks at the encoder (the Transformer, a translator: Vaswani et al., 2017).
+# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and through the **cross mask**
+#   the decoder looks at the encoder (the Transformer: Vaswani et al., 2017).
 #
-# Why mustn't a writer look ahead? Because it's trained to predict the next token, at every position at once (lesson 06).
-# If it could see that token, it would only learn to copy it.
+# Why mustn't a writer look ahead? It's trained to predict the next token, at every position at once (lesson 06). If it
+# could see that token, it would only learn to copy it.
 #
 # ## 3 · Change a later word
 #
-# *I have a small car* becomes *I have a small dog*. The two sentences have equally many tokens and differ in one.
-# Compare the vector of each token, layer by layer. First in the encoder.
+# *I have a small car* becomes *I have a small dog*: one token is another. Compare the vectors of each token, layer by
+# layer. First in the encoder.
 
 # %%
 from course_utils.learner import predict
@@ -145,17 +147,15 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# Here are all layers: one row per layer, one column per token, ▼ the replaced one. Hatched means equal to the last bit.
-# Elsewhere the colour says how far apart the two are.
+# Here are all layers; ▼ is the replaced token. Hatched means equal to the last bit. Elsewhere the colour says how far
+# apart the two vectors are.
 
 # %% tags=["nbval-check-output"]
-shown = {model.name: [model.labels[token] for token in model.encode(text)[0]] for model in (minilm, smollm)}
-figures.changed_positions_map(
-    [
-        ("encoder (MiniLM)", moved[minilm.name], shown[minilm.name], 5),
-        ("decoder (SmolLM2)", moved[smollm.name], shown[smollm.name], 4),
-    ]
-)
+panels = []
+for kind, model, place in (("encoder", minilm, 5), ("decoder", smollm, 4)):
+    tokens = [model.labels[token] for token in model.encode(text)[0]]
+    panels.append((f"{kind} ({model.name.split('-')[0]})", moved[model.name], tokens, place))
+figures.changed_positions_map(panels)
 
 # %% [markdown]
 # Row 0 is before any layer, where a vector knows only its own token. In the encoder, one layer is enough: everyone has
@@ -165,29 +165,32 @@ figures.changed_positions_map(
 # And in the translator? Replace a word on either side, and count the vectors that differ in any layer.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.reach import encoder_decoder_states
-
 car, dog = (tokenizer(sentence, return_tensors="pt").input_ids for sentence in (text, with_dog))
 voiture, chien = (translator.model.generate(ids, do_sample=False, num_beams=1)[:, :-1] for ids in (car, dog))
 mixed = voiture.clone()
-mixed[0, 6] = chien[0, 6]  # J'ai une petite chien
+mixed[0, 6] = chien[0, 6]
+tokenizer.decode(mixed[0, 1:])
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.reach import encoder_decoder_states
+
 before = encoder_decoder_states(translator.model, car, voiture)
 for change, source, target in (("car → dog", dog, voiture), ("voiture → chien", car, mixed)):
     after = encoder_decoder_states(translator.model, source, target)
-    changed = [(position_differences(*pair) > 0).any(0) for pair in zip(before, after, strict=True)]
-    print("{:16} {} of {} English, {} of {} French".format(change, *(n for c in changed for n in (c.sum(), len(c)))))
+    english, french = ((position_differences(*pair) > 0).any(0) for pair in zip(before, after, strict=True))
+    print(f"{change:16} {english.sum()} of {len(english)} English, {french.sum()} of {len(french)} French")
 
 # %% [markdown]
 # A change in the English reaches everything: through the cross mask, every French position looks at it. A change in the
-# French reaches nothing in the English, since the encoder doesn't know what is being written. So it runs **once** per
-# text, and every step of the decoder uses what it returned.
+# French reaches nothing in the English: the encoder doesn't know what is being written. So it runs **once** per text,
+# and every step of the decoder uses what it returned.
 #
-# **Try it.** Each layer looks through several **attention heads** (no relatives of the task head). Each has a pattern
-# of its own; 2.3 is head 3 of layer 2, both counted from 0. A row is a French token that's being written.
+# **Try it.** A layer looks through several **attention heads** (not to be confused with task heads), each with its own
+# pattern. 2.3 is head 3 of layer 2, both counted from 0. A row is a French token that's being written.
 #
-# 1. Where does *une* look? And *petite*?
-# 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun, too?
-# 3. Choose other heads. Find one that follows the words in their order.
+# 1. Where do *une* and *petite* look?
+# 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun?
+# 3. Find a head that follows the words in their order.
 
 # %% tags=["nbval-check-output"]
 from course_utils.widgets import attention_explorer
@@ -197,36 +200,35 @@ attention_explorer(translator, text, layer=2, head=3, token=3)
 # %% [markdown]
 # <details><summary>Answers</summary>
 #
-# 1. Nearly only at *car*, its noun. *Petite* does, too, if less: it depends on the gender as well.
-# 2. Yes, it looks at *dog*.
-# 3. 2.0: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
+# 1. Mostly at *car*: both depend on its gender.
+# 2. Yes, at *dog*.
+# 3. 2.0, for instance: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
 #
-# One sentence and a head that we picked: an illustration. That the noun decides, section 1 has measured.
+# One sentence and one head that we picked: an illustration. Section 1 measured that the noun decides.
 #
 # </details>
 #
 # ## 4 · Flip the mask
 #
-# If the mask is all there is to it, one line should make a decoder out of MiniLM. Run it with the causal mask. Then let
-# `transformers` build a BERT decoder (`is_decoder=True`) from the same weights.
+# If the mask is all there is to it, MiniLM with the causal mask must be a decoder. Let `transformers` build one
+# (`is_decoder=True`) with MiniLM's weights, and compare.
 
 # %% tags=["nbval-check-output"]
 from transformers import BertConfig, BertModel
 
 from course_utils.engine.masks import bidirectional_mask, causal_mask
 
-settings = minilm.model.config.to_dict() | {"is_decoder": True}
-bert_decoder = BertModel(BertConfig(**settings)).eval()
+bert_decoder = BertModel(BertConfig(**minilm.model.config.to_dict() | {"is_decoder": True})).eval()
 bert_decoder.load_state_dict(minilm.model.state_dict())
 
+# %% tags=["nbval-check-output"]
 flipped = [hidden_states(minilm.model, minilm.encode(each), causal_mask(8, 8)) for each in (text, with_dog)]
 assert torch.allclose(flipped[0], hidden_states(bert_decoder, minilm.encode(text)), rtol=0, atol=1e-4)
 print(f"unchanged after 6 layers: {(position_differences(*flipped)[6] == 0).sum()} of 8")
 
 # %% [markdown]
-# It behaves like a decoder: the five tokens before the replaced one stay as they were. So is the mask a switch that you
-# may flip? Try the other way. After *The capital of France is*, SmolLM2 gives *Paris* 77 %. Now let all five tokens see
-# all five.
+# They're equal, and the five tokens before the replaced one no longer notice. So is the mask a switch? Try the other
+# way. After *The capital of France is*, SmolLM2 gives *Paris* 77 %. Now let all five tokens see all five.
 
 # %%
 all_see_all = predict(
@@ -236,47 +238,51 @@ all_see_all = predict(
 )
 all_see_all
 
+
+# %% tags=["nbval-check-output"]
+@torch.inference_mode()
+def after_is(country, make_mask):
+    """The probability of each token after “The capital of … is”, under a mask."""
+    prompt = smollm.encode(f"The capital of {country} is")
+    mask = make_mask(prompt.shape[1], prompt.shape[1])[None, None]
+    return smollm.model(prompt, attention_mask=mask).logits[0, -1].softmax(-1)
+
+
+paris = smollm.labels.index("␣Paris")
+all_see_all.compare(after_is("France", bidirectional_mask)[paris].item(), show="{:.1%}")
+
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import CAPITALS
 
-for name, make_mask in [("causal", causal_mask), ("bidirectional", bidirectional_mask)]:
-    found = {}
-    for country, city in CAPITALS.items():
-        prompt = smollm.encode(f"The capital of {country} is")
-        mask = make_mask(*[prompt.shape[1]] * 2)[None, None]
-        with torch.inference_mode():
-            likely = smollm.model(prompt, attention_mask=mask).logits[0, -1].softmax(-1)
-        token = smollm.encode(f" {city}")[0, 0]
-        found[city] = likely[token].item(), likely.argmax().item() == token
-    right = sum(is_best for _, is_best in found.values())
-    print(f"{name:14} ␣Paris {found['Paris'][0]:.0%}; best for {right} of {len(CAPITALS)} countries")
-
-# %% tags=["nbval-check-output"]
-all_see_all.compare(found["Paris"][0], show="{:.1%}")
+for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_mask}.items():
+    best = [after_is(country, make_mask).argmax() for country in CAPITALS]
+    right = sum(smollm.encode(f" {city}")[0, 0] == token for city, token in zip(CAPITALS.values(), best, strict=True))
+    low, high = wilson_interval(int(right), 20)
+    print(f"{name:13} {right} of 20 capitals right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Not one capital is left. The last token isn't to blame: it always saw all five. But the vectors of the four before it
-# have changed in every layer, and these weights have never met a token that had looked ahead. The mask makes the
-# architecture; training fits the weights to their mask.
+# Not one capital is left. The last token's row isn't to blame: it always saw all five. But the vectors of the four
+# before it are others now, and these weights never met a token that had looked ahead. The mask makes the architecture;
+# training fits the weights to their mask.
 #
-# More training can refit them. BehnamGhader et al. (2024) turned decoders into encoders that way, and T5Gemma 2 is an
-# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a mask between the two: with the **prefix
-# mask**, the tokens of the prompt see each other, and only what is written is causal (Raffel et al., 2020).
+# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders, and T5Gemma 2 is an
+# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's a mask in between, too. With the **prefix mask**,
+# the tokens of the prompt see each other, and only what's written is causal (Raffel et al., 2020).
 #
 # ## 5 · What the causal mask costs
 #
-# *The woman is at the bank of the river*, *… of England*. In lesson 05, SmolLM2's vector of *bank* knew nothing of what
-# comes after it. How bad is that? Take the twenty sentences of lesson 05 whose clue comes after *bank*, in ten pairs.
-# The **gap**: how much higher is the cosine of two *bank*s if they mean the same? Sentences of one pair aren't compared.
-# *By chance*: exchange the labels “river” and “money” in some pairs. There are 512 ways, and 95 % of their gaps are
-# smaller.
+# *The woman is at the bank of the river*, *… of England*: in SmolLM2, lesson 05 found, *bank* knows nothing of what
+# comes after it. Take those twenty sentences again, ten pairs with the clue after *bank*. The **gap**: how much higher
+# is the cosine of two *bank*s that mean the same? (Never within a pair.) *By chance*: exchange the two meanings in some
+# pairs. There are 512 ways, and 95 % of their gaps are smaller.
+
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.word_senses import bank_sentences, meaning_gaps
 
 
 def gap_of_bank(model, times=1):
-    """The gap at the last “bank” of each sentence, said once or twice, in the last layer; and by chance."""
+    """The gap at the last “bank” in the last layer, each sentence said once or twice; and by chance."""
     vectors = []
     for sentence in bank_sentences("after"):
         ids = model.encode(" ".join([f"{sentence}."] * times))
@@ -286,29 +292,31 @@ def gap_of_bank(model, times=1):
     return f"{gaps[0]:.3f}, by chance below {gaps.quantile(0.95):.3f}"
 
 
-print("encoder:            ", gap_of_bank(minilm))
-print("decoder:            ", gap_of_bank(smollm))
+print("encoder:", gap_of_bank(minilm))
+
+# %% tags=["nbval-check-output"]
+print("decoder:", gap_of_bank(smollm))
 print("decoder, said twice:", gap_of_bank(smollm, times=2))
 
 # %% [markdown]
-# Compare each gap with its own chance, not one model with another. The encoder's *bank* knows its meaning. The
-# decoder's has the very same vector in both sentences of a pair. The knowledge isn't lost, since later tokens look back.
-# So a decoder is fine where the *end* of the text counts, as it does for the next token. If you want a vector for each
-# word, as in tagging, an encoder has it at once.
+# Compare a gap with its own chance, not with another model's. The encoder's *bank* knows which is meant. The decoder's
+# has the same vector in both sentences of a pair. Nothing is lost, since later tokens look back: a decoder is fine
+# where the *end* of a text counts. With the English in its prompt, it could choose *une*, too. But if you want a vector
+# for each word, as in tagging, an encoder has it at once.
 #
-# For a decoder there's a trick: say it twice. The second *bank* can look back at the whole first sentence, and its gap
-# is above chance. Springer et al. (2024) make vectors for search that way, at twice the tokens.
+# There's a trick: say it twice. The second *bank* looks back at the whole first sentence, and its gap is above chance.
+# Springer et al. (2024) make vectors for search that way, at twice the tokens.
 #
 # ## 6 · Fill in the blank
 #
 # In *The … milked the cows*, only the right side tells you the word. Take six groups of four such sentences. Within a
-# group the left side is the same.
+# group, the left side is the same.
 
 # %%
 left_side = predict(
     "07-blank",
-    "Four sentences begin “The …”, and four words fit one each. A model that sees only the left side chooses one of the "
-    "four words for each sentence. How many of the 24 can it get right at most, however good it is?",
+    "Four words fit one sentence of a group each. A model sees only the left side and chooses one of the four words, for "
+    "all 24 sentences. How many can it get right at most, however good it is?",
     {"6": (6, 7), "12": (12, 13), "24": (24, 25)},
 )
 left_side
@@ -321,15 +329,15 @@ for words, sentences in BLANKS:
 left_side.compare(len({sentences[0].split("…")[0] for _, sentences in BLANKS}))
 
 # %% [markdown]
-# It has to give the same answer to all four of a group, so it gets one in four at most. No training can change that.
-# Now three ways to choose:
+# It gives all four of a group the same answer, so one is right at most. No training can change that. Three ways to
+# choose:
 #
 # - **both sides**: MiniLM, with its task head for masked words, sees the whole sentence;
 # - **left side**: SmolLM2 reads up to the blank;
-# - **try each**: SmolLM2 reads the whole sentence four times, once with each word, and takes the likeliest sentence.
+# - **try each**: SmolLM2 reads the sentence four times, once with each word, and the likeliest wins.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 filler = load_pipeline("fill-mask", models="embedded")
 
 
@@ -345,33 +353,30 @@ def three_ways(sentence, words):
     return torch.stack([both_sides, likely[:, before - 1], likely.sum(1)]).softmax(-1)
 
 
+# %% tags=["nbval-check-output"]
 ways = ["both sides (MiniLM)", "left side (SmolLM2)", "try each (SmolLM2)"]
 chosen = [torch.stack([three_ways(each, words) for each in sentences], dim=1) for words, sentences in BLANKS]
-right = torch.stack([(found.argmax(-1) == torch.arange(4)).sum(-1) for found in chosen]).sum(0).tolist()
-for way, hits in zip(ways, right, strict=True):
-    low, high = wilson_interval(hits, 24)
+for way, hits in zip(ways, sum((found.argmax(-1) == torch.arange(4)).sum(-1) for found in chosen), strict=True):
+    low, high = wilson_interval(int(hits), 24)
     print(f"{way:20} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Here's one group. A frame marks the word that fits. Compare the rows of *left side* with each other.
+# Here's the first group. A frame marks the word that fits. Compare the rows of *left side*.
 
 # %% tags=["nbval-check-output"]
 words, sentences = BLANKS[0]
 figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, right=range(4))
 
 # %% [markdown]
-# The left side reaches its limit, six. *Try each* is the same model on the same sentences, only that it also scores
-# what comes after the word, and it gets far more. So the decoder isn't helpless here; it needs a list of candidates,
-# and has to read once for each. The encoder sees both sides in one run, and needs no list. (Don't rank the two models
-# by this: they differ in size and in training, too.)
+# *Try each* is the same model on the same sentences; it only scores the right side, too, and gets far more. So the
+# decoder isn't helpless, but needs candidates and one run for each. The encoder needs one run and no list. (Don't rank
+# the two: they differ in size and training as well.) Code models learn a third way: in training, the middle of a text
+# is moved to its end (Bavarian et al., 2022).
 #
-# Decoders that write code learn a third way: in training, the middle of a text is moved to its end, so that both sides
-# come before it (Bavarian et al., 2022).
+# **Try it.** Here the masked model runs with the causal mask. The row of `[MASK]` is read; the bars are its likeliest
+# words.
 #
-# **Try it.** In the lab the masked model runs under every mask; *none* is the bidirectional one. The row of `[MASK]` is
-# read, and the bars are its likeliest words.
-#
-# 1. Switch the mask to **causal**. What do the bars of prompts 1 and 2 have in common now, and why?
+# 1. What do the bars of prompts 1 and 2 have in common, and why? Then switch the mask to **none**.
 # 2. **window** lets a token see itself and the three before it. For which prompts is that the same as *causal*?
 # 3. Write sentences of your own with one `[MASK]` each, and press **Run**.
 
@@ -387,44 +392,44 @@ mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 # %% [markdown]
 # <details><summary>Answers</summary>
 #
-# 1. Everything: to the left of both blanks there's only *The*, so their bars are the same.
-# 2. For the first two, where the window reaches back to the start. Not for the third.
+# 1. Everything: left of both blanks there's only *The*.
+# 2. For the first two: the window reaches back to their start.
 #
 # </details>
 #
 # ## 7 · What the causal mask saves
 #
-# A chat grows at its end. Say 200 tokens arrive in ten pieces of 20, and after each the model must be up to date. A
-# decoder's old vectors stay as they are (section 3), so it can keep its work, in the **KV cache** of lesson 10. An
-# encoder has to read everything again. Or are its old vectors still good enough? Read half of each of thirty passages
-# (the Universal Declaration of Human Rights), then the whole.
+# A chat grows at its end. Say 200 tokens arrive in ten pieces of 20. A decoder's old vectors stay as they are (section
+# 3), so it keeps them in the **KV cache** (lesson 10) and reads only the new. An encoder has to start over. Or are its
+# old vectors still good enough? Read half of each of thirty passages, then the whole.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
-from course_utils.experiments.intervals import bootstrap_interval
 
 print(f"read in all: decoder {10 * 20} tokens, encoder {sum(range(20, 201, 20)):,}")
 same, other = [], []
 for passage in human_rights()["English"]:
-    ids = minilm.encode(passage)[:, :-1]  # without the [SEP], so that the whole is the half and more
+    ids = minilm.encode(passage)[:, :-1]  # without [SEP], so that the whole is the half and more
     half = ids.shape[1] // 2
     old, new = hidden_states(minilm.model, ids[:, :half])[-1], hidden_states(minilm.model, ids)[-1, :half]
     cosines = torch.cosine_similarity(old[:, None], new[None], dim=-1)
     same.append(cosines.diagonal())
     other.append(cosines[~torch.eye(half, dtype=torch.bool)])
-for name, values in (("a token before and after", same), ("two different tokens", other)):
-    means = [each.mean().item() for each in values]
-    low, high = bootstrap_interval(means)
-    print(f"{name}: mean cosine {sum(means) / len(means):.2f} ({low:.2f} to {high:.2f})")
-print(f"before and after, lowest: {torch.cat(same).min():.2f}")
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.copying import mean_and_interval
+
+for name, values in {"before and after": same, "two different tokens": other}.items():
+    means = torch.stack([each.mean() for each in values])
+    print("{:21} mean cosine {:.2f} ({:.2f} to {:.2f})".format(name, *mean_and_interval(means)))
+print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
 
 # %% [markdown]
-# On average, a token's old vector is still close to its new one, far closer than those of two different tokens. But
-# it's never the same, and for some tokens it's far off. So an encoder's old work is an approximation, and a decoder's
-# is exact.
+# On average, a token's old vector is far closer to its new one than those of two different tokens. But none is the
+# same, and some are far off. An encoder's old work is an approximation; a decoder's is exact.
 #
-# An encoder–decoder is in between. Its decoder keeps a cache like any other. But if its *input* grows, the encoder has
-# to start over.
+# An encoder–decoder is in between. Its decoder keeps a cache like any other. If its *input* grows, the encoder starts
+# over.
 #
 # ## 8 · Which one for which task
 #
@@ -439,32 +444,31 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 #
 # | task | what comes out | usually | models of today |
 # |---|---|---|---|
-# | classification | a label for the text | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
-# | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
-# | search, similarity | a vector for the text | encoder, more and more a decoder | MiniLM; Qwen3 Embedding, a decoder (Y. Zhang 2025) |
-# | translation | another text | encoder–decoder; large: decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
-# | summarization | a shorter text | encoder–decoder; large: decoder | BART, T5Gemma 2; any of the next row |
-# | writing, chat, code | a text that continues yours | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
+# | classification | a label | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
+# | named entities | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
+# | search | a vector | encoder, also decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
+# | translation | another text | both, also decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
+# | summarization | a shorter text | both, also decoder | BART, T5Gemma 2; all of the next row |
+# | writing, chat, code | the text goes on | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
-# Why are nearly all of the largest models decoders? No single experiment says so. Three reasons:
+# (*Both* is encoder–decoder. After a semicolon come decoders.) Why are nearly all of the largest models decoders? No
+# single experiment says so. Three reasons:
 #
-# - **One interface.** Whatever can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
+# - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
 #   task head and labelled data for each task.
-# - **Every token teaches.** A decoder learns from each token of a text. BERT hides 15 % of them and learns from these.
+# - **Every token teaches.** A decoder learns from each token of a text; BERT hides 15 % of them and learns from these.
 # - **The cache.** A chat grows at its end.
 #
-# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective, up to
-# a billion parameters: encoders won at classification and retrieval, decoders at generation. Lewis et al. (2020) found
-# BART, an encoder–decoder, about as good at understanding as a comparable encoder. At equal computation, Raffel et al.
-# (2020) found an encoder–decoder best after fine-tuning; it had twice the parameters. Wang et al. (2022) found decoders
-# best straight after pre-training, and models that see their input in both directions best after further training on
-# many tasks. Then again, BehnamGhader et al. (2024) turned large decoders into encoders that beat the smaller ones they
-# were compared with. Size can matter more than the mask.
+# It isn't that they understand better. Weller et al. (2025) trained pairs up to a billion parameters that differ only
+# in mask and objective: encoders won at classification and retrieval, decoders at generation. Lewis et al. (2020) found
+# BART about as good at understanding as a comparable encoder. At equal computation, Raffel et al. (2020) found an
+# encoder–decoder best after fine-tuning; it had twice the parameters. Then again, BehnamGhader et al. (2024) turned
+# large decoders into encoders that beat the smaller ones they were compared with. Size can matter more than the mask.
 #
 # ## 9 · The whole thing in one cell
 #
-# An encoder–decoder in plain `torch`. Only embeddings, linear maps and norms are taken from the model. Both halves are
-# one function, `run`; they differ in the mask, and in whether there's something to look across to.
+# An encoder–decoder in plain `torch`; only embeddings, linear maps and norms are the model's. Both halves are one
+# function, `run`. They differ in the mask, and in whether there's something to look across to.
 
 
 # %%
@@ -504,8 +508,8 @@ for sentence in (text, with_dog, "It is a good idea."):
     print(sentence, "→", tokenizer.decode(mine[0], skip_special_tokens=True).strip())
 
 # %% [markdown]
-# A wrong mask can hide here. Take `.tril()` away and run both cells again: the assertion still passes! The next token is
-# read from the last row, and the last row of a causal mask is full anyway. Now add *My car is white.* to the list.
+# A wrong mask can hide here. Take `.tril()` away and run both cells again: the assertion still passes! The next token
+# is read from the last row, which is full anyway. Now add *My car is white.* to the list.
 #
 # ## 10 · Quiz
 #
@@ -550,8 +554,8 @@ quiz_question(
 # ## Take-aways
 #
 # - The architectures share their parts. The mask tells them apart: bidirectional, causal, and cross between two halves.
-# - Change a later word: in an encoder every vector changes after one layer. In a decoder none before it does, ever.
-# - So a decoder can keep what it has read, and an encoder can't. In return, an encoder's vectors know both sides.
+# - Change a later word: in an encoder every vector changes, in a decoder none before it. So a decoder can keep what it
+#   has read; an encoder can't, but its vectors know both sides.
 # - An encoder–decoder reads once, in both directions, and writes causally while it looks across.
 # - A mask is flipped in one line, but the weights are trained for theirs.
 #
