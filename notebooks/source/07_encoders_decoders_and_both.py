@@ -4,14 +4,13 @@
 # There are three kinds of language model, built from the same parts. What tells them apart is which tokens may look at
 # which, and that decides what each kind is good for.
 #
-# ![Who may look at whom, as three grids; a row is the token that looks, a filled cell what it sees. Encoder: in I love
-# you, every token sees all three. Decoder: each token sees itself and those before it, a staircase. Encoder–decoder:
-# the tokens Je, t’, aime see the whole source, I love you, and of their own text only what is written
-# already.](images/07_encoders_decoders_and_both.svg)
+# ![Three grids of who may look at whom: a row looks, a filled cell is seen. Encoder: every token of I love you sees all
+# three. Decoder: each sees itself and those before it, a staircase. Encoder–decoder: Je, t’, aime see all of I love
+# you, and of their own text only what is written already.](images/07_encoders_decoders_and_both.svg)
 #
 # **You will be able to**
 #
-# - draw the three masks, and name the architecture that each belongs to;
+# - draw three masks, and name the architecture of each;
 # - predict which vectors change when a later word changes;
 # - turn an encoder into a decoder with nothing but a mask;
 # - say what the causal mask costs, and what it saves;
@@ -43,15 +42,15 @@ translator = load_pipeline("translation", models="embedded")  # the course's own
 smollm.tokenizer.decode(more[0]), translator(text, num_beams=1)[0]["translation_text"]
 
 # %% [markdown]
-# - An **encoder** turns a text into vectors, here 8 tokens of 384 numbers each. A **task head** makes a label of them,
-#   or a tag for each word (lesson 04).
+# - An **encoder** turns a text into vectors, here 384 numbers for each of 8 tokens. A **task head** turns these into a
+#   label, or a tag per word (lesson 04).
 # - A **decoder** continues a text, token by token.
 # - An **encoder–decoder** has two halves. One reads your text; the other writes a new one, and looks at the first while
 #   it writes.
 #
-# Look at the French. *Une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second word of the
-# French, and *car* the last of the English! Does the translator read that far? Take 24 nouns, half of them feminine in
-# French. Give the decoder *J'ai*: does it prefer *un* or *une*? Then leave the noun out.
+# *Une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second French word, and *car* the last
+# English one! Does the translator read that far? Take 24 nouns, half of them feminine in French, give the decoder
+# *J'ai*, and see which article it prefers. Then leave the noun out.
 
 
 # %%
@@ -80,9 +79,8 @@ for name, sentence in {"with the noun": "I have a small {}.", "without it": "I h
     print(f"{name:13} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# With the noun, nearly all are right. Without it, the answer is the same each time, so half are. The translator had
-# read the English to its end before it wrote the second French word. Which tokens a model may read is written in one
-# small table.
+# With the noun, nearly all are right; without it, half, as the answer is always the same. So the translator had read
+# the English to its end before it wrote the second French word. What a model may read is written in one small table.
 #
 # ## 2 · Three masks
 #
@@ -108,20 +106,20 @@ figures.mask_grids([*masks, ("cross", cross, french, english)])
 # - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and through the **cross mask**
 #   the decoder looks at the encoder (the Transformer: Vaswani et al., 2017).
 #
-# Why mustn't a writer look ahead? It's trained to predict the next token, at every position at once (lesson 06). If it
-# could see that token, it would only learn to copy it.
+# Why mustn't a writer look ahead? It's trained to predict the next token at every position (lesson 06). If it saw that
+# token, it would only learn to copy.
 #
 # ## 3 · Change a later word
 #
-# *I have a small car* becomes *I have a small dog*: one token is another. Compare the vectors of each token, layer by
-# layer. First in the encoder.
+# *I have a small car* becomes *I have a small dog*. Compare the vectors of each token, layer by layer. First in the
+# encoder.
 
 # %%
 from course_utils.learner import predict
 
 first_layer = predict(
     "07-encoder",
-    "MiniLM reads 8 tokens, and the sixth is replaced. How many of the 8 vectors differ after the first of its 6 layers?",
+    "MiniLM reads 8 tokens, and the sixth is replaced. How many of the 8 vectors differ after the first layer?",
     {"1": (1, 2), "3, from the sixth on": (3, 4), "all 8": (8, None)},
 )
 first_layer
@@ -147,8 +145,8 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# Here are all layers; ▼ is the replaced token. Hatched means equal to the last bit. Elsewhere the colour says how far
-# apart the two vectors are.
+# All layers, ▼ the replaced token. Hatched means equal to the last bit; elsewhere the colour says how far apart the two
+# vectors are.
 
 # %% tags=["nbval-check-output"]
 panels = []
@@ -158,9 +156,9 @@ for kind, model, place in (("encoder", minilm, 5), ("decoder", smollm, 4)):
 figures.changed_positions_map(panels)
 
 # %% [markdown]
-# Row 0 is before any layer, where a vector knows only its own token. In the encoder, one layer is enough: everyone has
-# looked at everyone. In the decoder, thirty layers change nothing to the left. Each layer reads what the one before it
-# wrote, and none looks ahead, so there's no way round.
+# Row 0 is before any layer. In the encoder, one layer is enough: everyone has looked at everyone. In the decoder,
+# thirty layers change nothing to the left. Each layer reads what the one before it wrote, and none looks ahead, so
+# there's no way round.
 #
 # And in the translator? Replace a word on either side, and count the vectors that differ in any layer.
 
@@ -181,12 +179,11 @@ for change, source, target in (("car → dog", dog, voiture), ("voiture → chie
     print(f"{change:16} {english.sum()} of {len(english)} English, {french.sum()} of {len(french)} French")
 
 # %% [markdown]
-# A change in the English reaches everything: through the cross mask, every French position looks at it. A change in the
-# French reaches nothing in the English: the encoder doesn't know what is being written. So it runs **once** per text,
-# and every step of the decoder uses what it returned.
+# A change in the English reaches everything: every French position looks at it. A change in the French reaches nothing
+# in the English, so the encoder runs **once** per text, and every step of the decoder uses what it returned.
 #
-# **Try it.** A layer looks through several **attention heads** (not to be confused with task heads), each with its own
-# pattern. 2.3 is head 3 of layer 2, both counted from 0. A row is a French token that's being written.
+# **Try it.** A layer has several **attention heads** (no relatives of task heads), each with its own pattern. 2.3 is
+# head 3 of layer 2, both counted from 0. A row is a French token that's being written.
 #
 # 1. Where do *une* and *petite* look?
 # 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun?
@@ -204,14 +201,14 @@ attention_explorer(translator, text, layer=2, head=3, token=3)
 # 2. Yes, at *dog*.
 # 3. 2.0, for instance: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
 #
-# One sentence and one head that we picked: an illustration. Section 1 measured that the noun decides.
+# (One sentence, and a head that we picked: an illustration. Section 1 is the measurement.)
 #
 # </details>
 #
 # ## 4 · Flip the mask
 #
-# If the mask is all there is to it, MiniLM with the causal mask must be a decoder. Let `transformers` build one
-# (`is_decoder=True`) with MiniLM's weights, and compare.
+# If the mask is all there is to it, MiniLM with the causal mask is a decoder. Compare it with one that `transformers`
+# builds from the same weights.
 
 # %% tags=["nbval-check-output"]
 from transformers import BertConfig, BertModel
@@ -227,8 +224,8 @@ assert torch.allclose(flipped[0], hidden_states(bert_decoder, minilm.encode(text
 print(f"unchanged after 6 layers: {(position_differences(*flipped)[6] == 0).sum()} of 8")
 
 # %% [markdown]
-# They're equal, and the five tokens before the replaced one no longer notice. So is the mask a switch? Try the other
-# way. After *The capital of France is*, SmolLM2 gives *Paris* 77 %. Now let all five tokens see all five.
+# They're equal, and the five tokens before the replaced one no longer notice. Now the other way. After *The capital of
+# France is*, SmolLM2 gives *Paris* 77 %. Let all five tokens see all five.
 
 # %%
 all_see_all = predict(
@@ -261,20 +258,18 @@ for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_ma
     print(f"{name:13} {right} of 20 capitals right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Not one capital is left. The last token's row isn't to blame: it always saw all five. But the vectors of the four
-# before it are others now, and these weights never met a token that had looked ahead. The mask makes the architecture;
-# training fits the weights to their mask.
+# Not one capital is left. The last token always saw all five. But the four before it have other vectors now, and these
+# weights never met a token that had looked ahead. The mask makes the architecture; training fits the weights to it.
 #
 # More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders, and T5Gemma 2 is an
-# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's a mask in between, too. With the **prefix mask**,
-# the tokens of the prompt see each other, and only what's written is causal (Raffel et al., 2020).
+# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the prompt's tokens see
+# each other, and only what's written is causal (Raffel et al., 2020).
 #
 # ## 5 · What the causal mask costs
 #
-# *The woman is at the bank of the river*, *… of England*: in SmolLM2, lesson 05 found, *bank* knows nothing of what
-# comes after it. Take those twenty sentences again, ten pairs with the clue after *bank*. The **gap**: how much higher
-# is the cosine of two *bank*s that mean the same? (Never within a pair.) *By chance*: exchange the two meanings in some
-# pairs. There are 512 ways, and 95 % of their gaps are smaller.
+# Lesson 05 had ten pairs like *The woman is at the bank of the river*, *… of England*, with the clue after *bank*. The
+# **gap**: how much higher is the cosine of two *bank*s (of different pairs) if they mean the same? *By chance*:
+# exchange the meanings in some pairs. There are 512 ways, and 95 % of their gaps are smaller.
 
 
 # %% tags=["nbval-check-output"]
@@ -300,12 +295,12 @@ print("decoder, said twice:", gap_of_bank(smollm, times=2))
 
 # %% [markdown]
 # Compare a gap with its own chance, not with another model's. The encoder's *bank* knows which is meant. The decoder's
-# has the same vector in both sentences of a pair. Nothing is lost, since later tokens look back: a decoder is fine
-# where the *end* of a text counts. With the English in its prompt, it could choose *une*, too. But if you want a vector
-# for each word, as in tagging, an encoder has it at once.
+# has the same vector in both sentences of a pair. Nothing is lost, since later tokens look back: with the English in
+# its prompt, a decoder could choose *une*, too. But if you need a vector per word, as in tagging, an encoder has it at
+# once.
 #
-# There's a trick: say it twice. The second *bank* looks back at the whole first sentence, and its gap is above chance.
-# Springer et al. (2024) make vectors for search that way, at twice the tokens.
+# A trick: say it twice. The second *bank* looks back at the whole first sentence, and its gap is above chance. Springer
+# et al. (2024) make vectors for search that way, at twice the tokens.
 #
 # ## 6 · Fill in the blank
 #
@@ -315,8 +310,8 @@ print("decoder, said twice:", gap_of_bank(smollm, times=2))
 # %%
 left_side = predict(
     "07-blank",
-    "Four words fit one sentence of a group each. A model sees only the left side and chooses one of the four words, for "
-    "all 24 sentences. How many can it get right at most, however good it is?",
+    "Each of a group's four words fits one of its sentences. A model sees only the left side. How many of the 24 "
+    "sentences can it get right at most, however good it is?",
     {"6": (6, 7), "12": (12, 13), "24": (24, 25)},
 )
 left_side
@@ -329,8 +324,7 @@ for words, sentences in BLANKS:
 left_side.compare(len({sentences[0].split("…")[0] for _, sentences in BLANKS}))
 
 # %% [markdown]
-# It gives all four of a group the same answer, so one is right at most. No training can change that. Three ways to
-# choose:
+# It gives all four of a group the same answer, so one is right at most. Now three ways to choose:
 #
 # - **both sides**: MiniLM, with its task head for masked words, sees the whole sentence;
 # - **left side**: SmolLM2 reads up to the blank;
@@ -369,16 +363,13 @@ figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, 
 
 # %% [markdown]
 # *Try each* is the same model on the same sentences; it only scores the right side, too, and gets far more. So the
-# decoder isn't helpless, but needs candidates and one run for each. The encoder needs one run and no list. (Don't rank
-# the two: they differ in size and training as well.) Code models learn a third way: in training, the middle of a text
-# is moved to its end (Bavarian et al., 2022).
+# decoder isn't helpless, but it needs candidates and a run for each. (Don't rank the two models: they differ in size
+# and training as well.)
 #
-# **Try it.** Here the masked model runs with the causal mask. The row of `[MASK]` is read; the bars are its likeliest
-# words.
+# **Try it.** The masked model with the causal mask. The bars are the likeliest words for `[MASK]`.
 #
-# 1. What do the bars of prompts 1 and 2 have in common, and why? Then switch the mask to **none**.
-# 2. **window** lets a token see itself and the three before it. For which prompts is that the same as *causal*?
-# 3. Write sentences of your own with one `[MASK]` each, and press **Run**.
+# 1. Compare the bars of prompts 1 and 2. Then switch the mask to **none**.
+# 2. Write sentences of your own, and press **Run**.
 
 # %%
 from functools import partial
@@ -390,18 +381,13 @@ blanks = ["The [MASK] landed the plane.", "The [MASK] milked the cows.", "He lik
 mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 
 # %% [markdown]
-# <details><summary>Answers</summary>
-#
-# 1. Everything: left of both blanks there's only *The*.
-# 2. For the first two: the window reaches back to their start.
-#
-# </details>
+# Prompts 1 and 2 have the same bars: left of both blanks, the model sees only *The*.
 #
 # ## 7 · What the causal mask saves
 #
-# A chat grows at its end. Say 200 tokens arrive in ten pieces of 20. A decoder's old vectors stay as they are (section
-# 3), so it keeps them in the **KV cache** (lesson 10) and reads only the new. An encoder has to start over. Or are its
-# old vectors still good enough? Read half of each of thirty passages, then the whole.
+# A chat grows at its end. Say 200 tokens arrive in ten pieces. A decoder's old vectors stay as they are (section 3), so
+# it keeps its work (the **KV cache** of lesson 10) and reads only the new. An encoder has to start over. Or are its old
+# vectors good enough? Read half of each of thirty passages, then the whole.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -425,11 +411,9 @@ for name, values in {"before and after": same, "two different tokens": other}.it
 print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
 
 # %% [markdown]
-# On average, a token's old vector is far closer to its new one than those of two different tokens. But none is the
-# same, and some are far off. An encoder's old work is an approximation; a decoder's is exact.
+# On average the old vector is close to the new one, but none is the same, and some are far off.
 #
-# An encoder–decoder is in between. Its decoder keeps a cache like any other. If its *input* grows, the encoder starts
-# over.
+# An encoder–decoder has a cache in its decoder; if the *input* grows, its encoder starts over.
 #
 # ## 8 · Which one for which task
 #
@@ -451,24 +435,23 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # | summarization | a shorter text | both, also decoder | BART, T5Gemma 2; all of the next row |
 # | writing, chat, code | the text goes on | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
-# (*Both* is encoder–decoder. After a semicolon come decoders.) Why are nearly all of the largest models decoders? No
-# single experiment says so. Three reasons:
+# (*Both*: encoder–decoder. After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single
+# experiment says so, but:
 #
 # - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
-#   task head and labelled data for each task.
-# - **Every token teaches.** A decoder learns from each token of a text; BERT hides 15 % of them and learns from these.
+#   head and labelled data for each task.
+# - **Every token teaches.** A decoder learns from each token; BERT hides 15 % and learns from these.
 # - **The cache.** A chat grows at its end.
 #
-# It isn't that they understand better. Weller et al. (2025) trained pairs up to a billion parameters that differ only
-# in mask and objective: encoders won at classification and retrieval, decoders at generation. Lewis et al. (2020) found
-# BART about as good at understanding as a comparable encoder. At equal computation, Raffel et al. (2020) found an
-# encoder–decoder best after fine-tuning; it had twice the parameters. Then again, BehnamGhader et al. (2024) turned
-# large decoders into encoders that beat the smaller ones they were compared with. Size can matter more than the mask.
+# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective:
+# encoders won at classification and retrieval, decoders at generation.  At equal computation, Raffel et al. (2020)
+# found an encoder–decoder best after fine-tuning; it had twice the parameters. Then again, the decoders that
+# BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
 #
 # ## 9 · The whole thing in one cell
 #
 # An encoder–decoder in plain `torch`; only embeddings, linear maps and norms are the model's. Both halves are one
-# function, `run`. They differ in the mask, and in whether there's something to look across to.
+# function, `run`. What differs is the mask, and whether there's something to look across to.
 
 
 # %%
@@ -508,8 +491,8 @@ for sentence in (text, with_dog, "It is a good idea."):
     print(sentence, "→", tokenizer.decode(mine[0], skip_special_tokens=True).strip())
 
 # %% [markdown]
-# A wrong mask can hide here. Take `.tril()` away and run both cells again: the assertion still passes! The next token
-# is read from the last row, which is full anyway. Now add *My car is white.* to the list.
+# A wrong mask can hide here. Take `.tril()` away and run both cells: the assertion still passes! The next token is read
+# from the last row, which is full anyway. Now add *My car is white.* to the list.
 #
 # ## 10 · Quiz
 #
@@ -553,11 +536,11 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - The architectures share their parts. The mask tells them apart: bidirectional, causal, and cross between two halves.
+# - The architectures share their parts. The mask tells them apart: bidirectional, causal, cross.
 # - Change a later word: in an encoder every vector changes, in a decoder none before it. So a decoder can keep what it
-#   has read; an encoder can't, but its vectors know both sides.
+#   has read. An encoder can't, but its vectors know both sides.
 # - An encoder–decoder reads once, in both directions, and writes causally while it looks across.
-# - A mask is flipped in one line, but the weights are trained for theirs.
+# - A mask is flipped in one line, but weights are trained for theirs.
 #
 # **Exercise**: [07 · Encoders, decoders and both](../exercises/07_encoders_decoders_and_both.ipynb). **All lessons**:
 # [the index](index.ipynb).
