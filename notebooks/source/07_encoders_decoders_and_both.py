@@ -179,8 +179,8 @@ for change, source, target in (("car → dog", dog, voiture), ("voiture → chie
     print(f"{change:16} {english.sum()} of {len(english)} English, {french.sum()} of {len(french)} French")
 
 # %% [markdown]
-# A change in the English reaches everything: every French position looks at it. A change in the French reaches nothing
-# in the English, so the encoder runs **once** per text, and every step of the decoder uses what it returned.
+# A change in the English reaches everything. A change in the French reaches nothing in the English, so the encoder runs
+# **once** per text, and every step of the decoder uses what it returned.
 #
 # **Try it.** A layer has several **attention heads** (no relatives of task heads), each with its own pattern. 2.3 is
 # head 3 of layer 2, both counted from 0. A row is a French token that's being written.
@@ -201,7 +201,7 @@ attention_explorer(translator, text, layer=2, head=3, token=3)
 # 2. Yes, at *dog*.
 # 3. 2.0, for instance: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
 #
-# (One sentence, and a head that we picked: an illustration. Section 1 is the measurement.)
+# (One sentence and a head we picked: an illustration.)
 #
 # </details>
 #
@@ -255,7 +255,8 @@ for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_ma
     best = [after_is(country, make_mask).argmax() for country in CAPITALS]
     right = sum(smollm.encode(f" {city}")[0, 0] == token for city, token in zip(CAPITALS.values(), best, strict=True))
     low, high = wilson_interval(int(right), 20)
-    print(f"{name:13} {right} of 20 capitals right ({low:.0%} to {high:.0%})")
+    likely = after_is("France", make_mask)[paris]
+    print(f"{name:13} ␣Paris {likely:.0%}; {right} of 20 capitals right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
 # Not one capital is left. The last token always saw all five. But the four before it have other vectors now, and these
@@ -355,7 +356,7 @@ for way, hits in zip(ways, sum((found.argmax(-1) == torch.arange(4)).sum(-1) for
     print(f"{way:20} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Here's the first group. A frame marks the word that fits. Compare the rows of *left side*.
+# Here's the first group. A frame marks the word that fits.
 
 # %% tags=["nbval-check-output"]
 words, sentences = BLANKS[0]
