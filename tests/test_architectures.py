@@ -207,8 +207,8 @@ def test_each_model_has_its_own_scale():
 
 def test_the_axes_of_a_mask_say_who_looks_at_whom():
     first, second = figures.mask_grids([("one", np.ones((1, 2)), "a", "bc")] * 2).axes
-    assert (first.get_ylabel(), second.get_ylabel()) == ("token that looks", "")
-    assert first.get_xlabel() == second.get_xlabel() == "looked at"
+    assert (first.get_ylabel(), second.get_ylabel()) == ("looks", "")
+    assert first.get_xlabel() == second.get_xlabel() == "is looked at"
 
 
 def test_only_the_right_side_says_which_word_fits():

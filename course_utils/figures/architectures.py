@@ -32,7 +32,7 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
         raise ValueError("panels must hold at least one mask, got none")
     figure = CourseFigure(figsize=(0.6 + 2.35 * len(panels), 2.8), shows_frame=True)
     grid, said = figure.subplots(1, len(panels), squeeze=False)[0], []
-    grid[0].set_ylabel("token that looks")
+    grid[0].set_ylabel("looks", fontsize=8)
     for axes, (title, mask, queries, keys) in zip(grid, panels, strict=True):
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != (len(queries), len(keys)):
@@ -44,7 +44,7 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
         axes.set_xticks(range(len(keys)), map(drawable, keys), rotation=40, ha="right", fontsize=8)
         axes.set_yticks(range(len(queries)), map(drawable, queries), fontsize=8)
         axes.set_title(drawable(title), fontsize=9)
-        axes.set_xlabel("looked at", fontsize=8)
+        axes.set_xlabel("is looked at", fontsize=8)
         rows = [
             f"{spoken(query)}{' looks' * (row == 0)} at "
             + (", ".join(spoken(keys[key]) for key in np.flatnonzero(mask[row])) or "nothing")

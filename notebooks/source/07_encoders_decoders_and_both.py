@@ -152,7 +152,7 @@ last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 panels = []
 for kind, model, place in (("encoder", minilm, 5), ("decoder", smollm, 4)):
     tokens = [model.labels[token] for token in model.encode(text)[0]]
-    panels.append((f"{kind} ({model.name.split('-')[0]})", moved[model.name], tokens, place))
+    panels.append((kind, moved[model.name], tokens, place))
 figures.changed_positions_map(panels)
 
 # %% [markdown]
