@@ -382,7 +382,7 @@ blanks = ["The [MASK] landed the plane.", "The [MASK] milked the cows.", "He lik
 mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 
 # %% [markdown]
-# Prompts 1 and 2 have the same bars: left of both blanks, the model sees only *The*.
+# In the batch, prompts 1 and 2 have the same bars: left of both blanks there's only *The*.
 #
 # ## 7 · What the causal mask saves
 #
@@ -445,9 +445,9 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # - **The cache.** A chat grows at its end.
 #
 # It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective:
-# encoders won at classification and retrieval, decoders at generation.  At equal computation, Raffel et al. (2020)
-# found an encoder–decoder best after fine-tuning; it had twice the parameters. Then again, the decoders that
-# BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
+# encoders won at classification and retrieval, decoders at generation.  Wang et al. (2022) found decoders best straight
+# after pre-training, and models that see their input in both directions best after further training. Then again, the
+# decoders that BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
 #
 # ## 9 · The whole thing in one cell
 #
