@@ -48,7 +48,7 @@ smollm.tokenizer.decode(more[0]), translator(text, num_beams=1)[0]["translation_
 # - An **encoder–decoder** has two halves. One reads your text; the other writes a new one, and looks at the first while
 #   it writes.
 #
-# *Une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second French word, and *car* the last
+# French *une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second French word, and *car* the last
 # English one! Does the translator read that far? Take 24 nouns, half of them feminine in French, give the decoder
 # *J'ai*, and see which article it prefers. Then leave the noun out.
 
@@ -73,7 +73,7 @@ def article(english):
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
 
-for name, sentence in {"with the noun": "I have a small {}.", "without it": "I have a small"}.items():
+for name, sentence in {"with the noun": "I have a small {}.", "without it": "I have a small."}.items():
     hits = sum(article(sentence.format(noun)) == right for right, group in nouns.items() for noun in group.split())
     low, high = wilson_interval(hits, 24)
     print(f"{name:13} {hits} of 24 right ({low:.0%} to {high:.0%})")
@@ -129,8 +129,8 @@ from course_utils.experiments.reach import hidden_states, position_differences
 
 with_dog, moved = "I have a small dog.", {}
 for model in (minilm, smollm):
-    car, dog = (hidden_states(model.model, model.encode(sentence)) for sentence in (text, with_dog))
-    moved[model.name] = position_differences(car, dog)  # (layer, token)
+    one, other = (hidden_states(model.model, model.encode(sentence)) for sentence in (text, with_dog))
+    moved[model.name] = position_differences(one, other)  # (layer, token)
 first_layer.compare((moved[minilm.name][1] > 0).sum().item())
 
 # %%
@@ -175,8 +175,8 @@ from course_utils.experiments.reach import encoder_decoder_states
 before = encoder_decoder_states(translator.model, car, voiture)
 for change, source, target in (("car → dog", dog, voiture), ("voiture → chien", car, mixed)):
     after = encoder_decoder_states(translator.model, source, target)
-    english, french = ((position_differences(*pair) > 0).any(0) for pair in zip(before, after, strict=True))
-    print(f"{change:16} {english.sum()} of {len(english)} English, {french.sum()} of {len(french)} French")
+    in_english, in_french = ((position_differences(*pair) > 0).any(0) for pair in zip(before, after, strict=True))
+    print(f"{change:16} {in_english.sum()} of {len(in_english)} English, {in_french.sum()} of {len(in_french)} French")
 
 # %% [markdown]
 # A change in the English reaches everything. A change in the French reaches nothing in the English, so the encoder runs
@@ -325,7 +325,7 @@ for words, sentences in BLANKS:
 left_side.compare(len({sentences[0].split("…")[0] for _, sentences in BLANKS}))
 
 # %% [markdown]
-# It gives all four of a group the same answer, so one is right at most. Now three ways to choose:
+# It gives all four of a group the same answer, so one is right at most. Three ways to choose:
 #
 # - **both sides**: MiniLM, with its task head for masked words, sees the whole sentence;
 # - **left side**: SmolLM2 reads up to the blank;
@@ -356,7 +356,7 @@ for way, hits in zip(ways, sum((found.argmax(-1) == torch.arange(4)).sum(-1) for
     print(f"{way:20} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Here's the first group. A frame marks the word that fits.
+# The first group; a frame marks the word that fits.
 
 # %% tags=["nbval-check-output"]
 words, sentences = BLANKS[0]
@@ -364,8 +364,8 @@ figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, 
 
 # %% [markdown]
 # *Try each* is the same model on the same sentences; it only scores the right side, too, and gets far more. So the
-# decoder isn't helpless, but it needs candidates and a run for each. (Don't rank the two models: they differ in size
-# and training as well.)
+# decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
+# they differ in size and training as well.)
 #
 # **Try it.** The masked model with the causal mask. The bars are the likeliest words for `[MASK]`.
 #
@@ -386,7 +386,7 @@ mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 #
 # ## 7 · What the causal mask saves
 #
-# A chat grows at its end. Say 200 tokens arrive in ten pieces. A decoder's old vectors stay as they are (section 3), so
+# A chat grows at its end. Say 200 tokens arrive, 20 at a time. A decoder's old vectors stay as they are (section 3), so
 # it keeps its work (the **KV cache** of lesson 10) and reads only the new. An encoder has to start over. Or are its old
 # vectors good enough? Read half of each of thirty passages, then the whole.
 
@@ -394,19 +394,19 @@ mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 from course_utils.experiments.human_rights import human_rights
 
 print(f"read in all: decoder {10 * 20} tokens, encoder {sum(range(20, 201, 20)):,}")
-same, other = [], []
+same, different = [], []
 for passage in human_rights()["English"]:
     ids = minilm.encode(passage)[:, :-1]  # without [SEP], so that the whole is the half and more
     half = ids.shape[1] // 2
     old, new = hidden_states(minilm.model, ids[:, :half])[-1], hidden_states(minilm.model, ids)[-1, :half]
     cosines = torch.cosine_similarity(old[:, None], new[None], dim=-1)
     same.append(cosines.diagonal())
-    other.append(cosines[~torch.eye(half, dtype=torch.bool)])
+    different.append(cosines[~torch.eye(half, dtype=torch.bool)])
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.copying import mean_and_interval
 
-for name, values in {"before and after": same, "two different tokens": other}.items():
+for name, values in {"before and after": same, "two different tokens": different}.items():
     means = torch.stack([each.mean() for each in values])
     print("{:21} mean cosine {:.2f} ({:.2f} to {:.2f})".format(name, *mean_and_interval(means)))
 print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
@@ -430,14 +430,13 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # | task | what comes out | usually | models of today |
 # |---|---|---|---|
 # | classification | a label | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
-# | named entities | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
-# | search | a vector | encoder, also decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
-# | translation | another text | both, also decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
-# | summarization | a shorter text | both, also decoder | BART, T5Gemma 2; all of the next row |
+# | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
+# | search | a vector | encoder, decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
+# | translation | another text | encoder–decoder, decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
+# | summarization | a shorter text | encoder–decoder, decoder | BART, T5Gemma 2; all of the next row |
 # | writing, chat, code | the text goes on | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
-# (*Both*: encoder–decoder. After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single
-# experiment says so, but:
+# (After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single experiment says so, but:
 #
 # - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
 #   head and labelled data for each task.
@@ -445,9 +444,9 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # - **The cache.** A chat grows at its end.
 #
 # It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective:
-# encoders won at classification and retrieval, decoders at generation.  Wang et al. (2022) found decoders best straight
-# after pre-training, and models that see their input in both directions best after further training. Then again, the
-# decoders that BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
+# encoders won at classification and retrieval, decoders at generation. Wang et al. (2022) found decoders best straight
+# after pre-training, and models that see their input in both directions best after further training on many tasks. Then
+# again, the decoders that BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
 #
 # ## 9 · The whole thing in one cell
 #
