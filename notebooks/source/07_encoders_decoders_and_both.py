@@ -434,7 +434,7 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # | search | a vector | encoder, decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
 # | translation | another text | encoder–decoder, decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
 # | summarization | a shorter text | encoder–decoder, decoder | BART, T5Gemma 2; all of the next row |
-# | writing, chat, code | the text goes on | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
+# | writing, chat, code | more text | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
 # (After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single experiment says so, but:
 #
