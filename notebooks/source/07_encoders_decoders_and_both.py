@@ -432,7 +432,7 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # | classification | a label | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
 # | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
 # | search | a vector | encoder, decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
-# | translation | another text | encoder–decoder, decoder | NLLB-200 (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
+# | translation | another text | encoder–decoder, decoder | NLLB (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
 # | summarization | a shorter text | encoder–decoder, decoder | BART, T5Gemma 2; all of the next row |
 # | writing, chat, code | more text | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
