@@ -103,8 +103,8 @@ figures.mask_grids([*masks, ("cross", cross, french, english)])
 # %% [markdown]
 # - An encoder has the **bidirectional mask**, which forbids nothing (BERT: Devlin et al., 2019).
 # - A decoder has the **causal mask**: no token looks ahead (GPT: Radford et al., 2018).
-# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and through the **cross mask**
-#   the decoder looks at the encoder (the Transformer: Vaswani et al., 2017).
+# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and in **cross-attention** (the
+#   cross mask) the decoder looks at the encoder (the Transformer: Vaswani et al., 2017).
 #
 # Why mustn't a writer look ahead? It's trained to predict the next token at every position (lesson 06). If it saw that
 # token, it would only learn to copy.
