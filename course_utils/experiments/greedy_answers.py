@@ -15,6 +15,8 @@ from course_utils.engine.llama import is_llama
 from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.models.doorway import takes
 
+_LARGEST_TREE = 2048  # tokens; its mask has the square of this, and most of a larger one is hidden
+
 
 class Answer(NamedTuple):
     """What a model wrote, and how probable it was.
@@ -24,11 +26,13 @@ class Answer(NamedTuple):
         probability: The product of the probabilities of its tokens: how often the model would write exactly this if
             each token were drawn. An empty answer has 1.
         tokens: How many tokens it has; a longer answer has more factors.
+        first: The probability of the first token that the model wrote, even where that one ended the answer.
     """
 
     text: str
     probability: float
     tokens: int
+    first: float
 
 
 @takes(model=PreTrainedModel)
@@ -76,10 +80,14 @@ def greedy_answers(
 def next_probabilities(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]
 ) -> torch.Tensor:
-    """Return the next-token distribution after every prompt, `(prompt, vocab)`; their shared start is read once.
+    """Return the next-token distribution after every prompt, `(prompt, vocab)`.
+
+    A Llama reads what some prompts share from their start once, as a tree in which each token sees those before it.
 
     Raises:
         ValueError: There are no prompts, or one has no token.
+
+    Source: Miao et al. (2023), SpecInfer, for the tree.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -87,8 +95,10 @@ def next_probabilities(
     >>> [smollm.labels[token] for token in found.argmax(-1)]
     ['␣Paris', '␣time']
     """
-    batches = [_Batch(model, rows) for rows in _batches(model, tokenizer, prompts)]
-    return torch.cat([batch.read(model).softmax(-1) for batch in batches])
+    batches = _batches(model, tokenizer, prompts)
+    if is_llama(model) and len((tree := _tree(batches[0])).tokens) <= _LARGEST_TREE:
+        return model(**_tree_inputs(tree, model.device)).logits[0].float().softmax(-1)
+    return torch.cat([_Batch(model, rows).read(model).softmax(-1) for rows in batches])
 
 
 def _batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> list[list]:
@@ -153,6 +163,35 @@ def _greedy(
     return tokens, probabilities
 
 
+class _Tree(NamedTuple):
+    tokens: list[int]
+    before: list[int]  # for each token the place of the one before it; −1 at the start
+    ends: list[int]  # for each row the place of its last token
+
+
+def _tree(rows: list[list[int]]) -> _Tree:
+    places: dict[tuple[int, int], int] = {}  # by the place before and the token
+    ends = []
+    for row in rows:
+        place = -1
+        for token in row:
+            place = places.setdefault((place, token), len(places))
+        ends.append(place)
+    return _Tree([token for _, token in places], [before for before, _ in places], ends)
+
+
+def _tree_inputs(tree: _Tree, device: torch.device) -> dict:
+    """What the forward pass takes to read a tree: each token sees its own row's tokens before it, and itself."""
+    seen = torch.eye(len(tree.tokens), dtype=torch.bool)
+    for place, before in enumerate(tree.before):
+        if before >= 0:
+            seen[place] |= seen[before]
+    mask = torch.zeros(seen.shape).masked_fill(~seen, -math.inf)
+    inputs = {"input_ids": torch.tensor([tree.tokens]), "position_ids": seen.sum(-1)[None] - 1}
+    inputs |= {"attention_mask": mask[None, None], "logits_to_keep": torch.tensor(tree.ends)}
+    return {name: value.to(device) for name, value in inputs.items()} | {"use_cache": False}
+
+
 def _shared_start(rows: list[list[int]]) -> int:
     """How many tokens all rows share from their start; each keeps at least one of its own to read."""
     most = min(map(len, rows)) - 1
@@ -172,4 +211,4 @@ def _answer(
     tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], is_end: Callable[[int], bool]
 ) -> Answer:
     count = next((place for place, token in enumerate(tokens) if is_end(token)), len(tokens))
-    return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count)
+    return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count, chances[0])
