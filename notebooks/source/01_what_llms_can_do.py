@@ -86,7 +86,7 @@ figures.parameter_parts(here | {"Llama 3.1 405B": llama})
 
 # %% [markdown]
 # Half of MiniLM is its embedding. In the Llama it hardly shows: that table grows with the width, the matrices of every
-# layer with its square. Four fifths are MLP. Now the sizes. Each line of the axis is ten times the one before.
+# layer with its square. Four fifths are MLP. Now the sizes. Each vertical line is ten times the one before.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.model_shapes import PUBLISHED
@@ -187,21 +187,21 @@ figures.curves(cards, millions, "million parameters", "score in %", logarithmic=
 # al. 2025). The curves show what size *and* text buy.
 #
 # One task can be set beside a really large model. Brown et al. (2020), *Language Models are Few-Shot Learners*, asked
-# for sums of two-digit numbers in this form. Here are 40 of them, after eight examples.
+# for sums of two-digit numbers in this form. Here are 40 of them, after four examples.
 
 # %% tags=["nbval-check-output"]
 import random
 from course_utils.experiments.intervals import means_and_intervals, wilson_interval
 
 chance = random.Random(0)
-sums = [(chance.randrange(100), chance.randrange(100)) for _ in range(48)]
+sums = [(chance.randrange(100), chance.randrange(100)) for _ in range(44)]
 asked = [f"Q: What is {a} plus {b}?\nA:" for a, b in sums]
-examples = "".join(f"{text} {a + b}\n\n" for text, (a, b) in zip(asked[:8], sums, strict=False))
+examples = "".join(f"{text} {a + b}\n\n" for text, (a, b) in zip(asked[:4], sums, strict=False))
 print(examples[:31])
 
 # %% tags=["nbval-check-output"]
-written = greedy_answers(model, tokenizer, [examples + text for text in asked[8:]], max_new_tokens=6, ends="\n")
-right = sum(answer.text.strip() == str(a + b) for answer, (a, b) in zip(written, sums[8:], strict=True))
+written = greedy_answers(model, tokenizer, [examples + text for text in asked[4:]], max_new_tokens=6, ends="\n")
+right = sum(answer.text.strip() == str(a + b) for answer, (a, b) in zip(written, sums[4:], strict=True))
 low, high = wilson_interval(right, 40)
 print(sum(answer.text.strip().isdecimal() for answer in written), "of 40 answers are a number")
 f"{right} of 40 are right; 95 % interval {low:.0%} to {high:.0%}"
@@ -293,7 +293,8 @@ for count, (mean, low, high) in zip(counts, means_and_intervals(lost.T), strict=
 #   which sentence gets which word. But right labels count: the cost of the coin is above zero.
 # - With *vor* and *blem*, one shot does nothing you could see. With eight, the interval begins at one half.
 #
-# Shots can also teach the form of an answer. How much probability do both labels share, after 0, 1 and 8 shots?
+# Shots can also teach the form of an answer. How much probability do both labels have together after 0, 1 and
+# 8 shots?
 
 # %% tags=["nbval-check-output"]
 for name, values in scores.items():

@@ -43,7 +43,7 @@ def chat(question, begun="", system=None):
 
 questions = ["Who was Charles Darwin?", "Who was the painter Edwin Marlowe Tarrant?"]
 questions.append("What is the paper “Recursive Attention Gardens” (2014) about?")
-for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tokens=18, ends="\n"):
+for answer in greedy_answers(model, tokenizer, map(chat, questions), max_new_tokens=22, ends="\n"):
     print("-", answer.text, "…")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ next_token_explorer(run, "The capital of France is the city of", "The capital of
 # ## 3 · Sums: right isn't a rule
 #
 # Someone who can add can add *any* two numbers. Give the model four solved sums and ask for a fifth: twenty questions
-# each for numbers of one, two and three digits.
+# each for numbers of one digit and of two.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import draw_sums, sum_prompt
@@ -165,7 +165,7 @@ def add(digits, swapped=False):
     return {pair: answer.text for pair, answer in zip(drawn[4:], said, strict=True)}
 
 
-written = {digits: add(digits) for digits in (1, 2, 3)}
+written = {digits: add(digits) for digits in (1, 2)}
 correct = {digits: sum(text == str(sum(pair)) for pair, text in found.items()) for digits, found in written.items()}
 sums.compare(correct[2])
 
@@ -179,10 +179,10 @@ print("always saying the commonest of the 20 sums is right this often:", commone
 figures.counted_shares(rows, "digits of each number", "right sums", guesser=[count / 20 for count in commonest])
 
 # %% [markdown]
-# With one digit the model gets half of the sums right. With two or three it does no better than a guesser that always
-# says the commonest sum (the dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al. (2023),
-# *Faith and Fate: Limits of Transformers on Compositionality*, found limits of far larger models, too: GPT-4 got
-# 59 % of the products of two three-digit numbers right.
+# With one digit the model gets half of the sums right. With two it does no better than a guesser that always says the
+# commonest sum (the dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al. (2023), *Faith
+# and Fate: Limits of Transformers on Compositionality*, found limits of far larger models, too: GPT-4 got 59 % of the
+# products of two three-digit numbers right.
 #
 # A second test needs no solutions. If you add by a rule, 8 + 3 and 3 + 8 come out the same, right or wrong.
 
@@ -410,7 +410,7 @@ from transformers import AutoModelForCausalLM
 
 with torch.device("meta"):
     empty = AutoModelForCausalLM.from_config(model.config, attn_implementation="eager")
-    for tokens in (100, 1000, 8192):
+    for tokens in (100, 8192):
         with FlopCounterMode(display=False) as counter:
             empty(torch.ones(1, tokens, dtype=torch.long), attention_mask=torch.zeros(1, 1, tokens, tokens))
         per_token = counter.get_total_flops() / tokens

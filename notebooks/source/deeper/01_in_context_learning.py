@@ -16,8 +16,8 @@
 # ## 1 · Before the first shot
 #
 # The same sixty sentences, and no shot at all: only the instruction. For each sentence, take how much likelier *sport*
-# is than *food*, as a difference of log-probabilities. Above zero the model says *sport*. Read the two lines, and don't
-# look at zero only.
+# is than *food*, as a difference of log-probabilities. Above zero the model says *sport*. The cell prints every third
+# sentence, sorted. Compare the two lines with each other, not only with zero.
 
 # %%
 import random
@@ -149,7 +149,7 @@ fresh.compare(f"it's {where} one half" if where else "it holds one half")
 
 # %% [markdown]
 # It wasn't luck. Over both assignments, eight shots lift new meanings to 0.65 for this model and these sentences: above
-# guessing, and far below the 0.88 of the real names. One assignment alone would have shown less than the other; this is
+# guessing, and far below the 0.88 of the real names. Either assignment alone would have misled: 0.57 or 0.72. That's
 # what swapping is for.
 #
 # Wei et al. (2023), *Larger language models do in-context learning differently*, find that learning such labels grows
