@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.arguments import check_whole
 from course_utils.engine.llama import is_llama
+from course_utils.experiments.prompt_trees import prompt_tree, tree_inputs
 from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.models.doorway import takes
 
@@ -82,12 +83,10 @@ def next_probabilities(
 ) -> torch.Tensor:
     """Return the next-token distribution after every prompt, `(prompt, vocab)`.
 
-    A Llama reads what some prompts share from their start once, as a tree in which each token sees those before it.
+    A Llama reads what some prompts share from their start once.
 
     Raises:
         ValueError: There are no prompts, or one has no token.
-
-    Source: Miao et al. (2023), SpecInfer, for the tree.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -96,8 +95,8 @@ def next_probabilities(
     ['␣Paris', '␣time']
     """
     batches = _batches(model, tokenizer, prompts)
-    if is_llama(model) and len((tree := _tree(batches[0])).tokens) <= _LARGEST_TREE:
-        return model(**_tree_inputs(tree, model.device)).logits[0].float().softmax(-1)
+    if is_llama(model) and len((tree := prompt_tree(batches[0])).tokens) <= _LARGEST_TREE:
+        return model(**tree_inputs(tree, model.device)).logits[0].float().softmax(-1)
     return torch.cat([_Batch(model, rows).read(model).softmax(-1) for rows in batches])
 
 
@@ -161,35 +160,6 @@ def _greedy(
             batch.keep(going)
             running = [running[place] for place in going]
     return tokens, probabilities
-
-
-class _Tree(NamedTuple):
-    tokens: list[int]
-    before: list[int]  # for each token the place of the one before it; −1 at the start
-    ends: list[int]  # for each row the place of its last token
-
-
-def _tree(rows: list[list[int]]) -> _Tree:
-    places: dict[tuple[int, int], int] = {}  # by the place before and the token
-    ends = []
-    for row in rows:
-        place = -1
-        for token in row:
-            place = places.setdefault((place, token), len(places))
-        ends.append(place)
-    return _Tree([token for _, token in places], [before for before, _ in places], ends)
-
-
-def _tree_inputs(tree: _Tree, device: torch.device) -> dict:
-    """What the forward pass takes to read a tree: each token sees its own row's tokens before it, and itself."""
-    seen = torch.eye(len(tree.tokens), dtype=torch.bool)
-    for place, before in enumerate(tree.before):
-        if before >= 0:
-            seen[place] |= seen[before]
-    mask = torch.zeros(seen.shape).masked_fill(~seen, -math.inf)
-    inputs = {"input_ids": torch.tensor([tree.tokens]), "position_ids": seen.sum(-1)[None] - 1}
-    inputs |= {"attention_mask": mask[None, None], "logits_to_keep": torch.tensor(tree.ends)}
-    return {name: value.to(device) for name, value in inputs.items()} | {"use_cache": False}
 
 
 def _shared_start(rows: list[list[int]]) -> int:
