@@ -23,12 +23,11 @@ from course_utils.engine.generate import generate, stream
 from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
 from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
 from course_utils.measuring.timing import (
-    GenerationTiming,
     Mark,
     MarkingStreamer,
     read_bandwidth,
     this_machine,
-    time_generation,
+    time_in_turns,
 )
 from course_utils.models import CausalLM, load_causal_lm
 
@@ -140,17 +139,6 @@ def assert_same_tokens(smollm: CausalLM, ids: torch.Tensor) -> None:
     without = generate(smollm.model, ids, max_new_tokens=4, eos_ids=[], use_cache=False)[0].ids
     if list(cached) != expected or list(without) != expected[:4]:
         sys.exit(f"The tokens differ at a prompt of {ids.shape[1]} tokens: {cached}, {without}, {expected}")
-
-
-def time_in_turns(runs: dict[str, Callable[[Mark], None]], repeats: int) -> dict[str, GenerationTiming]:
-    """Time each run `repeats` times, one after the other in turns, so that a slow minute hits all of them."""
-    seconds = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            timing = time_generation(run, repeats=1, warm_up=0)
-            if turn:  # the first is a warm-up
-                seconds[name] += timing.seconds
-    return {name: GenerationTiming(runs, this_machine()) for name, runs in seconds.items()}
 
 
 def fit_the_cost_without_cache(smollm: CausalLM, repeats: int) -> dict:

@@ -72,6 +72,22 @@ def test_total_is_ttft_and_the_other_tokens(wait):
     assert measured.machine.threads == torch.get_num_threads()
 
 
+def test_in_turns_the_first_round_is_not_counted(wait):
+    order, first, second = [], iter([9, 1, 2]), iter([9, 3, 4])
+
+    def taking(name, seconds):
+        def run(mark):
+            order.append(name)
+            wait(next(seconds))
+            mark()
+
+        return run
+
+    timings = timing.time_in_turns({"a": taking("a", first), "b": taking("b", second)}, repeats=2)
+    assert order == ["a", "b"] * 3
+    assert [timings[name].seconds for name in "ab"] == [[[1], [2]], [[3], [4]]]
+
+
 def test_warm_up_runs_are_not_counted(wait):
     seconds = iter([4, 1, 2, 3])
 

@@ -5,6 +5,7 @@ Lesson: 14 · Speed and memory in practice
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
@@ -114,6 +115,44 @@ def token_times(
     return times
 
 
+def waiting_times(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    slots: int,
+    arrivals: Sequence[float],
+) -> list[list[float]]:
+    """Serve requests that come one after the other, with continuous batching; return how long each token took.
+
+    Args:
+        model: A causal LM of `transformers`.
+        prompts: Token ids of each request.
+        lengths: How many tokens each request generates; end-of-sequence tokens do not end it.
+        slots: The most requests in a batch; with 1, each waits for the whole answer of the one before.
+        arrivals: When each request comes, in seconds from the start, in rising order.
+
+    Returns:
+        Seconds from a request's arrival to every token, one list per request: its first number is its TTFT.
+
+    Raises:
+        ValueError: `slots` or a length is not a whole number of at least 1; there are not as many lengths and arrivals
+            as prompts; or the arrivals do not rise from 0 or later.
+
+    >>> from course_utils.models import load_causal_lm
+    >>> model = load_causal_lm().model
+    >>> [len(times) for times in waiting_times(model, [[5, 6, 7], [8, 9]], [2, 1], slots=2, arrivals=[0, 0.01])]
+    [2, 1]
+    """
+    lengths, slots = _checked(lengths, slots)
+    for name, values in (("lengths", lengths), ("arrivals", arrivals)):
+        if len(values) != len(prompts):
+            raise ValueError(f"{name} must be {len(prompts)} numbers, one per prompt, got {len(values)}")
+    if any(late < early for early, late in pairwise([0.0, *arrivals])):
+        raise ValueError(f"arrivals must rise, from 0 or later, got {list(arrivals)}")
+    times = _run(model, prompts, lengths, slots, arrivals)
+    return [[moment - came for moment in request] for request, came in zip(times, arrivals, strict=True)]
+
+
 def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list[Turn]:
     """Give the turns of a schedule the times that were measured: of the same requests, in the same slots.
 
@@ -139,8 +178,8 @@ def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
     return [check_whole("lengths", length, 1) for length in lengths], slots
 
 
-def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
-    """Run these requests to their end; the seconds to every token, one list per request."""
+def _run(model, prompts, lengths, slots: int, arrivals=None) -> list[list[float]]:
+    """Run these requests to their end; the seconds from the start to every token, one list per request."""
     tokens = sum(map(len, prompts)) + sum(lengths)
     pages = ContinuousBatchingConfig(
         page_size=32, num_blocks=2 * (tokens // 32 + len(prompts) + 1), max_batch_tokens=256,
@@ -148,12 +187,21 @@ def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
     )  # fmt: skip
     greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
     manager = model.init_continuous_batching(greedy, continuous_batching_config=pages)
-    # All wait in the queue before the first step, so that no request is late by chance.
-    for request, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        manager.add_request(list(prompt), str(request), max_new_tokens=length, record_timestamps=True)
+
+    def add(requests) -> None:
+        for request in requests:
+            length = lengths[request]
+            manager.add_request(list(prompts[request]), str(request), max_new_tokens=length, record_timestamps=True)
+
+    if arrivals is None:
+        # All wait in the queue before the first step, so that no request is late by chance.
+        add(range(len(prompts)))
     start = time.perf_counter()
     manager.start()
     try:
+        for request, moment in enumerate(arrivals or []):
+            time.sleep(max(0.0, start + moment - time.perf_counter()))
+            add([request])
         done = _results(manager, len(prompts))
     finally:
         manager.stop(block=True)

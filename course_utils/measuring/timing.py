@@ -8,7 +8,7 @@ Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import NamedTuple
@@ -128,6 +128,32 @@ def time_generation(
         run(lambda marks=marks, start=start: marks.append(time.perf_counter() - start))
         runs.append(marks)
     return GenerationTiming(runs[warm_up:], this_machine(), batch)
+
+
+def time_in_turns(
+    runs: Mapping[Hashable, Callable[[Mark], None]], repeats: int = 5
+) -> dict[Hashable, GenerationTiming]:
+    """Time several generations one after the other, again and again, so that a busy moment meets all of them.
+
+    Args:
+        runs: What to time, by name; each as for `time_generation`.
+        repeats: How many rounds are counted. One more comes first and is not.
+
+    Raises:
+        ValueError: `repeats` is not a whole number of at least 1.
+
+    >>> timings = time_in_turns({"one": lambda mark: mark(), "two": lambda mark: (mark(), mark())}, repeats=3)
+    >>> [(name, timing.total.runs) for name, timing in timings.items()]
+    [('one', 3), ('two', 3)]
+    """
+    repeats = check_whole("repeats", repeats, 1)
+    seconds = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            timing = time_generation(run, repeats=1, warm_up=0)
+            if turn:
+                seconds[name] += timing.seconds
+    return {name: GenerationTiming(marks, this_machine()) for name, marks in seconds.items()}
 
 
 class MarkingStreamer(BaseStreamer):

@@ -127,8 +127,8 @@ from course_utils.widgets import speed_lab
 speed_lab(smollm)
 
 # %% [markdown]
-# On the recorded machine, the shortest prompt is furthest away: a step has costs that don't grow with the prompt. So use
-# these limits as *bounds*, and not as predictions.
+# On the recorded machine, the shortest prompt is furthest away: a step has costs that don't grow with the prompt. So
+# use these limits as *bounds*, and not as predictions.
 #
 # ## 3 · Memory, predicted to the byte
 #
@@ -194,8 +194,8 @@ assert every - last > 0.5 * memory.logits_bytes(shape, positions=255)
 # The calculator adds the parts up. It leaves out the wide vectors inside the MLPs, which live for a moment, and what a
 # program takes for itself.
 #
-# 1. Set the context to 8,192. Which part is now the largest? The next section takes it apart. Then take away the tick at
-#    *attention scores of a layer written in full*.
+# 1. Set the context to 8,192. Which part is now the largest? The next section takes it apart. Then take away the tick
+#    at *attention scores of a layer written in full*.
 # 2. Which number format brings **Llama 3.1 70B** onto a card of 80 GB? How much room is left for caches?
 
 # %% tags=["nbval-check-output"]
@@ -206,8 +206,8 @@ MemoryCalculator(model="SmolLM2-135M", dtype="fp32", context=2048, batch=1, meas
 # %% [markdown]
 # ## 4 · “Memory grows quadratically with the context”
 #
-# You'll find this sentence in many articles. It can't mean the cache, which has a key and a value per token and grows in
-# a straight line. It could mean the attention **scores**: there's one for every pair of tokens, in every head. Count
+# You'll find this sentence in many articles. It can't mean the cache, which has a key and a value per token and grows
+# in a straight line. It could mean the attention **scores**: there's one for every pair of tokens, in every head. Count
 # both for one layer, and double the text:
 
 # %% tags=["nbval-check-output"]
@@ -218,8 +218,9 @@ for tokens, kept in zip(sizes, layer_cache, strict=True):
     print(f"{tokens:5,} tokens: cache {kept / 1e6:4.1f} MB, scores {scores / 1e6:5.1f} MB")
 
 # %% [markdown]
-# Now run one attention layer in two ways. `eager` is written as in lesson 08: all scores, then softmax, then the values.
-# `sdpa`, the default of `transformers`, lets torch choose; here it takes a **fused kernel**, one program for all three.
+# Now run one attention layer in two ways. `eager` is written as in lesson 08: all scores, then softmax, then the
+# values. `sdpa`, the default of `transformers`, lets torch choose; here it takes a **fused kernel**, one program for
+# all three.
 
 # %%
 kernel = predict(
@@ -298,7 +299,7 @@ from course_utils.measuring.roofline import step_bytes
 contexts = (64, 1024, 4096, 8000)
 for context in contexts:
     read = step_bytes(shape, context)
-    print(f"after {context:5,} tokens: {read / 1e6:3.0f} MB, {read / step_bytes(shape, 64):.2f} times as much as after 64")
+    print(f"after {context:5,} tokens: {read / 1e6:3.0f} MB, {read / step_bytes(shape, 64):.2f} times the first")
 
 # %%
 slower = predict(
@@ -328,10 +329,10 @@ assert steps[8000].least > steps[64].median
 slower.compare(steps[8000].median / steps[64].median, show="{:.1f} times as long")
 
 # %% [markdown]
-# So yes: speed falls with the context. (The cache was filled with random numbers; their values don't change the time.) In
-# the recorded run it falls even faster than the bytes say. One reason is known: this simple cache makes a longer *copy*
-# of itself in every step. Servers avoid that. They keep the cache in **pages**, blocks of a fixed number of tokens (Kwon
-# et al. 2023, *PagedAttention*).
+# So yes: speed falls with the context. (The cache was filled with random numbers; their values don't change the time.)
+# In the recorded run it falls even faster than the bytes say. One reason is known: this simple cache makes a longer
+# *copy* of itself in every step. Servers avoid that. They keep the cache in **pages**, blocks of a fixed number of
+# tokens (Kwon et al. 2023, *PagedAttention*).
 #
 # ## 6 · Dividing a card
 #
@@ -339,8 +340,8 @@ slower.compare(steps[8000].median / steps[64].median, show="{:.1f} times as long
 #
 # texts × context ≤ (VRAM − weights) / (bytes of the cache per token)
 #
-# Take a card of 16 GB and Llama 3.1 8B, with a cache in 16 bits. (4-bit formats also store a scale for every few weights,
-# so count 5 bits.)
+# Take a card of 16 GB and Llama 3.1 8B, with a cache in 16 bits. (4-bit formats also store a scale for every few
+# weights, so count 5 bits.)
 
 # %% tags=["nbval-check-output"]
 llama, card = PUBLISHED["Llama 3.1 8B"], 16 * 2**30
@@ -351,8 +352,8 @@ for name, size in {"bf16": 2, "int8": 1, "4 bits": 5 / 8}.items():
 
 # %% [markdown]
 # In **bf16** the model fits, and leaves room for one text of 8,192 tokens. In **int8** it's eight. So “does it fit?” is
-# half of the question; the other half is how many users have to. From 8 bits to 4 the card gains less than from 16 to 8.
-# And whatever the format, eight times the context leaves an eighth of the users.
+# half of the question; the other half is how many users have to. From 8 bits to 4 the card gains less than from 16 to
+# 8. And whatever the format, eight times the context leaves an eighth of the users.
 #
 # Fewer bits always save memory. What they do to speed and quality has to be measured: [Deeper: number
 # formats](deeper/14_number_formats.ipynb).
@@ -360,8 +361,8 @@ for name, size in {"bf16": 2, "int8": 1, "4 bits": 5 / 8}.items():
 # ## 7 · How many at once, and what does a token cost?
 #
 # If a batch is such a bargain, why not a larger one still? Take an H100 with 80 GB (989 TFLOP/s in bf16, 3.35 TB/s:
-# NVIDIA 2023, *H100 Tensor Core GPU: data sheet*) and the same model, each text with 4,096 tokens in its cache. The last
-# row is as many as fit.
+# NVIDIA 2023, *H100 Tensor Core GPU: data sheet*) and the same model, each text with 4,096 tokens in its cache. The
+# last row is as many as fit.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.roofline import Rates, predicted_seconds
@@ -373,11 +374,13 @@ for texts in (1, 16, most):
     caches = memory.kv_cache_bytes(llama, 4096, texts, 2) / 1e9
     step = predicted_seconds(llama, h100, tokens=1, context=4096, batch=texts, bytes_per_number=2)
     limit[texts] = texts / step
-    print(f"{texts:3} texts: caches {caches:4.1f} GB, a step {step * 1000:4.1f} ms, {limit[texts]:5,.0f} tokens/s at best")
+    print(
+        f"{texts:3} texts: caches {caches:4.1f} GB, at best {step * 1000:4.1f} ms a step, {texts / step:5,.0f} tokens/s"
+    )
 
 # %% [markdown]
-# These are bounds, calculated and not measured. The weights, 16 GB, are read once for all; but every text brings its own
-# cache, and in the last row the caches are most of what a step reads.
+# These are bounds, calculated and not measured. The weights, 16 GB, are read once for all; but every text brings its
+# own cache, and in the last row the caches are most of what a step reads.
 #
 # Throughput decides what a token costs. The prices per hour are examples: put in what you pay.
 
@@ -390,10 +393,10 @@ for machine, tokens_per_second in rates.items():
         print(f"{machine}, {texts:3} texts at once: {dollars:5.2f} dollars per million tokens")
 
 # %% [markdown]
-# The first two rows come from the throughput measured in section 1, the others from the bounds. A machine that waits costs
-# as much as one that works, so a server wants full batches. But requests have different lengths. Here eight of them
-# share four slots. **Static batching** waits for the longest of each batch. **Continuous batching** gives a free slot to
-# the next request at once (Yu et al. 2022, *Orca*). Hatched slots wait.
+# The first two rows come from the throughput measured in section 1, the others from the bounds. A machine that waits
+# costs as much as one that works, so a server wants full batches. But requests have different lengths. Here eight of
+# them share four slots. **Static batching** waits for the longest of each batch. **Continuous batching** gives a free
+# slot to the next request at once (Yu et al. 2022, *Orca*). Hatched slots wait.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.batching import continuous_schedule, static_schedule
@@ -409,8 +412,8 @@ figures.slot_schedules({name: way(lengths, slots=4) for name, way in ways.items(
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
-# A benchmark in plain torch for models built like SmolLM2 and Llama. (Not GPT-2, whose configuration has other names, nor
-# models with sliding windows, which forget.) The bytes agree, and the tokens are those of `generate`.
+# A benchmark in plain torch for models built like SmolLM2 and Llama. (Not GPT-2, whose configuration has other names,
+# nor models with sliding windows, which forget.) The bytes agree, and the tokens are those of `generate`.
 
 
 # %%
