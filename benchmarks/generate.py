@@ -10,18 +10,17 @@ import json
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from course_utils.engine.generate import generate, stream
 from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
 from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.measuring.number_formats import in_int8, linear_bytes
 from course_utils.measuring.timing import (
     Mark,
     MarkingStreamer,
@@ -42,7 +41,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of each kind (default 5)")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     arguments = parser.parse_args()
-    warnings.filterwarnings("ignore", message=".*quantiz")  # torch announces that its int8 is to move elsewhere
     smollm, machine, bandwidth = load_causal_lm(), this_machine(), read_bandwidth()
     print(f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, torch {machine.torch}, ", end="")
     print(f"transformers {machine.transformers}, {smollm.name} in float32\n")
@@ -221,7 +219,7 @@ def measure_options(smollm: CausalLM, bandwidth: float) -> list[dict]:
             print(f"{name:34}not here: {str(error).splitlines()[0][:80]}")
             continue
         milliseconds = statistics.median(seconds for seconds, _ in steps[-15:]) * 1000
-        size = stored_bytes(changed)
+        size = linear_bytes(changed)
         ratio = milliseconds / 1000 * bandwidth / size
         same = sum(one == other for one, (_, other) in zip(reference, steps, strict=True))
         print(f"{name:34}{size / 1e6:6.0f}{milliseconds:8.1f}{ratio:9.2f}   {same}", flush=True)
@@ -264,18 +262,6 @@ def compiled(model: PreTrainedModel) -> PreTrainedModel:
 
     twin.forward = choose
     return twin
-
-
-def in_int8(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy whose linear layers hold 8-bit weights; the products are computed in 8 bit too."""
-    return torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {torch.nn.Linear}, dtype=torch.qint8)
-
-
-def stored_bytes(model: PreTrainedModel) -> int:
-    """The bytes that a decode step reads: every weight of the linear layers once."""
-    plain = (layer.weight for layer in model.modules() if isinstance(layer, torch.nn.Linear))
-    packed = (layer.weight() for layer in model.modules() if isinstance(layer, Int8Linear))
-    return sum(weight.numel() * weight.element_size() for weight in (*plain, *packed))
 
 
 def median_milliseconds(call: Callable[[], object], repeats: int) -> float:

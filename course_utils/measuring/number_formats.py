@@ -5,11 +5,14 @@ Written to be read: numbers are made small and turned back into fp32. A fast eng
 Lesson: 14 · Speed and memory in practice
 """
 
+import copy
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 
 from course_utils.engine.arguments import check_number, check_whole
 from course_utils.models.doorway import takes
@@ -135,6 +138,34 @@ def linear_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     tables = {id(module.weight) for _, module in modules if isinstance(module, torch.nn.Embedding)}
     linear = {name: module.weight for name, module in modules if isinstance(module, torch.nn.Linear)}
     return {name: weight for name, weight in linear.items() if id(weight) not in tables}
+
+
+@takes(model=torch.nn.Module)
+def in_int8(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy whose linear layers hold 8-bit weights and multiply in 8 bits, on the processor.
+
+    What comes into such a layer is rounded as well, with a scale for all of it (`torch.ao`, dynamic quantisation).
+
+    >>> layer = in_int8(torch.nn.Sequential(torch.nn.Linear(4, 2)))[0]
+    >>> layer.weight().dtype
+    torch.qint8
+    """
+    with warnings.catch_warnings():  # torch announces that this is to move to a package of its own
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {torch.nn.Linear}, dtype=torch.qint8)
+
+
+@takes(model=torch.nn.Module)
+def linear_bytes(model: torch.nn.Module) -> int:
+    """Return the bytes of the weights of all linear layers, those of `in_int8` too: a decode step reads each once.
+
+    >>> layer = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    >>> linear_bytes(layer), linear_bytes(in_int8(layer))
+    (32, 8)
+    """
+    plain = [module.weight for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    packed = [module.weight() for module in model.modules() if isinstance(module, Int8Linear)]
+    return sum(weight.numel() * weight.element_size() for weight in (*plain, *packed))
 
 
 @contextmanager

@@ -1,0 +1,281 @@
+# %% [markdown]
+# # Deeper 14 · Faster and constrained decoding
+#
+# Two tricks change the loop of decoding and leave the model alone. One writes several tokens per step, and still the
+# same text. The other makes sure that the text can be parsed. Both are about thirty lines.
+#
+# **You will be able to**
+#
+# - write speculative decoding with a draft from the prompt, and show that its text is greedy's, token for token;
+# - say when it's fast, and when it isn't, from the number of accepted tokens;
+# - force a model's output into a grammar with a mask on the logits;
+# - tell an answer that parses from an answer that's right.
+#
+# **Time**: 25 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
+
+# %% [markdown]
+# ## 1 · Check many tokens at once
+#
+# A decode step waits for the weights, whether it reads one token or eight ([lesson
+# 10](../10_prefill_and_decode.ipynb)). So if someone could *guess* the next eight tokens, the model could check all of
+# them in one step: read them together, look at its own favourite at every place, and accept the guess as far as it
+# agrees. That's **speculative decoding** (Leviathan, Kalman and Matias 2023, *Fast Inference from Transformers via
+# Speculative Decoding*). The guess is called a **draft**. Usually a smaller model writes it.
+#
+# There's a draft for free, too. Texts repeat themselves: a corrected text is mostly the text before, an answer quotes
+# its question. So look for the last two tokens earlier in the text, and guess that it continues as it did there. This
+# is *prompt lookup*.
+
+
+# %%
+import torch
+from course_utils.engine.prefill_decode import crop_cache
+from course_utils.models import load_causal_lm
+from transformers import DynamicCache
+
+smollm = load_causal_lm()
+model = smollm.model
+
+
+def draft_from(tokens, length=8):
+    """What followed the last two tokens, where they came before: the latest place counts."""
+    for start in range(len(tokens) - 3, -1, -1):
+        if tokens[start : start + 2] == tokens[-2:]:
+            return tokens[start + 2 : start + 2 + length]
+    return []
+
+
+# %% tags=["nbval-check-output"]
+line = smollm.encode("The ferry left. The ferry")[0].tolist()
+smollm.tokenizer.decode(draft_from(line))
+
+# %% [markdown]
+# Now the loop. `choices` holds the model's favourite after every token that it has just read. The draft is right as
+# long as it says the same. Whatever happens, one more token is certain: the favourite after the last accepted one.
+
+
+# %%
+@torch.inference_mode()
+def generate_with_drafts(ids, new_tokens, draft_from=draft_from):
+    """Greedy, with drafts; returns prompt and new tokens, and how many drafted tokens each step accepted."""
+    cache, tokens, read, accepted = DynamicCache(config=model.config), ids[0].tolist(), 0, []
+    end = len(tokens) + new_tokens
+    while len(tokens) < end:
+        draft = draft_from(tokens)[: end - len(tokens) - 1]
+        unread = torch.tensor([tokens[read:] + draft])
+        logits = model(unread, past_key_values=cache, logits_to_keep=len(draft) + 1).logits
+        choices = logits[0].argmax(-1).tolist()
+        agreed = 0
+        while agreed < len(draft) and draft[agreed] == choices[agreed]:
+            agreed += 1
+        tokens += choices[: agreed + 1]
+        read = len(tokens) - 1
+        crop_cache(cache, read)  # forget what was drafted in vain
+        accepted.append(agreed)
+    return torch.tensor([tokens]), accepted
+
+
+# %% [markdown]
+# Is it really the same text? And how much faster? That depends on the task, so try two, with 20 story openings each:
+# *copy* (the opening, and its first eight tokens once more) and *continue* (just the opening). The clock runs for
+# greedy decoding and for drafts in turn. Plain greedy is the same loop, with a draft that's always empty.
+
+# %%
+from course_utils.learner import predict
+
+drafts = predict(
+    "14-drafts",
+    "Copying a text with drafts of up to 8 tokens. How many tokens does a step yield on average?",
+    {"1 to 2": (1, 2), "2 to 5": (2, 5), "more than 5": (5, 10)},
+)
+drafts
+
+# %%
+from time import perf_counter
+
+from course_utils.experiments.drawn_texts import opening_tokens
+from course_utils.experiments.intervals import bootstrap_interval
+
+openings = torch.cat(opening_tokens(smollm), dim=1)[:20]
+tasks = {"copy": torch.cat([openings, openings[:, :8]], dim=1), "continue": openings}
+
+
+def timed(ids, draft_from):
+    start = perf_counter()
+    text, accepted = generate_with_drafts(ids, 16, draft_from)
+    return text, accepted, perf_counter() - start
+
+
+# %% tags=["recorded"]
+per_step = {}
+for task, prompts in tasks.items():
+    speedups, per_step[task] = [], []
+    for ids in prompts:
+        greedy, _, slow = timed(ids[None], lambda tokens: [])
+        text, accepted, fast = timed(ids[None], draft_from)
+        assert torch.equal(text, greedy)
+        speedups.append(slow / fast)
+        per_step[task].append(16 / len(accepted))
+    for name, values in (("tokens per step", per_step[task]), ("times as fast", speedups)):
+        low, high = bootstrap_interval(values)
+        print(f"{task:8} {sum(values) / 20:.2f} {name} ({low:.2f}–{high:.2f})")
+
+# %% tags=["recorded"]
+drafts.compare(sum(per_step["copy"]) / 20, show="{:.1f} tokens per step")
+
+# %% [markdown]
+# The `assert` holds for all 40 texts: the same tokens as plain greedy. (Up to rounding: several tokens at once are
+# added up in another order, so where two tokens are nearly tied, the texts may part.) The intervals are over 20 texts.
+# Where the draft is often right, a step yields several tokens. Where it's wrong, the step still reads all of it, and on
+# a processor, which has little arithmetic to spare, that isn't free. So the gain is a matter of the task.
+#
+# `transformers` has the same idea as `prompt_lookup_num_tokens`. Its text is greedy's, too:
+
+# %% tags=["nbval-check-output"]
+ids = tasks["copy"][:1]
+asked = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 16, "do_sample": False, "eos_token_id": None}
+theirs = model.generate(ids, **asked, pad_token_id=0, prompt_lookup_num_tokens=8)
+assert torch.equal(theirs, generate_with_drafts(ids, 16)[0])
+smollm.tokenizer.decode(theirs[0, -16:])
+
+# %% [markdown]
+# ## 2 · Only what can be parsed
+#
+# A program wants JSON, and gets “Sure! Here is your JSON:”. You can beg in the prompt. Or you can forbid everything
+# else: before each choice, give every token a logit of −∞ that would make the text impossible to finish.
+#
+# Which tokens are those? Write the allowed texts as a regular expression. The package `regex` can say of the *start* of
+# a text whether it may still become a match. So ask it, for all 49,152 tokens, whether text and token together may.
+
+
+# %%
+from functools import cache
+
+import regex
+
+pattern = regex.compile(r' \{"topic": "(meal|journey|film)", "good": (true|false)\}')
+pieces = smollm.tokenizer.batch_decode([[token] for token in range(len(smollm.tokenizer))])
+end_token, new_line = smollm.tokenizer.eos_token_id, smollm.encode("\n").item()
+
+
+@cache
+def allowed_after(text):
+    """The tokens that keep a text within the pattern; when it's complete, only the end."""
+    if pattern.fullmatch(text):
+        return [end_token]
+    return [token for token, piece in enumerate(pieces) if piece and pattern.fullmatch(text + piece, partial=True)]
+
+
+# %% tags=["nbval-check-output"]
+for text in ("", ' {"', ' {"topic": "', ' {"topic": "film", "good": ', ' {"topic": "film", "good": true}'):
+    tokens = allowed_after(text)
+    print(f"{text!r}: {len(tokens)} tokens allowed, such as {[pieces[token] for token in tokens[:6]]}")
+
+# %% [markdown]
+# The mask goes where lesson 11's filters are: between logits and choice. In `transformers` that's a `LogitsProcessor`.
+
+
+# %%
+from transformers import LogitsProcessor
+
+
+class Only(LogitsProcessor):
+    """Allow only what the pattern allows, after so many tokens of prompt."""
+
+    def __init__(self, prompt_length):
+        self.prompt_length = prompt_length
+
+    def __call__(self, ids, logits):
+        masked = torch.full_like(logits, -torch.inf)
+        for row, text in enumerate(smollm.tokenizer.batch_decode(ids[:, self.prompt_length :])):
+            allowed = allowed_after(text)
+            masked[row, allowed] = logits[row, allowed]
+        return masked
+
+
+# %% [markdown]
+# The task: 24 short reviews. Which topic, and is it a good one? The prompt shows the format. An answer ends with its
+# line. Once without the mask, once with it.
+
+# %%
+from course_utils.experiments.small_reviews import FEELINGS, TOPICS, small_reviews
+
+reviews = small_reviews("test")
+chosen = range(0, 120, 5)
+example = 'Review: The soup was cold.\nJSON: {"topic": "meal", "good": false}\n'
+prompts = [smollm.encode(f"{example}Review: {reviews.texts[place]}\nJSON:") for place in chosen]
+
+
+def answer(ids, processors):
+    how = {"max_new_tokens": 40, "do_sample": False, "eos_token_id": [end_token, new_line], "pad_token_id": end_token}
+    out = model.generate(ids, attention_mask=torch.ones_like(ids), logits_processor=processors, **how)
+    return smollm.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).removesuffix("\n")
+
+
+# %%
+parses = predict(
+    "14-parses",
+    "One example in the prompt, no mask. How many of the 24 answers are exactly a text of the pattern?",
+    {"fewer than 8": (0, 8), "8 to 16": (8, 17), "more than 16": (17, 25)},
+)
+parses
+
+# %% tags=["nbval-check-output"]
+free = [answer(ids, []) for ids in prompts]
+masked = [answer(ids, [Only(ids.shape[1])]) for ids in prompts]
+assert all(pattern.fullmatch(text) for text in masked)
+print(f"without the mask: {free[0]!r}\nwith the mask:    {masked[0]!r}")
+
+# %% tags=["nbval-check-output"]
+parses.compare(sum(pattern.fullmatch(text) is not None for text in free), show="{} of 24")
+
+# %% [markdown]
+# With the mask all 24 parse, by construction: an impossible text can't be written. That's a statement about form. What
+# about the content?
+
+# %% tags=["nbval-check-output"]
+import json
+
+from course_utils.experiments.intervals import wilson_interval
+
+said = [json.loads(text) for text in masked]
+labels = [(TOPICS[reviews.topics[place]], FEELINGS[reviews.feelings[place]] == "good") for place in chosen]
+for name, place, chance in (("topic", 0, "1 in 3"), ("good", 1, "1 in 2")):
+    right = sum(one[name] == label[place] for one, label in zip(said, labels, strict=True))
+    low, high = wilson_interval(right, len(said))
+    print(f"{name}: {right} of {len(said)} right ({low:.0%}–{high:.0%}), chance {chance}")
+
+# %% [markdown]
+# Compare with chance before you are pleased: valid isn't right. What a mask does to the content is disputed. Tam et al.
+# (2024), *Let Me Speak Freely?*, found that restricted formats made models reason worse, and often classify better. The
+# makers of a tool for such masks repeated some of it with other prompts, and got the opposite (Kurt 2024, *Say What You
+# Mean*).
+#
+# `transformers` takes the same rule as a function. Same answers:
+
+# %% tags=["nbval-check-output"]
+ids = prompts[0]
+theirs = model.generate(
+    ids,
+    attention_mask=torch.ones_like(ids),
+    max_new_tokens=40,
+    do_sample=False,
+    pad_token_id=end_token,
+    prefix_allowed_tokens_fn=lambda row, text: allowed_after(smollm.tokenizer.decode(text[ids.shape[1] :])),
+)
+assert smollm.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True) == masked[0]
+f"the pattern was asked about {allowed_after.cache_info().misses} beginnings"
+
+# %% [markdown]
+# The last number explains why this is cheap. The same few beginnings come again and again, so what's allowed after each
+# can be kept. Serious tools turn the whole pattern into a table first, and grammars as well (Willard and Louf 2023,
+# *Efficient Guided Generation for Large Language Models*).
+#
+# ## Take-aways
+#
+# - A step can check a whole draft. What's accepted is what greedy would have written.
+# - The gain depends on how often the draft is right, and on what a longer step costs.
+# - A mask on the logits makes every output parse. It doesn't make it right.
+#
+# **Back to** [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb). **Also deeper**: [batching
+# and serving](14_batching_and_serving.ipynb). **All lessons**: [the index](../index.ipynb).
