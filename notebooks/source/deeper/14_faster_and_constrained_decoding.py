@@ -46,7 +46,7 @@ def draft_from(tokens, length=8):
 
 
 # %% tags=["nbval-check-output"]
-line = smollm.encode("The ferry left. The ferry")[0].tolist()
+line = smollm.encode("When the ferry left the pier, the ferry")[0].tolist()
 smollm.tokenizer.decode(draft_from(line))
 
 # %% [markdown]
@@ -153,9 +153,9 @@ from functools import cache
 
 import regex
 
-pattern = regex.compile(r' \{"topic": "(meal|journey|film)", "good": (true|false)\}')
+pattern = regex.compile(r'\{"topic": "(meal|journey|film)", "good": (true|false)\}')
 pieces = smollm.tokenizer.batch_decode([[token] for token in range(len(smollm.tokenizer))])
-end_token, new_line = smollm.tokenizer.eos_token_id, smollm.encode("\n").item()
+end_token = smollm.tokenizer.eos_token_id
 
 
 @cache
@@ -167,7 +167,7 @@ def allowed_after(text):
 
 
 # %% tags=["nbval-check-output"]
-for text in ("", ' {"', ' {"topic": "', ' {"topic": "film", "good": ', ' {"topic": "film", "good": true}'):
+for text in ("", '{"', '{"topic": "', '{"topic": "film", "good": ', '{"topic": "film", "good": true}'):
     tokens = allowed_after(text)
     print(f"{text!r}: {len(tokens)} tokens allowed, such as {[pieces[token] for token in tokens[:6]]}")
 
@@ -187,83 +187,100 @@ class Only(LogitsProcessor):
 
     def __call__(self, ids, logits):
         masked = torch.full_like(logits, -torch.inf)
-        for row, text in enumerate(smollm.tokenizer.batch_decode(ids[:, self.prompt_length :])):
+        written = smollm.tokenizer.batch_decode(ids[:, self.prompt_length :], skip_special_tokens=True)
+        for row, text in enumerate(written):
             allowed = allowed_after(text)
             masked[row, allowed] = logits[row, allowed]
         return masked
 
 
 # %% [markdown]
-# The task: 24 short reviews. Which topic, and is it a good one? The prompt shows the format. An answer ends with its
-# line. Once without the mask, once with it.
+# The task: 24 short reviews. Which topic, and is it a good review? Ask in three ways: in words; in words with an
+# example of the format; and in words with the mask. All 24 go into one batch, padded on the left.
 
 # %%
 from course_utils.experiments.small_reviews import FEELINGS, TOPICS, small_reviews
 
 reviews = small_reviews("test")
 chosen = range(0, 120, 5)
-example = 'Review: The soup was cold.\nJSON: {"topic": "meal", "good": false}\n'
-prompts = [smollm.encode(f"{example}Review: {reviews.texts[place]}\nJSON:") for place in chosen]
+question = (
+    'Review: "{}"\nIs this review about a meal, a journey or a film? And is it good? '
+    'Answer in JSON with the keys "topic" and "good".'
+)
+example = ' For example: {"topic": "meal", "good": false}'
 
 
-def answer(ids, processors):
-    how = {"max_new_tokens": 40, "do_sample": False, "eos_token_id": [end_token, new_line], "pad_token_id": end_token}
-    out = model.generate(ids, attention_mask=torch.ones_like(ids), logits_processor=processors, **how)
-    return smollm.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).removesuffix("\n")
+def read(extra=""):
+    chats = [[{"role": "user", "content": question.format(reviews.texts[place]) + extra}] for place in chosen]
+    texts = smollm.tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
+    return smollm.tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+
+
+def answers(inputs, **how):
+    out = model.generate(**inputs, max_new_tokens=32, do_sample=False, pad_token_id=end_token, **how)
+    return smollm.tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
 
 
 # %%
 parses = predict(
     "14-parses",
-    "One example in the prompt, no mask. How many of the 24 answers are exactly a text of the pattern?",
+    "Asked in words, without mask or example: how many of the 24 answers are exactly a text of the pattern?",
     {"fewer than 8": (0, 8), "8 to 16": (8, 17), "more than 16": (17, 25)},
 )
 parses
 
 # %% tags=["nbval-check-output"]
-free = [answer(ids, []) for ids in prompts]
-masked = [answer(ids, [Only(ids.shape[1])]) for ids in prompts]
-assert all(pattern.fullmatch(text) for text in masked)
-print(f"without the mask: {free[0]!r}\nwith the mask:    {masked[0]!r}")
+words = read()
+mask = Only(words.input_ids.shape[1])
+said = {
+    "words": answers(words),
+    "words and example": answers(read(example)),
+    "words and mask": answers(words, logits_processor=[mask]),
+}
+assert all(pattern.fullmatch(text) for text in said["words and mask"])
+{name: texts[0] for name, texts in said.items()}
 
 # %% tags=["nbval-check-output"]
-parses.compare(sum(pattern.fullmatch(text) is not None for text in free), show="{} of 24")
+parses.compare(sum(pattern.fullmatch(text) is not None for text in said["words"]), show="{} of 24")
 
 # %% [markdown]
-# With the mask all 24 parse, by construction: an impossible text can't be written. That's a statement about form. What
-# about the content?
+# With the mask all 24 parse, by construction: an impossible text can't be written. That's about form. What about the
+# content? An answer that can't be parsed counts as wrong.
 
 # %% tags=["nbval-check-output"]
 import json
 
 from course_utils.experiments.intervals import wilson_interval
 
-said = [json.loads(text) for text in masked]
 labels = [(TOPICS[reviews.topics[place]], FEELINGS[reviews.feelings[place]] == "good") for place in chosen]
-for name, place, chance in (("topic", 0, "1 in 3"), ("good", 1, "1 in 2")):
-    right = sum(one[name] == label[place] for one, label in zip(said, labels, strict=True))
-    low, high = wilson_interval(right, len(said))
-    print(f"{name}: {right} of {len(said)} right ({low:.0%}–{high:.0%}), chance {chance}")
+for name, texts in said.items():
+    found = [json.loads(text) if pattern.fullmatch(text) else {} for text in texts]
+    counts = {"parse": sum(map(bool, found))}
+    for place, key in enumerate(("topic", "good")):
+        counts[key] = sum(one.get(key) == label[place] for one, label in zip(found, labels, strict=True))
+    ranges = [wilson_interval(count, len(found)) for count in counts.values()]
+    parts = [f"{key} {n} ({low:.0%}–{high:.0%})" for (key, n), (low, high) in zip(counts.items(), ranges, strict=True)]
+    print(f"{name:17}: of 24,", ", ".join(parts))
+print("different answers with the example:", len(set(said["words and example"])))
 
 # %% [markdown]
-# Compare with chance before you are pleased: valid isn't right. What a mask does to the content is disputed. Tam et al.
-# (2024), *Let Me Speak Freely?*, found that restricted formats made models reason worse, and often classify better. The
-# makers of a tool for such masks repeated some of it with other prompts, and got the opposite (Kurt 2024, *Say What You
-# Mean*).
+# RESULT
+#
+# What a mask does to the content is disputed. Tam et al. (2024), *Let Me Speak Freely?*, found that restricted formats
+# made models reason worse, and often classify better. The makers of a tool for such masks repeated some of it with
+# other prompts, and got the opposite (Kurt 2024, *Say What You Mean*).
 #
 # `transformers` takes the same rule as a function. Same answers:
 
 # %% tags=["nbval-check-output"]
-ids = prompts[0]
-theirs = model.generate(
-    ids,
-    attention_mask=torch.ones_like(ids),
-    max_new_tokens=40,
-    do_sample=False,
-    pad_token_id=end_token,
-    prefix_allowed_tokens_fn=lambda row, text: allowed_after(smollm.tokenizer.decode(text[ids.shape[1] :])),
+length = words.input_ids.shape[1]
+theirs = answers(
+    words,
+    prefix_allowed_tokens_fn=lambda row, ids: allowed_after(
+        smollm.tokenizer.decode(ids[length:], skip_special_tokens=True)
+    ),
 )
-assert smollm.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True) == masked[0]
+assert theirs == said["words and mask"]
 f"the pattern was asked about {allowed_after.cache_info().misses} beginnings"
 
 # %% [markdown]
