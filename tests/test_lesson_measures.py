@@ -16,7 +16,6 @@ NOT_YET = {
     "10_prefill_and_decode",
     "12_repetition_length_and_stopping",
     "13_beam_search",
-    "14_speed_and_memory_in_practice",
     "15_your_own_generate",
 }
 HEAD = (

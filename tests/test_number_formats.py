@@ -81,6 +81,18 @@ def test_smollm2_came_in_4_bits_and_minilm_did_not():
     assert not torch.equal(formats.quantise_4bit(minilm).dequantise(), minilm)
 
 
+def test_int8_layers_multiply_with_a_quarter_of_the_bytes():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 16))
+    inputs, before = torch.randn(5, 64), [parameter.clone() for parameter in model.parameters()]
+    small = formats.in_int8(model)
+    assert formats.linear_bytes(model) == 4 * (64 * 32 + 32 * 16) == 4 * formats.linear_bytes(small)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), before, strict=True))
+    right, rounded = model(inputs), small(inputs)
+    assert not torch.equal(rounded, right)
+    assert torch.nn.functional.cosine_similarity(rounded, right).min() > 0.99
+
+
 def test_equal_weights_and_zeros_stay():
     for value in (0.0, 2.5, -2.5, 1e-40):
         weights = torch.full((2, 32), value)

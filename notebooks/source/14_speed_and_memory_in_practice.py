@@ -340,8 +340,8 @@ slower.compare(steps[8000].median / steps[64].median, show="{:.1f} times as long
 #
 # texts × context ≤ (VRAM − weights) / (bytes of the cache per token)
 #
-# Take a card of 16 GB and Llama 3.1 8B, with a cache in 16 bits. (4-bit formats also store a scale for every few
-# weights, so count 5 bits.)
+# Take a card of 16 GB and Llama 3.1 8B, with a cache in 16 bits. Its weights can be in **bf16** (16 bits each), in
+# **int8** (8 bits), or in 4 bits; these formats also store a scale for every few weights, so count 5.
 
 # %% tags=["nbval-check-output"]
 llama, card = PUBLISHED["Llama 3.1 8B"], 16 * 2**30
@@ -351,8 +351,8 @@ for name, size in {"bf16": 2, "int8": 1, "4 bits": 5 / 8}.items():
     print(f"{name:6} leaves {room / 1e9:4.1f} GB:", ", ".join(f"{n} texts of {tokens:,}" for tokens, n in fit.items()))
 
 # %% [markdown]
-# In **bf16** the model fits, and leaves room for one text of 8,192 tokens. In **int8** it's eight. So “does it fit?” is
-# half of the question; the other half is how many users have to. From 8 bits to 4 the card gains less than from 16 to
+# In bf16 the model fits, and leaves room for one text of 8,192 tokens. In int8 it's eight. So “does it fit?” is half of
+# the question; the other half is how many users have to. From 8 bits to 4 the card gains less than from 16 to
 # 8. And whatever the format, eight times the context leaves an eighth of the users.
 #
 # Fewer bits always save memory. What they do to speed and quality has to be measured: [Deeper: number
@@ -374,9 +374,8 @@ for texts in (1, 16, most):
     caches = memory.kv_cache_bytes(llama, 4096, texts, 2) / 1e9
     step = predicted_seconds(llama, h100, tokens=1, context=4096, batch=texts, bytes_per_number=2)
     limit[texts] = texts / step
-    print(
-        f"{texts:3} texts: caches {caches:4.1f} GB, at best {step * 1000:4.1f} ms a step, {texts / step:5,.0f} tokens/s"
-    )
+    bound = f"a step {step * 1000:4.1f} ms at best, {limit[texts]:5,.0f} tokens/s"
+    print(f"{texts:3} texts: caches {caches:4.1f} GB, {bound}")
 
 # %% [markdown]
 # These are bounds, calculated and not measured. The weights, 16 GB, are read once for all; but every text brings its

@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | lesson [14](../notebooks/14_speed_and_memory_in_practice.ipynb), sections 1, 2, 6 and 7 |
+# | 45 minutes | ●●●○○ | lesson [14](../notebooks/14_speed_and_memory_in_practice.ipynb), sections 1, 3, 5 and 7 |
 #
 # Will it fit, and will it be fast enough? You write the four small functions that answer this for a server: what one
 # user feels, what one user's cache takes, how many users fit, and how many steps they take together. The tasks are
