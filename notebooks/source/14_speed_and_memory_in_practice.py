@@ -40,7 +40,8 @@ crowd = predict(
 crowd
 
 # %% [markdown]
-# Here's what is timed: prefill, then greedy decode steps. `mark()` notes when a token has come.
+# Here's what is timed: prefill, then greedy decode steps. `mark()` notes when a token has come. (All texts are copies
+# of one prompt; what's in them doesn't change the time.)
 
 
 # %%
@@ -344,7 +345,7 @@ slower.compare(steps[8000].median / steps[64].median, show="{:.1f} times as long
 # texts × context ≤ (VRAM − weights) / (bytes of the cache per token)
 #
 # Take a card of 16 GB and Llama 3.1 8B, with a cache in 16 bits. Its weights can be in **bf16** (16 bits each), in
-# **int8** (8 bits), or in 4 bits; these formats also store a scale for every few weights, so count 5.
+# **int8** (8 bits), or in 4 bits. A 4-bit format also stores a scale for every few weights, so count 5.
 
 # %% tags=["nbval-check-output"]
 llama, card = PUBLISHED["Llama 3.1 8B"], 16 * 2**30
@@ -355,8 +356,8 @@ for name, size in {"bf16": 2, "int8": 1, "4 bits": 5 / 8}.items():
 
 # %% [markdown]
 # In bf16 the model fits, and leaves room for one text of 8,192 tokens. In int8 it's eight. So “does it fit?” is half of
-# the question; the other half is how many users have to. From 8 bits to 4 the card gains less than from 16 to
-# 8. And whatever the format, eight times the context leaves an eighth of the users.
+# the question; the other half is how many users have to. Going on to 4 bits gains less. And whatever the format, eight
+# times the context leaves an eighth of the users.
 #
 # Fewer bits always save memory. What they do to speed and quality has to be measured: [Deeper: number
 # formats](deeper/14_number_formats.ipynb).
