@@ -162,7 +162,7 @@ from functools import cache
 
 import regex
 
-pattern = regex.compile(r'\{"topic": "(meal|journey|film)", "good": (true|false)\}')
+pattern = regex.compile(r' ?\{"topic": "(meal|journey|film)", "good": (true|false)\}')
 pieces = smollm.tokenizer.batch_decode([[token] for token in range(len(smollm.tokenizer))])
 end_token = smollm.tokenizer.eos_token_id
 
@@ -204,76 +204,89 @@ class Only(LogitsProcessor):
 
 
 # %% [markdown]
-# The task: 24 short reviews. Which topic, and is it a good review? Ask in three ways: in words; in words with an
-# example of the format; and in words with the mask. All 24 go into one batch, padded on the left.
+# The task: 24 short reviews. Which topic, and is it a good review? Ask with two prompts, one that describes the format
+# and one that shows six examples, and each without the mask and with it.
 
 # %%
+import json
+
 from course_utils.experiments.small_reviews import FEELINGS, TOPICS, small_reviews
 
-reviews = small_reviews("test")
+
+def label(reviews, place):
+    return {"topic": TOPICS[reviews.topics[place]], "good": FEELINGS[reviews.feelings[place]] == "good"}
+
+
+shots, reviews = small_reviews("train"), small_reviews("test")
 chosen = range(0, 120, 5)
+examples = "".join(f"Review: {shots.texts[n]}\nJSON: {json.dumps(label(shots, n))}\n" for n in range(5, 120, 20))
 question = (
-    'Review: "{}"\nIs this review about a meal, a journey or a film? And is it good? '
-    'Answer in JSON with the keys "topic" and "good".'
+    "Review: {}\nIs this review about a meal, a journey or a film? And is it good? "
+    'Answer in JSON with the keys "topic" and "good".\nJSON:'
 )
-example = ' For example: {"topic": "meal", "good": false}'
+prompts = {
+    "described": [question.format(reviews.texts[place]) for place in chosen],
+    "examples": [f"{examples}Review: {reviews.texts[place]}\nJSON:" for place in chosen],
+}
+print(prompts["examples"][0])
+
+# %% [markdown]
+# All 24 texts go into one batch, padded on the left. An answer ends with its line.
 
 
-def read(extra=""):
-    chats = [[{"role": "user", "content": question.format(reviews.texts[place]) + extra}] for place in chosen]
-    texts = smollm.tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
-    return smollm.tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+# %%
+def answers(texts, limits):
+    """Greedy answers to a batch of prompts, with the arguments that `limits` makes from the length of the prompt."""
+    inputs = smollm.tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
+    length = inputs.input_ids.shape[1]
+    how = {"max_new_tokens": 24, "do_sample": False, "pad_token_id": end_token} | limits(length)
+    out = model.generate(**inputs, **how)[:, length:]
+    return [text.split("\n")[0] for text in smollm.tokenizer.batch_decode(out, skip_special_tokens=True)]
 
 
-def answers(inputs, **how):
-    out = model.generate(**inputs, max_new_tokens=32, do_sample=False, pad_token_id=end_token, **how)
-    return smollm.tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
-
+limits = {"free": lambda length: {}, "mask": lambda length: {"logits_processor": [Only(length)]}}
 
 # %%
 parses = predict(
     "14-parses",
-    "Asked in words, without mask or example: how many of the 24 answers are exactly a text of the pattern?",
+    "The format is only described, and there's no mask. How many of the 24 answers are a text of the pattern?",
     {"fewer than 8": (0, 8), "8 to 16": (8, 17), "more than 16": (17, 25)},
 )
 parses
 
 # %% tags=["nbval-check-output"]
-words = read()
-mask = Only(words.input_ids.shape[1])
-said = {
-    "words": answers(words),
-    "words and example": answers(read(example)),
-    "words and mask": answers(words, logits_processor=[mask]),
-}
-assert all(pattern.fullmatch(text) for text in said["words and mask"])
-{name: texts[0] for name, texts in said.items()}
+said = {(prompt, name): answers(prompts[prompt], limits[name]) for prompt in prompts for name in limits}
+for (prompt, name), texts in said.items():
+    print(f"{prompt:9} {name}: {texts[0]!r}")
+assert all(pattern.fullmatch(text) for prompt in prompts for text in said[prompt, "mask"])
 
 # %% tags=["nbval-check-output"]
-parses.compare(sum(pattern.fullmatch(text) is not None for text in said["words"]), show="{} of 24")
+parses.compare(sum(pattern.fullmatch(text) is not None for text in said["described", "free"]), show="{} of 24")
 
 # %% [markdown]
 # With the mask all 24 parse, by construction: an impossible text can't be written. That's about form. What about the
 # content? An answer that can't be parsed counts as wrong.
 
 # %% tags=["nbval-check-output"]
-import json
-
 from course_utils.experiments.intervals import wilson_interval
 
-labels = [(TOPICS[reviews.topics[place]], FEELINGS[reviews.feelings[place]] == "good") for place in chosen]
-for name, texts in said.items():
+labels = [label(reviews, place) for place in chosen]
+for (prompt, name), texts in said.items():
     found = [json.loads(text) if pattern.fullmatch(text) else {} for text in texts]
     counts = {"parse": sum(map(bool, found))}
-    for place, key in enumerate(("topic", "good")):
-        counts[key] = sum(one.get(key) == label[place] for one, label in zip(found, labels, strict=True))
+    for key in ("topic", "good"):
+        counts[key] = sum(one.get(key) == right[key] for one, right in zip(found, labels, strict=True))
     ranges = [wilson_interval(count, len(found)) for count in counts.values()]
     parts = [f"{key} {n} ({low:.0%}–{high:.0%})" for (key, n), (low, high) in zip(counts.items(), ranges, strict=True)]
-    print(f"{name:17}: of 24,", ", ".join(parts))
-print("different answers with the example:", len(set(said["words and example"])))
+    print(f"{prompt:9} {name}, of 24:", ", ".join(parts))
+both = zip(said["examples", "free"], said["examples", "mask"], strict=True)
+print("answers that the mask changed, after examples:", sum(free != masked for free, masked in both))
 
 # %% [markdown]
-# RESULT
+# Look at the columns apart. Whether an answer parses is a matter of the mask, or of examples. Whether it's right is
+# another matter: guessing would get 8 topics and 12 verdicts of 24 right, and no row is clearly above that. A model of
+# 135 million parameters can be made to write the form, and not to read the review. Where it keeps the form by itself,
+# after six examples, the mask has little left to do: the last line counts.
 #
 # What a mask does to the content is disputed. Tam et al. (2024), *Let Me Speak Freely?*, found that restricted formats
 # made models reason worse, and often classify better. The makers of a tool for such masks repeated some of it with
@@ -281,15 +294,14 @@ print("different answers with the example:", len(set(said["words and example"]))
 #
 # `transformers` takes the same rule as a function. Same answers:
 
+
 # %% tags=["nbval-check-output"]
-length = words.input_ids.shape[1]
-theirs = answers(
-    words,
-    prefix_allowed_tokens_fn=lambda row, ids: allowed_after(
-        smollm.tokenizer.decode(ids[length:], skip_special_tokens=True)
-    ),
-)
-assert theirs == said["words and mask"]
+def their_limits(length):
+    return {"prefix_allowed_tokens_fn": lambda row, ids: allowed_after(
+        smollm.tokenizer.decode(ids[length:], skip_special_tokens=True))}  # fmt: skip
+
+
+assert answers(prompts["described"], their_limits) == said["described", "mask"]
 f"the pattern was asked about {allowed_after.cache_info().misses} beginnings"
 
 # %% [markdown]
