@@ -11,7 +11,7 @@
 # - say what pages are good for;
 # - measure any OpenAI-compatible server with one client.
 #
-# **Time**: 25 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
+# **Time**: 15 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
 
 # %% [markdown]
 # ## 1 · A plan, and an engine

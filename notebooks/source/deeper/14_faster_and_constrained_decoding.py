@@ -11,7 +11,7 @@
 # - force a model's output into a grammar with a mask on the logits;
 # - tell an answer that parses from an answer that's right.
 #
-# **Time**: 25 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
+# **Time**: 20 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
 
 # %% [markdown]
 # ## 1 · Check many tokens at once

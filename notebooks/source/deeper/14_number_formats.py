@@ -11,7 +11,7 @@
 # - explain why a model that was rounded before is no subject for such a test;
 # - time a format, and find out what its speed costs.
 #
-# **Time**: 25 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
+# **Time**: 15 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
 
 # %% [markdown]
 # ## 1 · Fewer bits by hand
