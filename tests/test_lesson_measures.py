@@ -11,7 +11,6 @@ from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases
 NOT_YET = {
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
-    "08_attention",
     "09_context_length_and_prompting",
     "10_prefill_and_decode",
     "12_repetition_length_and_stopping",

@@ -637,7 +637,7 @@ for wrong in (
     {"do_sample": True, "filters": [("top_q", 0.9)]},
     {"filters": [("top_p", 0.9)]},
     {"num_beams": 2, "do_sample": True},
-    {"stop_strings": "###"},
+    {"stop_strings": [""]},
 ):
     try:
         my_generate(smollm.model, ids, smollm.tokenizer, **wrong)
