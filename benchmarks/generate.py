@@ -26,7 +26,7 @@ from course_utils.measuring.timing import (
     MarkingStreamer,
     read_bandwidth,
     this_machine,
-    time_in_turns,
+    time_generations_in_turn,
 )
 from course_utils.models import CausalLM, load_causal_lm
 
@@ -67,7 +67,7 @@ def compare_three_ways(smollm: CausalLM, repeats: int) -> list[dict]:
     for length in PROMPT_TOKENS:
         ids = prompt_ids(smollm, length)
         assert_same_tokens(smollm, ids)
-        timings = time_in_turns(
+        timings = time_generations_in_turn(
             {"ours": ours(smollm, ids), "transformers": theirs(smollm, ids), "without cache": uncached(smollm, ids)},
             repeats,
         )

@@ -83,7 +83,7 @@ def test_in_turns_the_first_round_is_not_counted(wait):
 
         return run
 
-    timings = timing.time_in_turns({"a": taking("a", first), "b": taking("b", second)}, repeats=2)
+    timings = timing.time_generations_in_turn({"a": taking("a", first), "b": taking("b", second)}, repeats=2)
     assert order == ["a", "b"] * 3
     assert [timings[name].seconds for name in "ab"] == [[[1], [2]], [[3], [4]]]
 
@@ -96,6 +96,20 @@ def test_warm_up_runs_are_not_counted(wait):
         mark()
 
     assert timing.time_generation(run, repeats=3, warm_up=1).seconds == [[1], [2], [3]]
+
+
+def test_what_is_compared_is_timed_in_turn(wait):
+    ran = []
+
+    def call(name, seconds):
+        ran.append(name)
+        wait(next(seconds))
+
+    waits = {"a": iter([9, 1, 2, 3]), "b": iter([9, 4, 6, 5])}
+    times = timing.time_in_turn({name: lambda n=name: call(n, waits[n]) for name in waits}, repeats=3)
+    assert ran == ["a", "b"] * 4
+    assert times["a"] == pytest.approx((2, 1, 3, 3))
+    assert times["b"] == pytest.approx((5, 4, 6, 3))
 
 
 def test_ours_and_transformers_mark_the_same_tokens():

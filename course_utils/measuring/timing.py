@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psutil
 import torch
@@ -23,6 +23,7 @@ from course_utils.measuring.measurements import Spread, spread
 
 Mark = Callable[[], None]
 Progress = Callable[[int, int], None]
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Machine(NamedTuple):
@@ -130,30 +131,30 @@ def time_generation(
     return GenerationTiming(runs[warm_up:], this_machine(), batch)
 
 
-def time_in_turns(
-    runs: Mapping[Hashable, Callable[[Mark], None]], repeats: int = 5
-) -> dict[Hashable, GenerationTiming]:
-    """Time several generations one after the other, again and again, so that a busy moment meets all of them.
+def time_in_turn(calls: Mapping[Name, Callable[[], object]], repeats: int = 5, warm_up: int = 1) -> dict[Name, Spread]:
+    """Time several things that are to be compared, in turn, so that a slow moment of the machine meets all of them.
 
     Args:
-        runs: What to time, by name; each as for `time_generation`.
-        repeats: How many rounds are counted. One more comes first and is not.
+        calls: What to time, by its name.
+        repeats: How many runs of each are counted.
+        warm_up: How many runs of each come before them and are not.
 
     Raises:
-        ValueError: `repeats` is not a whole number of at least 1.
+        ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
 
-    >>> timings = time_in_turns({"one": lambda mark: mark(), "two": lambda mark: (mark(), mark())}, repeats=3)
-    >>> [(name, timing.total.runs) for name, timing in timings.items()]
-    [('one', 3), ('two', 3)]
+    >>> times = time_in_turn({"short": lambda: sum(range(10)), "long": lambda: sum(range(100_000))}, repeats=3)
+    >>> times["short"].median < times["long"].median, times["long"].runs
+    (True, 3)
     """
     repeats = check_whole("repeats", repeats, 1)
-    seconds = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            timing = time_generation(run, repeats=1, warm_up=0)
-            if turn:
-                seconds[name] += timing.seconds
-    return {name: GenerationTiming(marks, this_machine()) for name, marks in seconds.items()}
+    warm_up = check_whole("warm_up", warm_up, 0)
+    seconds: dict[Name, list[float]] = {name: [] for name in calls}
+    for _ in range(warm_up + repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: spread(each[warm_up:]) for name, each in seconds.items()}
 
 
 class MarkingStreamer(BaseStreamer):
@@ -180,6 +181,31 @@ class MarkingStreamer(BaseStreamer):
 
     def end(self) -> None:
         """Take the end; there is nothing left to mark."""
+
+
+def time_generations_in_turn(
+    runs: Mapping[Name, Callable[[Mark], None]], repeats: int = 5
+) -> dict[Name, GenerationTiming]:
+    """Time several generations as `time_generation` does, but in turn, as `time_in_turn` does.
+
+    Args:
+        runs: What to time, by its name; each as for `time_generation`.
+        repeats: How many runs of each are counted. One of each comes before them and is not.
+
+    Raises:
+        ValueError: `repeats` is not a whole number of at least 1.
+
+    >>> runs = {"one": lambda mark: mark(), "two": lambda mark: (mark(), mark())}
+    >>> timings = time_generations_in_turn(runs, repeats=3)
+    >>> [(name, timing.total.runs) for name, timing in timings.items()]
+    [('one', 3), ('two', 3)]
+    """
+    repeats = check_whole("repeats", repeats, 1)
+    seconds: dict[Name, list[list[float]]] = {name: [] for name in runs}
+    for _ in range(repeats + 1):
+        for name, run in runs.items():
+            seconds[name] += time_generation(run, repeats=1, warm_up=0).seconds
+    return {name: GenerationTiming(marks[1:], this_machine()) for name, marks in seconds.items()}
 
 
 def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:

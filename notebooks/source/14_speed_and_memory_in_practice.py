@@ -65,9 +65,9 @@ def writing(batch, new_tokens=8):
 
 
 # %% tags=["recorded"]
-from course_utils.measuring.timing import time_in_turns
+from course_utils.measuring.timing import time_generations_in_turn
 
-timings = time_in_turns({batch: writing(batch) for batch in (1, 2, 4, 8)}, repeats=3)
+timings = time_generations_in_turn({batch: writing(batch) for batch in (1, 2, 4, 8)}, repeats=3)
 for batch, timing in timings.items():
     print(f"{batch:2} texts: TTFT {timing.ttft}, TPOT {timing.tpot}")
 
@@ -312,18 +312,19 @@ slower
 
 
 # %% tags=["recorded"]
+from course_utils.measuring.timing import time_in_turn
 from transformers import DynamicCache
 
 
 def after(context):
-    """A run of one decode step after so many tokens."""
+    """One decode step after so many tokens."""
     cache = DynamicCache(config=model.config)
     for layer in range(shape.layers):
         cache.update(torch.randn(1, 3, context, 64), torch.randn(1, 3, context, 64), layer)
-    return lambda mark: (decode_step(model, ids[:, 0], cache), mark())
+    return lambda: decode_step(model, ids[:, 0], cache)
 
 
-steps = {context: timing.ttft for context, timing in time_in_turns({n: after(n) for n in contexts}, 7).items()}
+steps = time_in_turn({context: after(context) for context in contexts}, repeats=7)
 for context, step in steps.items():
     print(f"after {context:5,} tokens: {step}")
 with_copy = step_bytes(shape, 8000) + 2 * memory.kv_cache_bytes(shape, 8000)

@@ -157,7 +157,7 @@ int8
 from course_utils.engine.prefill_decode import decode_step, prefill
 from course_utils.experiments.drawn_texts import opening_tokens
 from course_utils.measuring.number_formats import in_int8, linear_bytes
-from course_utils.measuring.timing import time_in_turns
+from course_utils.measuring.timing import time_generations_in_turn
 from course_utils.traces.speed_run import in_format
 from transformers import DynamicCache
 
@@ -176,7 +176,7 @@ def decoding(model, new_tokens=8):
     return run
 
 
-timings = time_in_turns({name: decoding(model) for name, model in models.items()}, repeats=5)
+timings = time_generations_in_turn({name: decoding(model) for name, model in models.items()}, repeats=5)
 for name, timing in timings.items():
     share = timing.tpot.median / timings["fp32"].tpot.median
     print(f"{name}: {linear_bytes(models[name]) / 1e6:3.0f} MB, TPOT {timing.tpot}, {share:.2f} of fp32's")
