@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 14 · Speed and memory in practice
 #
-# Will it fit, and will it be fast enough? Everyone who runs a language model asks these two questions. You can answer
-# both on paper, if you know how far the paper is from the clock.
+# Will it fit, and will it be fast enough? Everyone who runs a language model asks these two questions. Paper answers
+# the first to the byte. For the second it gives a limit, and only a clock can tell you how far away from it you are.
 #
 # ![Above, the timeline of a request: a long silence, the prefill, ends with the first token; its length is TTFT. Then
 # the tokens come one by one, TPOT apart. The total is TTFT plus n minus 1 times TPOT. Below, the memory of SmolLM2 in
@@ -69,7 +69,7 @@ from course_utils.measuring.timing import time_generations_in_turn
 
 timings = time_generations_in_turn({batch: writing(batch) for batch in (1, 2, 4, 8)}, repeats=3)
 for batch, timing in timings.items():
-    print(f"{batch:2} texts: TTFT {timing.ttft}, TPOT {timing.tpot}")
+    print(f"batch of {batch}: TTFT {timing.ttft}, TPOT {timing.tpot}")
 
 # %% tags=["recorded"]
 crowd.compare(timings[8].total.median / timings[1].total.median, show="{:.1f} times as long")
@@ -79,8 +79,8 @@ crowd.compare(timings[8].total.median / timings[1].total.median, show="{:.1f} ti
 #
 # | number | whose is it? | how it's counted |
 # |---|---|---|
-# | **TTFT**, time to first token | one reader's | from the request to the first token |
-# | **TPOT**, time per output token | one reader's | (last token − first token) / (*n* − 1), for *n* new tokens |
+# | **TTFT**, time to first token | one user's | from the request to the first token |
+# | **TPOT**, time per output token | one user's | (last token − first token) / (*n* − 1), for *n* new tokens |
 # | **throughput** | the owner's | new tokens of all texts together, per second |
 #
 # Each time is a median, with the least and the most of three runs in brackets. The batches were timed in turns, so that
@@ -96,7 +96,7 @@ figures.batch_tradeoff(list(timings), [timing.tpot for timing in timings.values(
 
 # %% [markdown]
 # On the right: the larger the batch, the more tokens per second in all. The weights come from memory once per step, and
-# then serve every text ([lesson 10](10_prefill_and_decode.ipynb)). On the left: what one reader pays. Throughput is
+# then serve every text ([lesson 10](10_prefill_and_decode.ipynb)). On the left: what one user pays. Throughput is
 # bought with **latency**, the time that one user waits.
 #
 # ## 2 · One answer, any length
@@ -112,8 +112,8 @@ long = time_generation(writing(1, new_tokens=32), repeats=3, warm_up=0).total
 print(f"predicted {predicted * 1000:,.0f} ms, measured {long}, ratio {predicted / long.median:.2f}")
 
 # %% [markdown]
-# A ratio of 1 would be perfect. It's near 1 as long as every step takes the same time, and section 5 shows when that
-# ends.
+# A ratio of 1 would be perfect. It's near 1 as long as all steps take about the same time; section 5 shows when they
+# don't.
 #
 # How fast could it be at best? A step can't be faster than its arithmetic, nor than its reading from memory. In the
 # picture below that limit is dashed, and what was measured on one machine is solid.
@@ -254,7 +254,8 @@ assert growth["eager"] > 3 > growth["sdpa"]
 kernel.compare(growth["sdpa"], show="{:.1f} times")
 
 # %% [markdown]
-# The sentence is true of one way of computing, and not of the model. How can a kernel do without the scores? It takes
+# Twice the text needs nearly four times the memory with `eager`, and about twice with `sdpa`. So the sentence is true of
+# one way of computing, and not of the model. How can a kernel do without the scores? It takes
 # keys and values in blocks, and remembers three things per query: the largest score so far, the sum of the
 # exponentials, and the mixture of values. When a larger score comes along, it shrinks what it has by the right factor.
 # This is the *online softmax* (Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*):
@@ -353,12 +354,14 @@ llama, card = PUBLISHED["Llama 3.1 8B"], 16 * 2**30
 for name, size in {"bf16": 2, "int8": 1, "4 bits": 5 / 8}.items():
     room = card - memory.weight_bytes(llama.parameters, size)
     fit = {n: int(room // memory.kv_cache_bytes(llama, n, bytes_per_number=2)) for n in (1024, 8192, 65536)}
-    print(f"{name:6} leaves {room / 1e9:4.1f} GB:", ", ".join(f"{n} texts of {tokens:,}" for tokens, n in fit.items()))
+    print(f"{name:6} leaves {room / 1e9:4.1f} GB. Texts that fit:", end=" ")
+    print(", ".join(f"{count} of {tokens:,} tokens" for tokens, count in fit.items()))
 
 # %% [markdown]
-# In bf16 the model fits, and leaves room for one text of 8,192 tokens. In int8 it's eight. So “does it fit?” is half of
-# the question; the other half is how many users have to. Going on to 4 bits gains less. And whatever the format, eight
-# times the context leaves an eighth of the users.
+# In bf16 the model fits, and leaves room for one text of 8,192 tokens. (Just: we've left activations out, and what the
+# program takes for itself.) In int8 it's eight. So “does it fit?” is half of the question; the other half is how many
+# users have to. Going on to 4 bits gains less. And whatever the format, eight times the context leaves an eighth of the
+# users, at most.
 #
 # Fewer bits always save memory. What they do to speed and quality has to be measured: [Deeper: number
 # formats](deeper/14_number_formats.ipynb).
@@ -380,7 +383,7 @@ for texts in (1, 16, most):
     step = predicted_seconds(llama, h100, tokens=1, context=4096, batch=texts, bytes_per_number=2)
     limit[texts] = texts / step
     bound = f"a step {step * 1000:4.1f} ms at best, {limit[texts]:5,.0f} tokens/s"
-    print(f"{texts:3} texts: caches {caches:4.1f} GB, {bound}")
+    print(f"batch of {texts:3}: caches {caches:4.1f} GB, {bound}")
 
 # %% [markdown]
 # These are bounds, calculated and not measured. The weights, 16 GB, are read once for all; but every text brings its
@@ -394,12 +397,12 @@ rates = {"this machine": {1: throughput[0].median, 8: throughput[-1].median}, "t
 for machine, tokens_per_second in rates.items():
     for texts, rate in tokens_per_second.items():
         dollars = dollars_per_hour[machine] / 3600 / rate * 1_000_000
-        print(f"{machine}, {texts:3} texts at once: {dollars:5.2f} dollars per million tokens")
+        print(f"{machine:12} with a batch of {texts:3}: {dollars:5.2f} dollars per million tokens")
 
 # %% [markdown]
-# The first two rows come from the throughput measured in section 1, the others from the bounds. A machine that waits
-# costs as much as one that works, so a server wants full batches. But requests have different lengths. Here eight of
-# them share four slots. **Static batching** waits for the longest of each batch. **Continuous batching** gives a free
+# The first two rows come from the throughput measured in section 1, the others from the bounds. The hour costs the same
+# in all rows of a machine; on the H100, a full batch makes a token about 25 times as cheap. So a server wants its batch
+# full at every moment. But requests have different lengths. Here eight of them share four slots. **Static batching** waits for the longest of each batch. **Continuous batching** gives a free
 # slot to the next request at once (Yu et al. 2022, *Orca*). Hatched slots wait.
 
 # %% tags=["nbval-check-output"]
@@ -501,7 +504,7 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - TTFT and TPOT are one reader's numbers, throughput is the owner's, and total = TTFT + (*n* − 1) · TPOT.
+# - TTFT and TPOT are one user's numbers, throughput is the owner's, and total = TTFT + (*n* − 1) · TPOT.
 # - Weights and KV cache can be predicted to the byte. The cache grows in a straight line; only naive scores grow with
 #   the square, and fused kernels never write them down.
 # - A batch shares the weights, and never the caches. It buys throughput, and so cheaper tokens, with latency.
