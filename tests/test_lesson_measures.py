@@ -12,7 +12,6 @@ NOT_YET = {
     "06_pretraining_and_finetuning",
     "07_encoders_decoders_and_both",
     "09_context_length_and_prompting",
-    "10_prefill_and_decode",
     "12_repetition_length_and_stopping",
     "13_beam_search",
     "15_your_own_generate",

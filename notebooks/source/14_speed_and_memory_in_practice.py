@@ -254,11 +254,11 @@ assert growth["eager"] > 3 > growth["sdpa"]
 kernel.compare(growth["sdpa"], show="{:.1f} times")
 
 # %% [markdown]
-# Twice the text needs nearly four times the memory with `eager`, and about twice with `sdpa`. So the sentence is true of
-# one way of computing, and not of the model. How can a kernel do without the scores? It takes
-# keys and values in blocks, and remembers three things per query: the largest score so far, the sum of the
-# exponentials, and the mixture of values. When a larger score comes along, it shrinks what it has by the right factor.
-# This is the *online softmax* (Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*):
+# Twice the text needs nearly four times the memory with `eager`, and about twice with `sdpa`. So the sentence is true
+# of one way of computing, and not of the model. How can a kernel do without the scores? It takes keys and values in
+# blocks, and remembers three things per query: the largest score so far, the sum of the exponentials, and the mixture
+# of values. When a larger score comes along, it shrinks what it has by the right factor. This is the *online softmax*
+# (Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*):
 
 
 # %%
@@ -402,8 +402,9 @@ for machine, tokens_per_second in rates.items():
 # %% [markdown]
 # The first two rows come from the throughput measured in section 1, the others from the bounds. The hour costs the same
 # in all rows of a machine; on the H100, a full batch makes a token about 25 times as cheap. So a server wants its batch
-# full at every moment. But requests have different lengths. Here eight of them share four slots. **Static batching** waits for the longest of each batch. **Continuous batching** gives a free
-# slot to the next request at once (Yu et al. 2022, *Orca*). Hatched slots wait.
+# full at every moment. But requests have different lengths. Here eight of them share four slots. **Static batching**
+# waits for the longest of each batch. **Continuous batching** gives a free slot to the next request at once (Yu et al.
+# 2022, *Orca*). Hatched slots wait.
 
 # %% tags=["nbval-check-output"]
 from course_utils.measuring.batching import continuous_schedule, static_schedule
