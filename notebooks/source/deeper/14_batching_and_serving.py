@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Deeper 14 · Batching and serving
 #
-# A server has to please two people at once: the reader, who waits, and the owner, who pays. Who gets a place in the
-# batch, and when, decides how both of them fare.
+# A server has to please two people: the user, who waits, and the owner, who pays. How both of them fare depends on who
+# gets a place in the batch, and when.
 #
 # **You will be able to**
 #
@@ -63,7 +63,7 @@ figures.slot_schedules({name: turns_of(times[name], plans[name]) for name in pla
 
 # %% [markdown]
 # The bars have the shape of the plan. Is the gain as large? A step with four requests takes longer than a step with
-# one, so static batching's empty slots weren't all lost. Count what the users feel:
+# one, so static batching's empty slots weren't all lost. This is what the users feel:
 
 # %% tags=["recorded"]
 for name, requests in times.items():

@@ -24,7 +24,7 @@
 #
 # There's a draft for free, too. Texts repeat themselves: a corrected text is mostly the text before, an answer quotes
 # its question. So look for the last two tokens earlier in the text, and guess that it continues as it did there. This
-# is *prompt lookup*.
+# is **prompt lookup** (Saxena 2023, *Prompt Lookup Decoding*).
 
 
 # %%
