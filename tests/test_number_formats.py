@@ -95,6 +95,20 @@ def test_int8_layers_multiply_with_a_quarter_of_the_bytes():
     assert torch.nn.functional.cosine_similarity(rounded, right).min() > 0.99
 
 
+def test_int8_weights_alone_round_no_hidden_states_and_no_table():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(32, 64), torch.nn.Linear(64, 32, bias=False))
+    model[1].weight = model[0].weight
+    twin, small = formats.int8_weights_only(model), formats.in_int8(model)
+    assert torch.equal(twin[0].weight, model[0].weight)
+    assert torch.equal(twin[1].weight, small[1].weight().dequantize())
+    assert not torch.equal(twin[1].weight, model[1].weight)
+    ids = torch.arange(32)
+    right, weights_only, both = model(ids), twin(ids), small(ids)
+    assert torch.equal(weights_only, twin[0](ids) @ small[1].weight().dequantize().T)
+    assert 0 < (weights_only - right).square().mean() < (both - right).square().mean()
+
+
 def test_equal_weights_and_zeros_stay():
     for value in (0.0, 2.5, -2.5, 1e-40):
         weights = torch.full((2, 32), value)

@@ -156,6 +156,21 @@ def in_int8(model: torch.nn.Module) -> torch.nn.Module:
 
 
 @takes(model=torch.nn.Module)
+def int8_weights_only(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy that has the weights of `in_int8` and multiplies in fp32: what comes into a layer isn't rounded.
+
+    >>> layer = int8_weights_only(torch.nn.Sequential(torch.nn.Linear(4, 2)))[0]
+    >>> layer.weight.dtype
+    torch.float32
+    """
+    twin = copy.deepcopy(model)
+    for name, layer in in_int8(model).named_modules():
+        if isinstance(layer, Int8Linear):  # a new parameter, so that a table which shares the old one keeps it
+            twin.get_submodule(name).weight = torch.nn.Parameter(layer.weight().dequantize(), requires_grad=False)
+    return twin
+
+
+@takes(model=torch.nn.Module)
 def linear_bytes(model: torch.nn.Module) -> int:
     """Return the bytes of the weights of all linear layers, those of `in_int8` too: a decode step reads each once.
 

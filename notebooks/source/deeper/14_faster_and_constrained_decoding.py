@@ -106,24 +106,27 @@ def timed(ids, draft_from):
     return text, accepted, perf_counter() - start
 
 
-# %% tags=["recorded"]
+# %%
 per_step = {}
 
 
 def compared(task):
     """Time each text of a task with and without drafts; the texts must be equal."""
-    speedups, per_step[task] = [], []
+    speedups, steps = [], []
     for ids in tasks[task]:
         greedy, _, slow = timed(ids[None], lambda tokens: [])
         text, accepted, fast = timed(ids[None], draft_from)
         assert torch.equal(text, greedy)
         speedups.append(slow / fast)
-        per_step[task].append(12 / len(accepted))
+        steps.append(accepted)
+    per_step[task] = [12 / len(accepted) for accepted in steps]
+    print(f"{task}: 240 tokens in {sum(map(len, steps))} steps; {sum(map(sum, steps))} are accepted drafts")
     for name, values in (("tokens per step", per_step[task]), ("times as fast", speedups)):
         low, high = bootstrap_interval(values)
-        print(f"{task:8} {sum(values) / 20:.2f} {name} ({low:.2f}–{high:.2f})")
+        print(f"   {sum(values) / 20:.2f} {name} ({low:.2f}–{high:.2f})")
 
 
+# %% tags=["recorded"]
 compared("copy")
 
 # %% tags=["recorded"]
@@ -221,8 +224,8 @@ shots, reviews = small_reviews("train"), small_reviews("test")
 chosen = range(0, 120, 5)
 examples = "".join(f"Review: {shots.texts[n]}\nJSON: {json.dumps(label(shots, n))}\n" for n in range(5, 120, 20))
 question = (
-    "Review: {}\nIs this review about a meal, a journey or a film? And is it good? "
-    'Answer in JSON with the keys "topic" and "good".\nJSON:'
+    "Review: {}\nIs this review about a meal, a journey or a film? And is it good? Answer in JSON with two keys: "
+    '"topic", which is "meal", "journey" or "film", and "good", which is true or false.\nJSON:'
 )
 prompts = {
     "described": [question.format(reviews.texts[place]) for place in chosen],
@@ -231,7 +234,8 @@ prompts = {
 print(prompts["examples"][0])
 
 # %% [markdown]
-# All 24 texts go into one batch, padded on the left. An answer ends with its line.
+# All 24 texts go into one batch, padded on the left. An answer is *usable* if a program can read an object at its
+# beginning, over one line or several, that has both keys with values that we asked for.
 
 
 # %%
@@ -241,7 +245,17 @@ def answers(texts, limits):
     length = inputs.input_ids.shape[1]
     how = {"max_new_tokens": 24, "do_sample": False, "pad_token_id": end_token} | limits(length)
     out = model.generate(**inputs, **how)[:, length:]
-    return [text.split("\n")[0] for text in smollm.tokenizer.batch_decode(out, skip_special_tokens=True)]
+    return smollm.tokenizer.batch_decode(out, skip_special_tokens=True)
+
+
+def usable(text):
+    """The object at the beginning of an answer if it's one that we asked for, else an empty one."""
+    try:
+        found = json.JSONDecoder().raw_decode(text.strip())[0]
+    except ValueError:
+        return {}
+    asked_for = isinstance(found, dict) and found.get("topic") in TOPICS and isinstance(found.get("good"), bool)
+    return found if asked_for else {}
 
 
 limits = {"free": lambda length: {}, "mask": lambda length: {"logits_processor": [Only(length)]}}
@@ -249,44 +263,52 @@ limits = {"free": lambda length: {}, "mask": lambda length: {"logits_processor":
 # %%
 parses = predict(
     "14-parses",
-    "The format is only described, and there's no mask. How many of the 24 answers are a text of the pattern?",
+    "The format is described, and there's no mask. How many of the 24 answers are usable?",
     {"fewer than 8": (0, 8), "8 to 16": (8, 17), "more than 16": (17, 25)},
 )
 parses
 
 # %% tags=["nbval-check-output"]
 said = {(prompt, name): answers(prompts[prompt], limits[name]) for prompt in prompts for name in limits}
-for (prompt, name), texts in said.items():
-    print(f"{prompt:9} {name}: {texts[0]!r}")
-assert all(pattern.fullmatch(text) for prompt in prompts for text in said[prompt, "mask"])
-
-# %% tags=["nbval-check-output"]
-parses.compare(sum(pattern.fullmatch(text) is not None for text in said["described", "free"]), show="{} of 24")
+parses.compare(sum(bool(usable(text)) for text in said["described", "free"]), show="{} of 24")
 
 # %% [markdown]
-# With the mask all 24 parse, by construction: an impossible text can't be written. That's about form. What about the
-# content? An answer that can't be parsed counts as wrong.
+# Here's what it wrote instead, and what each of the other three ways gives for the first review:
+
+# %% tags=["nbval-check-output"]
+for text in said["described", "free"][1:3]:
+    print(f"described free: {text!r}")
+for way in list(said)[1:]:
+    print(*way, repr(said[way][0]))
+assert all(pattern.fullmatch(text) for prompt in prompts for text in said[prompt, "mask"])
+
+# %% [markdown]
+# With the mask all 24 fit the pattern, by construction: nothing else can be written. That's about form. What about the
+# content? An answer that isn't usable counts as wrong.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
 
 labels = [label(reviews, place) for place in chosen]
-for (prompt, name), texts in said.items():
-    found = [json.loads(text) if pattern.fullmatch(text) else {} for text in texts]
-    counts = {"parse": sum(map(bool, found))}
+for way, texts in said.items():
+    found = [usable(text) for text in texts]
+    counts = {"usable": sum(map(bool, found))}
     for key in ("topic", "good"):
-        counts[key] = sum(one.get(key) == right[key] for one, right in zip(found, labels, strict=True))
-    ranges = [wilson_interval(count, len(found)) for count in counts.values()]
-    parts = [f"{key} {n} ({low:.0%}–{high:.0%})" for (key, n), (low, high) in zip(counts.items(), ranges, strict=True)]
-    print(f"{prompt:9} {name}, of 24:", ", ".join(parts))
+        counts[f"right {key}"] = sum(one.get(key) == right[key] for one, right in zip(found, labels, strict=True))
+    print(*way, "of 24:", end=" ")
+    for name, count in counts.items():
+        low, high = wilson_interval(count, len(found))
+        print(f"{name} {count} ({low:.0%}–{high:.0%})", end=", " if name != "right good" else "\n")
+
+# %% tags=["nbval-check-output"]
 both = zip(said["examples", "free"], said["examples", "mask"], strict=True)
-print("answers that the mask changed, after examples:", sum(free != masked for free, masked in both))
+print("after examples, the mask changed", sum(usable(free) != usable(masked) for free, masked in both), "answers")
 
 # %% [markdown]
-# Look at the columns apart. Whether an answer parses is a matter of the mask, or of examples. Whether it's right is
-# another matter: guessing would get 8 topics and 12 verdicts of 24 right, and no row is clearly above that. A model of
-# 135 million parameters can be made to write the form, and not to read the review. Where it keeps the form by itself,
-# after six examples, the mask has little left to do: the last line counts.
+# Take the columns apart. Whether an answer is usable is a matter of the mask, or of examples. Whether it's right is
+# another matter: guessing would get 8 topics and 12 verdicts of 24 right, and no interval lies above that. A model of
+# 135 million parameters can be made to write the form, and not to read the review. And where it keeps the form by
+# itself, after six examples, the mask had nothing to do.
 #
 # What a mask does to the content is disputed. Tam et al. (2024), *Let Me Speak Freely?*, found that restricted formats
 # made models reason worse, and often classify better. The makers of a tool for such masks repeated some of it with
