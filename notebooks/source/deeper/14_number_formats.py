@@ -8,8 +8,8 @@
 #
 # - quantise weights to 8 and to 4 bits, and count their bytes;
 # - measure what a format does to an encoder's vectors, with intervals;
-# - explain why a model that was rounded before is no subject for such a test;
-# - time a format, and find out what its speed costs.
+# - explain why a model that was rounded before can't be used for such a test;
+# - time a format, and find out what its speed costs, and why.
 #
 # **Time**: 15 minutes. **Read before**: [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb).
 
@@ -19,12 +19,15 @@
 # **bf16** keeps 16 bits: the range of fp32, with fewer digits. **int8** keeps a whole number from −127 to 127, and one
 # scale for a whole row of a matrix. Here are six weights of MiniLM, the course's encoder, on their way there and back:
 
-# %% tags=["nbval-check-output"]
-from course_utils.measuring.number_formats import quantise_4bit, quantise_absmax
+# %%
 from course_utils.models import load_encoder
 
 minilm = load_encoder()
 weights = minilm.model.encoder.layer[0].intermediate.dense.weight.data
+
+# %% tags=["nbval-check-output"]
+from course_utils.measuring.number_formats import quantise_4bit, quantise_absmax
+
 small = quantise_absmax(weights, bits=8)
 print("fp32", [round(number, 4) for number in weights[0, :6].tolist()])
 print("bf16", [round(number, 4) for number in weights[0, :6].bfloat16().tolist()])
@@ -44,7 +47,7 @@ for name, kept in (("int8", small), ("4 bits", tiny)):
 # %% [markdown]
 # Scales and minima count, too: “4 bits” are 5.
 #
-# ## 2 · What the model makes of it
+# ## 2 · What it does to a model
 #
 # Nobody reads weights. MiniLM turns a text into a vector, and people search with such vectors. So: 120 short reviews,
 # and for each the review that is nearest to it. In how many cases does the nearest one stay the same when every linear
@@ -61,52 +64,54 @@ same_nearest = predict(
 same_nearest
 
 # %% [markdown]
-# Every format gets the same texts. The last two have 4 bits as well, but without a minimum, and with a coarser scale.
+# All formats get the same texts. Below the first three, only one thing changes: how many weights share a scale.
 
-# %% tags=["nbval-check-output"]
-import torch
-from course_utils.experiments.intervals import bootstrap_interval, wilson_interval
+# %%
+formats = {
+    "bf16": lambda weights: weights.bfloat16().float(),
+    "4 bits, scale and minimum per 32": lambda weights: quantise_4bit(weights).dequantise(),
+    "4 bits, scale per 32": lambda weights: quantise_absmax(weights, bits=4, group=32).dequantise(),
+    "4 bits, scale per row": lambda weights: quantise_absmax(weights, bits=4).dequantise(),
+    "int8, scale per row": lambda weights: quantise_absmax(weights).dequantise(),
+    "int8, scale per matrix": lambda weights: quantise_absmax(weights.view(1, -1)).dequantise().view_as(weights),
+}
+
+# %%
 from course_utils.experiments.small_reviews import small_reviews
 from course_utils.measuring.number_formats import rounded_weights
 
 texts = small_reviews("test").texts
-formats = {
-    "fp32": lambda weights: weights,
-    "bf16": lambda weights: weights.bfloat16().float(),
-    "int8": lambda weights: quantise_absmax(weights).dequantise(),
-    "4 bits, scale and minimum per 32": lambda weights: quantise_4bit(weights).dequantise(),
-    "4 bits, scale per 32": lambda weights: quantise_absmax(weights, bits=4, group=32).dequantise(),
-    "4 bits, scale per row": lambda weights: quantise_absmax(weights, bits=4).dequantise(),
-}
-vectors = {}
+vectors = {"fp32": minilm.embed(texts)}
 for name, round_trip in formats.items():
     with rounded_weights(minilm.model, round_trip):
         vectors[name] = minilm.embed(texts)
 
 
-# %% tags=["nbval-check-output"]
+# %%
 def nearest(vectors):
     """For each text, which other text is nearest."""
     return (vectors @ vectors.T).fill_diagonal_(-1).argmax(-1)
 
 
-stays = {}
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.intervals import bootstrap_interval, wilson_interval
+
+stays = {name: (nearest(rounded) == nearest(vectors["fp32"])).sum().item() for name, rounded in vectors.items()}
 for name, rounded in vectors.items():
     cosines = (rounded * vectors["fp32"]).sum(-1)
-    stays[name] = (nearest(rounded) == nearest(vectors["fp32"])).sum().item()
-    low, high = bootstrap_interval(cosines.tolist())
-    least, most = wilson_interval(stays[name], len(texts))
+    (low, high), (least, most) = bootstrap_interval(cosines.tolist()), wilson_interval(stays[name], len(texts))
     print(f"{name:33} cosine {cosines.mean():.3f} ({low:.3f}–{high:.3f}),", end=" ")
     print(f"same nearest {stays[name] / len(texts):.0%} ({least:.0%}–{most:.0%})")
-assert stays["fp32"] == len(texts)
 
 # %% tags=["nbval-check-output"]
 same_nearest.compare(stays["4 bits, scale and minimum per 32"] / len(texts), show="{:.0%}")
 
 # %% [markdown]
-# The brackets are 95 % intervals over the 120 texts. bf16 changes nothing here, and int8 little. In 4 bits about a
-# fifth of the reviews get another neighbour, and with one scale per row about four in ten: as many bits for each
-# number, and a coarser grid. So “it's a 4-bit model” says how large a model is, and not how good.
+# The brackets are 95 % intervals over the 120 texts. bf16 changes nothing here, and int8 with a scale per row little.
+# In 4 bits, about a fifth of the reviews get another neighbour. But look at the scales. With one for a whole row, 4
+# bits lose twice as many neighbours; with one for a whole matrix, even *8* bits do no better than 4 bits in groups of
+# 32: one large weight makes the scale coarse for all that share it. So “it's a 4-bit model” says how large a model is,
+# and not how good.
 #
 # One small encoder and one kind of text: larger models are often less sensitive, and methods that look at data while
 # they round lose less (Frantar et al. 2022, *GPTQ*).
@@ -116,6 +121,7 @@ same_nearest.compare(stays["4 bits, scale and minimum per 32"] / len(texts), sho
 # Why not try this on SmolLM2? Watch what our 4-bit format does to its weights.
 
 # %% tags=["nbval-check-output"]
+import torch
 from course_utils.measuring.number_formats import linear_weights
 from course_utils.models import load_causal_lm
 
@@ -123,6 +129,8 @@ smollm = load_causal_lm()
 matrices = [weight.data for weight in linear_weights(smollm.model).values()]
 unchanged = sum(torch.equal(quantise_4bit(matrix).dequantise(), matrix) for matrix in matrices)
 print(f"unchanged by our 4 bits: {unchanged} of {len(matrices)} matrices of SmolLM2")
+
+# %% tags=["nbval-check-output"]
 for name, matrix in (("SmolLM2", matrices[0]), ("MiniLM", weights)):
     groups = matrix[:48].reshape(-1, 32)
     print(f"{name:7}: at most {max(len(group.unique()) for group in groups)} different values in a group of 32")
@@ -137,8 +145,7 @@ for name, matrix in (("SmolLM2", matrices[0]), ("MiniLM", weights)):
 #
 # `rounded_weights` makes nothing faster: it turns the weights back into fp32 before anything is multiplied. To be
 # faster, a program must multiply with the small numbers themselves. torch can do that in bf16, and in int8 with
-# `torch.ao`, which rounds the hidden states as well. For *speed*, SmolLM2 will do: a clock doesn't care where weights
-# have been.
+# `torch.ao`. For *speed*, SmolLM2 will do: a clock doesn't care where weights have been.
 
 # %%
 int8 = predict(
@@ -148,21 +155,18 @@ int8 = predict(
 )
 int8
 
-# %% [markdown]
-# All three run the same code, the forward pass of `transformers`. The bytes are those of the linear layers, which a
-# step has to read.
+# %%
+from course_utils.measuring.number_formats import in_int8, linear_bytes
+from course_utils.traces.speed_run import in_format
 
+models = {"fp32": smollm.model, "bf16": in_format(smollm.model, "bf16"), "int8": in_int8(smollm.model)}
 
-# %% tags=["recorded"]
+# %%
 from course_utils.engine.prefill_decode import decode_step, prefill
 from course_utils.experiments.drawn_texts import opening_tokens
-from course_utils.measuring.number_formats import in_int8, linear_bytes
-from course_utils.measuring.timing import time_generations_in_turn
-from course_utils.traces.speed_run import in_format
 from transformers import DynamicCache
 
-openings = torch.cat(opening_tokens(smollm), dim=1)
-models = {"fp32": smollm.model, "bf16": in_format(smollm.model, "bf16"), "int8": in_int8(smollm.model)}
+openings = torch.cat(opening_tokens(smollm), dim=1)[:, :20]
 
 
 def decoding(model, new_tokens=8):
@@ -176,6 +180,13 @@ def decoding(model, new_tokens=8):
     return run
 
 
+# %% [markdown]
+# All three run the same code, the forward pass of `transformers`. The bytes are those of the linear layers, which a
+# step has to read.
+
+# %% tags=["recorded"]
+from course_utils.measuring.timing import time_generations_in_turn
+
 timings = time_generations_in_turn({name: decoding(model) for name, model in models.items()}, repeats=5)
 for name, timing in timings.items():
     share = timing.tpot.median / timings["fp32"].tpot.median
@@ -186,44 +197,77 @@ int8.compare(timings["int8"].tpot.median / timings["fp32"].tpot.median, show="{:
 
 # %% [markdown]
 # The bytes are the same everywhere. The times are those of one machine: a processor with instructions for bf16 and for
-# 8-bit products gains, one without them can even lose. So ask the clock.
+# 8-bit products gains, and one without them can even lose. So ask the clock.
 #
-# And what does the speed cost? Let each model read the openings of 24 stories, 40 tokens each, one text at a time. At
-# every place, note how many bits the next token surprises it, and which token it would have chosen.
+# ## 5 · The price of speed
+#
+# What does this fast int8 cost? Let it read the openings of 24 stories, 20 tokens each. At every place, note how many
+# bits the next token surprises it, and which token it would have chosen.
+#
+# It rounds two things: the weights, with one scale per matrix, and the hidden states, with one scale for all tokens of
+# a step. To tell them apart, one more model has the weights of int8, but multiplies in fp32. And int8 itself reads each
+# text twice: token by token, as in decode, and all at once, as in prefill.
 
-
-# %% tags=["recorded"]
+# %%
 from course_utils.experiments.surprisal import surprisal_bits
 
 
 @torch.inference_mode()
-def reading(model):
-    logits = torch.cat([model(text[None]).logits[:, :-1] for text in openings]).float()
+def reading(model, per_step):
+    """The mean surprisal of each text, and the choice at every place, with so many tokens read per step."""
+    logits = []
+    for text in openings:
+        cache = DynamicCache(config=smollm.model.config)
+        steps = text[None, :-1].split(per_step, dim=1)
+        logits.append(torch.cat([model(step, past_key_values=cache).logits for step in steps], dim=1))
+    logits = torch.cat(logits).float()
     return surprisal_bits(logits, openings[:, 1:]).mean(1), logits.argmax(-1)
 
 
-bits, chosen = reading(models["fp32"])
-for name in ("bf16", "int8"):
-    its_bits, its_choice = reading(models[name])
-    more, same = its_bits - bits, (its_choice == chosen).float().mean(1)
-    ends = [bootstrap_interval(values.tolist()) for values in (more, same)]
-    print(f"{name}: {more.mean():+.3f} bits per token ({ends[0][0]:+.3f} to {ends[0][1]:+.3f}),", end=" ")
-    print(f"the same choice at {same.mean():.0%} of the places ({ends[1][0]:.0%}–{ends[1][1]:.0%})")
+bits, chosen = reading(smollm.model, per_step=20)
+
+
+# %%
+def price(name, model, per_step=20):
+    """Print what this model loses against fp32, text by text."""
+    its_bits, its_choice = reading(model, per_step)
+    columns = its_bits - bits, (its_choice == chosen).float().mean(1)
+    (low, high), (least, most) = (bootstrap_interval(column.tolist()) for column in columns)
+    print(f"{name:18} {columns[0].mean():+.2f} bits per token ({low:+.2f} to {high:+.2f}),", end=" ")
+    print(f"the same choice at {columns[1].mean():.0%} of the places ({least:.0%}–{most:.0%})")
+
+
+# %% tags=["recorded"]
+price("bf16", models["bf16"])
+
+# %% tags=["recorded"]
+from course_utils.measuring.number_formats import int8_weights_only
+
+price("int8, weights only", int8_weights_only(smollm.model))
+
+# %% tags=["recorded"]
+price("int8, one by one", models["int8"], per_step=1)
+price("int8, all at once", models["int8"])
 
 # %% [markdown]
-# The intervals are over the 24 texts, each compared with itself in fp32. A different choice need not be a worse one,
-# but from there on a greedy text is another text. The mean surprisal hides this, so look at both before you call a
-# format “lossless”.
+# The intervals are over the 24 texts, each compared with itself in fp32. bf16 leaves the mean where it was, and still
+# changes some choices. A different choice need not be a worse one, but from there on a greedy text is another text; so
+# look at both columns before you call a format “lossless”.
 #
-# Why does int8 change more here than in section 2? There only weights were rounded, here the hidden states are as well.
-# In models of billions of parameters, a few of their features are so large that they spoil the scale of all others.
-# LLM.int8() keeps these few in 16 bits, and multiplies the rest in 8 (Dettmers et al. 2022).
+# Now the last two rows. The same model and the same texts: read all at once, it loses more than a bit per token, and
+# most of its choices are others. Read token by token, most of that loss is gone. Only one thing has changed, the number
+# of tokens whose hidden states share a scale. It's section 2 once more. (The row above is harder to read, because these
+# weights had been rounded before.)
+#
+# Much larger models have this trouble, too. A few features of their hidden states are so large that they spoil the
+# scale of all others; LLM.int8() keeps these few in 16 bits, and multiplies the rest in 8, with a scale for each token
+# (Dettmers et al. 2022).
 #
 # ## Take-aways
 #
 # - Fewer bits save memory for certain. Scales count, too: 4 bits are 5.
-# - What a format costs depends on its grid, not on its bits alone. Measure it on weights that were never rounded.
-# - Speed comes from programs that multiply with the small numbers, and it has a price that a mean can hide.
+# - What a format costs depends on its scales, not on its bits alone. Measure it on weights that were never rounded.
+# - Speed comes from programs that multiply with the small numbers. What that costs, measure on the same program.
 #
 # **Back to** [14 · Speed and memory in practice](../14_speed_and_memory_in_practice.ipynb). **Also deeper**: [batching
 # and serving](14_batching_and_serving.ipynb). **All lessons**: [the index](../index.ipynb).
