@@ -28,15 +28,13 @@
 
 
 # %%
-import torch
-from course_utils.engine.prefill_decode import crop_cache
 from course_utils.models import load_causal_lm
-from transformers import DynamicCache
 
 smollm = load_causal_lm()
 model = smollm.model
 
 
+# %%
 def draft_from(tokens, length=8):
     """What followed the last two tokens, where they came before: the latest place counts."""
     for start in range(len(tokens) - 3, -1, -1):
@@ -55,6 +53,11 @@ smollm.tokenizer.decode(draft_from(line))
 
 
 # %%
+import torch
+from course_utils.engine.prefill_decode import crop_cache
+from transformers import DynamicCache
+
+
 @torch.inference_mode()
 def generate_with_drafts(ids, new_tokens, draft_from=draft_from):
     """Greedy, with drafts; returns prompt and new tokens, and how many drafted tokens each step accepted."""
@@ -91,13 +94,13 @@ drafts = predict(
 drafts
 
 # %%
-from time import perf_counter
-
 from course_utils.experiments.drawn_texts import opening_tokens
-from course_utils.experiments.intervals import bootstrap_interval
 
 openings = torch.cat(opening_tokens(smollm), dim=1)[:20]
 tasks = {"copy": torch.cat([openings, openings[:, :8]], dim=1), "continue": openings}
+
+# %%
+from time import perf_counter
 
 
 def timed(ids, draft_from):
@@ -107,6 +110,8 @@ def timed(ids, draft_from):
 
 
 # %%
+from course_utils.experiments.intervals import bootstrap_interval
+
 per_step = {}
 
 
@@ -220,9 +225,11 @@ def label(reviews, place):
     return {"topic": TOPICS[reviews.topics[place]], "good": FEELINGS[reviews.feelings[place]] == "good"}
 
 
-shots, reviews = small_reviews("train"), small_reviews("test")
-chosen = range(0, 120, 5)
+# %%
+shots, reviews, chosen = small_reviews("train"), small_reviews("test"), range(0, 120, 5)
 examples = "".join(f"Review: {shots.texts[n]}\nJSON: {json.dumps(label(shots, n))}\n" for n in range(5, 120, 20))
+
+# %%
 question = (
     "Review: {}\nIs this review about a meal, a journey or a film? And is it good? Answer in JSON with two keys: "
     '"topic", which is "meal", "journey" or "film", and "good", which is true or false.\nJSON:'
@@ -231,6 +238,8 @@ prompts = {
     "described": [question.format(reviews.texts[place]) for place in chosen],
     "examples": [f"{examples}Review: {reviews.texts[place]}\nJSON:" for place in chosen],
 }
+
+# %% tags=["nbval-check-output"]
 print(prompts["examples"][0])
 
 # %% [markdown]
@@ -248,6 +257,7 @@ def answers(texts, limits):
     return smollm.tokenizer.batch_decode(out, skip_special_tokens=True)
 
 
+# %%
 def usable(text):
     """The object at the beginning of an answer if it's one that we asked for, else an empty one."""
     try:
@@ -258,6 +268,7 @@ def usable(text):
     return found if asked_for else {}
 
 
+# %%
 limits = {"free": lambda length: {}, "mask": lambda length: {"logits_processor": [Only(length)]}}
 
 # %%
