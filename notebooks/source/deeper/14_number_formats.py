@@ -64,7 +64,8 @@ same_nearest = predict(
 same_nearest
 
 # %% [markdown]
-# All formats get the same texts. Below the first three, only one thing changes: how many weights share a scale.
+# All formats get the same texts. In the last four, compare those of equal bits: only one thing differs between them,
+# how many weights share a scale.
 
 # %%
 formats = {
@@ -108,10 +109,10 @@ same_nearest.compare(stays["4 bits, scale and minimum per 32"] / len(texts), sho
 
 # %% [markdown]
 # The brackets are 95 % intervals over the 120 texts. bf16 changes nothing here, and int8 with a scale per row little.
-# In 4 bits, about a fifth of the reviews get another neighbour. But look at the scales. With one for a whole row, 4
-# bits lose twice as many neighbours; with one for a whole matrix, even *8* bits do no better than 4 bits in groups of
-# 32: one large weight makes the scale coarse for all that share it. So “it's a 4-bit model” says how large a model is,
-# and not how good.
+# In 4 bits and groups of 32, about a fifth of the reviews get another neighbour. But look at the scales. With one for a
+# whole row, 4 bits lose twice as many neighbours. With one for a whole matrix, even *8* bits do no better than 4 bits
+# in groups: one large weight makes the scale coarse for all that share it. So “it's a 4-bit model” says how large a
+# model is, and not how good.
 #
 # One small encoder and one kind of text: larger models are often less sensitive, and methods that look at data while
 # they round lose less (Frantar et al. 2022, *GPTQ*).
