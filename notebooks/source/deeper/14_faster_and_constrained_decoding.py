@@ -112,23 +112,23 @@ def timed(ids, draft_from):
 # %%
 from course_utils.experiments.intervals import bootstrap_interval
 
-per_step = {}
+steps_of = {}
 
 
 def compared(task):
     """Time each text of a task with and without drafts; the texts must be equal."""
-    speedups, steps = [], []
+    speedups, drafted = [], []
     for ids in tasks[task]:
         greedy, _, slow = timed(ids[None], lambda tokens: [])
         text, accepted, fast = timed(ids[None], draft_from)
         assert torch.equal(text, greedy)
         speedups.append(slow / fast)
-        steps.append(accepted)
-    per_step[task] = [12 / len(accepted) for accepted in steps]
-    print(f"{task}: 240 tokens in {sum(map(len, steps))} steps; {sum(map(sum, steps))} are accepted drafts")
-    for name, values in (("tokens per step", per_step[task]), ("times as fast", speedups)):
+        drafted.append(accepted)
+    steps_of[task] = [len(accepted) for accepted in drafted]
+    print(f"{task}: 240 tokens in {sum(steps_of[task])} steps; {sum(map(sum, drafted))} are accepted drafts")
+    for name, values in (("steps for 12 tokens", steps_of[task]), ("times as fast", speedups)):
         low, high = bootstrap_interval(values)
-        print(f"   {sum(values) / 20:.2f} {name} ({low:.2f}–{high:.2f})")
+        print(f"   {sum(values) / 20:.1f} {name} ({low:.1f}–{high:.1f})")
 
 
 # %% tags=["recorded"]
@@ -138,7 +138,7 @@ compared("copy")
 compared("continue")
 
 # %% tags=["recorded"]
-drafts.compare(sum(per_step["copy"]) / 20, show="{:.1f} tokens per step")
+drafts.compare(240 / sum(steps_of["copy"]), show="{:.1f} tokens per step")
 
 # %% [markdown]
 # The `assert` holds for all 40 texts: the same tokens as plain greedy. (Up to rounding: several tokens at once are
@@ -162,7 +162,8 @@ smollm.tokenizer.decode(theirs[0, -16:])
 # else: before each choice, give every token a logit of −∞ that would make the text impossible to finish.
 #
 # Which tokens are those? Write the allowed texts as a regular expression. The package `regex` can say of the *start* of
-# a text whether it may still become a match. So ask it, for all 49,152 tokens, whether text and token together may.
+# a text whether it may still become a match. So ask it, for every token of the vocabulary, whether text and token
+# together may.
 
 
 # %%
@@ -288,14 +289,15 @@ parses.compare(sum(bool(usable(text)) for text in said["described", "free"]), sh
 
 # %% tags=["nbval-check-output"]
 for text in said["described", "free"][1:3]:
-    print(f"described free: {text!r}")
+    print("described free:", repr(text))
 for way in list(said)[1:]:
-    print(*way, repr(said[way][0]))
+    print(f"{' '.join(way)}: {said[way][0]!r}")
 assert all(pattern.fullmatch(text) for prompt in prompts for text in said[prompt, "mask"])
 
 # %% [markdown]
-# With the mask all 24 fit the pattern, by construction: nothing else can be written. That's about form. What about the
-# content? An answer that isn't usable counts as wrong.
+# The second of these is JSON, and still not what a program waits for. With the mask, all answers fit the pattern, by
+# construction: nothing else can be written. That's about form. What about the content? An answer that isn't usable
+# counts as wrong.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
@@ -309,7 +311,7 @@ for way, texts in said.items():
     print(*way, "of 24:", end=" ")
     for name, count in counts.items():
         low, high = wilson_interval(count, len(found))
-        print(f"{name} {count} ({low:.0%}–{high:.0%})", end=", " if name != "right good" else "\n")
+        print(f"{name} {count} ({low:.0%}–{high:.0%})", end="\n" if name == "right good" else ", ")
 
 # %% tags=["nbval-check-output"]
 both = zip(said["examples", "free"], said["examples", "mask"], strict=True)
