@@ -420,8 +420,9 @@ figures.slot_schedules({name: way(lengths, slots=4) for name, way in ways.items(
 # %% [markdown]
 # ## 8 · The whole thing in one cell
 #
-# A benchmark in plain torch for models built like SmolLM2 and Llama. (Not GPT-2, whose configuration has other names,
-# nor models with sliding windows, which forget.) The bytes agree, and the tokens are those of `generate`.
+# A benchmark in plain torch for models built like SmolLM2 and Llama. (Not for GPT-2, whose configuration has other
+# names, nor for models with sliding windows, whose caches drop old tokens.) The bytes agree, and the tokens are those
+# of `generate`.
 
 
 # %%
