@@ -19,12 +19,12 @@ from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from course_utils.engine.generate import generate, stream
 from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
+from course_utils.measuring.marking_streamer import MarkingStreamer
 from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
 from course_utils.measuring.number_formats import in_int8, linear_bytes
+from course_utils.measuring.roofline import read_bandwidth
 from course_utils.measuring.timing import (
     Mark,
-    MarkingStreamer,
-    read_bandwidth,
     this_machine,
     time_generations_in_turn,
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from course_utils.measuring import number_formats as formats
+from course_utils.measuring.four_bits import pack_4bit, unpack_4bit
 from course_utils.models import load_causal_lm, load_encoder
 from tests.examples import examples
 
@@ -69,7 +70,7 @@ def test_a_second_time_changes_nothing_around_zero(matrix):
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(32)), elements=st.integers(0, 15)))
 def test_packing_and_unpacking(values):
     values = torch.from_numpy(values)
-    assert torch.equal(formats.unpack_4bit(formats.pack_4bit(values)), values)
+    assert torch.equal(unpack_4bit(pack_4bit(values)), values)
 
 
 def test_smollm2_came_in_4_bits_and_minilm_did_not():

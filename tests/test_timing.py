@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from course_utils.engine.generate import stream
 from course_utils.measuring import measurements, timing
+from course_utils.measuring.marking_streamer import MarkingStreamer
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 seconds = st.lists(st.floats(1e-6, 10), min_size=1, max_size=200)
@@ -121,7 +122,7 @@ def test_ours_and_transformers_mark_the_same_tokens():
             mark()
 
     def theirs(mark):
-        streamer = timing.MarkingStreamer(mark)
+        streamer = MarkingStreamer(mark)
         model.generate(ids, streamer=streamer, max_new_tokens=7, min_new_tokens=7, do_sample=False)
 
     for run in (ours, theirs):

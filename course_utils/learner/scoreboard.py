@@ -14,10 +14,10 @@ from course_utils.learner.check_card import CheckCard
 from course_utils.learner.markup import html_table, text_table
 from course_utils.learner.progress import reason
 from course_utils.learner.score_file import Score, ScoreFile
+from course_utils.measuring.marking_streamer import MarkingStreamer
 from course_utils.measuring.timing import (
     GenerationTiming,
     Mark,
-    MarkingStreamer,
     this_machine,
     time_generations_in_turn,
 )

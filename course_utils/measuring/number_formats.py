@@ -15,9 +15,8 @@ import torch
 from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 
 from course_utils.engine.arguments import check_number, check_whole
+from course_utils.measuring.four_bits import pack_4bit, unpack_4bit
 from course_utils.models.doorway import takes
-
-LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 class Quantised(NamedTuple):
@@ -97,33 +96,15 @@ def quantise_4bit(weights: torch.Tensor, group: int = 32) -> Quantised:
     (2.06640625, 0.0, 20)
     """
     groups = _groups(weights, group)
-    if weights.numel() and weights.abs().max() > LARGEST_HALF:
-        raise ValueError(f"weights must be at most {LARGEST_HALF:,.0f}, got {weights.abs().max():,.0f}")
+    largest_half = torch.finfo(torch.float16).max
+    if weights.numel() and weights.abs().max() > largest_half:
+        raise ValueError(f"weights must be at most {largest_half:,.0f}, got {weights.abs().max():,.0f}")
     minima = groups.amin(-1, keepdim=True)
     scales = (groups.amax(-1, keepdim=True) - minima) / 15
     # Where all numbers of a group are the same, or nearly, one minimum says it all.
     inverse = (1 / scales).nan_to_num(posinf=0.0)
     numbers = ((groups - minima) * inverse + 0.5).floor().clamp(0, 15).to(torch.uint8)
     return Quantised(pack_4bit(numbers), scales.half(), minima.half(), tuple(weights.shape))
-
-
-def pack_4bit(numbers: torch.Tensor) -> torch.Tensor:
-    """Put two numbers of 0 … 15 into a byte: `(groups, group)` becomes `(groups, group / 2)`, uint8.
-
-    >>> pack_4bit(torch.tensor([[1, 2, 3, 4]], dtype=torch.uint8))
-    tensor([[49, 66]], dtype=torch.uint8)
-    """
-    low, high = numbers.chunk(2, dim=-1)  # the first half of a group in the low bits, as in Q4_1
-    return low | high << 4
-
-
-def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
-    """Take the two numbers of every byte apart again: the inverse of `pack_4bit`.
-
-    >>> unpack_4bit(torch.tensor([[49, 66]], dtype=torch.uint8))
-    tensor([[1, 2, 3, 4]], dtype=torch.uint8)
-    """
-    return torch.cat([packed & 15, packed >> 4], dim=-1)
 
 
 @takes(model=torch.nn.Module)
