@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.continuous_batching import requests
 
-from course_utils.measuring import batching
+from course_utils.measuring import batching, request_run
 from tests.tiny_models import tiny_model
 
 lengths_and_slots = st.tuples(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 6))
@@ -60,7 +60,7 @@ def model(monkeypatch):
     model, steps = tiny_model("llama"), itertools.count(1)
     now = [0]
     hook = model.register_forward_hook(lambda *_: now.__setitem__(0, next(steps)))
-    for module in (batching, requests):
+    for module in (request_run, requests):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     yield model
     hook.remove()
