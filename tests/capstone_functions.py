@@ -1,11 +1,20 @@
-"""Two right ways to write the capstone's functions, and the pieces that a learner may get wrong, one at a time."""
+"""Three right ways to write the capstone's functions, and the pieces that a learner may get wrong, one at a time."""
 
+import ast
+import re
+from functools import cache
+
+import nbformat
 import torch
 from transformers import DynamicCache
 
 from course_utils.engine.generate import generate, stream
 from course_utils.engine.settings import GenerationSettings
 from course_utils.engine.stopping import TextStream
+from course_utils.machine import ROOT
+
+LESSON = ROOT / "notebooks/15_your_own_generate.ipynb"
+GIVEN = {"DEFAULTS", "my_tokens", "my_generate"}  # what the lesson itself writes
 
 
 def by_the_course(model, ids, tokenizer, **settings):
@@ -152,3 +161,31 @@ class Learner:
 def learner(**wrong):
     """A learner with some methods replaced."""
     return type("Wrong", (Learner,), wrong)()
+
+
+@cache
+def by_the_lesson():
+    """The third right way: the stubs of the lesson replaced by its folded solutions, as a learner would do it.
+
+    Returns all functions by their names, and as "loop" the first `my_generate`.
+    """
+    functions = {}
+    for cell in nbformat.read(LESSON, as_version=4).cells:
+        if cell.cell_type == "code":
+            for statement in ast.parse(cell.source).body:
+                if isinstance(statement, ast.Import | ast.ImportFrom) or name_of(statement) in GIVEN:
+                    exec(ast.unparse(statement), functions)
+        for solution in solutions_in(cell):
+            exec(solution, functions)
+            functions.setdefault("loop", functions["my_generate"])
+    return functions
+
+
+def name_of(statement):
+    targets = getattr(statement, "targets", [])
+    return getattr(targets[0], "id", "") if targets else getattr(statement, "name", "")
+
+
+def solutions_in(cell):
+    folded = re.findall(r"<details>.*?</details>", cell.source, re.DOTALL) if cell.cell_type == "markdown" else []
+    return [re.search(r"```python\n(.*?)```", text, re.DOTALL)[1] for text in folded]

@@ -1,8 +1,10 @@
 """The capstone's checks: what is right passes, each usual mistake gets its sentence, and nothing gets through."""
 
+import ast
 import random
 import re
 
+import nbformat
 import pytest
 import torch
 from transformers import DynamicCache
@@ -15,9 +17,33 @@ from course_utils.exercises.task import judge
 from course_utils.learner.capstone import PARTS, case, check_part
 from course_utils.learner.capstone_runs import new_texts
 from course_utils.models.practice import practice_model
-from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
+from tests.capstone_functions import (
+    LESSON,
+    Learner,
+    by_the_course,
+    by_the_lesson,
+    learner,
+    solutions_in,
+    stream_by_the_course,
+)
 
 RIGHT = {"the engine": (by_the_course, stream_by_the_course), "a learner": (Learner().generate, Learner().stream)}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_lessons_folded_solutions_are_right(part):
+    functions = by_the_lesson()
+    check = check_part(part, functions[{"loop": "loop", "streaming": "my_stream"}.get(part, "my_generate")])
+    assert check.is_right, check
+
+
+def test_every_stub_of_the_lesson_has_a_solution_of_the_same_form():
+    cells = nbformat.read(LESSON, as_version=4).cells
+    defined = [ast.parse(cell.source).body for cell in cells if cell.cell_type == "code"]
+    stubs = [one for body in defined for one in body if ast.unparse(one).endswith("raise NotImplementedError")]
+    solved = [ast.parse(text).body[0] for cell in cells for text in solutions_in(cell)]
+    assert len(stubs) == len(PARTS)
+    assert [(one.name, ast.unparse(one.args)) for one in stubs] == [(one.name, ast.unparse(one.args)) for one in solved]
 
 
 @pytest.mark.parametrize("part", PARTS)

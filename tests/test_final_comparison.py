@@ -18,15 +18,22 @@ from course_utils.learner.final_comparison import final_comparison
 from course_utils.learner.score_file import Score, ScoreFile
 from course_utils.learner.scoreboard import Scoreboard, keep_score
 from course_utils.measuring.timing import GenerationTiming, this_machine
-from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
+from tests.capstone_functions import Learner, by_the_course, by_the_lesson, learner, stream_by_the_course
 
 
 @pytest.mark.parametrize(("function", "seed"), [(by_the_course, 3), (Learner().generate, 4)])
-def test_right_functions_are_equal_everywhere(function, seed):
+def test_right_functions_are_equal_everywhere(function, seed, monkeypatch):
+    monkeypatch.setattr(hidden, "hidden_cases", practice_only)
     comparison = final_comparison(function, seed=seed)
     assert comparison.is_right, comparison
-    assert (comparison.right, len(comparison.lines)) == (24, 24)
     assert f"seed {seed}" in comparison.title
+
+
+def test_the_lessons_solutions_are_equal_everywhere():
+    """With the seed of the lesson, so that a learner who has done everything right sees it there."""
+    comparison = final_comparison(by_the_lesson()["my_generate"], seed=15)
+    assert comparison.is_right, comparison
+    assert (comparison.right, len(comparison.lines)) == (24, 24)
     says = [says for _, says, *_ in comparison.lines]
     assert {kind_of(line) for line in says if line.endswith("as the course's generate")} == {"presence, frequency"}
     assert sum(line.endswith("as transformers") for line in says) == 22

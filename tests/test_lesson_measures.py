@@ -15,7 +15,6 @@ NOT_YET = {
     "12_repetition_length_and_stopping",
     "13_beam_search",
     "14_speed_and_memory_in_practice",
-    "15_your_own_generate",
 }
 HEAD = (
     "# 03 · X\n\n![A loop from text to text.](images/03_x.svg)\n\n**You will be able to**\n\n- read;\n\n"

@@ -140,7 +140,5 @@ KINDS: dict[str, Make] = {
     "stop string": stop_string,
     "beams": beams,
     "beams and penalty": lambda *given: beams(*given) | some("repetition_penalty")(*given),
-    "all but beams": lambda *given: (
-        some(*FILTERS)(*given) | some("repetition_penalty")(*given) | minimum(*given)
-    ),
+    "all but beams": lambda *given: some(*FILTERS)(*given) | some("repetition_penalty")(*given) | minimum(*given),
 }

@@ -35,4 +35,3 @@ def explain_stubs(tasks: Mapping[str, str]) -> None:
         return None
 
     shell.set_custom_exc(_KINDS, explain)
-

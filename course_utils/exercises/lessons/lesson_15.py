@@ -565,7 +565,14 @@ TASKS = (
             Check(
                 "keeps a text going that is too short",
                 lambda random: middle_of_a_text(
-                    random, ([], 5, 3), ([], 9, 3), ([], 6, 6), ([], 6, 5), ([(PRESENCE, 0.5)], 4, 0), ([], 0, 0), ([], 5, 3, False)
+                    random,
+                    ([], 5, 3),
+                    ([], 9, 3),
+                    ([], 6, 6),
+                    ([], 6, 5),
+                    ([(PRESENCE, 0.5)], 4, 0),
+                    ([], 0, 0),
+                    ([], 5, 3, False),
                 ),
             ),
         ),
