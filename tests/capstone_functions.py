@@ -140,7 +140,8 @@ class Learner:
             alive = [one for one in candidates if one[1][-1] not in chosen.eos_ids][:beams]
             if self.is_over(finished, chosen):
                 break
-        return self.best(sorted(((self.score(*one, chosen), one[1]) for one in finished + alive), reverse=True))
+        scored = ((self.score(*one, chosen), one[1]) for one in finished + alive)
+        return self.best(sorted(scored, reverse=True)[:beams])
 
     def result(self, ids, new):
         return torch.cat([ids, torch.tensor([new])], dim=1)

@@ -225,9 +225,10 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
     answers = [[ask(list(case)) for case in cases] for cases in arguments]
     if all(answer.raised == NOT_STARTED for group in answers for answer in group):
         needs = next((one.problem for group in answers for one in group if one.problem != UNTOUCHED), "")
-        said = [f"Your function {needs}" if needs else "", *[""] * len(task.checks)]
-        lines = tuple(Line(check.says, False, *[text] * 2) for check, text in zip(task.checks, said, strict=False))
-        return TaskResult(task, "not started", lines)
+        first, *others = [Line(check.says, False) for check in task.checks]
+        if needs:  # the name of a stub is the learner's own word, so it isn't told
+            first = Line(first.says, False, f"Your function {needs}", "Your function needs one that isn't written yet.")
+        return TaskResult(task, "not started", (first, *others))
     right = [[_own(task, task.right, case) for case in cases] for cases in arguments]
     wrong = [
         [_wrong(task, *called) for called in zip(*groups, strict=True)]

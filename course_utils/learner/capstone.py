@@ -171,7 +171,8 @@ def best_of(my_beams: Callable, place: int = 0) -> Callable:
 def _search_mistakes() -> list[tuple[str, Callable]]:
     *_, search, _ = loop.TASKS
     own = [(mistake.says, best_of(mistake.function)) for mistake in search.mistakes if "cache" not in mistake.says]
-    return [*own, ("Which finished text do you return? The best one comes first.", best_of(loop.BEAMS, -1))]
+    ignored = ("Where is num_beams? These are the texts of your loop, not of a search.", loop.MINE)
+    return [ignored, *own, ("Which finished text do you return? The best one comes first.", best_of(loop.BEAMS, -1))]
 
 
 def _searched(prompt: str, beams: int, power: float, *eos_ids: int, **more: object) -> Case:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 15 · Capstone: your own `generate()`
 #
-# You've taken text generation apart for fourteen lessons. Now you put it together: one function of yours that has to
-# write what `transformers` writes, token for token, on prompts and settings it has never seen.
+# You've taken text generation apart. Now you put it together: one function of yours has to write what `transformers`
+# writes, token for token, on prompts and settings it has never seen.
 #
 # ![The parts of a generate function in the order in which they work, each with the number of its lesson: the prompt
 # becomes tokens (05); the model reads them with a KV cache (10); penalties (12) and filters (11) change the logits; a
@@ -13,11 +13,10 @@
 #
 # - build a `generate()` from four steps: read, change, choose, end;
 # - say which mistakes a test can see, before you trust it;
-# - stream text from the very loop that `generate()` runs;
-# - put your own beam search into it;
-# - compare two implementations token by token, and time them side by side.
+# - stream text from the same loop, and search with your own beams;
+# - compare two implementations token by token, and time them.
 #
-# **Time**: 35 minutes to read and run; allow an hour more for writing the seven functions. **Read before**:
+# **Time**: 35 minutes to read and run, and about an hour to write the seven functions. **Read before**:
 # [10](10_prefill_and_decode.ipynb), [11](11_sampling.ipynb), [12](12_repetition_length_and_stopping.ipynb) and
 # [13](13_beam_search.ipynb).
 
@@ -26,8 +25,8 @@
 #
 # Suppose you write a repetition penalty and forget its sign rule ([lesson
 # 12](12_repetition_length_and_stopping.ipynb), section 2): you divide *every* logit of a used token, even a negative
-# one. So you test it against `transformers`. The test looks serious: the openings of 24 published stories, each
-# continued by both functions, drawn with the same seed. `shift` adds a number to all logits; leave that for later.
+# one. You test it against `transformers`: both continue the openings of 24 published stories, drawn with the same seed.
+# (`shift` adds a number to all logits, for later.)
 
 
 # %%
@@ -42,11 +41,11 @@ def always_divides(ids, logits):
     return logits.scatter(1, ids, logits.gather(1, ids) / 1.3)
 
 
-def write(loaded, ids, penalty, shift=0):
+def write(loaded, ids, penalty, shift=0, length=6):
     torch.manual_seed(0)  # sampling without filters
-    settings = {"do_sample": True, "top_k": 0, "top_p": 1.0, "temperature": 1.0, "max_new_tokens": 6}
+    settings = {"do_sample": True, "top_k": 0, "top_p": 1.0, "temperature": 1.0, "max_new_tokens": length}
     processors = [lambda ids, logits: logits + shift, penalty]
-    return loaded.model.generate(ids, **settings, eos_token_id=None, pad_token_id=0, logits_processor=processors)
+    return loaded.model.generate(ids, **settings, eos_token_id=None, logits_processor=processors)
 
 
 # %% tags=["nbval-check-output"]
@@ -57,9 +56,9 @@ smollm = load_causal_lm()
 openings = opening_tokens(smollm)[0][:, :8]
 
 
-def how_many_differ(loaded, ids, shift=0):
+def how_many_differ(loaded, ids, **more):
     """In how many of the texts the mistake shows."""
-    differ = (write(loaded, ids, right, shift) != write(loaded, ids, always_divides, shift)).any(1).sum().item()
+    differ = (write(loaded, ids, right, **more) != write(loaded, ids, always_divides, **more)).any(1).sum().item()
     low, high = wilson_interval(differ, len(ids))
     print(f"{differ} of {len(ids)} texts differ, 95 % interval of the share: {low:.0%} to {high:.0%}")
     return differ
@@ -81,39 +80,39 @@ noticed
 noticed.compare(how_many_differ(smollm, openings))
 
 # %% [markdown]
-# Not one token differs, and the function is wrong. Here's a suspicion: the used tokens with a chance to be drawn all
-# have *positive* logits, so half of the rule never matters. To test that, change the sign and nothing else: subtract 30
-# from all logits. No probability changes by it, but a repetition penalty feels it ([lesson
-# 12](12_repetition_length_and_stopping.ipynb), section 3).
+# Not one token differs, and the function is wrong. Here's a suspicion: every token with a chance to be drawn has a
+# *positive* logit, so half of the rule never matters. To test that, subtract 30 from all logits. No probability
+# changes, but a repetition penalty feels it (lesson 12, section 3).
 
 # %% tags=["nbval-check-output"]
 shifted = how_many_differ(smollm, openings, shift=-30)
 
 # %% [markdown]
-# Now it shows everywhere. It never was a matter of how many texts: a test sees only the mistakes that it can reach.
+# Same model, texts and seed, and now nearly all differ. More texts wouldn't have helped: a test sees only the mistakes
+# that it can reach.
 #
-# That's why most checks below use another model, too. The **practice model** is a tiny random Llama whose tokens are
-# letters and pairs of letters. It knows nothing, answers in milliseconds, and its logits lie around zero. Here are 24
-# random prompts, without any shift.
+# That's why most checks below use another model. The **practice model** is a tiny random Llama whose tokens are letters
+# and pairs of letters. It knows nothing, it's fast, and most of its logits are negative. Here are 24 random prompts,
+# without any shift.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.practice import practice_model
 
 practice = practice_model()
 letters = torch.randint(0, 26, (24, 16), generator=torch.Generator().manual_seed(0))
-practised = how_many_differ(practice, letters)
+practised = how_many_differ(practice, letters, length=24)
+print(f"{(practice.model(letters).logits[:, -1] < 0).float().mean():.0%} of its logits are negative")
 
 # %% [markdown]
-# So how do you know that a test is any good? Make the mistake on purpose, and see whether the test fails. That's
-# **mutation testing** (DeMillo, Lipton and Sayward 1978, *Hints on Test Data Selection*). It's no guarantee: in a study
-# of real bugs, tests that caught such made-up ones caught most of them, not all (Just et al. 2014, *Are Mutants a Valid
-# Substitute for Real Faults in Software Testing?*). The prompts and settings of the checks below were chosen that way:
-# each of the usual mistakes changes at least one of their texts.
+# How do you know that a test is any good? Make the mistake on purpose, and see whether it fails. That's **mutation
+# testing** (DeMillo, Lipton and Sayward 1978, *Hints on Test Data Selection*). It's no guarantee: tests that catch
+# made-up bugs catch most real ones, not all (Just et al. 2014, *Are Mutants a Valid Substitute for Real Faults in
+# Software Testing?*). The checks below were made that way: each of the usual mistakes changes one of their texts.
 #
 # ## 2 · What you build
 #
-# `my_generate(model, ids, tokenizer, **settings)` returns prompt and new tokens in one tensor `(1, seq)`, as
-# `model.generate` does. You write it in seven parts:
+# `my_generate(model, ids, tokenizer, **settings)` returns prompt and new tokens as one tensor, `(1, seq)`. You write it
+# in seven parts:
 #
 # | part | you write | settings | from lesson |
 # |---|---|---|---|
@@ -125,9 +124,8 @@ practised = how_many_differ(practice, letters)
 # | 6 streaming | `my_stream` | all of these | 12, section 8 |
 # | 7 beams | `my_beams` | `num_beams`, `length_penalty` | 13, and its exercise |
 #
-# Exercise 15 asks for functions with the same names and arguments, so what you write here fits there. Settings have
-# these values unless you say otherwise. `filters` and `penalties` are lists of pairs, applied in the order of the list:
-# `[("top_p", 0.9), ("temperature", 0.7)]`.
+# Exercise 15 asks for functions with the same names and arguments: what you write here fits there. `filters` and
+# `penalties` are lists of pairs, such as `[("top_p", 0.9), ("temperature", 0.7)]`, and apply in that order.
 
 # %%
 DEFAULTS = {
@@ -144,14 +142,14 @@ DEFAULTS = {
 }
 
 # %% [markdown]
-# Every part is a *stub*: replace its `raise NotImplementedError`. The check below it says what's right so far, and, if
-# your texts are those of a usual mistake, which one. A stub isn't an error; ⬜ means that you haven't written it yet.
-# Under each check is a folded solution. It's there for when you're stuck, or to compare.
+# Every part is a *stub*: replace its `raise NotImplementedError`. The check below it says what's right so far, and
+# which usual mistake your texts look like. ⬜ means not written yet. Under each check a solution is folded, for when
+# you're stuck, and to compare.
 #
 # ## 3 · Part 1: a loop
 #
-# Begin with the slowest loop: read everything, take the likeliest token, append it, start over. Slow and right is what
-# you compare the fast one with.
+# Begin with the slowest loop: read everything, take the likeliest token, append it, start over. It's what you'll
+# compare the fast one with.
 
 
 # %%
@@ -182,8 +180,7 @@ check_part("loop", my_generate)
 #
 # ## 4 · Part 2: the cache
 #
-# How much does such a loop read? `generate` can do without a cache, too, and a meter counts the positions that go into
-# the model.
+# How much does such a loop read? `generate` can do without a cache, too, and a meter counts.
 
 # %%
 positions = predict(
@@ -208,9 +205,9 @@ positions.compare(read[False])
 # 11 + 12 + … + 18, against 11 + 8 − 1: with a cache each token is read once, and the last one never. The check counts
 # that as well.
 #
-# Here's the loop that stays to the end. It does four things: **read, change, choose, end**. It *yields* each token as
-# soon as it's chosen; streaming will need that. `my_read` is yours, and the other three do next to nothing until you
-# write them.
+# Here's the loop that stays. It does four things: **read, change, choose, end**, and it *yields* each token as soon as
+# it's chosen. You write `my_read`. The other three are placeholders. (If you run this cell again later, run your own
+# after it.)
 
 
 # %%
@@ -268,9 +265,8 @@ check_part("cache", my_generate)
 #
 # ## 5 · Part 3: filters
 #
-# You wrote the four filters in lesson 11; use yours or the library's, `FILTERS[name](logits, setting)`. Two things
-# decide whether one seed gives one text: the order of the filters, which is that of the list, and the random numbers,
-# which come from `generator`.
+# Use your filters of lesson 11 or the library's, `FILTERS[name](logits, setting)`. Mind two things: the order is that
+# of the list, and the random numbers come from `generator`.
 
 
 # %%
@@ -299,13 +295,10 @@ check_part("filters", my_generate)
 #
 # </details>
 #
-# Is it right? Then break it: pass `generator=None`, or sort the filters. Does the check notice?
-#
 # ## 6 · Part 4: penalties
 #
-# `prompt` and `new` are lists of ids. For the repetition penalty both count, as in `transformers`; for presence and
-# frequency only the new text, as in OpenAI's API. Remember section 1. And while there are fewer than `min_new_tokens`
-# new tokens, every token of `eos_ids` gets −∞.
+# `prompt` and `new` are lists of ids. Both count for the repetition penalty, only the new text for presence and
+# frequency. And while there are fewer than `min_new_tokens` new tokens, every token of `eos_ids` gets −∞.
 
 
 # %%
@@ -351,9 +344,9 @@ stopped = smollm.model.generate(question, do_sample=False, max_new_tokens=12, **
 smollm.tokenizer.decode(stopped), [smollm.labels[token] for token in stopped]
 
 # %% [markdown]
-# “of France”: more than you asked for. The stop string begins in one token and ends inside the next, and a token can't
-# be cut. So `generate` returns whole tokens, and whoever shows the text must cut it there. Yours returns tokens, too;
-# the cut comes in part 6.
+# “of France”: more than you asked for. The stop string begins in one token and ends *inside* the next, and a token
+# can't be cut. So `generate` returns whole tokens, and the text must be cut where it's shown. Yours returns tokens,
+# too; the cut comes in part 6.
 
 
 # %%
@@ -396,9 +389,9 @@ print(alone, smollm.tokenizer.decode(new))
 parrots.compare({6: "six parrots", 2: "two parrots", 0: "no parrot"}[alone.count("🦜")])
 
 # %% [markdown]
-# A parrot is four bytes, and here they're spread over three tokens. A single token is only a part of a character, so it
-# decodes to �. A stream has to wait for the rest, just as it waits for what may become a stop string (lesson 12,
-# section 8). The library's `TextStream` does both. Here are the two texts again, token by token:
+# Each parrot is three tokens here, and a part of a character decodes to �. So a stream has to wait for the rest, just
+# as it waits for what may become a stop string (lesson 12, section 8). The library's `TextStream` does both. Here are
+# the parrots and the stopped answer again, token by token:
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.stopping import TextStream
@@ -408,8 +401,8 @@ for tokens, stops in ((new, []), (stopped.tolist(), ["of Fra"])):
     print([text.push(token) for token in tokens], "and at the end", repr(text.finish()))
 
 # %% [markdown]
-# It shows a parrot when it's whole, and *of France* never: the text is cut where the stop string begins. Now stream
-# your own loop: one piece for every token, as soon as the token is chosen, and at the end what was held back.
+# A parrot is shown when it's whole, and *of France* never: the text is cut where the stop string begins. Now stream
+# your own loop: one piece for every token as soon as it's chosen, and at the end what was held back.
 
 
 # %%
@@ -437,15 +430,15 @@ check_part("streaming", my_stream)
 #
 # ## 9 · Part 7: your beam search
 #
-# A search can't be a stream: what it writes may still be taken back. So it gets a function of its own. Bring the
-# `search` that you wrote in [exercise 13](../exercises/13_beam_search.ipynb), and change three things:
+# A search can't be a stream: it may still take back what it has written. Bring your own `search` of [exercise
+# 13](../exercises/13_beam_search.ipynb), and change three things:
 #
-# - the log-probabilities come from the model, one row for each beam. Reading all texts again in every step is fine
-#   here; exercise 15 adds the cache;
-# - `changed` gets each row *after* `log_softmax`, with the new tokens of its own beam, as in `transformers`;
-# - with 49,152 tokens don't sort all candidates. Of each row, the best `num_beams + len(eos_ids)` are enough. (Why?)
+# - The log-probabilities come from the model, one row for each beam. Reading all texts again in
+#   every step is fine; exercise 15 adds the cache.
+# - `changed` gets each row *after* `log_softmax`, with the new tokens of its beam, as in `transformers`.
+# - Don't sort 49,152 candidates per beam. The best `num_beams + len(eos_ids)` of each row are enough. (Why?)
 #
-# As in that exercise, a search goes on to `max_new_tokens`. `transformers` calls that `early_stopping="never"`.
+# As there, the search doesn't stop early (`early_stopping="never"` in `transformers`).
 
 
 # %%
@@ -491,10 +484,9 @@ check_part("beams", my_generate)
 #
 # ## 10 · The final comparison
 #
-# Twelve kinds of settings, each once with SmolLM2 and once with the practice model. Prompts and numbers are drawn from
-# a seed. SmolLM2's texts are 16 to 20 tokens long unless something ends them (8 with beams). The judge is
-# `transformers`; it has no presence and frequency penalty, so there it's the course's own `generate`, and the line says
-# so. Yours may take a few minutes.
+# Twelve kinds of settings, each once with SmolLM2 and once with the practice model; prompts and numbers are drawn from
+# a seed. SmolLM2 writes 16 to 20 tokens (8 with beams) unless something ends the text. The judge is `transformers`; for
+# the two penalties that it lacks it's the course's own `generate`. All of it may take a few minutes.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner.final_comparison import final_comparison
@@ -503,17 +495,14 @@ comparison = final_comparison(my_generate, seed=15)
 comparison
 
 # %% [markdown]
-# All ✅? Then without `seed`: it draws a new one and says which. A ❌ you can run alone: `hidden_cases(15)[3]` of the
-# same module is the fourth case, with its model, prompt and settings.
-#
-# Can a right function get a ❌? Rarely. Lesson 10 showed that two ways of adding up the same numbers differ in the last
-# digits. Where two tokens are that close, each program may take another one.
+# All ✅? Then leave `seed` out: it draws a new one and says which. A ❌ you can run alone: `hidden_cases(15)[3]` of the
+# same module is the fourth case. Rarely, a right function gets one: two ways of adding up the same numbers differ in
+# the last digits (lesson 10, section 3), and two tokens can be that close.
 #
 # ## 11 · The scoreboard
 #
 # Right first, then fast. `keep_score` runs your stream and `transformers` in turns: a warm-up, then three runs each, 12
-# tokens after a short text. For comparison, here's the stream of the course's own engine, on the machine where this
-# page was made:
+# tokens after a short text. Here's how the course's own engine does:
 
 # %% tags=["recorded"]
 from course_utils.engine.generate import stream
@@ -526,14 +515,13 @@ for name, timed in zip(("the course's", "transformers"), time_in_turns(stream, r
 keep_score(my_stream, comparison, name="my first one")
 
 # %% [markdown]
-# A tidier loop saves what happens around the model, but every step still has to read all the weights (lesson 10,
-# section 6). Two ideas for your next score, under another name: let `my_read` use the course's `prefill` and
-# `decode_step`, which skip much of what `transformers` does between the layers; or keep the cache of a prompt, and
-# reuse it when the next one begins the same. Run the comparison again after each change.
+# A tidier loop can only save what happens around the model: every step still reads all the weights (lesson 10, section
+# 6). An idea for your next score, under another name: keep the cache of a prompt, and reuse it when the next one begins
+# the same (lesson 10, section 7). Run the comparison again after each change.
 #
 # ## 12 · The whole thing in one cell
 #
-# All but streaming and beams, with the library's penalties. Don't read it before yours is done.
+# All but streaming and beams, with the library's penalties. Read it when yours is done.
 
 
 # %%
@@ -621,16 +609,12 @@ quiz_question(
 # - Write the slow version first. It's what the fast one must equal.
 # - A test is worth the mistakes that would make it fail. Make them on purpose.
 # - Tokens are the contract, text is for showing: only text can be cut at a stop string.
-# - Right first, then fast, and both measured beside a reference.
 #
 # **Exercise**: [15 · Capstone: your own `generate()`](../exercises/15_your_own_generate.ipynb). **All lessons**: [the
 # index](index.ipynb).
 #
 # **Where to go from here.** Your function serves one text at a time. These papers start there, and you can read them
-# now. A small model guesses tokens and the large one checks them in one read (Leviathan, Kalman and Matias 2023, *Fast
-# Inference from Transformers via Speculative Decoding*). Requests join and leave the batch at any step (Yu et al. 2022,
-# *Orca: A Distributed Serving System for Transformer-Based Generative Models*). The KV cache lives in pages, which
-# prompts can share (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving with
-# PagedAttention*). And attention never writes its matrix of scores to the GPU's main memory (Dao et al. 2022,
-# *FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness*). For a first project, take the last
-# task of the exercise: let the text guess for itself.
+# now: a small model guesses and the large one checks (Leviathan, Kalman and Matias 2023, *Fast Inference from
+# Transformers via Speculative Decoding*); requests join a batch at any step (Yu et al. 2022, *Orca: A Distributed
+# Serving System for Transformer-Based Generative Models*); the KV cache lives in pages that prompts can share (Kwon et
+# al. 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*).
