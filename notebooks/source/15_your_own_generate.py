@@ -516,8 +516,8 @@ keep_score(my_stream, comparison, name="my first one")
 
 # %% [markdown]
 # A tidier loop can only save what happens around the model: every step still reads all the weights (lesson 10, section
-# 6). An idea for your next score, under another name: keep the cache of a prompt, and reuse it when the next one begins
-# the same (lesson 10, section 7). Run the comparison again after each change.
+# 6). For a better score, under another name, keep the cache of a prompt, and reuse it when the next one begins the same
+# (lesson 10, section 7).
 #
 # ## 12 · The whole thing in one cell
 #
@@ -613,8 +613,8 @@ quiz_question(
 # **Exercise**: [15 · Capstone: your own `generate()`](../exercises/15_your_own_generate.ipynb). **All lessons**: [the
 # index](index.ipynb).
 #
-# **Where to go from here.** Your function serves one text at a time. These papers start there, and you can read them
-# now: a small model guesses and the large one checks (Leviathan, Kalman and Matias 2023, *Fast Inference from
-# Transformers via Speculative Decoding*); requests join a batch at any step (Yu et al. 2022, *Orca: A Distributed
-# Serving System for Transformer-Based Generative Models*); the KV cache lives in pages that prompts can share (Kwon et
-# al. 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*).
+# **Where to go from here.** Your function serves one text at a time. A small model can guess and the large one check
+# (Leviathan, Kalman and Matias 2023, *Fast Inference from Transformers via Speculative Decoding*). Requests can join a
+# batch at any step (Yu et al. 2022, *Orca: A Distributed Serving System for Transformer-Based Generative Models*), and
+# prompts share the pages of a KV cache (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving
+# with PagedAttention*).
