@@ -237,6 +237,16 @@ def test_a_wrong_stream_gets_no_score(file, stream, sentence):
     assert not file.path.exists()
 
 
+def test_a_stub_gets_no_score(file):
+    def my_read(ids):
+        raise NotImplementedError
+
+    def my_stream(model, ids, tokenizer, **settings):
+        yield my_read(ids)
+
+    assert keep_score(my_stream, COMPARISON, name="Ada", file=file).note == "✗ No score: my_read isn't written yet."
+
+
 @pytest.mark.parametrize("name", ["", "  ", None])
 def test_a_score_needs_a_name(file, name):
     with pytest.raises(ValueError, match=r"^name must be a text, got "):

@@ -80,7 +80,7 @@ noticed
 noticed.compare(how_many_differ(smollm, openings))
 
 # %% [markdown]
-# Not one token differs, and the function is wrong. Here's a suspicion: every token with a chance to be drawn has a
+# Not one of the 24 differs, and the function is wrong. Here's a suspicion: every token with a chance to be drawn has a
 # *positive* logit, so half of the rule never matters. To test that, subtract 30 from all logits. No probability
 # changes, but a repetition penalty feels it (lesson 12, section 3).
 
@@ -88,8 +88,8 @@ noticed.compare(how_many_differ(smollm, openings))
 shifted = how_many_differ(smollm, openings, shift=-30)
 
 # %% [markdown]
-# Same model, texts and seed, and now nearly all differ. More texts wouldn't have helped: a test sees only the mistakes
-# that it can reach.
+# Same model, prompts and seed, and now nearly all differ. So it was the sign: a test sees only the mistakes that it can
+# reach.
 #
 # That's why most checks below use another model. The **practice model** is a tiny random Llama whose tokens are letters
 # and pairs of letters. It knows nothing, it's fast, and most of its logits are negative. Here are 24 random prompts,
@@ -105,9 +105,10 @@ print(f"{(practice.model(letters).logits[:, -1] < 0).float().mean():.0%} of its 
 
 # %% [markdown]
 # How do you know that a test is any good? Make the mistake on purpose, and see whether it fails. That's **mutation
-# testing** (DeMillo, Lipton and Sayward 1978, *Hints on Test Data Selection*). It's no guarantee: tests that catch
-# made-up bugs catch most real ones, not all (Just et al. 2014, *Are Mutants a Valid Substitute for Real Faults in
-# Software Testing?*). The checks below were made that way: each of the usual mistakes changes one of their texts.
+# testing** (DeMillo, Lipton and Sayward 1978, *Hints on Test Data Selection*). It's no guarantee: in one study tests
+# that caught made-up bugs would have caught most real ones, not all (Just et al. 2014, *Are Mutants a Valid Substitute
+# for Real Faults in Software Testing?*). The checks below were made that way: each usual mistake changes at least one
+# of their texts.
 #
 # ## 2 · What you build
 #
