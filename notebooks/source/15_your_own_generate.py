@@ -266,8 +266,8 @@ check_part("cache", my_generate)
 #
 # ## 5 · Part 3: filters
 #
-# Use your filters of lesson 11 or the library's, `FILTERS[name](logits, setting)`. Mind two things: the order is that
-# of the list, and the random numbers come from `generator`.
+# Use your filters of lesson 11 or the library's `FILTERS`, which has a function for each name. Mind two things: the
+# order is that of the list, and the random numbers come from `generator`.
 
 
 # %%
@@ -290,7 +290,8 @@ check_part("filters", my_generate)
 #     if not settings["do_sample"]:
 #         return logits.argmax().item()
 #     for name, setting in settings["filters"]:
-#         logits = FILTERS[name](logits, setting)
+#         apply = FILTERS[name]
+#         logits = apply(logits, setting)
 #     return torch.multinomial(logits.softmax(-1), 1, generator=generator).item()
 # ```
 #
@@ -431,8 +432,8 @@ check_part("streaming", my_stream)
 #
 # ## 9 · Part 7: your beam search
 #
-# A search can't be a stream: it may still take back what it has written. Bring your own `search` of [exercise
-# 13](../exercises/13_beam_search.ipynb), and change three things:
+# A search can't be a stream: it may still take back what it has written. Bring your own `search` of exercise
+# [13](../exercises/13_beam_search.ipynb), and change three things:
 #
 # - The log-probabilities come from the model, one row for each beam. Reading all texts again in
 #   every step is fine; exercise 15 adds the cache.
@@ -532,8 +533,7 @@ from course_utils.engine.penalties import PENALTIES
 @torch.inference_mode()
 def in_one_cell(model, ids, tokenizer, **settings):
     settings = DEFAULTS | settings
-    start, unread, cache = ids.shape[1], ids, None
-    generator = torch.Generator().manual_seed(settings["seed"])
+    start, unread, cache, generator = ids.shape[1], ids, None, torch.Generator().manual_seed(settings["seed"])
     for step in range(settings["max_new_tokens"]):
         output = model(unread, past_key_values=cache, use_cache=True, logits_to_keep=1)  # read
         logits, cache = output.logits[:, -1], output.past_key_values
