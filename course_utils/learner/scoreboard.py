@@ -10,6 +10,7 @@ from datetime import datetime
 import torch
 
 from course_utils.engine.own_filter import exception_line
+from course_utils.exercises.calling import stub_in
 from course_utils.learner.check_card import CheckCard
 from course_utils.learner.markup import html_table, text_table
 from course_utils.learner.progress import reason
@@ -112,6 +113,8 @@ def keep_score(
     except KeyboardInterrupt:  # Stop was pressed: that isn't the function's fault
         raise
     except BaseException as error:  # noqa: BLE001 - whatever else it raises, exit() too, is for the learner to see
+        if name := stub_in(error.__traceback__):
+            return Scoreboard(file, f"✗ No score: {name} isn't written yet.")
         problem = str(error) if isinstance(error, WrongCount) else f"your function {exception_line(error, stream)}"
         return Scoreboard(file, f"✗ No score: {problem}.")
     machine = this_machine()
