@@ -135,7 +135,8 @@ with torch.inference_mode():
     bare = surprisal_bits(smollm.model(openings[:, 1:]).logits[:, 0], openings[:, 2])
 low, high = bootstrap_interval((bare - started).tolist())
 print(f"with {started.mean():.1f} bits, without {bare.mean():.1f}; interval of the difference {low:.1f} to {high:.1f}")
-print(f"more than a blind guess, {log(49_152, 2):.1f} bits: with {sum(started > 15.6)}, without {sum(bare > 15.6)} of 24")
+blind = log(49_152, 2)
+print(f"above a blind guess ({blind:.1f} bits): with {sum(started > blind)}, without {sum(bare > blind)} of 24")
 
 # %% [markdown]
 # Without a start, the first prediction is nearly worthless, and in some openings worse than giving all 49,152 tokens
@@ -143,7 +144,8 @@ print(f"more than a blind guess, {log(49_152, 2):.1f} bits: with {sum(started > 
 #
 # ### Forget the shift
 #
-# Here's a common mistake: to compare each position with its own token, which the model has just read. Nothing complains.
+# Here's a common mistake: to compare each position with its own token, which the model has just read. There's no error
+# message.
 
 # %%
 from course_utils.learner import predict
@@ -162,8 +164,8 @@ assert torch.allclose(causal_lm_loss(logits, ids), theirs, atol=1e-4)  # ours, w
 unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 
 # %% [markdown]
-# A good model says what comes *next*, and the token it has just read is hardly ever that. But train a model from scratch
-# with this mistake, and its loss goes to 0: it only has to repeat its input. The exercise tries that.
+# A good model says what comes *next*, and the token it has just read is hardly ever that. But if you train a model from
+# scratch with this mistake, its loss goes to 0: it only has to repeat its input. The exercise tries that.
 
 # %% [markdown]
 # ## 4 · The masked loss by hand
@@ -200,7 +202,8 @@ from transformers import DataCollatorForLanguageModeling
 collator = DataCollatorForLanguageModeling(tokenizer, seed=24)
 rows = [{name: batch[name][row] for name in ("input_ids", "special_tokens_mask")} for row in range(len(pieces))]
 theirs = collator(rows)
-assert theirs["input_ids"].equal(hidden.ids) and theirs["labels"].equal(hidden.labels)
+assert theirs["input_ids"].equal(hidden.ids)
+assert theirs["labels"].equal(hidden.labels)
 
 with torch.inference_mode():
     output = masked_lm(hidden.ids, attention_mask=batch.attention_mask, labels=hidden.labels)
@@ -298,7 +301,8 @@ figures.loss_curves(curve.train, curve.held_out, levels)
 
 # %%
 best = min(curve.held_out, key=curve.held_out.get)
-assert curve.held_out[best] < levels["counted pairs"] and curve.held_out[400] > curve.held_out[best] + 0.15
+assert curve.held_out[best] < levels["counted pairs"]
+assert curve.held_out[400] > curve.held_out[best] + 0.15
 overfitted.compare("one before step 300" if best < 300 else "one of the steps 300 to 399")
 
 # %% [markdown]
@@ -401,9 +405,16 @@ tempting
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import recorded_ways
 
-for task in ("feeling", "order"):
-    rows = {way: (shares.mean(), *bootstrap_interval(shares)) for way, shares in recorded_ways(task).items()}
-    display(figures.accuracy_intervals(rows, chance=0.5, xlabel=f"right: {task}, 120 test reviews, 8 seeds"))
+
+def means(task):
+    """The mean of each way and its interval over the test reviews."""
+    return {way: (shares.mean(), *bootstrap_interval(shares)) for way, shares in recorded_ways(task).items()}
+
+
+figures.accuracy_intervals(means("feeling"), chance=0.5, xlabel="good or bad? right, 120 test reviews, 8 seeds")
+
+# %% tags=["nbval-check-output"]
+figures.accuracy_intervals(means("order"), chance=0.5, xlabel="in order? right, 240 texts of 120 reviews, 8 seeds")
 
 # %% tags=["nbval-check-output"]
 for task in ("feeling", "order"):

@@ -1,0 +1,156 @@
+# %% [markdown]
+# # Deeper 06 · Forgetting
+#
+# Fine-tuning changes the weights that hold what a model already knows. Nothing in its loss asks for that to be kept.
+# How much is lost, and what helps?
+#
+# **You will be able to**
+#
+# - measure what a second training costs, on text that was held out from the first;
+# - say what the measured loss has to be compared with;
+# - try the simplest cure, and measure what it costs.
+#
+# **Time**: 12 minutes. **Read before**: [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb).
+
+# %% [markdown]
+# ## 1 · Two texts, one after the other
+#
+# Take the tiny model of lesson 06 and its story. Train it for 200 steps. Then train the same model for 200 steps on
+# something else: the Universal Declaration of Human Rights in English. What becomes of its loss on the story?
+
+# %% tags=["nbval-check-output"]
+from importlib.resources import files
+
+from course_utils.experiments.characters import Characters, write_on
+from course_utils.experiments.human_rights import human_rights
+from course_utils.experiments.tiny_training import (
+    cut_windows,
+    mean_loss,
+    new_tiny_model,
+    random_windows,
+    train_tiny_model,
+)
+
+story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
+rights = " ".join(human_rights()["English"])
+characters = Characters(story + rights)
+train, held_out = {}, {}
+for name, text in (("story", story), ("rights", rights)):
+    ids = characters.encode(text)
+    border = round(0.7 * len(ids))
+    train[name], held_out[name] = ids[:border], cut_windows(ids[border:])
+    print(f"{name:7} {len(train[name]):,} characters to train on, {len(held_out[name])} held-out pieces")
+
+
+# %%
+def watched(batches, model, losses):
+    """Yield the batches; every 20 steps, note the model's loss on the held-out part of the story."""
+    for step, batch in enumerate(batches):
+        if step % 20 == 0:
+            losses[step] = mean_loss(model, held_out["story"])
+        yield batch
+
+
+def trained(model, batches):
+    """Train for 200 steps; return the loss on the story on the way."""
+    losses = {}
+    train_tiny_model(model, watched(batches, model, losses), held_out["rights"], steps=200)
+    losses[200] = mean_loss(model, held_out["story"])
+    return losses
+
+
+model = new_tiny_model(len(characters))
+first = trained(model, random_windows(train["story"], windows=12, seed=0))
+kept = {name: value.clone() for name, value in model.state_dict().items()}
+print(f"loss on the story after training on it: {first[200]:.1f}")
+print(write_on(model, characters, "The captain ", characters=120, seed=1))
+
+# %%
+from course_utils.learner import predict
+
+lost = predict(
+    "06-forgetting",
+    "200 steps on another English text: the loss on the story …",
+    ["falls further, it's the same language", "stays within 0.2", "rises by more than 0.2"],
+)
+lost
+
+# %%
+forgetful = trained(model, random_windows(train["rights"], windows=12, seed=1))
+rise = forgetful[200] - forgetful[0]
+lost.compare(lost.options[2] if rise > 0.2 else lost.options[1] if rise > -0.2 else lost.options[0])
+
+# %%
+print(write_on(model, characters, "The captain ", characters=120, seed=1))
+
+# %% [markdown]
+# The captain now speaks of rights. To lose an old skill while a new one is trained is called **catastrophic
+# forgetting**; McCloskey and Cohen (1989) described it in networks that learned sums.
+#
+# ## 2 · Compared with what?
+#
+# A loss of the forgetful model says little alone. Two models to compare it with: the one from before, and one that has
+# never seen the story at all and was trained only on the rights.
+#
+# And a cure, the simplest there is: **replay**. Each step gets the same 12 pieces of the new text, and four pieces of
+# the old one beside them.
+
+# %%
+
+import torch
+
+from course_utils import figures
+
+stranger = new_tiny_model(len(characters))
+never = trained(stranger, random_windows(train["rights"], windows=12, seed=1))
+
+replaying = new_tiny_model(len(characters))
+replaying.load_state_dict(kept)
+both = zip(
+    random_windows(train["rights"], windows=12, seed=1), random_windows(train["story"], windows=4, seed=2), strict=True
+)
+replayed = trained(replaying, (torch.cat(pair) for pair in both))
+
+curves = {"after the story": forgetful, "after the story, with replay": replayed, "never saw the story": never}
+figures.curves(
+    {name: list(losses.values()) for name, losses in curves.items()},
+    list(forgetful),
+    "steps on the other text",
+    "loss on the held-out story",
+)
+
+# %% [markdown]
+# Now with intervals, piece by piece: how much does each of the held-out pieces of the story cost more than before, and
+# what does each model pay for the new text?
+
+# %%
+from course_utils.experiments.intervals import bootstrap_interval
+
+
+def losses_by_piece(model, name):
+    """The loss of each held-out piece of a text."""
+    return torch.tensor([mean_loss(model, piece[None]) for piece in held_out[name]])
+
+
+before = new_tiny_model(len(characters))
+before.load_state_dict(kept)
+start = losses_by_piece(before, "story")
+rises = {}
+for name, one in (("after the story", model), ("with replay", replaying), ("never saw it", stranger)):
+    rises[name] = losses_by_piece(one, "story") - start
+    low, high = bootstrap_interval(rises[name].tolist())
+    new = losses_by_piece(one, "rights").mean()
+    print(f"{name:16} story {rises[name].mean():+.1f} nats ({low:+.1f} to {high:+.1f}), rights {new:.1f}")
+assert rises["after the story"].mean() > rises["with replay"].mean() + 0.1
+
+# %% [markdown]
+# PLACEHOLDER
+
+# %% [markdown]
+# ## Take-aways
+#
+# - What a second training costs is measured on the *first* task, on text that was held out.
+# - Nothing in the new loss protects the old skill. Old examples among the new ones do.
+#
+# **Back to** [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb). **Also deeper**: [LoRA
+# inside](06_lora_inside.ipynb). **All lessons**: [the index](../index.ipynb).

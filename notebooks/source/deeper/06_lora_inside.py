@@ -1,0 +1,131 @@
+# %% [markdown]
+# # Deeper 06 · LoRA inside
+#
+# LoRA trains a hundredth of a model's numbers, and the rest stays as it was. What is in the correction that it learns,
+# and where does it go when you're done?
+#
+# **You will be able to**
+#
+# - write a layer with LoRA, and say why it starts without any effect;
+# - see how many directions a correction has, beside that of a full fine-tuning;
+# - switch a correction off, or add it to the weights for good.
+#
+# **Time**: 10 minutes. **Read before**: [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb).
+
+# %% [markdown]
+# ## 1 · Two thin matrices
+#
+# A linear layer multiplies by a matrix: in MiniLM, often one of 384 × 384 numbers. LoRA leaves that alone and adds the
+# product of two thin ones, *b* (384 × 8) and *a* (8 × 384), times a constant (Hu et al., 2021).
+
+# %% tags=["nbval-check-output"]
+import torch
+
+from course_utils.models.lora import LoraLinear, merge_lora
+
+torch.manual_seed(0)
+layer = LoraLinear(torch.nn.Linear(384, 384), rank=8, alpha=16)
+inputs = torch.randn(5, 384)
+by_hand = inputs @ layer.base.weight.T + layer.base.bias + inputs @ (layer.lora_b @ layer.lora_a).T * (16 / 8)
+assert torch.allclose(by_hand, layer(inputs), atol=1e-5)
+print(f"matrix {layer.base.weight.numel():,} numbers, correction {layer.lora_a.numel() + layer.lora_b.numel():,}")
+print("before training, the layer's output is unchanged:", torch.equal(layer(inputs), layer.base(inputs)))
+
+# %% [markdown]
+# *b* starts at 0, so the product is 0, too: training begins at exactly the model that was there. The constant is
+# alpha / rank, here 2.
+#
+# ## 2 · How many directions?
+#
+# Train on word order, as in lesson 06: once with LoRA, once with all weights. (One run of each, an illustration.)
+
+# %%
+from course_utils.experiments.four_ways import recorded_rates, task_texts, text_inputs, tuned
+from course_utils.models import load_encoder
+
+encoder = load_encoder()
+texts, classes = task_texts("order", "train")
+text_ids, rates = text_inputs(encoder, texts), recorded_rates("order")
+lora, full = (tuned(way, encoder, text_ids, classes, rates[way], seed=0) for way in ("LoRA", "all weights"))
+print(rates)
+
+# %% [markdown]
+# What did each add to a matrix? A **singular value decomposition** takes the change apart into directions, the largest
+# first. For each matrix, count how many of its 384 directions it takes to hold 99 % of the change.
+
+# %%
+from course_utils.learner import predict
+
+directions = predict(
+    "06-directions",
+    "All weights were trained. How many of 384 directions hold 99 % of the change, in the median matrix?",
+    {"8 or fewer, as with LoRA": (0, 9), "9 to 100": (9, 101), "more than 100": (101, 385)},
+)
+directions
+
+
+# %%
+def needed_directions(change):
+    """How many singular values of a matrix hold 99 % of the sum of their squares."""
+    energy = torch.linalg.svdvals(change).square()
+    return int((energy.cumsum(0) / energy.sum() < 0.99).sum()) + 1
+
+
+old = dict(encoder.model.named_modules())
+counts = {"LoRA": [], "all weights": []}
+with torch.no_grad():
+    for name, part in lora.encoder.named_modules():
+        if isinstance(part, LoraLinear):
+            counts["LoRA"].append(needed_directions(part.scale * part.lora_b @ part.lora_a))
+            change = full.encoder.get_submodule(name).weight - old[name].weight
+            counts["all weights"].append(needed_directions(change))
+for way, found in counts.items():
+    print(f"{way:12} {len(found)} matrices: from {min(found)} to {max(found)} directions")
+
+# %%
+directions.compare(sorted(counts["all weights"])[len(counts["all weights"]) // 2])
+assert max(counts["LoRA"]) <= 8
+
+# %% [markdown]
+# PLACEHOLDER
+#
+# ## 3 · Switch it off, or add it in
+#
+# The old encoder is untouched underneath. Set the scale of every correction to 0, and its vectors are back.
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.fine_tuning import SentenceClassifier
+
+few = {name: rows[:20] for name, rows in text_ids.items()}
+corrections = [part for part in lora.modules() if isinstance(part, LoraLinear)]
+with torch.no_grad():
+    before, after = SentenceClassifier(encoder.model, classes=2).vectors(**few), lora.vectors(**few)
+    for part in corrections:
+        part.scale = 0
+    off = lora.vectors(**few)
+    for part in corrections:
+        part.scale = 16 / 8
+print(f"{len(corrections)} corrections")
+print("off: the old vectors:", torch.allclose(off, before, atol=1e-5))
+print("on again: the new ones:", torch.allclose(lora.vectors(**few), after, atol=1e-5))
+
+# %% [markdown]
+# So one encoder in memory can serve many tasks, each with its own small file. If there's only one task, add the product
+# to the matrix for good: `weight + scale · b · a`. The result is a plain model that's as fast as the first one.
+
+# %% tags=["nbval-check-output"]
+merge_lora(lora)
+with torch.no_grad():
+    merged = lora.vectors(**few)
+print("layers with a correction:", sum(isinstance(part, LoraLinear) for part in lora.modules()))
+print("the same vectors:", torch.allclose(merged, after, atol=1e-4))
+
+# %% [markdown]
+# ## Take-aways
+#
+# - A correction starts at 0, so training starts from the old model.
+# - It has at most as many directions as its rank. That's a limit on what it can learn, and on what it can undo.
+# - It can be switched off, exchanged, or merged into the weights.
+#
+# **Back to** [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb). **Also deeper**:
+# [forgetting](06_forgetting.ipynb). **All lessons**: [the index](../index.ipynb).
