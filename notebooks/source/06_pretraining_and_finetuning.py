@@ -76,7 +76,7 @@ for place in (1, 2, 3, 12):
 #
 # Training on labels that are made from the data itself is called **self-supervision**. A model that predicts the next
 # token is a **causal language model**. To train it this way on as much text as possible is **pre-training** (Radford et
-# al., 2018); SmolLM2-135M read 2 trillion tokens (Allal et al., 2025).
+# al., 2018). SmolLM2-135M read 2 trillion tokens (Ben Allal et al., 2025).
 
 # %% [markdown]
 # ## 3 · The causal loss by hand
@@ -481,10 +481,12 @@ print(f"{chat.shape[1]} tokens, {(chat_labels != IGNORED).sum()} of them with a 
 print(f"answer: {output.loss / log(2):.1f} bits per token")
 
 # %% [markdown]
-# Our SmolLM2 has had that training already, so the answer hardly surprises it. It has also had a third one: shown pairs
-# of answers, make the preferred one more likely (**preference tuning**; here direct preference optimization, Rafailov
-# et al., 2023). How much of what an assistant knows comes from all this? Zhou et al. (2023) fine-tuned a large model on
-# only 1,000 conversations, and argue that nearly all knowledge is from pre-training.
+# Our SmolLM2 has had that training already, so this answer hardly surprises it. It has also had a third one: of two
+# answers, make the preferred one more likely (**preference tuning**, here by direct preference optimization; Rafailov
+# et al., 2023).
+#
+# Can you teach a model new *facts* by supervised fine-tuning? In experiments, it learned them more slowly than facts
+# that agreed with its pre-training, and the more of them it had learned, the more it invented (Gekhman et al., 2024).
 #
 # ## 9 · Quiz
 #
