@@ -6,8 +6,7 @@
 #
 # ![Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is the
 # next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a label. The
-# weights that this gives are then fine-tuned with labels that people
-# wrote.](images/06_pretraining_and_finetuning.svg)
+# weights that this gives are then fine-tuned with labels that people wrote.](images/06_pretraining_and_finetuning.svg)
 #
 # **You will be able to**
 #
@@ -22,8 +21,8 @@
 # %% [markdown]
 # ## 1 · From noise to words
 #
-# This model has two layers and random weights. Its tokens are single characters: the fifty that occur in a short story.
-# Let it continue *The captain*, each character drawn from the probabilities it gives.
+# This model has two layers and random weights. Its tokens are single characters, the fifty that occur in a short story.
+# Let it continue *The captain*.
 
 # %%
 from importlib.resources import files
@@ -38,8 +37,7 @@ print(f"{tiny.num_parameters():,} parameters, {len(characters)} characters, a st
 print(write_on(tiny, characters, "The captain ", characters=120, seed=1))
 
 # %% [markdown]
-# Noise. Now train it on the first 70 % of the story, in steps of 12 pieces of 64 characters. It takes about ten
-# seconds.
+# Noise. Now train it on the first 70 % of the story. It takes about ten seconds.
 
 # %%
 story_ids = characters.encode(story)
@@ -50,16 +48,14 @@ curve = train_tiny_model(tiny, batches, held_out, steps=400)
 print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 
 # %% [markdown]
-# There's no sense in it, but there are words, spaces in likely places, perhaps quotation marks. Nobody told the model
-# what a word is. At every character it was asked one question: *which comes next?* The rest of this lesson is about
-# that question.
+# There's no sense in it, but there are words, and spaces in likely places. Nobody told the model what a word is. At
+# every character it was asked one question: *which comes next?*
 
 # %% [markdown]
 # ## 2 · The text is its own label
 #
-# A model that classifies pictures needs people who say what's in each of them. A language model needs a text. This one
-# is cut into SmolLM2's tokens. It starts with `<|endoftext|>`, which separated the texts in SmolLM2's training, so that
-# even the first word has something before it.
+# Training needs examples with right answers. A language model takes them from any text. This one starts with
+# `<|endoftext|>`, which separated the texts in SmolLM2's training, so even the first word has something before it.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_causal_lm
@@ -71,7 +67,7 @@ for place in (1, 2, 3, 12):
     print("".join(tokens[:place]), "→", tokens[place])
 
 # %% [markdown]
-# Each line is a training example: a text, and the token that came next. These 13 tokens make 12 of them, and because no
+# Each line is a training example: a text, and the token that came next. These 13 tokens make 12 of them. Because no
 # token can look ahead ([lesson 07](07_encoders_decoders_and_both.ipynb)), one run of the model answers all 12.
 #
 # Training on labels that are made from the data itself is called **self-supervision**. A model that predicts the next
@@ -104,11 +100,10 @@ for token, bits in zip(tokens[1:], (token_losses / log(2)).tolist(), strict=True
     print(f"{token:9} {bits:4.1f} {'█' * round(bits)}")
 
 # %% [markdown]
-# In this sentence the beginning is hard. A story may start with any word, and *door* after *closed the* costs about as
-# much as one or two coin tosses.
+# A text may start with almost any word. *Door* after *closed the* costs less than two tosses.
 #
-# The loss of a text is the mean over its examples. `transformers` computes the same if you hand over the ids a second
-# time, as `labels`; it shifts them by one place itself.
+# The loss of a text is the mean over its examples. `transformers` computes it if you pass the ids a second time, as
+# `labels`; it shifts them by one place itself.
 
 # %% tags=["nbval-check-output"]
 by_hand = token_losses.mean()
@@ -118,11 +113,11 @@ assert torch.allclose(by_hand, theirs, atol=1e-4)
 print(f"loss {by_hand:.2f} nats = {by_hand / log(2):.1f} bits per token; perplexity {by_hand.exp():.0f}")
 
 # %% [markdown]
-# A loss in natural logarithms is in *nats*. **Perplexity** is *e* to the power of it: on average, the model was as
-# unsure as if it had to choose among that many equally likely tokens.
+# **Perplexity** is *e* to the power of the loss in nats (natural logarithms): the model was as unsure as if it chose
+# among that many equally likely tokens.
 #
-# What if you leave out the start token, as many people do? Take the openings of 24 published stories. How much does
-# their second token cost, with `<|endoftext|>` before the first and without?
+# What if you leave out the start token? Take the openings of 24 published stories. How much does their second token
+# cost, with `<|endoftext|>` before the first and without?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import story_openings
@@ -140,11 +135,11 @@ print(f"above a blind guess ({blind:.1f} bits): with {sum(started > blind)}, wit
 
 # %% [markdown]
 # Without a start, the first prediction is nearly worthless, and in some openings worse than giving all 49,152 tokens
-# the same probability. So whenever you measure a loss, put the start token in front, or leave the first prediction out.
+# the same probability. So when you measure a loss, put the start token in front, or leave the first prediction out.
 #
 # ### Forget the shift
 #
-# Here's a common mistake: to compare each position with its own token, which the model has just read. There's no error
+# Here's a common mistake: compare each position with its own token, which the model has just read. There's no error
 # message.
 
 # %%
@@ -170,9 +165,9 @@ unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 # %% [markdown]
 # ## 4 · The masked loss by hand
 #
-# The other way to ask: hide some tokens, and let the model look in both directions. Of the tokens of a text, Devlin et
-# al. (2019, BERT) choose 15 %. Of those, 80 % are shown as `[MASK]`, 10 % as a random token and 10 % as they are. The
-# **masked language model** is asked for the original token at the chosen places, and nowhere else.
+# The other way to ask: hide some tokens, and let the model look in both directions. BERT (Devlin et al., 2019) chooses
+# 15 % of the tokens. Of those, 80 % are shown as `[MASK]`, 10 % as a random token and 10 % as they are. This **masked
+# language model** is asked for the original token at the chosen places only.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_head
@@ -189,12 +184,11 @@ print("labels:", *hidden.labels[0, :40].tolist())
 # A label of **−100** means *not asked*: the loss leaves these places out. It's only a convention of `torch`, but you'll
 # meet it wherever a part of a text mustn't count.
 #
-# Why not mask all chosen tokens? BERT's authors wanted good vectors for every token, because the texts that BERT is
-# used for later have no `[MASK]`. Later experiments found little use in the other 20 %, and better results with more
-# than 15 % hidden (Wettig et al., 2023).
+# Why not mask all of the 15 %? BERT is mostly used on texts without a `[MASK]`, so it has to give ordinary tokens good
+# vectors, too. Later, hiding 40 % worked better in large models (Wettig et al., 2023).
 #
-# `transformers` hides the same tokens, given the same random numbers. And the loss is the mean of −ln *p* where the
-# label isn't −100. Nothing is shifted.
+# `transformers` hides the same tokens, given the same random numbers. The loss is the mean of −ln *p* where the label
+# isn't −100. Nothing is shifted.
 
 # %% tags=["nbval-check-output"]
 from transformers import DataCollatorForLanguageModeling
@@ -214,7 +208,7 @@ assert torch.allclose(by_hand, output.loss, atol=1e-4)
 print(f"{len(wanted)} of {int(batch.attention_mask.sum())} tokens are asked for")
 
 # %% [markdown]
-# How often is this small model right about a word that it can't see? As a baseline, always say the word that's hidden
+# How often is this small model right about a token that it can't see? As a baseline, always say the one that's hidden
 # most often.
 
 # %%
@@ -229,11 +223,11 @@ for name, right in (("the model", truth == guesses), (f"always “{tokenizer.dec
 assert (truth == guesses).sum() > 3 * (truth == common).sum()
 
 # %% [markdown]
-# Far more often than the baseline, with a vocabulary of 30,522. The **interval** says what the share could be if other
-# places had been hidden (Wilson, 1927).
+# Far more often than the baseline. The **interval** says how far the share may move if other places are hidden (Wilson,
+# 1927).
 #
 # A causal model learns from every token, and looks one way. A masked one learns from one token in seven, and looks both
-# ways. Lesson 07 shows what that means for the architecture.
+# ways.
 
 # %% [markdown]
 # ## 5 · Read a loss curve
@@ -253,9 +247,8 @@ first_loss.compare(curve.held_out[0], show="{:.1f}")
 
 # %% [markdown]
 # You could know that without running anything. With small random weights all logits are nearly the same, so each
-# character has a probability of about 1/50, and −ln (1/50) = ln 50.
-#
-# It's the first thing to check in any training. But what does it check? Break three things, one at a time.
+# character has a probability of about 1/50, and −ln (1/50) = ln 50. It's the first thing to check in any training. But
+# what does it check? Break three things, one at a time.
 
 # %% tags=["nbval-check-output"]
 fresh = new_tiny_model(len(characters))
@@ -271,20 +264,8 @@ with torch.no_grad():
 # Wrong labels pass: to a model that considers everything equally likely, any label costs ln 50. The check finds weights
 # that aren't small and random, a loss that isn't a mean, and a wrong number of classes.
 #
-# Two more marks to beat, and neither is a neural network: a table of how often each character occurs, and one of how
-# often each character follows another.
-
-# %% tags=["nbval-check-output"]
-from course_utils.experiments.characters import counted_loss
-
-levels = {"guessing (ln 50)": log(50)}
-levels["counted characters"] = counted_loss(train_ids, held_out, len(characters), context=0)
-levels["counted pairs"] = counted_loss(train_ids, held_out, len(characters), context=1)
-{name: round(level, 2) for name, level in levels.items()}
-
-# %% [markdown]
-# The last 30 % of the story were **held out**: the model was tested on them and never trained on them. In 400 steps, it
-# saw each character of the rest about 70 times.
+# Now the curve. The last 30 % of the story were **held out**: the model was tested on them and never trained on them.
+# Of the rest, it saw each character about 70 times.
 
 # %%
 overfitted = predict(
@@ -296,7 +277,11 @@ overfitted
 
 # %%
 from course_utils import figures
+from course_utils.experiments.characters import counted_loss
 
+levels = {"guessing": log(50)}
+for context, name in ((0, "counted characters"), (1, "counted pairs")):
+    levels[name] = counted_loss(train_ids, held_out, len(characters), context)
 figures.loss_curves(curve.train, curve.held_out, levels)
 
 # %%
@@ -306,18 +291,19 @@ assert curve.held_out[400] > curve.held_out[best] + 0.15
 overfitted.compare("one before step 300" if best < 300 else "one of the steps 300 to 399")
 
 # %% [markdown]
-# The model soon knows which characters are frequent, and then as much as the table of pairs. To get below that line it
-# has to look further back. Then the curves part: what it still learns about the training text doesn't hold for the
-# rest. That's **overfitting**. At the end it's worse on held-out text than it was at half time, although the training
-# loss has promised more all the way.
+# The dotted lines come from counting how often each character occurs, or follows another. The model soon reaches the
+# first, then the second. To get below that it has to look further back.
 #
-# One short story, read 70 times, is too little text. Real pre-training sees most of its text once or a few times.
+# Then the curves part: what it still learns about the training text doesn't hold for the rest. That's **overfitting**.
+# At the end it's worse on held-out text than it was at half time, although the training loss has promised more all the
+# way. One short story, read 70 times, is too little text. Real pre-training sees most of its text once or a few times.
+#
+# **Try it**: other `steps` in section 1, or another seed. Does the lowest point move?
 
 # %% [markdown]
 # ## 6 · The whole thing in one cell
 #
-# Pre-training in plain `torch`: labels from the text, loss, gradients, a step. From the same start and on the same
-# batches, it goes down the same curve.
+# Pre-training in plain `torch`. From the same start and on the same batches, it goes down the same curve.
 
 # %%
 my_model = new_tiny_model(len(characters))
@@ -346,11 +332,11 @@ f"{len(my_losses)} steps: the same losses as in section 1"
 # %% [markdown]
 # ## 7 · Teach a trained model something new
 #
-# Pre-training is long, expensive and general. **Fine-tuning** goes on from there: a short training on data of the task
-# that you have. Where people have said what's right for each example, it's **supervised fine-tuning**.
+# Pre-training is long and general. **Fine-tuning** continues from there: a short training on data for your task. If
+# each example comes with its right answer, it's **supervised fine-tuning**.
 #
-# Here's a small task: was a review good or bad? The course has 240 short reviews, 120 to train on and 120 to test on. A
-# second task needs no people: are the words in order, or shuffled?
+# We wrote 240 short reviews, 120 to train on and 120 to test on. The task: was it good or bad? A second task: are the
+# words in order, or shuffled?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import task_texts, text_inputs
@@ -361,9 +347,10 @@ for task in ("feeling", "order"):
         print(f"{task:8} {classes[row]} {texts[row]}")
 
 # %% [markdown]
-# The cheapest way: leave the encoder **frozen**, and train only a **head**, one linear layer, on its vector of each
-# text. The other classic changes the encoder, too, but doesn't touch its matrices: **LoRA** learns a small correction
-# beside each of them, a product of two thin matrices (Hu et al., 2021).
+# The model is MiniLM, an encoder that has been pre-trained and then fine-tuned to give sentences of one meaning similar
+# vectors (the idea is from Reimers and Gurevych, 2019). The cheapest way is to leave it **frozen** and train only a
+# **head**, one linear layer, on its vector of each text. **LoRA** leaves its matrices alone, but learns a small
+# correction beside each, a product of two thin matrices (Hu et al., 2021).
 
 # %%
 from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune
@@ -382,17 +369,12 @@ print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}; right: {right} of 240 texts")
 assert right > 180
 
 # %% [markdown]
-# Thirty steps, a few seconds, and it tells most shuffled reviews from the others. Is that LoRA, or would a head have
-# done? And what did the pre-training contribute? For a fair comparison, four ways:
-#
-# - **head only**: the encoder is frozen;
-# - **LoRA**, as above;
-# - **all weights**: the whole encoder is trained;
-# - **no pre-training**: all weights, from a random start.
+# In 30 steps, it has learned to tell most shuffled reviews from the others. Was LoRA needed, or would a head have done?
+# And what did the earlier training contribute? Compare four ways: **head only**, with a frozen encoder; **LoRA**; **all
+# weights** of the encoder and the head; and the same with **no pre-training**, from a random start.
 #
 # All get the same texts, 30 steps and the same loop. Each has the learning rate, of three, that did best on training
-# reviews which were kept apart for that choice. And each was run with eight seeds, which takes minutes, so the runs are
-# recorded.
+# reviews kept apart for that choice. We ran each with eight seeds. That takes minutes, so these runs are recorded.
 
 # %%
 tempting = predict(
@@ -431,42 +413,29 @@ tempting.compare(difference.mean(), show="{:.0f}")
 # All ways were tested on the same reviews, so compare them review by review, as this cell does. Intervals of two means
 # may overlap although one way is better on nearly every review where the two differ.
 
-# %% [markdown]
-# How many numbers did each way train?
-
-# %%
-share = predict(
-    "06-lora-share",
-    "What share of all numbers in the model does LoRA train here?",
-    {"under 0.5 %": (0, 0.005), "0.5 to 5 %": (0.005, 0.05), "over 5 %": (0.05, None)},
-)
-share
-
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import new_classifier
 
-numbers = {way: sum(p.numel() for p in new_classifier(way, encoder, seed=0).parameters() if p.requires_grad)
-           for way in recorded_ways("order")}  # fmt: skip
-print(numbers)
-share.compare(numbers["LoRA"] / numbers["all weights"], show="{:.1%}")
+for way in recorded_ways("order"):
+    trained = [p.numel() for p in new_classifier(way, encoder, seed=0).parameters() if p.requires_grad]
+    print(f"{way:16} trains {sum(trained):10,} numbers")
 
 # %% [markdown]
-# So one encoder serves many tasks, with a small file for each. That's how the heads of lessons 03 and 04 are stored.
-# LoRA isn't free: on code and mathematics, with billions of parameters, it learned less than training all weights, and
-# forgot less (Biderman et al., 2024). [Deeper: LoRA inside](deeper/06_lora_inside.ipynb) opens it, and [Deeper:
-# forgetting](deeper/06_forgetting.ipynb) shows what else a second training can do.
+# With LoRA, one encoder serves many tasks, with a small file for each. That's how the heads of lessons 03 and 04 are
+# stored. It isn't always enough: on code and mathematics, with 7 billion parameters, LoRA learned less than training
+# all weights, and also forgot less (Biderman et al., 2024). [Deeper: LoRA inside](deeper/06_lora_inside.ipynb) opens
+# it; [Deeper: forgetting](deeper/06_forgetting.ipynb) shows what a second training can destroy.
 
 # %% [markdown]
 # ## 8 · From a base model to an assistant
 #
-# A model that had nothing but pre-training is a **base model**. It continues text, which isn't what you want from an
-# assistant. Asked to explain the moon landing to a six-year-old in a few sentences, GPT-3 went on with more requests of
-# that kind: explain gravity, relativity, the big bang, evolution (Lowe and Leike, 2022). As a *continuation* that's
-# fine.
+# A model that had nothing but pre-training is a **base model**. It continues text, which isn't always what you asked
+# for. GPT-3 was asked to explain the moon landing to a six-year-old in a few sentences. It continued with more requests
+# of that kind: explain gravity, relativity, the big bang, evolution (Lowe and Leike, 2022).
 #
-# So base models are fine-tuned on conversations in which people, or other models, have written good answers. This
-# supervised fine-tuning is called **instruction tuning** (Ouyang et al., 2022). The loss is that of section 3, usually
-# for the answer only: the question is in the input, and its labels are −100.
+# So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This kind of
+# supervised fine-tuning is called **instruction tuning** (Ouyang et al., 2022). The loss is that of section 3, often
+# for the answer only: the labels of the question are −100.
 
 # %% tags=["nbval-check-output"]
 question = [{"role": "user", "content": "What is the capital of Norway?"}]
@@ -484,9 +453,6 @@ print(f"answer: {output.loss / log(2):.1f} bits per token")
 # Our SmolLM2 has had that training already, so this answer hardly surprises it. It has also had a third one: of two
 # answers, make the preferred one more likely (**preference tuning**, here by direct preference optimization; Rafailov
 # et al., 2023).
-#
-# Can you teach a model new *facts* by supervised fine-tuning? In experiments, it learned them more slowly than facts
-# that agreed with its pre-training, and the more of them it had learned, the more it invented (Gekhman et al., 2024).
 #
 # ## 9 · Quiz
 #

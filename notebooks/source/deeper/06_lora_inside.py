@@ -32,8 +32,8 @@ print(f"matrix {layer.base.weight.numel():,} numbers, correction {layer.lora_a.n
 print("before training, the layer's output is unchanged:", torch.equal(layer(inputs), layer.base(inputs)))
 
 # %% [markdown]
-# *b* starts at 0, so the product is 0, too: training begins at exactly the model that was there. The constant is
-# alpha / rank, here 2.
+# *b* starts at 0, so the product is 0, too: training begins at exactly the model that was there. The constant is alpha
+# / rank, here 2.
 #
 # ## 2 · How many directions?
 #
