@@ -19,10 +19,10 @@ from course_utils.models.loading import Encoder
 from course_utils.models.lora import attach_lora
 
 RATES = {
-    "head only": (0.01, 0.03, 0.1),
-    "LoRA": (1e-3, 2e-3, 4e-3),
-    "all weights": (5e-5, 1e-4, 2e-4),
-    "no pre-training": (2e-4, 5e-4, 1e-3),
+    "head only": (0.003, 0.01, 0.03, 0.1),
+    "LoRA": (1e-3, 2e-3, 4e-3, 8e-3),
+    "all weights": (1e-4, 2e-4, 4e-4, 8e-4),
+    "no pre-training": (2e-4, 5e-4, 1e-3, 2e-3),
 }  # by way: the learning rates that are tried
 TASKS = ("order", "feeling")
 
@@ -109,11 +109,12 @@ def tuned(
     return classifier
 
 
-def recorded_ways(task: str) -> dict[str, np.ndarray]:
+def recorded_ways(task: str, place: int = 0) -> dict[str, np.ndarray]:
     """Return how often each test review was classified rightly, by way: recorded runs.
 
     Args:
         task: "order" or "feeling".
+        place: 0 for the learning rate that was chosen for each way, 1 for the second best.
 
     Returns:
         Arrays `(review,)`, in 0 … 1: the mean over the seeds, and for "order" over the two texts of the review.
@@ -126,11 +127,11 @@ def recorded_ways(task: str) -> dict[str, np.ndarray]:
     >>> {way: shares.shape for way, shares in recorded_ways("order").items()}["LoRA"]
     (120,)
     """
-    return {way: _right(run["right"]).mean(0).reshape(120, -1).mean(1) for way, run in _stored(task).items()}
+    return {way: _right(runs[place]["right"]).mean(0).reshape(120, -1).mean(1) for way, runs in _stored(task).items()}
 
 
-def recorded_rates(task: str) -> dict[str, float]:
-    """Return the learning rate that each way was given: the best of three on reviews kept apart from the test.
+def recorded_rates(task: str, place: int = 0) -> dict[str, float]:
+    """Return the learning rate of each way: the best of four on reviews kept apart from the test, or the second best.
 
     Raises:
         ValueError: There is no such task.
@@ -138,7 +139,7 @@ def recorded_rates(task: str) -> dict[str, float]:
     >>> list(recorded_rates("order"))
     ['head only', 'LoRA', 'all weights', 'no pre-training']
     """
-    return {way: run["rate"] for way, run in _stored(task).items()}
+    return {way: runs[place]["rate"] for way, runs in _stored(task).items()}
 
 
 def _right(rows: list[str]) -> np.ndarray:
@@ -146,7 +147,7 @@ def _right(rows: list[str]) -> np.ndarray:
     return np.array([[int(mark) for mark in row] for row in rows], dtype=float)
 
 
-def _stored(task: str) -> dict[str, dict]:
+def _stored(task: str) -> dict[str, list[dict]]:
     _check_task(task)
     path = files("course_utils.experiments") / "texts" / "recorded_ways.json"
     return json.loads(path.read_text(encoding="utf-8"))["tasks"][task]

@@ -124,7 +124,7 @@ print("the same vectors:", torch.allclose(merged, after, atol=1e-4))
 # ## Take-aways
 #
 # - A correction starts at 0, so training starts from the old model.
-# - It has at most as many directions as its rank. That's a limit on what it can learn, and on what it can undo.
+# - It has at most as many directions as its rank. That limits what it can learn.
 # - It can be switched off, exchanged, or merged into the weights.
 #
 # **Back to** [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb). **Also deeper**:
