@@ -262,6 +262,16 @@ def test_timeline_says_what_took_how_long():
     )
 
 
+def test_timeline_has_its_lanes_in_the_order_asked_for_each_with_its_sum():
+    events = [("prefill", "process", 0.0, 0.1), ("decode", "select", 0.1, 0.11), ("decode", "attend", 0.11, 0.14)]
+    events.append(("decode", "select", 0.14, 0.16))
+    (axes,) = figures.run_timeline(events, lanes=["process", "attend", "select"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["process", "attend", "select"]
+    assert [text.get_text() for text in axes.texts] == ["100.0 ms", "30.0 ms", "30.0 ms"]
+    with pytest.raises(ValueError, match=r"^lanes must name all that was done, got no 'select'$"):
+        figures.run_timeline(events, lanes=["process", "attend"])
+
+
 def test_total_work_says_the_ratio():
     counted = {"with cache": [32] + [1] * 23, "without cache": [32 + step for step in range(24)]}
     seconds = {name: np.array(numbers) / 100 for name, numbers in counted.items()}

@@ -313,7 +313,7 @@ BAD = [
     ({"do_sample": True, "filters": "top_p"}, "filters must be a list of (name, setting) pairs, got 'top_p'"),
     ({"early_stopping": "soon"}, "early_stopping must be True, False or 'never', got 'soon'"),
     ({"length_penalty": float("nan")}, "length_penalty must be a finite number, got nan"),
-    ({"stop_strings": "abc"}, "stop_strings must be a list of str, none of them empty, got 'abc'"),
+    ({"stop_strings": [3]}, "stop_strings must be a list of str, none of them empty, got [3]"),
     ({"stop_strings": ["abc"]}, "tokenizer must be given with stop_strings, got None with ['abc']"),
     (
         {"num_return_sequences": 2},

@@ -466,7 +466,7 @@ def test_report(progress):
     progress.record("exercises", "11-q1", {"solved": True})
     report = progress_report(progress)
     rows = {row[0]: row[1:] for row in report.rows}
-    assert rows["00"] == ("1 of 3", "1", "1 of 3", "0", "0")
+    assert rows["00"] == ("1 of 2", "1", "1 of 3", "0", "0")
     assert (rows["11"][0], rows["11"][-1]) == ("0 of 4", "1")
     assert repr(report).splitlines()[-4:] == [
         "Predictions made: 1, of which 1 came out right.",

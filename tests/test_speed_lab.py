@@ -358,6 +358,14 @@ def test_page_and_python_draw_the_same(node, tmp_path, toy):
         assert page["totals"] == lab.totals()
 
 
+@pytest.mark.parametrize(("linear", "scale"), [(False, "log"), (True, "linear")])
+def test_the_places_on_a_speed_curve_double_or_have_equal_steps(linear, scale):
+    points = {"x": [1, 64], "median": [1, 2], "least": [1, 2], "most": [1, 2], "predicted": [1, 2]}
+    (axes,) = speed_curves({"a": points}, "tokens", "ms", linear=linear).axes
+    assert axes.get_xscale() == scale
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "64"]
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

@@ -372,7 +372,8 @@ def test_tests_run_a_deeper_notebook_and_compare_no_recorded_cell(clock):
     notebook["cells"][1]["source"] = ["1 / 0"]
     (deeper / "00_bad.ipynb").write_text(json.dumps(notebook))
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "notebooks/deeper"]
-    result = subprocess.run(command, cwd=clock, capture_output=True, text=True, timeout=600)
+    ours = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}  # those are for this run
+    result = subprocess.run(command, cwd=clock, capture_output=True, text=True, timeout=600, env=ours)
     assert re.findall(r"^FAILED (\S+ \d)", result.stdout, re.M)[0] == "notebooks/deeper/00_bad.ipynb::Cell 1"
     assert not re.search(r"^FAILED .*00_good", result.stdout, re.M)
 

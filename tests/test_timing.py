@@ -82,6 +82,20 @@ def test_warm_up_runs_are_not_counted(wait):
     assert timing.time_generation(run, repeats=3, warm_up=1).seconds == [[1], [2], [3]]
 
 
+def test_what_is_compared_is_timed_in_turn(wait):
+    ran = []
+
+    def call(name, seconds):
+        ran.append(name)
+        wait(next(seconds))
+
+    waits = {"a": iter([9, 1, 2, 3]), "b": iter([9, 4, 6, 5])}
+    times = timing.time_in_turn({name: lambda n=name: call(n, waits[n]) for name in waits}, repeats=3)
+    assert ran == ["a", "b"] * 4
+    assert times["a"] == pytest.approx((2, 1, 3, 3))
+    assert times["b"] == pytest.approx((5, 4, 6, 3))
+
+
 def test_ours_and_transformers_mark_the_same_tokens():
     model, ids = tiny_model("llama"), torch.tensor([[5, 6, 7]])
     arguments = {"max_new_tokens": 7, "eos_ids": []}

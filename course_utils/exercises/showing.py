@@ -9,7 +9,6 @@ import numpy as np
 LONGEST = 60  # characters
 BREAK = "\0"  # in code, after a comma
 _TORCHS_OWN = ("float32", "int64", "bool")  # what torch.tensor makes of numbers by itself
-_BESIDE = 8  # numbers of two rows that are shown beside each other
 _SHORTER = (8, 5, 3, 2, 1)  # how many values of each list are tried, until the text fits
 
 

@@ -28,8 +28,7 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor 
 
     Equals `output_hidden_states=True` of `transformers`.
 
-    >>> from course_utils.models.doorway import takes
-    from course_utils.models import load_encoder
+    >>> from course_utils.models import load_encoder
     >>> minilm = load_encoder()
     >>> hidden_states(minilm.model, minilm.encode("hello world")).shape
     torch.Size([7, 4, 384])

@@ -3,17 +3,19 @@
 The sentences come in pairs. Within a pair everything is the same but the clue, so that the frame of a sentence can't
 give its meaning away; it rather hides it.
 
-Lesson: 05 · From text to vectors
+Lesson: 05 · From text to vectors; 08 · Attention
 """
+
+import itertools
 
 import torch
 
-from course_utils.experiments.vectors import cosine_similarity
+from course_utils.experiments.vectors import cosine_similarity, unit_vectors
 
 # A frame, who is by the water, and who has to do with money. The clue comes before *bank*.
 _CLUES_BEFORE = [
     ("The {} is at the bank", "fisherman", "accountant"),
-    ("The {} went to the bank", "swimmer", "banker"),
+    ("The {} went to the bank", "swimmer", "clerk"),
     ("The {} came from the bank", "boatman", "cashier"),
     ("The {} stood near the bank", "duck", "borrower"),
     ("The {} looked at the bank", "angler", "customer"),
@@ -78,3 +80,35 @@ def with_nearest_alike(vectors: torch.Tensor, names: list[str]) -> int:
         raise ValueError(f"names must hold one name for each of two or more rows, got {len(names)} for {len(vectors)}")
     nearest = cosine_similarity(vectors, vectors).fill_diagonal_(-torch.inf).argmax(1)
     return sum(names[row] == names[near] for row, near in enumerate(nearest.tolist()))
+
+
+def meaning_gaps(vectors: torch.Tensor) -> torch.Tensor:
+    """Return how much more alike vectors of the same meaning are than those of different ones, under every labelling.
+
+    Sentences of one frame are never compared with each other, and each frame has both meanings, so no frame can make a
+    gap. Row 0 has the true meanings. In each other row, some frames have their two meanings exchanged: these are all
+    the gaps that labels without any meaning can give.
+
+    Args:
+        vectors: `(…, sentence, hidden)`, the sentences of `bank_sentences("before")`, by turns river and money.
+
+    Returns:
+        Mean cosine between sentences of the same meaning minus that between others, `(2 ** (frames - 1), …)`.
+
+    Raises:
+        ValueError: The sentences are not at least two pairs.
+
+    Source: Fisher (1935), The Design of Experiments, for the test by all exchanges.
+
+    >>> meaning_gaps(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
+    tensor([ 1., -1.])
+    """
+    if vectors.ndim < 2 or vectors.shape[-2] % 2 or vectors.shape[-2] < 4:
+        raise ValueError(f"vectors must be of at least two pairs of sentences, got shape {tuple(vectors.shape)}")
+    units = unit_vectors(vectors)
+    apart = units[..., 0::2, :] - units[..., 1::2, :]  # river minus money, one for each frame
+    frames = apart.shape[-2]
+    between = (apart @ apart.transpose(-1, -2)).masked_fill(torch.eye(frames, dtype=torch.bool), 0)
+    # All signs of the frames but the first's: to exchange the meanings everywhere changes nothing.
+    signs = torch.tensor([(1, *rest) for rest in itertools.product((1, -1), repeat=frames - 1)], dtype=vectors.dtype)
+    return torch.einsum("sf,...fg,sg->s...", signs, between, signs) / (2 * frames * (frames - 1))

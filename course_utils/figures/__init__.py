@@ -5,10 +5,10 @@ No model, no tensor and no widget may live here: what is drawn was computed befo
 
 from course_utils.figures.abilities import model_sizes, parameter_parts, shots_curves
 from course_utils.figures.architectures import changed_positions_map, choice_grids, mask_grids
-from course_utils.figures.attention import attention_map, head_explorer
+from course_utils.figures.attention import attention_map, head_explorer, head_map
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
-from course_utils.figures.comparisons import bars_against_first, layer_curves
+from course_utils.figures.comparisons import bars_against_first, changes_with_intervals, layer_curves
 from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
 from course_utils.figures.failures import confidence_against_truth, counted_shares, diverging_bars
 from course_utils.figures.next_token import next_token_bars, written_tokens
@@ -33,6 +33,7 @@ __all__ = [
     "beam_tree",
     "cache_steps",
     "changed_positions_map",
+    "changes_with_intervals",
     "choice_grids",
     "confidence_against_truth",
     "counted_shares",
@@ -44,6 +45,7 @@ __all__ = [
     "explored_prompts",
     "growth_lines",
     "head_explorer",
+    "head_map",
     "head_spans",
     "kept_by_order",
     "layer_curves",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
@@ -12,6 +13,8 @@ def attention_map(
     weights: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str], title: str = ""
 ) -> CourseFigure:
     """Draw weights of attention; the largest of each row has its number in it, so that colour is not needed.
+
+    In a small map, of up to 16 weights, each has its number.
 
     Args:
         weights: `(query, key)`.
@@ -35,9 +38,11 @@ def attention_map(
     axes.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(shape[1]), [drawable(token) for token in key_tokens], rotation=40, ha="right")
     axes.set_yticks(range(shape[0]), [drawable(token) for token in query_tokens])
+    axes.set(xlabel="is looked at", ylabel="looks")
     axes.set_title(drawable(title), loc="left", fontsize=10)
     best = weights.argmax(-1)
-    for row, column in enumerate(best):
+    numbered = np.ndindex(shape) if weights.size <= 16 else enumerate(best)
+    for row, column in numbered:
         value = weights[row, column]
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
     looks = "; ".join(
@@ -85,16 +90,8 @@ def head_explorer(
     figure = CourseFigure(figsize=(9, 3.8), shows_frame=True)
     every, full = figure.subplots(1, 2, width_ratios=(1.2, 1))
     layers, heads = values.shape
-    group = heads // (key_value_heads or heads)
-    best = tuple(map(int, np.unravel_index(values.argmax(), values.shape)))
-    scale = every.imshow(values.T, cmap="cividis", aspect="auto")
-    figure.colorbar(scale, ax=every, shrink=0.8)
-    for edge in range(group, heads, group) if group > 1 else ():
-        every.axhline(edge - 0.5, color="white", linewidth=2)
-    every.plot(*best, "*", color=PALETTE["vermilion"], markersize=11, markeredgecolor="white")
+    best = _every(figure, every, values, measure, key_value_heads)
     every.add_patch(Rectangle((focus[0] - 0.5, focus[1] - 0.5), 1, 1, fill=False, color=PALETTE["orange"], linewidth=2))
-    every.set(xlabel="layer", ylabel="head" + f", {group} on one KV head" * (group > 1), yticks=range(heads))
-    every.set_title(f"{measure}: ★ {best[0]}.{best[1]} ({values[best]:.2f})", loc="left", fontsize=10)
     _full(full, matrix, query_tokens, key_tokens)
     full.set_title(f"head {focus[0]}.{focus[1]}, {title}", loc="left", fontsize=10)
     most = matrix.argmax(-1)[:8]
@@ -108,6 +105,52 @@ def head_explorer(
         f"Head {focus[0]}.{focus[1]}, {title}: {looks}{more}."
     )
     return figure
+
+
+def head_map(values: np.ndarray, measure: str, key_value_heads: int | None = None) -> CourseFigure:
+    """Draw one number for every head, and name the five largest in the alt text.
+
+    Args:
+        values: `(layer, head)`; a torch tensor will do.
+        measure: What the values say.
+        key_value_heads: A line parts heads that read from different ones; None draws no lines.
+
+    Raises:
+        ValueError: The values aren't `(layer, head)`.
+
+    Lesson: 08 · Attention
+
+    >>> head_map(np.array([[0.1, 0.2], [0.3, 0.9]]), "rise").alt
+    'rise, of 2 × 2 heads. Largest: 1.1 (0.90), 1.0 (0.30), 0.1 (0.20), 0.0 (0.10).'
+    """
+    values = np.asarray(values)
+    if values.ndim != 2:
+        raise ValueError(f"values must have shape (layer, head), got {values.shape}")
+    figure = CourseFigure(figsize=(9, 3.2), shows_frame=True)
+    _every(figure, figure.subplots(), values, measure, key_value_heads)
+    layers, heads = values.shape
+    largest = [divmod(int(place), heads) for place in values.argsort(axis=None)[::-1][:5]]
+    said = ", ".join(f"{layer}.{head} ({values[layer, head]:.2f})" for layer, head in largest)
+    figure.alt = f"{measure}, of {layers} × {heads} heads. Largest: {said}."
+    return figure
+
+
+def _every(
+    figure: CourseFigure, axes, values: np.ndarray, measure: str, key_value_heads: int | None
+) -> tuple[int, int]:
+    """One number for every head, one column per layer, and a star on the largest; return where it is."""
+    heads = values.shape[1]
+    group = heads // (key_value_heads or heads)
+    best = tuple(map(int, np.unravel_index(values.argmax(), values.shape)))
+    scale = axes.imshow(values.T, cmap="cividis", aspect="auto")
+    figure.colorbar(scale, ax=axes, shrink=0.8)
+    for edge in range(group, heads, group) if group > 1 else ():
+        axes.axhline(edge - 0.5, color="white", linewidth=2)
+    axes.plot(*best, "*", color=PALETTE["vermilion"], markersize=11, markeredgecolor="white")
+    axes.set(xlabel="layer", ylabel="head" + f", {group} on one KV head" * (group > 1), yticks=range(heads))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_title(f"{measure}: ★ {best[0]}.{best[1]} ({values[best]:.2f})", loc="left", fontsize=10)
+    return best
 
 
 def _named(token: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers side by side: curves over the layers of a model, and bars against a first one."""
+"""Numbers side by side: curves over the layers of a model, bars against a first one, changes with their intervals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +32,7 @@ def layer_curves(curves: Mapping[str, Sequence[float]], ylabel: str, title: str 
         axes.plot(values, marker=marker, linestyle=line, color=PALETTE[colour], markersize=5, label=drawable(name))
     axes.set(xlabel="after how many layers", ylabel=ylabel)
     axes.set_title(drawable(title), loc="left", fontsize=10)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)  # beside no curve
     ends = "; ".join(f"{name}: from {values[0]:.2f} to {values[-1]:.2f}" for name, values in curves.items())
     apart = [max(values) - min(values) for values in zip(*curves.values(), strict=True)]
     widest = max(range(len(apart)), key=apart.__getitem__)
@@ -52,7 +52,7 @@ def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = ""
     Raises:
         ValueError: There are fewer than two bars.
 
-    Lesson: 08 · Attention
+    Lesson: 14 · Speed and memory in practice
 
     >>> bars_against_first({"whole": 4.0, "without": 6.0}, "loss").alt
     'loss: whole 4.00; without 6.00 (+2.00).'
@@ -75,4 +75,52 @@ def bars_against_first(values: Mapping[str, float], xlabel: str, title: str = ""
     axes.set_title(drawable(title), loc="left", fontsize=10)
     said = "; ".join(f"{name} {value:.2f} ({round(value - first, 2) + 0.0:+.2f})" for name, value in others)
     figure.alt = f"{xlabel}: {first_name} {first:.2f}; {said}."
+    return figure
+
+
+def changes_with_intervals(
+    changes: Mapping[str, Sequence[tuple[float, float, float]]], names: Sequence[str], xlabel: str, title: str = ""
+) -> CourseFigure:
+    """Draw what each of several changes did, as points with intervals around a line at 0.
+
+    Args:
+        changes: For each of up to four measures, one `(mean, lower end, upper end)` per name.
+        names: What was changed, top to bottom.
+        xlabel: What the numbers are.
+        title: Above the picture.
+
+    Raises:
+        ValueError: There are no measures or more than four, or one has not as many numbers as there are names.
+
+    Lesson: 08 · Attention
+
+    >>> changes_with_intervals({"copies": [(1.6, 1.5, 1.8)]}, ["without 18.6"], "rise of the loss").alt
+    'rise of the loss, with 95 % intervals. copies: without 18.6 +1.60 (1.50 to 1.80).'
+    """
+    if not 1 <= len(changes) <= len(_STYLES):
+        raise ValueError(f"changes must have 1 to {len(_STYLES)} measures, got {len(changes)}")
+    if wrong := [name for name, values in changes.items() if len(values) != len(names)]:
+        raise ValueError(f"changes must have {len(names)} numbers each, as many as names; not so: {', '.join(wrong)}")
+    figure = CourseFigure(figsize=(7.5, 0.9 + 0.2 * len(names) * max(len(changes), 2)))
+    axes, said = figure.subplots(), []
+    for number, (measure, values) in enumerate(changes.items()):
+        marker, _, colour = _STYLES[number]
+        means, ends = [mean for mean, *_ in values], [(low, high) for _, low, high in values]
+        rows = [row + 0.3 * (number - (len(changes) - 1) / 2) for row in range(len(names))]
+        around = [[abs(end[side] - mean) for mean, end in zip(means, ends, strict=True)] for side in (0, 1)]
+        axes.errorbar(means, rows, xerr=around, fmt=marker, color=PALETTE[colour], capsize=3, label=drawable(measure))
+        beside = {"xytext": (6, 0), "textcoords": "offset points", "fontsize": 8, "va": "center_baseline"}
+        for row, mean, (_, high) in zip(rows, means, ends, strict=True):
+            axes.annotate(f"{mean:+.2f}".replace("-", "−"), (max(high, 0), row), **beside)
+        each = zip(names, values, strict=True)
+        said.append(f"{measure}: " + ", ".join(f"{n} {m:+.2f} ({low:.2f} to {high:.2f})" for n, (m, low, high) in each))
+    axes.axvline(0, color="black", linestyle=":")
+    axes.set_yticks(range(len(names)), [drawable(name) for name in names])
+    axes.invert_yaxis()
+    axes.margins(x=0.1)
+    axes.set_xlabel(xlabel)
+    axes.set_title(drawable(title), loc="left", fontsize=10)
+    if len(changes) > 1:
+        axes.legend(fontsize=8)
+    figure.alt = f"{xlabel}, with 95 % intervals. {'; '.join(said)}."
     return figure

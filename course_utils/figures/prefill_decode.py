@@ -11,14 +11,15 @@ _MOST_COLUMNS = 200
 _WAYS = {"with cache": ("blue", "-", "o"), "without cache": ("vermilion", "--", "s")}
 
 
-def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigure:
+def run_timeline(events: Sequence[tuple[str, str, float, float]], lanes: Sequence[str] | None = None) -> CourseFigure:
     """Draw what ran when: a lane for every kind of work, prefill and decode told apart by colour and hatch.
 
     Args:
         events: Phase ("prefill" or "decode"), what was done, start and end in seconds.
+        lanes: All that was done, from top to bottom; None puts first what came first.
 
     Raises:
-        ValueError: There are no events, or a phase has another name.
+        ValueError: There are no events, a phase has another name, or `lanes` lacks something that was done.
 
     Lesson: 10 · Prefill and decode
 
@@ -27,7 +28,10 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
     """
     if not events or any(phase not in ("prefill", "decode") for phase, *_ in events):
         raise ValueError("events must hold at least one, each of the phase 'prefill' or 'decode'")
-    lanes = list(dict.fromkeys(what for _, what, _, _ in events))
+    done = list(dict.fromkeys(what for _, what, _, _ in events))
+    lanes = list(lanes or done)
+    if missing := [what for what in done if what not in lanes]:
+        raise ValueError(f"lanes must name all that was done, got no {missing[0]!r}")
     zero = min(start for *_, start, _ in events)
     figure = CourseFigure(figsize=(8, 1.1 + 0.34 * len(lanes)))
     axes = figure.subplots()
@@ -42,7 +46,12 @@ def run_timeline(events: Sequence[tuple[str, str, float, float]]) -> CourseFigur
     }
     if len(ends) == 2:
         axes.axvline((ends["prefill"] - zero) * 1000, color="black", linestyle=":")
+    for number, lane in enumerate(lanes):
+        total = sum(end - start for _, what, start, end in events if what == lane) * 1000
+        place = {"xy": (1.01, number), "xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9}
+        axes.annotate(f"{total:,.1f} ms", **place)
     axes.set_title("blue: prefill    hatched: decode", loc="left", fontsize=9)
+    axes.set_title("in all", loc="right", fontsize=9)
     axes.set_yticks(range(len(lanes)), [drawable(lane) for lane in lanes])
     axes.invert_yaxis()
     axes.set_xlim(left=-0.01 * axes.get_xlim()[1])  # what starts at 0 must not hide behind the axis
@@ -218,13 +227,14 @@ def roofline(points: Mapping[str, tuple[float, float]], gigaflops: float, gigaby
     for (name, (intensity, speed)), marker in zip(points.items(), "osD^vP" * len(points), strict=False):
         axes.plot(intensity, speed, marker, markersize=9, color=PALETTE["blue"], markeredgecolor="black")
         place = {"xytext": (0, -20), "ha": "center"} if intensity > balance else {"xytext": (10, -4)}
-        axes.annotate(f"{name}: {speed:.0f}", (intensity, speed), textcoords="offset points", **place)
+        plate = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the ridge's line must not cross the words
+        axes.annotate(f"{name}: {speed:.0f}", (intensity, speed), textcoords="offset points", bbox=plate, **place)
     speeds = [gigaflops, *(speed for _, speed in points.values())]
     axes.set_ylim(min(speeds) / 2, max(speeds) * 1.6)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    axes.set_xlabel("arithmetic intensity (FLOPs per byte of weights)")
+    axes.set_xlabel("arithmetic intensity (FLOPs per byte read)")
     axes.set_ylabel("GFLOP/s")
     named = ", ".join(f"{name}: {x:.1f} FLOPs per byte, {y:.0f} GFLOP/s" for name, (x, y) in points.items())
     figure.alt = f"A roofline: memory sets the limit below {balance:.1f} FLOPs per byte, arithmetic above. {named}."

@@ -8,7 +8,11 @@ _LOOKS = (("blue", "o"), ("vermilion", "s"), ("green", "D"), ("purple", "^"))
 
 
 def speed_curves(
-    series: Mapping[str, Mapping[str, Sequence[float]]], x_label: str, y_label: str, chosen: float | None = None
+    series: Mapping[str, Mapping[str, Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    chosen: float | None = None,
+    linear: bool = False,
 ) -> CourseFigure:
     """Draw the median of each series with bars from its least to its most, and dashed what was predicted.
 
@@ -17,11 +21,12 @@ def speed_curves(
         x_label: What x is.
         y_label: What y is, with its unit.
         chosen: An x to mark.
+        linear: Whether x has equal steps; else it doubles.
 
     Raises:
         ValueError: There is no series, or one has columns of different lengths.
 
-    Lesson: 14 · Speed and memory in practice
+    Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 
     >>> points = {"x": [16, 64], "median": [54, 110], "least": [53, 108], "most": [57, 115], "predicted": [40, 100]}
     >>> speed_curves({"a laptop": points}, "prompt tokens", "TTFT (ms)").alt
@@ -42,7 +47,8 @@ def speed_curves(
     if chosen is not None:
         axes.axvline(chosen, color=PALETTE["grey"], linestyle=":")
     places = sorted({place for points in series.values() for place in points["x"]})
-    axes.set_xscale("log", base=2)
+    if not linear:
+        axes.set_xscale("log", base=2)
     axes.set_xticks(places, [f"{place:,g}" for place in places])
     axes.set_xticks([], minor=True)
     axes.set_ylim(bottom=0)

@@ -8,10 +8,10 @@ Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import psutil
 import torch
@@ -23,6 +23,7 @@ from course_utils.measuring.measurements import Spread, spread
 
 Mark = Callable[[], None]
 Progress = Callable[[int, int], None]
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Machine(NamedTuple):
@@ -128,6 +129,32 @@ def time_generation(
         run(lambda marks=marks, start=start: marks.append(time.perf_counter() - start))
         runs.append(marks)
     return GenerationTiming(runs[warm_up:], this_machine(), batch)
+
+
+def time_in_turn(calls: Mapping[Name, Callable[[], object]], repeats: int = 5, warm_up: int = 1) -> dict[Name, Spread]:
+    """Time several things that are to be compared, in turn, so that a slow moment of the machine meets all of them.
+
+    Args:
+        calls: What to time, by its name.
+        repeats: How many runs of each are counted.
+        warm_up: How many runs of each come before them and are not.
+
+    Raises:
+        ValueError: `repeats` is not a whole number of at least 1, or `warm_up` of at least 0.
+
+    >>> times = time_in_turn({"short": lambda: sum(range(10)), "long": lambda: sum(range(100_000))}, repeats=3)
+    >>> times["short"].median < times["long"].median, times["long"].runs
+    (True, 3)
+    """
+    repeats = check_whole("repeats", repeats, 1)
+    warm_up = check_whole("warm_up", warm_up, 0)
+    seconds: dict[Name, list[float]] = {name: [] for name in calls}
+    for _ in range(warm_up + repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: spread(each[warm_up:]) for name, each in seconds.items()}
 
 
 class MarkingStreamer(BaseStreamer):

@@ -1,6 +1,7 @@
 """The website: the stored notebooks as pages, made by Sphinx and MyST-NB without running anything."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,9 @@ def page(notebook: NotebookNode) -> NotebookNode:
             (alt,) = alts
             cell.metadata["mystnb"] = {"image": {"alt": alt}}
         if cell.cell_type == "markdown":
-            cell.source = without_solution_links(cell.source)
+            source = without_solution_links(cell.source)
+            # MyST joins the lines of an alt text without a space.
+            cell.source = re.sub(r"!\[[^\]]+\]", lambda alt: " ".join(alt[0].split()), source)
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
     return notebook

@@ -194,7 +194,7 @@ def why_it_ended(trace: RepetitionTrace) -> str:
 
 @takes(model=CausalLM)
 def repetition_lab(
-    model: object, prompt: str, own: dict[str, PenaltyFunction] | None = None, **settings: object
+    model: CausalLM, prompt: str, own: dict[str, PenaltyFunction] | None = None, **settings: object
 ) -> RepetitionLab:
     """Open the lab on `prompt`; prompt and settings can then be changed on the page.
 

@@ -192,6 +192,8 @@ figures.curves(cards, millions, "million parameters", "score in %", logarithmic=
 
 # %% tags=["nbval-check-output"]
 import random
+from course_utils.experiments.greedy_answers import greedy_answers
+from course_utils.experiments.intervals import wilson_interval
 
 chance = random.Random(0)
 sums = [(chance.randrange(100), chance.randrange(100)) for _ in range(68)]
@@ -200,9 +202,6 @@ examples = "".join(f"{text} {a + b}\n\n" for text, (a, b) in zip(asked[:8], sums
 print(examples[:31])
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.greedy_answers import greedy_answers
-from course_utils.experiments.intervals import wilson_interval
-
 written = greedy_answers(model, tokenizer, [examples + text for text in asked[8:]], max_new_tokens=6, ends="\n")
 right = sum(answer.text.strip() == str(a + b) for answer, (a, b) in zip(written, sums[8:], strict=True))
 low, high = wilson_interval(right, 60)

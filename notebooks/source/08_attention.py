@@ -1,223 +1,246 @@
 # %% [markdown]
 # # 08 · Attention
 #
-# What a word means depends on the words around it. Attention is the one step of a language model in which tokens read
-# each other. In this lesson you compute it by hand, watch all 270 heads of a real model, find two of them that work
-# together, and prove it by switching them off.
+# What a word means depends on the words around it, so a token has to read the others. Attention is how.
+#
+# ![Attention on three words: the, river, bank. Each has a vector of three numbers, for article, water and money, and
+# from it a query, a key and a value of two. The query of bank is (2, 1), the keys are (0, 0), (2, 0) and (1, 1). Query
+# times key, divided by √2, gives the scores 0, 2.8 and 2.1. The softmax turns them into weights of 4 %, 64 % and 32 %.
+# They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6).](images/08_attention.svg)
 #
 # **You will be able to**
 #
-# - compute attention by hand: scores, mask, softmax, mix;
-# - say what goes wrong without 1/√d, and with a mask in the wrong place;
-# - read the picture of a head, with its layer and its group;
-# - find a previous-token head and an induction head by measurement, and confirm them by ablation;
-# - write a function that equals an attention layer of SmolLM2.
+# - compute attention by hand, from vectors to queries, keys, values and their mix;
+# - say what a wrong mask breaks, and what 1/√d is for;
+# - read the picture of a head;
+# - find heads that copy, and confirm them by switching them off;
+# - write a function that equals each attention layer of SmolLM2.
 #
-# **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) (vectors) and
-# [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) (masks).
+# **Time**: 40 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb) and
+# [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb).
 
 # %% [markdown]
-# ## 1 · Why context
+# ## 1 · Why tokens must read each other
 #
-# A *bank* holds money, or a river. Six sentences end in that word: three by a river, three about money. Before the
-# first layer, every *bank* has the same vector: that of the vocabulary.
-
-# %% tags=["nbval-check-output"]
-from course_utils.models import load_causal_lm
-
-smollm = load_causal_lm()
-river = ["He sat down on the river bank", "The boat was tied to the muddy bank", "We had a picnic on the grassy bank"]
-money = ["She took her savings to the bank", "They asked for a loan at the bank", "He works as a cashier in the bank"]
-[smollm.labels[smollm.encode(sentence)[0, -1]] for sentence in river + money]
-
-# %% [markdown]
-# Every layer changes the vector. Compare two sentences of the same meaning, and two of different meanings. The gap
-# between the two results says how well the model tells the meanings apart. Commit to an answer: when is it widest?
-
-# %%
-from course_utils.learner import predict
-
-apart = predict(
-    "08-bank",
-    "SmolLM2 has 30 layers. After how many is the gap between “same meaning” and “other meaning” widest?",
-    {"1 to 5": (1, 6), "6 to 14": (6, 15), "15 to 30": (15, 31)},
-)
-apart
-
-# %% [markdown]
-# The cell takes the vector of the last token after 0, 1, 2 … 30 layers, and compares each sentence with each other
-# one: the cosine is 1 for the same direction, 0 for directions that have nothing in common.
+# “The fisherman is at the bank.” “The accountant is at the bank.” You picture two different places, yet only the second
+# word differs. How alike are the two vectors of *bank* in SmolLM2, before the first layer and after some of the 30?
 
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_utils.engine.llama import layer_outputs
+from course_utils.experiments.reach import hidden_states
+from course_utils.models import load_causal_lm
+
+smollm = load_causal_lm()
+pair = "The fisherman is at the bank", "The accountant is at the bank"
+one, other = (hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in pair)  # each (layer, 576)
+cosines = torch.cosine_similarity(one, other, dim=-1)
+{layer: round(cosines[layer].item(), 3) for layer in (0, 1, 5, 8, 30)}
+
+# %% [markdown]
+# At first both are the same row of the embedding table. Then they part: something about the fisherman has reached
+# *bank*. Now no later token may look at the second word. All else stays, the 30 MLPs included.
+
+# %%
+from course_utils.learner import predict
+
+blocked = predict(
+    "08-blocked",
+    "No token may look at “fisherman” or “accountant”. What's the cosine of the two banks after 30 layers?",
+    {"as before": (None, 0.9), "higher, but below 1": (0.9, 0.9999), "exactly 1": (0.9999, None)},
+)
+blocked
+
+# %% tags=["nbval-check-output"]
+mask = torch.ones(6, 6, dtype=torch.bool).tril()  # a row looks, a column is looked at
+mask[2:, 1] = False
+one, other = (hidden_states(smollm.model, smollm.encode(text), mask)[:, -1] for text in pair)
+blocked.compare(torch.cosine_similarity(one[-1], other[-1], dim=0).item(), show="{:.4f}")
+
+# %% tags=["nbval-check-output"]
+torch.equal(one, other)
+
+# %% [markdown]
+# They're equal to the last digit, in every layer: norms and MLPs work on one token at a time. **Attention is the only
+# step in which tokens read each other.**
+#
+# Does what *bank* takes in depend on the *meaning*? Take ten frames such as “The … is at the bank”, each once with a
+# word of the river (*swimmer*, *duck*), once with one of money (*clerk*, *trader*). Compare only sentences of different
+# frames. The **gap**: how much higher is the cosine of two *bank*s that mean the same?
+
+# %%
+apart = predict(
+    "08-bank",
+    "After how many of the 30 layers is the gap between “same meaning” and “other meaning” widest?",
+    {"1 to 5": (1, 6), "6 to 14": (6, 15), "15 to 30": (15, 31)},
+)
+apart
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.word_senses import bank_sentences, meaning_gaps
 
 
-@torch.inference_mode()
-def vectors_of_bank(sentence):
-    """The last token's vector after 0 to 30 layers, all of length 1: (layer, hidden)."""
-    ids = smollm.encode(sentence)
-    states = [smollm.model.get_input_embeddings()(ids), *(after for after, _ in layer_outputs(smollm.model, ids))]
-    return torch.nn.functional.normalize(torch.cat(states)[:, -1], dim=-1)
+def gaps_of(word):
+    """The gaps of all labellings with `word` at the end, (labelling, layer); the first has the true meanings."""
+    texts = [text.replace("bank", word) for text in bank_sentences("before")]
+    states = [hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in texts]
+    return meaning_gaps(torch.stack(states, dim=1))
 
 
-vectors = torch.stack([vectors_of_bank(sentence) for sentence in river + money])
-alike = torch.einsum("ilh,jlh->lij", vectors, vectors)
-alike.shape
+gaps = gaps_of("bank")
+apart.compare(gaps[0].argmax().item())
+
+# %% [markdown]
+# Is that wide? A null: exchange the labels “river” and “money” in some frames. There are 512 ways; 95 % of their gaps
+# stay below “by chance”. And a control: *door* instead of *bank*, after the same clues.
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
 
-pairs = ~torch.eye(3, dtype=torch.bool)
-same = (alike[:, :3, :3][:, pairs].mean(-1) + alike[:, 3:, 3:][:, pairs].mean(-1)) / 2
-other = alike[:, :3, 3:].mean((-2, -1))
-figures.layer_curves({"same meaning": same, "other meaning": other}, "mean cosine", "bank in six sentences")
-
-# %% tags=["nbval-check-output"]
-apart.compare((same - other).argmax().item())
+by_chance = gaps.quantile(0.95, dim=0)
+print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}")
+print(f"as wide in any layer: {(gaps.amax(1) >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
+others = {word: gaps_of(word)[0] for word in ("door", "house", "station")}
+print("other words after 8 layers:", {word: round(gap[8].item(), 3) for word, gap in others.items()})
+curves = {"bank": gaps[0], "door instead": others["door"], "bank, by chance (95 % below)": by_chance}
+figures.layer_curves(curves, "gap of mean cosines")
 
 # %% [markdown]
-# The curves begin together at 1 and come apart. So the meaning that you read from the sentence gets into the vector
-# of the word itself. It does not go on from layer to layer: the gap is widest after a third of the model. (All cosines
-# stay high, because vectors deep in a model share large parts that say nothing about the word: Ethayarajh 2019. At the
-# end both curves fall, that of the same meaning, too. So only the gap counts.)
-#
-# What moved the vectors apart? Only one step of a layer looks at other tokens at all. Here it is.
+# The gap is small, since it's still the same word. But no other labelling has one as wide, and words with one meaning
+# have a far smaller one after 8 layers. So here the clue does change *bank*, which needs it, and early. (The last point
+# includes the final norm.)
 
 # %% [markdown]
 # ## 2 · Attention by hand
 #
-# Take three tokens with vectors of two numbers. Each token has three of them:
+# Attention was made for translation. Before, one network squeezed a sentence into one vector, and another wrote the
+# translation from it (Sutskever et al., 2014). Bahdanau et al. (2015) let the second look back at all words of the
+# sentence, with new weights for each word it wrote. Vaswani et al. (2017) built a model from little else: the
+# Transformer.
 #
-# | | what it is for |
+# Take the words of the picture above, *the river bank*. Three numbers say how much each is an article, about water,
+# about money. Three matrices turn them into three vectors. A model learns its matrices; we chose ours:
+#
+# | | what it says |
 # |---|---|
 # | **query** | what this token looks for |
-# | **key** | what this token offers to be found by |
-# | **value** | what this token gives to those who find it |
-#
-# In a model all three are made from the token's vector by three learned matrices. Here you choose them.
+# | **key** | what this token offers, to be found by |
+# | **value** | what this token passes on to whoever looks at it |
 
 # %% tags=["nbval-check-output"]
-query = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
-key = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-value = torch.tensor([[10.0, 0.0], [0.0, 10.0], [5.0, 5.0]])
+words = ["the", "river", "bank"]
+vectors = torch.tensor([[1.0, 0, 0], [0, 2, 0], [0, 1, 1]])  # article, water, money
+to_query = torch.tensor([[1.0, 1], [1, 0], [1, 1]])
+to_key = torch.tensor([[0.0, 0], [1, 0], [0, 1]])
+to_value = torch.tensor([[0.0, 0], [5, 0], [0, 5]])
 
+query, key, value = vectors @ to_query, vectors @ to_key, vectors @ to_value
+for number, word in enumerate(words):
+    print(f"{word:6} query {query[number].tolist()}   key {key[number].tolist()}   value {value[number].tolist()}")
+
+# %% [markdown]
+# *Bank* could mean either, so its query asks for both, water (2) and money (1). *River* offers water, *the* neither.
+# For the **score**, multiply query and key number by number, add up, and divide by √d. A query has d numbers, here 2.
+
+# %% tags=["nbval-check-output"]
 scores = query @ key.T / 2**0.5
-scores.round(decimals=2)
+scores.round(decimals=1)
 
 # %% [markdown]
-# A row is a token that looks, a column a token that is looked at. The largest score of the last row is the first:
-# that key fits that query best. The divisor is √d, the root of how many numbers a vector has.
-#
-# A decoder may not look at what comes later. The **mask** sets those scores to −∞. Then the **softmax** turns every
-# row into shares: none is negative, and they add up to 1. e^−∞ is exactly 0.
+# The last row is *bank*'s: *river* fits best. In the first row, *the* has scores for later words, and a decoder mustn't
+# look ahead. The **mask** sets those to −∞. The **softmax** then turns each row into shares that add up to 1, and −∞
+# into exactly 0.
 
 # %% tags=["nbval-check-output"]
-mask = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
-weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-print(weights.round(decimals=2))
-print("sums of the rows:", weights.sum(-1))
+causal = torch.ones(3, 3, dtype=torch.bool).tril()
+weights = scores.masked_fill(~causal, -torch.inf).softmax(-1)
+figures.attention_map(weights.numpy(), words, words, "weights of attention")
 
 # %% [markdown]
-# The weights say how much of each **value** a token takes. The first token can only take its own.
+# These weights say how much of each value a token takes in.
 
 # %% tags=["nbval-check-output"]
-(weights @ value).round(decimals=2)
+(weights @ value).round(decimals=1)
 
 # %% [markdown]
-# That is all: softmax(QKᵀ/√d + mask) · V (Vaswani et al. 2017, *Attention Is All You Need*).
+# Next to *river*, *bank* takes in 8 of water and 1.6 of money. That's all: softmax(QKᵀ/√d + mask) · V (Vaswani et al.,
+# 2017). In a model one more matrix follows, and the result is *added* to the token's vector.
 #
 # ## 3 · Two wrong masks
 #
-# Both run without an error. **Wrong: 0 instead of −∞.** A score of 0 is no ban, it is a score like another one. Which
-# part of its attention does a token of the toy then give to tokens that it must not see? Look above the diagonal.
+# Neither raises an error. **Wrong: 0 instead of −∞.** Where does *the* look?
 
 # %% tags=["nbval-check-output"]
-zero = scores.masked_fill(~mask, 0).softmax(-1)
-print(zero.round(decimals=2))
-print("to later tokens:", (zero * ~mask).sum(-1).round(decimals=2))
+scores.masked_fill(~causal, 0).softmax(-1)[0].round(decimals=2)
 
 # %% [markdown]
-# The first token gives away a third of its attention. It should keep all of it.
+# Two thirds go to words that it mustn't see: 0 is a score like any other.
 #
-# **Wrong: the mask after the softmax.** Now the later tokens get 0. What else changes?
+# **Wrong: the mask after the softmax.** Later words do get 0. But replace the key of *bank*, the last word. Does *the*,
+# the first, notice?
 
 # %% tags=["nbval-check-output"]
-late = scores.softmax(-1) * mask
-print(late.round(decimals=2))
-print("sums of the rows:", late.sum(-1).round(decimals=2))
+for last_key in ([1.0, 1.0], [0.0, 4.0]):
+    keys = torch.stack([*key[:2], torch.tensor(last_key)])
+    fits = query @ keys.T / 2**0.5
+    late, right = fits.softmax(-1) * causal, fits.masked_fill(~causal, -torch.inf).softmax(-1)
+    print(f"key of bank {last_key}: “the” looks at itself with {late[0, 0]:.2f}, with the right mask {right[0, 0]:.2f}")
 
 # %% [markdown]
-# The rows no longer add up to 1: later tokens have taken their share before they were removed. That is a leak, too.
-# The next cell changes the key of the *last* token only. Nothing about the first token may change.
-
-# %% tags=["nbval-check-output"]
-changed = key.clone()
-changed[2] = torch.tensor([5.0, 0.0])
-other_scores = query @ changed.T / 2**0.5
-right = other_scores.masked_fill(~mask, -torch.inf).softmax(-1)
-wrong = other_scores.softmax(-1) * mask
-assert torch.equal(right[0], weights[0])
-{"first row, right": right[0, 0].item(), "before": round(late[0, 0].item(), 2), "after": round(wrong[0, 0].item(), 2)}
-
-# %% [markdown]
-# With the right mask the first row stays. With the late mask the first token can tell that the future has changed. A
-# model trained that way would learn to look at the answer.
+# It does: later words took part in the sum that each row was divided by. A model trained this way could learn to read
+# the future.
 #
 # ## 4 · Why 1/√d
 #
-# A score adds up d products. If the numbers are random with spread 1, the score has a spread of √d. SmolLM2's heads
-# have d = 64, so a spread of 8. And e⁸ is 3,000. Predict: 100 random keys, one random query, no division. How much of
-# the attention goes to the single best key?
+# A score adds up d products. If the numbers are random, with a spread (standard deviation) of 1, the score has a spread
+# of √d. SmolLM2's heads have d = 64, so that's 8. Take 1,000 random queries and 100 random keys.
 
 # %%
 saturated = predict(
     "08-root-d",
-    "d = 64, 100 keys, no division by √d: the largest weight of a row is on average …",
-    {"about 1 %": (0, 0.05), "5 % to 50 %": (0.05, 0.5), "over 50 %": (0.5, None)},
+    "d = 64, 100 keys, no division by √d: how much does the best key of a query get, on average?",
+    {"less than 5 %": (0, 0.05), "5 % to 50 %": (0.05, 0.5), "over 50 %": (0.5, None)},
 )
 saturated
 
 # %% tags=["nbval-check-output"]
-random = torch.Generator().manual_seed(0)
+random, largest = torch.Generator().manual_seed(0), {}
 for d in (4, 16, 64, 256):
-    q, k = torch.randn(100, d, generator=random), torch.randn(100, d, generator=random)
-    raw = q @ k.T
-    largest = [x.softmax(-1).amax(-1).mean().item() for x in (raw, raw / d**0.5)]
-    print(f"d = {d:3}   spread {raw.std():5.1f}   largest weight {largest[0]:.2f}, divided by √d {largest[1]:.2f}")
-    if d == 64:
-        measured = largest[0]
+    raw = torch.randn(1000, d, generator=random) @ torch.randn(100, d, generator=random).T
+    largest[d], divided = (each.softmax(-1).amax(-1) for each in (raw, raw / d**0.5))
+    print(f"d = {d:3}   spread {raw.std():4.1f}   best key {largest[d].mean():.0%}, divided by √d {divided.mean():.0%}")
 
 # %% tags=["nbval-check-output"]
-saturated.compare(measured, show="{:.0%}")
+saturated.compare(largest[64].mean().item(), show="{:.0%}")
 
 # %% [markdown]
-# Without the division the softmax **saturates**: one key takes nearly all, and it gets worse with larger d. Training
-# suffers, too, because where a weight is close to 0 or 1, the softmax has almost no slope. With the division, d does
-# not matter.
+# Without the division, the best key takes more the larger d is. Where it takes nearly everything, the softmax is
+# **saturated**: it hardly changes when a score does, so there's little to learn from. With the division, d doesn't
+# matter.
 #
-# And in a trained model? `transformers` keeps the factor 1/√64 in each layer. Set it to 1 and ask how surprised the
-# model is by a text: that is the **loss**, and 0 means not at all.
+# Does a trained model depend on it? `transformers` keeps the factor 1/√64 in each layer. Set it to 1, and ask for
+# twenty capitals:
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.ablation import next_token_losses
+from course_utils.experiments.failure_cases import CAPITALS
+from course_utils.experiments.intervals import wilson_interval
 
-ids = smollm.encode("The history of the railway began long before the first engine ran on iron.")
-for factor in (64**-0.5, 1.0, 64**-0.5):
+for factor in (1.0, 64**-0.5):
     for layer in smollm.model.model.layers:
         layer.self_attn.scaling = factor
-    print(f"factor {factor:5}: loss {next_token_losses(smollm.model, ids).mean():.2f}")
+    best = [smollm.next_logits(f"The capital of {country} is").argmax() for country in CAPITALS]
+    right = sum(smollm.encode(f" {city}")[0, 0] == token for city, token in zip(CAPITALS.values(), best, strict=True))
+    low, high = wilson_interval(int(right), 20)
+    print(f"factor {factor}: {right} of 20 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# The same weights, the same text, one wrong factor, and the loss is 2 higher. e² is 7: each right next token has become
-# seven times less likely, on average.
+# With the wrong factor, it names none. It was trained with the right one, though: another model might do without.
 #
 # ## 5 · Many heads
 #
-# One softmax can look for one thing. So a layer has several **heads**, each with queries, keys and values of its own.
-# SmolLM2 has 30 layers with 9 heads: 270 patterns. Three query heads share one set of keys and values:
-# **grouped-query attention** (Ainslie et al. 2023, *GQA*). Look for the 9 and the 3 in the shapes of the weights.
+# A token may need several things at once. So a layer has several **heads**, each with its own queries. SmolLM2 has 30
+# layers of 9, 270 in all; 18.6 is head 6 of layer 18. Three query heads share one set of keys and values:
+# **grouped-query attention** (Ainslie et al., 2023). Find the 9 and the 3:
 
 # %% tags=["nbval-check-output"]
 layer = smollm.model.model.layers[18].self_attn
@@ -226,257 +249,182 @@ for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
     print(f"{name}: {columns} numbers in, {rows} out = {rows // 64} heads of 64")
 
 # %% [markdown]
-# Sharing keys and values does not make the model smarter. It makes the KV cache three times smaller (lesson 10).
+# Sharing makes the KV cache, which lesson 10 explains, three times smaller.
 #
-# Now look at all of them. The explorer shows a real run: above a small picture of every head, a column a layer, with
-# brackets around the heads that share a KV head. Below it one head in full: rows look, columns are looked at.
+# Apart from the mask, nothing so far knows the order of the tokens. SmolLM2 turns each query and key by an angle that
+# grows with its position: **RoPE**, rotary position embedding ([Positions](deeper/05_positions.ipynb)).
 #
-# 1. Go through the stages **QKᵀ/√d → + mask → softmax → · V** and see section 2 happen.
-# 2. Move over a row: the strip shows where that token looks. A click keeps the row.
-# 3. Click on small pictures. Which patterns come back? Diagonals, first columns, anything else?
-# 4. Write a text of your own and press **Run**.
+# **Try it.** All 270 heads on one text. Rows look, columns are looked at; head 16.0 is open.
+#
+# 1. Move over its rows. What does this head do?
+# 2. Go through **QKᵀ/√d → + mask → softmax → · V**. At which stage do rows begin to add up to 1?
+# 3. Click on layer 18, head 6. Most rows look at the first token. What happens from the second *sat* on?
+# 4. Write a text of your own, and press **Run**.
 
 # %% tags=["nbval-check-output"]
 from course_utils.widgets import attention_explorer
 
-text = "The cat sat on the mat because it was tired. The dog sat on the"
-attention_explorer(smollm, text, layer=5)
+attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog sat on the", layer=16, head=0)
 
 # %% [markdown]
-# A text has its limits, and each gets one sentence: an empty one, and one of more than 200 tokens (what is recorded
-# grows with the square of the length).
+# <details><summary>Answers</summary>
+#
+# 1. Each row looks mostly at the token just before.
+# 2. At softmax. (· V shows each weight times the length of its value.)
+# 3. The second *sat* looks at *on*, which followed the first *sat*. The last *the* looks at *mat*.
+#
+# </details>
+#
+# ## 6 · Find heads by measurement
+#
+# 270 pictures are too many to judge by eye, so measure, as Olsson et al. (2022) did:
+#
+# - **previous token**: how much of its attention goes to the token just before?
+# - **induction**: if the token has come before, how much goes to what *followed* it then?
+#
+# Each text is 20 random tokens, said twice: only the repetition helps to predict it. Choose heads on 20 such texts,
+# test them on 20 others.
+
 
 # %% tags=["nbval-check-output"]
-for wrong_text in ("", "word " * 3000):
-    try:
-        attention_explorer(smollm, wrong_text)
-    except ValueError as error:
-        print(error)
-
-# %% [markdown]
-# ## 6 · Where is the position?
-#
-# Apart from the mask, nothing in section 2 knows the order of the tokens. SmolLM2 turns every query and every key by an
-# angle that grows with its position: **RoPE** (Su et al. 2021, *RoFormer*; [Deeper:
-# positions](deeper/05_positions.ipynb)). Then a score depends on how far apart two tokens are, not on where they stand.
-# Here is one query and one key, 3 tokens apart, at three places.
-
-# %% tags=["nbval-check-output"]
-from course_utils.engine.rope import rope_rotation, rotate
-
-q, k = torch.randn(2, 64, generator=random)
-
-
-def score(query_at, key_at):
-    """The score of q and k at two positions."""
-    cosines, sines = rope_rotation(torch.tensor([query_at, key_at]), 64, base=100_000.0)
-    return (rotate(q, cosines[0], sines[0]) @ rotate(k, cosines[1], sines[1]) / 64**0.5).item()
-
-
-print("3 apart:            ", [round(score(at, at - 3), 2) for at in (3, 50, 500)])
-print("0, 1, 10, 100 apart:", [round(score(500, 500 - distance), 2) for distance in (0, 1, 10, 100)])
-
-# %% [markdown]
-# The first line is three times the same number; other distances have other scores. That is what lets a head learn
-# “the token before me”, wherever it is.
-#
-# ## 7 · Find heads by measurement
-#
-# 270 pictures are too many to look at. So give every head a number. Two questions, after Olsson et al. (2022,
-# *In-context Learning and Induction Heads*):
-#
-# - **previous token**: which share of its attention goes to the token just before?
-# - **induction**: the token has come before. Which share goes to what *followed* it then? In “Mr Dursley … Mr” that is
-#   “Dursley”: a head that looks there can copy.
-#
-# The text is 25 random tokens, then the same 25 again. It means nothing, so no head can know it. Only the repetition
-# helps.
-
-# %% tags=["nbval-check-output"]
+from course_utils.engine.llama import layer_outputs
 from course_utils.experiments import head_measures
+from course_utils.experiments.copying import mean_and_interval, repeated_tokens
 
 
-def repeated(seed, length=25):
-    """Random tokens, said twice: (1, 2 · length)."""
-    half = torch.randint(1000, 40_000, (length,), generator=torch.Generator().manual_seed(seed))
-    return torch.cat([half, half])[None]
+def head_scores(ids):
+    """Measure all heads on each text of `ids`: previous token and induction, each (text, layer, head)."""
+    weights = torch.stack([weights for _, weights in layer_outputs(smollm.model, ids)], dim=1)
+    induction = [head_measures.induction_score(of_one, text) for of_one, text in zip(weights, ids, strict=True)]
+    return {"previous token": head_measures.previous_token_score(weights), "induction": torch.stack(induction)}
 
 
-def head_weights(ids):
-    """The weights of attention of all heads: (layer, head, query, key)."""
-    return torch.cat([weights for _, weights in layer_outputs(smollm.model, ids)])
-
-
-ids = repeated(seed=0)
-found = head_weights(ids)
-found.shape
-
-# %%
-how_many = predict(
-    "08-induction",
-    "How many of the 270 heads give more than half of their attention to what followed the same token?",
-    {"none": (0, 1), "1 to 10": (1, 11), "over 10": (11, None)},
-)
-how_many
+choosing, testing = repeated_tokens(texts=20, seed=0), repeated_tokens(texts=20, seed=1)
+chosen, tested = head_scores(choosing), head_scores(testing)
+chosen["induction"].shape
 
 # %% tags=["nbval-check-output"]
-induction = head_measures.induction_score(found, ids[0])
-previous = head_measures.previous_token_score(found)
-how_many.compare((induction > 0.5).sum().item())
-
-
-# %% tags=["nbval-check-output"]
-def best(scores, count=5):
-    """The heads with the largest scores, as layer.head."""
-    top = scores.flatten().topk(count)
-    return [f"{i // 9}.{i % 9} {score:.2f}" for score, i in zip(top.values, top.indices.tolist(), strict=True)]
-
-
-print("previous token:", best(previous))
-print("induction:     ", best(induction))
+for measure, scores_of_heads in chosen.items():
+    print(f"{measure}: half of all heads have less than {tested[measure].mean(0).median():.2f}")
+    for place in scores_of_heads.mean(0).flatten().topk(5).indices.tolist():
+        mean, low, high = mean_and_interval(tested[measure].flatten(1)[:, place])
+        print(f"   head {place // 9}.{place % 9}: {mean:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# Head 16.0 looks at the token before. Head 18.6, two layers later, looks at what followed. Is that chance? Ask again
-# with other random tokens, and for the first measure also with the text of the explorer.
-
-# %% tags=["nbval-check-output"]
-again = repeated(seed=1)
-print("induction, other tokens:   ", best(head_measures.induction_score(head_weights(again), again[0])))
-print("previous token, real text: ", best(head_measures.previous_token_score(head_weights(smollm.encode(text)))))
-
-# %% [markdown]
-# The same two heads lead. See the second one at work on a sentence that begins again. The last token is *Mr*, for the
-# second time. Where does it look? The name after the first *Mr* begins with the token *D*. Then go on with **next
-# head**: the small pictures are in the order of their induction.
-
-# %% tags=["nbval-check-output"]
-twice = "My neighbour Mr Dursley was proud to say that he was perfectly normal. Yesterday my neighbour Mr"
-attention_explorer(smollm, twice, layer=18, head=6, order="induction")
-
-# %% [markdown]
-# ## 8 · Confirm it: switch heads off
+# They score high on the new texts, too. 16.0 is a **previous-token head**. 18.6, two layers later, looks at what
+# followed last time: an **induction head**. So it could copy.
 #
-# A picture shows where a head looks. It does not show that anybody uses it. So set the output of one head to 0, and
-# leave the other 269 as they are (an **ablation**; Michel et al. 2019). How surprised is the model by the *second* 25
-# tokens then?
+# ## 7 · Confirm it: switch heads off
+#
+# Where a head looks doesn't say that anything depends on it. How much attention weights explain is disputed (Jain and
+# Wallace, 2019; Wiegreffe and Pinter, 2019). So set the output of one head to 0 and keep the other 269: an **ablation**
+# (Michel et al., 2019). How much does the loss on the second half of the new texts grow? (The first token of each half
+# is left out: nothing predicts it.)
 
 # %%
 off = predict(
     "08-ablation",
-    "One head of 270 is switched off, the induction head 18.6. The loss on the repeated half …",
+    "One head of 270 is switched off, the induction head 18.6. The loss on the second half …",
     {"hardly changes (less than 0.2)": (None, 0.2), "grows by 0.2 to 1": (0.2, 1), "grows by more than 1": (1, None)},
 )
 off
 
 # %% tags=["nbval-check-output"]
+from course_utils.experiments.copying import losses_of_halves, rises_without
+
+halves = [half.mean().item() for half in losses_of_halves(smollm.model, testing)]
+even = torch.tensor(smollm.model.config.vocab_size).log().item()
+print("loss of the whole model: first half {:.2f}, second half {:.2f}; of an even guess {:.2f}".format(*halves, even))
+blind = [divmod(place, 9) for place in torch.randint(270, (3,), generator=torch.Generator().manual_seed(0)).tolist()]
+heads = [(18, 6), (16, 0), *blind]
+first, second = rises_without(smollm.model, [[head] for head in heads], testing)
+off.compare(second[0].mean().item(), show="{:+.2f}")
+
+# %% tags=["nbval-check-output"]
+rises = {name: [mean_and_interval(rise) for rise in half] for name, half in (("first", first), ("second", second))}
+names = [f"{layer}.{head}{' (drawn blindly)' if (layer, head) in blind else ''}" for layer, head in heads]
+changes = {f"{name} half of the text": values for name, values in rises.items()}
+figures.changes_with_intervals(changes, names, "rise of the loss without this head")
+
+# %% [markdown]
+# In the first half, where there's nothing to copy, little changes. In the second, the two chosen heads matter far more
+# than the three drawn blindly. And 16.0, which only looks one token back, matters most. Why?
+#
+# To find what followed an earlier *sat*, a head must know which token came right after it. Perhaps 16.0 writes that
+# down, two layers earlier. Then 18.6 should fail without it, but not without 11.1, which looks one token back, too.
+
+# %% tags=["nbval-check-output"]
 from course_utils.experiments.ablation import without_heads
 
-
-def second_half(*heads):
-    """The mean loss on the repeated tokens, with some heads switched off."""
-    with without_heads(smollm.model, heads):
-        return next_token_losses(smollm.model, ids)[25:].mean().item()
-
-
-whole = second_half()
-off.compare(second_half((18, 6)) - whole, show="{:+.2f}")
+print(f"nothing off: induction of 18.6 {tested['induction'][:, 18, 6].mean():.2f}")
+for head in ((16, 0), (11, 1), *blind[:2]):
+    with without_heads(smollm.model, [head]):
+        induction = head_scores(testing)["induction"]
+    of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*mean_and_interval(induction[:, 18, 6]))
+    print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 
 # %% [markdown]
-# Is that much? Compare with heads that were chosen blindly.
-
-# %% tags=["nbval-check-output"]
-blind = torch.randint(270, (5,), generator=torch.Generator().manual_seed(4)).tolist()
-bars = {"nothing switched off": whole, "without 18.6 (induction)": second_half((18, 6))}
-bars["without 16.0 (previous token)"] = second_half((16, 0))
-for head in [divmod(place, 9) for place in blind]:
-    bars[f"without {head[0]}.{head[1]} (chosen blindly)"] = second_half(head)
-figures.bars_against_first(bars, "loss on the repeated half", "one head of 270 switched off")
-
-# %% [markdown]
-# Five heads that were chosen blindly change little. The two that were found by measurement change a lot, and the one
-# that does no copying itself changes most. Why? An induction head must know, for every token, which token stood
-# *before* it. The previous-token head writes that down, two layers earlier. If this is right, then without 16.0 head
-# 18.6 no longer knows where to look.
-
-# %% tags=["nbval-check-output"]
-with without_heads(smollm.model, [(16, 0)]):
-    blinded = head_measures.induction_score(head_weights(ids), ids[0])
-with without_heads(smollm.model, [divmod(blind[0], 9)]):
-    control = head_measures.induction_score(head_weights(ids), ids[0])
-print("induction of head 18.6:", round(induction[18, 6].item(), 2))
-print(
-    "without 16.0:          ",
-    round(blinded[18, 6].item(), 2),
-    "and the best of all heads",
-    round(blinded.max().item(), 2),
-)
-print("without a blind choice:", round(control[18, 6].item(), 2))
-
-# %% [markdown]
-# It is right, and not only for 18.6: no head of the model gives even a third of its attention to what followed. Heads
-# in different layers work as one **circuit**: one writes, others read.
+# Its induction falls from 0.88 to 0.32, and no other head steps in. So 18.6 depends on 16.0; together they're a
+# **circuit**. [All 270 heads](deeper/08_all_270_heads.ipynb) has the rest, one at a time and as teams.
 #
-# The names say what a head does *here*. What do the five best induction heads do on a text in which nothing is
-# repeated? Look at the share that goes to the very first token.
+# ## 8 · What do they do the rest of the time?
+#
+# Most texts repeat little. In thirty passages of the Universal Declaration of Human Rights, how much attention goes to
+# the first token? How much does the second get if we cut the first off? And how much of what's *taken in* is from the
+# first, each weight times the length of its value (as in · V; Kobayashi et al., 2020, include one more matrix)?
 
-# %% tags=["nbval-check-output"]
+# %%
+from course_utils.experiments.human_rights import human_rights
 from course_utils.traces import record_attention
 
-plain = record_attention(smollm, "A quiet morning in late autumn, with fog over every field.")
-first = torch.from_numpy(plain.measures()["first token"])
-for place in induction.flatten().topk(5).indices.tolist():
-    print(f"head {place // 9}.{place % 9} looks at the first token with {first[place // 9, place % 9]:.2f}")
-print("heads with more than half on it:", (first > 0.5).sum().item(), "of 270")
-
-# %% [markdown]
-# They rest there. A softmax must add up to 1, so a head that finds nothing has to look *somewhere*. Many models park
-# that attention on the first token, an **attention sink** (Xiao et al. 2023, *Efficient Streaming Language Models
-# with Attention Sinks*). How much does a head take from it? Compare the lengths of the value vectors, and what
-# reaches the mix.
+rows = []
+for passage in human_rights()["English"]:
+    run = record_attention(smollm, passage)
+    seen, lengths = torch.from_numpy(run.weights), torch.from_numpy(run.value_lengths)
+    parts = seen[:, :, 1:] * lengths.repeat_interleave(3, dim=1)[:, :, None]  # three query heads on one set of values
+    cut = torch.cat([each for _, each in layer_outputs(smollm.model, smollm.encode(passage)[:, 1:])])
+    evenly = 1 / torch.arange(2, seen.shape[-1] + 1)
+    to_first, to_second, when_first = seen[:, :, 1:, 0], seen[:, :, 2:, 1], cut[:, :, 1:, 0]
+    taken = parts[..., 0].sum() / parts.sum()
+    rows.append([each.mean() for each in (to_first, evenly, taken, to_second, when_first, to_first[18, 6])])
 
 # %% tags=["nbval-check-output"]
-lengths = torch.from_numpy(plain.value_lengths)
-taken = torch.from_numpy(plain.weights)[..., 1:, :] * lengths.repeat_interleave(3, dim=1)[:, :, None]
-share = (taken[..., 0].sum(-1) / taken.sum((-2, -1))).mean()
-print(f"median length of a value: first token {lengths[..., 0].median():.1f}, others {lengths[..., 1:].median():.1f}")
-print(f"first token: {first.mean():.0%} of the attention, {share:.0%} of the mix")
+shares, by_length = torch.tensor(rows), torch.tensor([len(text) for text in human_rights()["English"]]).argsort()
+for name, values in {
+    "first token": shares[:, 0],
+    "  spread evenly it would be": shares[:, 1],
+    "  of what is taken in": shares[:, 2],
+    "  ten shortest passages": shares[by_length[:10], 0],
+    "  ten longest passages": shares[by_length[-10:], 0],
+    "  only head 18.6": shares[:, 5],
+    "second token": shares[:, 3],
+    "  without the first": shares[:, 4],
+}.items():
+    print("{:30}{:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
 
 # %% [markdown]
-# The first token gets two thirds of all attention, but its values are four times shorter, so less than half of the
-# mix comes from it. A bright column in a picture of weights can mean “nothing to do here”. The stage **· V** of the
-# explorer shows what is really taken (Kobayashi et al. 2020, *Attention is Not Only a Weight*).
+# It's the place, not the word: the second token gets next to nothing, until it comes first. Xiao et al. (2023) call the
+# first an **attention sink**: rows have to add up to 1 even if there's nothing to find. It's less of what's taken in,
+# and less in longer passages. [Lesson 09](09_context_length_and_prompting.ipynb) hides it, and the model suffers.
+# Barbero et al. (2025) argue that it keeps tokens from mixing too much.
 #
-# ## 9 · Cross-attention: who comes from whom
+# ## 9 · Cross-attention
 #
-# In an encoder–decoder there is a second kind: the decoder's queries meet the *encoder's* keys and values. No causal
-# mask is needed, as the whole English text is there, and the matrix is not square. The explorer reads it, too. A row
-# is a token that is being written.
+# Back to translation. In the course's little translator, the decoder's queries meet the *encoder's* keys and values. A
+# row is a French token that is being written, a column an English one. **Try it:** where do the words of *est en train
+# de lire* look?
 
 # %% tags=["nbval-check-output"]
 from course_utils.models.pipelines import load_pipeline
 
-translator = load_pipeline("translation")
-attention_explorer(translator, "She is reading a letter.", layer=1, head=3, token=5)
+attention_explorer(load_pipeline("translation"), "She is reading a letter.", layer=1, head=3, token=5)
 
 # %% [markdown]
-# Lesson 04 drew the mean of all heads of the last layer. Head 1.3, in the middle, is clearer than that mean. The number
-# in each row stands at the English token that the French one comes from, if you ask this head.
-
-# %% tags=["nbval-check-output"]
-from course_utils.traces import record_translation
-
-aligned = record_translation(translator, "She is reading a letter.")
-figures.attention_map(aligned.weights[1, 3], aligned.query_tokens, aligned.key_tokens, "cross-attention, head 1.3")
-
-# %% [markdown]
-# *Est en train de lire* are five tokens, and they come from one: *reading*. No one has told the model which words
-# belong together. Before you call every map an explanation, look at the other eleven heads: most are not that clear,
-# and they translate just as much.
+# All five look mostly at *reading*. (One sentence, and a head that we picked: an illustration.)
 #
 # ## 10 · The whole thing in one cell
 #
-# Heads, groups, RoPE, mask, softmax, mix: an attention layer in plain `torch`. It must equal the layer of
-# `transformers`.
+# Heads, groups, RoPE, mask, softmax, mix: an attention layer in plain torch.
 
 
 # %%
@@ -499,7 +447,7 @@ def my_attention(hidden, layer, base=100_000.0):
 
 
 # %% [markdown]
-# The next cell runs the model and catches what goes into each of its 30 attention layers, and what comes out.
+# Catch what goes into each attention layer of `transformers` and what comes out. Our function must agree.
 
 # %% tags=["nbval-check-output"]
 caught = []
@@ -508,19 +456,18 @@ hooks = [
     for layer in smollm.model.model.layers
 ]
 with torch.inference_mode():
-    smollm.model(smollm.encode(text))
+    smollm.model(smollm.encode(passage))
     for layer, hook, (given, made) in zip(smollm.model.model.layers, hooks, caught, strict=True):
         hook.remove()
         assert torch.allclose(my_attention(given["hidden_states"][0], layer.self_attn), made[0], rtol=0, atol=1e-4)
 f"{len(caught)} layers, all equal to 1e-4"
 
 # %% [markdown]
-# You have written the attention of a model that people use. Change one thing in it, 64**0.5 or the base, and see the
-# assertion stop you.
+# Change 64**0.5 or the base, and run both cells again: the assertion stops you.
 #
 # ## 11 · Quiz
 #
-# Every option has an explanation, also the wrong ones. Try them all.
+# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
@@ -529,70 +476,54 @@ quiz_question(
     "08-quiz-mask",
     "Why must the mask come before the softmax?",
     [
-        ("It is faster", False, "It costs the same. The results differ."),
-        ("Or later tokens change the weights of earlier ones", True, "Yes: they take part in the sum below the line."),
+        ("It's faster", False, "It costs the same. The results differ."),
         (
-            "The softmax cannot handle zeros",
-            False,
-            "It can. A 0 after it is fine, a 0 before it is a score like others.",
+            "Because otherwise later tokens change the weights of earlier ones",
+            True,
+            "Yes: they take part in the sum that each row is divided by.",
         ),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "08-quiz-root",
-    "A head of size 128 is built instead of 64, with the same division by √64. What happens to its scores?",
-    [
-        ("Their spread grows by √2", True, "Yes: it is √128 / √64. The softmax gets sharper than it was meant to be."),
-        ("Nothing", False, "The division fits d = 64. With more products in the sum, the scores spread further."),
-        ("They halve", False, "More products make the sums larger, not smaller."),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "08-quiz-gqa",
-    "SmolLM2 has 9 query heads on 3 KV heads. How many different patterns of attention can a layer have?",
-    [
-        ("3", False, "Three sets of keys, but each of the nine queries asks them something else."),
-        ("9", True, "Yes: a pattern needs a query and a key. Nine queries make nine patterns."),
-        ("27", False, "Each query head meets the keys of its own group only, not all three."),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "08-quiz-sink",
-    "A head gives 95 % of its attention to the first token. What follows?",
-    [
-        ("The first token is important for the meaning", False, "Perhaps, but the first token gets it in any text."),
-        ("The head is useless", False, "Head 18.6 rests there, too, until something is repeated."),
-        ("Nothing yet: see what it takes, and switch it off", True, "Yes: weight × value, and an ablation, can tell."),
+        ("The softmax can't handle zeros", False, "It can: a score of 0 is a score like any other."),
     ],
 )
 
 # %% tags=["nbval-check-output"]
 quiz_question(
     "08-quiz-circuit",
-    "Switching off the previous-token head harms copying more than switching off the induction head. Why?",
+    "Switching off 16.0 harms copying more than switching off 18.6. Which explanation fits what you saw?",
     [
-        ("It is in an earlier layer, and those always matter more", False, "Blindly chosen early heads change little."),
-        ("Several induction heads read what it writes", True, "Yes: five heads do induction, and they depend on it."),
-        ("It copies the tokens itself", False, "It looks one token back. What comes next is not there."),
+        ("It's in an earlier layer, and those always matter more", False, "1.0 is earlier still, and hardly mattered."),
+        (
+            "Several heads depend on what it writes",
+            True,
+            "Yes: without it, the best induction of all heads falls, too.",
+        ),
+        ("It copies the tokens itself", False, "It looks one token back. What comes next isn't there."),
+    ],
+)
+
+# %% tags=["nbval-check-output"]
+quiz_question(
+    "08-quiz-sink",
+    "A head gives 95 % of its attention to the first token of your text. What follows?",
+    [
+        ("The first token is important for the meaning", False, "Heads look at it whatever it says: it's a sink."),
+        ("The head is useless", False, "18.6 looks there, too, until something is repeated."),
+        ("Not much yet: see what it takes in, and switch it off", True, "Yes: weight × value, then an ablation."),
     ],
 )
 
 # %% [markdown]
 # ## Take-aways
 #
-# - Attention is softmax(QKᵀ/√d + mask) · V. It is the only step in which tokens read each other.
-# - −∞ before the softmax, or the future leaks. 1/√d, or one key takes everything.
-# - A layer has many heads; in SmolLM2 three of them share keys and values. RoPE makes scores depend on distance.
-# - A head is found by measuring and confirmed by switching it off. Head 16.0 and head 18.6 copy together.
-# - Bright columns on the first token are mostly rest, not reading.
+# - Attention is softmax(QKᵀ/√d + mask) · V, and the only step in which tokens read each other.
+# - −∞ before the softmax, or the future leaks in. 1/√d, or one key takes everything.
+# - A layer has many heads. In SmolLM2, three share keys and values.
+# - Find a head by measuring, test it on other texts, and confirm it by switching it off.
+# - A bright first column is an attention sink, and says little about the meaning of the first word.
 #
-# **Next**: [09 · Context length and prompting](09_context_length_and_prompting.ipynb) asks how much text a model can
-# look back on, and how a prompt steers it.
+# **Exercise**: [08 · Attention](../exercises/08_attention.ipynb). **Deeper**: [all 270
+# heads](deeper/08_all_270_heads.ipynb), [positions](deeper/05_positions.ipynb). **All lessons**: [the
+# index](index.ipynb).
 #
-# **Exercise**: [08 · Attention](../exercises/08_attention.ipynb). **All lessons**: [the index](index.ipynb).
+# **Next**: [09 · Context length and prompting](09_context_length_and_prompting.ipynb) asks how far back a model can
+# look, and how a prompt steers it.

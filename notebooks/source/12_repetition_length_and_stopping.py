@@ -534,7 +534,6 @@ wrong_settings = [
     {"presence_penalty": 3},
     {"repetition_penalty": 0},
     {"min_new_tokens": 80},
-    {"stop_strings": "###"},
     {"stop_strings": [""]},
 ]
 for wrong in wrong_settings:

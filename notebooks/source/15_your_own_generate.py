@@ -25,7 +25,7 @@
 # | part | settings | where it was taught |
 # |---|---|---|
 # | 1 loop | `max_new_tokens` | lesson 10, section 2 |
-# | 2 cache | | lesson 10, section 4 |
+# | 2 cache | | lesson 10, section 3 |
 # | 3 filters | `do_sample`, `filters`, `seed` | lesson 11 |
 # | 4 penalties | `penalties` | lesson 12, sections 2 to 6 |
 # | 5 stopping | `eos_ids`, `stop_strings`, `min_new_tokens` | lesson 12, sections 7 and 8 |
@@ -637,7 +637,7 @@ for wrong in (
     {"do_sample": True, "filters": [("top_q", 0.9)]},
     {"filters": [("top_p", 0.9)]},
     {"num_beams": 2, "do_sample": True},
-    {"stop_strings": "###"},
+    {"stop_strings": [""]},
 ):
     try:
         my_generate(smollm.model, ids, smollm.tokenizer, **wrong)

@@ -117,8 +117,8 @@ q.shape, k.shape, torch.allclose(mine.transpose(0, 1).flatten(1), caught["mix"][
 # of its attention goes to the tokens that **followed** the same token earlier? Return the mean of these shares over the
 # tokens that have come before, or 0 if there are none.
 #
-# The ids are `[7, 8, 7, 8]`. The third token, 7, stood at place 0, so place 1 followed; its row has 0.8 there. The
-# fourth token, 8, stood at place 1, so place 2 followed; its row has 0.6 there. You return 0.7. If a token has come
+# The ids are `[7, 8, 7, 8]`. The third token, 7, was at place 0 before, so place 1 followed; its row has 0.8 there. The
+# fourth token, 8, was at place 1 before, so place 2 followed; its row has 0.6 there. You return 0.7. If a token has come
 # twice before, it has two such places, and both shares count for it. In the ids `[5, 5]` the second 5 itself followed.
 #
 # <details><summary>Hint 1</summary>A loop over the tokens is fine. For each: at which earlier places is the same
@@ -163,8 +163,9 @@ with torch.inference_mode():
 #
 # 10 minutes, ●●●○○, 2 points.
 #
-# Section 8 showed that a bright column can mean rest: what counts is weight × length of the value. Return for every
-# token that looks which share of that comes from each token that is looked at. A row adds up to 1.
+# In section 8, the first token got more than half of all attention, and less of what was taken in: there, each weight was
+# multiplied by the length of its value. Return these products for every token that looks, as shares of its row: each
+# row adds up to 1.
 #
 # A row of weights is 0.8 and 0.2. The values are `[0.6, 0.8]`, of length 1, and `[0, -4]`, of length 4. Both products
 # are 0.8, so you return 0.5 and 0.5. As in q1, there may be a dimension of heads in front.

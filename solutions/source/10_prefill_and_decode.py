@@ -59,7 +59,7 @@ check("q1")
 # 15 minutes, ●●●○○, 3 points.
 #
 # Write greedy generation with the cache of `transformers`, without `prefill` and `decode_step`. This reads tokens
-# `unread`, of shape `(1, seq)`, behind what the cache holds (`None` is an empty cache):
+# `unread`, of shape `(1, seq)`, after what the cache holds (`None` is an empty cache):
 #
 # `output = loaded.model(unread, past_key_values=cache, use_cache=True)`
 #
@@ -124,8 +124,8 @@ cache_stepper(smollm, prompt, max_new_tokens=6)
 #
 # A cache holds the keys and values of the tokens `kept`, and a new `prompt` comes. Both are lists of token ids. Return
 # the tokens of the prompt that must be read, as a list. If the cache holds `[5, 6, 7, 8]` and the prompt is
-# `[5, 6, 9, 8, 1]`, you return `[9, 8, 1]`: the 8 stands at the same place in both, but behind a 9 its key and value
-# are others. At least one token must always be read, or there are no logits to go on with.
+# `[5, 6, 9, 8, 1]`, you return `[9, 8, 1]`: the 8 is at the same place in both, but after a 9 its key and value are
+# different ones. At least one token must always be read, or there are no logits to continue with.
 #
 # <details><summary>Hint 1</summary>Count the tokens that are equal from the start, and stop at the first that is
 # not.</details>

@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE, choose_from_menu, open_and_run, scratch_notebook, serve_lab
+from tests.browser.conftest import choose_from_menu, open_and_run, scratch_notebook, serve_lab
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +82,6 @@ def root_of(page, name):
 
 def settle(page, root):
     """Wait until the widget has its answer."""
-    expect(root).not_to_have_class("running", timeout=PATIENCE * 1000)
     page.wait_for_function("(root) => !root.classList.contains('running')", arg=root.element_handle())
 
 

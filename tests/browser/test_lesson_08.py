@@ -30,8 +30,10 @@ smollm = load_causal_lm()
 words = smollm.encode({TEXT!r} * 20)[0]
 traces = {{size: record_attention(smollm, smollm.tokenizer.decode(words[:size])) for size in {SIZES}}}
 """
+TWICE = "My neighbour Mr Dursley was proud to say that he was perfectly normal. Yesterday my neighbour Mr"
+INDUCTION = f"attention_explorer(smollm, {TWICE!r}, layer=18, head=6, order='induction')"
 TITLES = "all => all.map(one => one.title)"
-NAMES = ["first", "induction", "cross", *(f"size-{size}" for size in SIZES)]  # the lesson's, then the test's own
+NAMES = ["first", "cross", "induction", *(f"size-{size}" for size in SIZES)]  # the lesson's, then the test's own
 DRAWN = f"document.querySelectorAll('.attention-explorer[data-drawn]').length === {len(NAMES)}"
 
 
@@ -43,8 +45,8 @@ def name_explorers(page, names):
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    """The explorers of the lesson, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
-    own = [SETUP, *(f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES)]
+    """The explorers of the lesson, one sorted by induction, and three of SmolLM2's runs of 20, 60 and 200 tokens."""
+    own = [SETUP, INDUCTION, *(f"AttentionExplorer(traces[{size}], layer=3)" for size in SIZES)]
     part = lesson_part(lab_server, "08_attention", r"(?m)^attention_explorer\(", *own)
     page = open_and_run(browser, lab_server, outside_requests, part, DRAWN, width=1300)
     page.set_viewport_size({"width": 1300, "height": 1300})
@@ -89,7 +91,7 @@ def test_every_cell_ran_without_an_error(page):
 
 def test_keyboard_moves_layer_head_and_token(page):
     root = explorer_of(page, "first")
-    for trait, moves, place in [("layer", 7, "12"), ("head", 4, "4"), ("token", -3, "12")]:
+    for trait, moves, place in [("layer", -4, "12"), ("head", 4, "4"), ("token", -3, "12")]:
         keys = ["ArrowRight" if moves > 0 else "ArrowLeft"] * abs(moves)
         press(page, root.get_by_role("slider", name=trait), *keys)
         page.wait_for_timeout(700)  # no press may be lost, nor an older value come back from the kernel
@@ -160,7 +162,7 @@ def test_a_token_is_looked_at_and_kept(page):
     assert root.get_by_role("slider", name="token").input_value() == "2"
 
 
-def test_the_induction_head_and_cross_attention_say_what_the_lesson_says(page):
+def test_an_induction_head_and_cross_attention_say_where_they_look(page):
     root = explorer_of(page, "induction")
     wait_for_status(page, "induction", "“\u2068␣Mr\u2069” looks at “\u2068␣D\u2069” 0.53")
     root.locator("summary").press("Enter")

@@ -91,7 +91,7 @@ def test_nothing_is_cut_off(opened, lesson):
 
 def test_the_room_predicts_before_it_sees_the_answer(opened):
     page = opened("11")
-    question = page.locator("section", has_text="Only the best 50 logits go into the softmax.").last
+    question = page.locator("section", has_text="The nucleus of 0.9 has 546 tokens here.").last
     answer = question.locator("text=Measured: 32 tokens")
     page.evaluate(
         "(slide) => { const { h, v } = Reveal.getIndices(slide); Reveal.slide(h, v); }", question.element_handle()

@@ -6,13 +6,15 @@ from course_utils.publishing.schematics.drawing import COLOURS, LINE, NORMAL, QU
 from course_utils.publishing.schematics.first_lessons import PROMPT_TOKENS
 from course_utils.publishing.schematics.loop_map import AGAIN, draw_map
 
-# Attention on three words, two numbers each: how much a word is about water, and how much about money.
+# Attention on three words. A vector says how much a word is an article, about water, about money; three matrices turn
+# it into a query, a key and a value of two numbers each, for water and for money.
 TOY_WORDS = ("the", "river", "bank")
-TOY_QUERY = ((1.0, 1.0), (1.0, 0.0), (2.0, 1.0))
-TOY_KEY = ((0.0, 1.0), (2.0, 0.0), (1.0, 1.0))
+TOY_VECTORS = ((1.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 1.0, 1.0))
+TOY_QUERY = ((1.0, 1.0), (2.0, 0.0), (2.0, 1.0))
+TOY_KEY = ((0.0, 0.0), (2.0, 0.0), (1.0, 1.0))
 TOY_VALUE = ((0.0, 0.0), (10.0, 0.0), (5.0, 5.0))
 # The last row: softmax(query · key / √2) · value.
-TOY_SCORES, TOY_WEIGHTS, TOY_MIX = (0.7, 2.8, 2.1), (0.07, 0.62, 0.31), (7.7, 1.5)
+TOY_SCORES, TOY_WEIGHTS, TOY_MIX = (0.0, 2.8, 2.1), (0.04, 0.64, 0.32), (8.0, 1.6)
 # SmolLM2's, in fp32: 2 (key and value) × 30 layers × 3 heads × 64 numbers × 4 bytes.
 CONTEXT_LENGTH, CACHE_BYTES = 8192, 46_080
 # Five words with logits, and their probabilities after each filter (None: removed).
@@ -29,22 +31,23 @@ DRAWN = "coffee"
 
 def _attention() -> Drawing:
     drawing = Drawing(
-        560,
+        624,
         "Attention by hand on three words",
-        "Attention on the three words the, river, bank, each with two numbers, for water and for money. The query of "
-        "bank is (2, 1), the keys are (0, 1), (2, 0) and (1, 1). Query times key, divided by √2, gives the scores "
-        "0.7, 2.8 and 2.1. The softmax turns them into weights of 7 %, 62 % and 31 %. They mix the values (0, 0), "
-        "(10, 0) and (5, 5) into (7.7, 1.5): bank, which was (5, 5), has moved towards water.",
+        "Attention on three words: the, river, bank. Each has a vector of three numbers, for article, water and money, "
+        "and from it a query, a key and a value of two. The query of bank is (2, 1), the keys are (0, 0), (2, 0) and "
+        "(1, 1). Query times key, divided by √2, gives the scores 0, 2.8 and 2.1. The softmax turns them into weights "
+        "of 4 %, 64 % and 32 %. They mix the values (0, 0), (10, 0) and (5, 5) into (8, 1.6).",
     )
-    draw_map(drawing, ("layers",), "“bank” becomes a mix of the words that it looks at.")
-    columns, rows = (500, 646, 792), [220 + 52 * number for number in range(6)]
-    query = _pair(TOY_QUERY[2])
+    draw_map(drawing, ("layers",), "“bank” takes in a mix of the words that it looks at.")
+    columns, rows = (500, 646, 792), [214 + 47 * number for number in range(8)]
     labels = (
         ("word", ""),
-        ("key", "what it offers"),
-        ("score", f"query of bank {query} · key ÷ √2"),
+        ("vector", "(article, water, money)"),
+        ("query", "what it looks for: (water, money)"),
+        ("key", "what it offers to be found by"),
+        ("score", f"query of bank {_pair(TOY_QUERY[2])} · key ÷ √2"),
         ("weight", "softmax of the scores"),
-        ("value", "what it gives: (water, money)"),
+        ("value", "what it passes on"),
         ("mix", "weights × values, added up"),
     )
     for y, (name, how) in zip(rows, labels, strict=True):
@@ -53,15 +56,17 @@ def _attention() -> Drawing:
         drawing.text(132, line, how, fill=QUIET, anchor="start", room=300)
     for word, x in enumerate(columns):
         drawing.chip(x - 60, rows[0], TOY_WORDS[word], width=120)
-        drawing.text(x, rows[1] + 24, _pair(TOY_KEY[word]), NORMAL)
-        drawing.text(x, rows[2] + 24, f"{TOY_SCORES[word]}", NORMAL)
-        drawing.bar(x - 60, rows[3] + 5, 100 * TOY_WEIGHTS[word], 24, "layers")
-        drawing.text(x + 60, rows[3] + 24, f"{TOY_WEIGHTS[word]:.0%}", NORMAL, anchor="end")
-        drawing.text(x, rows[4] + 24, _pair(TOY_VALUE[word]), NORMAL)
-    drawing.line([(440, rows[5] - 8), (852, rows[5] - 8)], LINE, 1.5)
-    drawing.text(columns[2] - 112, rows[5] + 28, f"bank was {_pair(TOY_VALUE[2])}, is now", fill=QUIET, anchor="end")
-    drawing.arrow([(columns[2] - 104, rows[5] + 21), (columns[2] - 66, rows[5] + 21)], thick=3)
-    drawing.box(columns[2] - 60, rows[5], 120, 42, _pair(TOY_MIX), "vectors", NORMAL, bold=True)
+        for row, numbers in ((1, TOY_VECTORS), (3, TOY_KEY), (6, TOY_VALUE)):
+            drawing.text(x, rows[row] + 24, _pair(numbers[word]), NORMAL)
+        asks = word == 2
+        drawing.text(x, rows[2] + 24, _pair(TOY_QUERY[word]), NORMAL, asks, **({} if asks else {"fill": QUIET}))
+        drawing.text(x, rows[4] + 24, f"{TOY_SCORES[word]:g}", NORMAL)
+        drawing.bar(x - 60, rows[5] + 5, 100 * TOY_WEIGHTS[word], 24, "layers")
+        drawing.text(x + 60, rows[5] + 24, f"{TOY_WEIGHTS[word]:.0%}", NORMAL, anchor="end")
+    drawing.line([(440, rows[7] - 7), (852, rows[7] - 7)], LINE, 1.5)
+    drawing.text(columns[2] - 112, rows[7] + 28, "bank takes in", fill=QUIET, anchor="end")
+    drawing.arrow([(columns[2] - 104, rows[7] + 21), (columns[2] - 66, rows[7] + 21)], thick=3)
+    drawing.box(columns[2] - 60, rows[7], 120, 42, _pair(TOY_MIX), "vectors", NORMAL, bold=True)
     return drawing
 
 
