@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 06 · Pre-training and fine-tuning
 #
-# Nobody told a language model what a noun is. It was given text and one question about it, again and again. Here you
-# compute that question's loss by hand, train a small model with it, and then teach a trained model something new.
+# Nobody told a language model what a noun is. It read text and was asked one question, again and again. Here you see
+# that question, measure by hand how well a model answers it, train a small model with it, and then teach a trained one
+# something new.
 #
 # ![Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is the
 # next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a label. The
@@ -48,8 +49,8 @@ curve = train_tiny_model(tiny, batches, held_out, steps=400)
 print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 
 # %% [markdown]
-# There's no sense in it, but there are words, and spaces in likely places. Nobody told the model what a word is. At
-# every character it was asked one question: *which comes next?*
+# There's no sense in it, but some of it is words, and the spaces are in likely places. Nobody told the model what a word
+# is. At every character it was asked one question: *which comes next?*
 
 # %% [markdown]
 # ## 2 · The text is its own label
@@ -108,8 +109,8 @@ for token, bits in zip(tokens[1:], (token_losses / log(2)).tolist(), strict=True
 # %% tags=["nbval-check-output"]
 by_hand = token_losses.mean()
 with torch.inference_mode():
-    theirs = smollm.model(ids, labels=ids).loss
-assert torch.allclose(by_hand, theirs, atol=1e-4)
+    their_loss = smollm.model(ids, labels=ids).loss
+assert torch.allclose(by_hand, their_loss, atol=1e-4)
 print(f"loss {by_hand:.2f} nats = {by_hand / log(2):.1f} bits per token; perplexity {by_hand.exp():.0f}")
 
 # %% [markdown]
@@ -134,13 +135,14 @@ blind = log(49_152, 2)
 print(f"above a blind guess ({blind:.1f} bits): with {sum(started > blind)}, without {sum(bare > blind)} of 24")
 
 # %% [markdown]
-# Without a start, the first prediction is nearly worthless, and in some openings worse than giving all 49,152 tokens
-# the same probability. So when you measure a loss, put the start token in front, or leave the first prediction out.
+# Without a start token, the first prediction is on average hardly better than giving all 49,152 tokens the same
+# probability, and in 9 of these openings it's worse. So when you measure a loss, put the start token in front, or leave
+# the first prediction out.
 #
 # ### Forget the shift
 #
-# Here's a common mistake: compare each position with its own token, which the model has just read. There's no error
-# message.
+# Here's a common mistake: compare the prediction at each position with that position's own token, which the model has
+# just read. There's no error message.
 
 # %%
 from course_utils.learner import predict
@@ -155,7 +157,7 @@ unshifted
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens
 
-assert torch.allclose(causal_lm_loss(logits, ids), theirs, atol=1e-4)  # ours, with the shift
+assert torch.allclose(causal_lm_loss(logits, ids), their_loss, atol=1e-4)  # ours, with the shift
 unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 
 # %% [markdown]
@@ -182,7 +184,8 @@ print("labels:", *hidden.labels[0, :40].tolist())
 
 # %% [markdown]
 # A label of **−100** means *not asked*: the loss leaves these places out. It's only a convention of `torch`, but you'll
-# meet it wherever a part of a text mustn't count.
+# meet it wherever a part of a text mustn't count. *Appetite* is one of the random tokens: the story has a full stop
+# there.
 #
 # Why not mask all of the 15 %? BERT is mostly used on texts without a `[MASK]`, so it has to give ordinary tokens good
 # vectors, too. Later, hiding 40 % worked better in large models (Wettig et al., 2023).
@@ -195,9 +198,9 @@ from transformers import DataCollatorForLanguageModeling
 
 collator = DataCollatorForLanguageModeling(tokenizer, seed=24)
 rows = [{name: batch[name][row] for name in ("input_ids", "special_tokens_mask")} for row in range(len(pieces))]
-theirs = collator(rows)
-assert theirs["input_ids"].equal(hidden.ids)
-assert theirs["labels"].equal(hidden.labels)
+collated = collator(rows)
+assert collated["input_ids"].equal(hidden.ids)
+assert collated["labels"].equal(hidden.labels)
 
 with torch.inference_mode():
     output = masked_lm(hidden.ids, attention_mask=batch.attention_mask, labels=hidden.labels)
@@ -226,8 +229,8 @@ assert (truth == guesses).sum() > 3 * (truth == common).sum()
 # Far more often than the baseline. The **interval** says how far the share may move if other places are hidden (Wilson,
 # 1927).
 #
-# A causal model learns from every token, and looks one way. A masked one learns from one token in seven, and looks both
-# ways.
+# So a causal model is asked about every token, and looks one way. A masked one is asked about one in seven, and looks
+# both ways.
 
 # %% [markdown]
 # ## 5 · Read a loss curve
@@ -287,23 +290,26 @@ figures.loss_curves(curve.train, curve.held_out, levels)
 # %%
 best = min(curve.held_out, key=curve.held_out.get)
 assert curve.held_out[best] < levels["counted pairs"]
-assert curve.held_out[400] > curve.held_out[best] + 0.15
+assert curve.held_out[400] > curve.held_out[200] + 0.15
 overfitted.compare("one before step 300" if best < 300 else "one of the steps 300 to 399")
 
 # %% [markdown]
-# The dotted lines come from counting how often each character occurs, or follows another. The model soon reaches the
-# first, then the second. To get below that it has to look further back.
+# The lower two dotted lines come from counting: how often each character occurs, and how often it follows another. The
+# model soon reaches the first, then the second. Its lowest point is well below that, so it must have looked further
+# back.
 #
 # Then the curves part: what it still learns about the training text doesn't hold for the rest. That's **overfitting**.
 # At the end it's worse on held-out text than it was at half time, although the training loss has promised more all the
-# way. One short story, read 70 times, is too little text. Real pre-training sees most of its text once or a few times.
+# way. One short story, read 70 times, is too little text. In larger models, reading a text up to four times was nearly
+# as good as new text (Muennighoff et al., 2023).
 #
 # **Try it**: other `steps` in section 1, or another seed. Does the lowest point move?
 
 # %% [markdown]
 # ## 6 · The whole thing in one cell
 #
-# Pre-training in plain `torch`. From the same start and on the same batches, it goes down the same curve.
+# Pre-training in plain `torch`. With the same first weights and the same batches as in section 1, it goes down the same
+# curve.
 
 # %%
 my_model = new_tiny_model(len(characters))
@@ -317,7 +323,8 @@ for step in range(30):
     next_logits = my_model(windows).logits[:, :-1]  # each position predicts …
     labels = windows[:, 1:]  # … the one after it
     loss = -next_logits.log_softmax(-1).gather(-1, labels[..., None]).mean()
-    assert step or torch.allclose(loss, my_model(windows, labels=windows).loss, atol=1e-4)
+    if step == 0:
+        assert torch.allclose(loss, my_model(windows, labels=windows).loss, atol=1e-4)
 
     for group in optimizer.param_groups:  # small steps first
         group["lr"] = 5e-3 * min(1, (step + 1) / 20)
@@ -349,8 +356,9 @@ for task in ("feeling", "order"):
 # %% [markdown]
 # The model is MiniLM, an encoder that has been pre-trained and then fine-tuned to give sentences of one meaning similar
 # vectors (the idea is from Reimers and Gurevych, 2019). The cheapest way is to leave it **frozen** and train only a
-# **head**, one linear layer, on its vector of each text. **LoRA** leaves its matrices alone, but learns a small
-# correction beside each, a product of two thin matrices (Hu et al., 2021).
+# **head**: one linear layer that reads the encoder's vector of a text. **LoRA** leaves the encoder's matrices alone,
+# too, but learns a small correction to each, a product of two thin matrices (Hu et al., 2021). First, LoRA on word
+# order:
 
 # %%
 from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune
@@ -379,7 +387,7 @@ assert right > 180
 # %%
 beaten = predict(
     "06-lora",
-    "How many texts of 100 does LoRA get right beyond the model without pre-training, when it's about word order?",
+    "Word order, 100 texts: how many more does LoRA get right than the model without pre-training?",
     {"10 or fewer": (None, 10), "10 to 30": (10, 30), "more than 30": (30, None)},
 )
 beaten
@@ -404,32 +412,36 @@ for task in ("feeling", "order"):
     for one, other in (("LoRA", "head only"), ("all weights", "LoRA"), ("LoRA", "no pre-training")):
         difference = 100 * (shares[one] - shares[other])
         low, high = bootstrap_interval(difference)
-        print(f"{task:8} {one} − {other}: {difference.mean():+.0f} points, interval {low:+.0f} to {high:+.0f}")
+        print(f"{task:8} {one} − {other}: {difference.mean():+.1f} points, interval {low:+.1f} to {high:+.1f}")
 beaten.compare(difference.mean(), show="{:.0f}")
 
 # %% [markdown]
 # All ways were tested on the same reviews, so this cell compares them review by review.
 #
 # **Good or bad?** The head alone does as well as anything here. MiniLM's vectors are about what a text means, and a
-# head can read that. **Word order?** The vectors say little about it, so the encoder has to change: LoRA is far ahead
-# of the head. And without the earlier training, 30 steps teach almost nothing. With 100 labelled examples, Howard and
-# Ruder (2018) got from a pre-trained model what took 100 times as many from scratch.
+# head can read that. **Word order?** The vectors say only a little about it, so the encoder has to change: LoRA is far
+# ahead of the head. And without the earlier training, 30 steps teach almost nothing. With 100 labelled examples, Howard
+# and Ruder (2018) got from a pre-trained model what took 100 times as many from scratch.
 #
-# Is LoRA better than all weights? The interval is only about the choice of *reviews*. Here is each way's second-best
-# learning rate, too:
+# On word order, LoRA is also ahead of all weights, and the interval is without 0. Is it better, then? The interval is
+# only about the choice of *reviews*. Look at the learning rate that came second on the reviews kept apart:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import recorded_rates
 
 for place in (0, 1):
     rates, shares = recorded_rates("order", place), recorded_ways("order", place)
-    print("  ".join(f"{way} {shares[way].mean():.0%} (rate {rates[way]:g})" for way in ("LoRA", "all weights")))
+    difference = 100 * (shares["all weights"] - shares["LoRA"])
+    low, high = bootstrap_interval(difference)
+    print("   ".join(f"{way} {shares[way].mean():.0%} (rate {rates[way]:g})" for way in ("LoRA", "all weights")))
+    print(f"   all weights − LoRA: {difference.mean():+.1f} points, interval {low:+.1f} to {high:+.1f}")
 
 # %% [markdown]
-# The choice of a learning rate moves the result as much as the choice of the way. So these runs don't say which of the
-# two is better, and an experiment with one learning rate for each wouldn't have, either.
+# The order is reversed, again with an interval without 0: another learning rate moved all weights by more than the two
+# ways differ. To pick the second rate now would be to choose on the test. So these runs don't say which way is better,
+# and an experiment with one learning rate for each wouldn't have, either.
 #
-# What they do say is how many numbers each trains:
+# What differs for certain is how many numbers each way trains:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import new_classifier
@@ -452,8 +464,9 @@ for way in recorded_ways("order"):
 # of that kind: explain gravity, relativity, the big bang, evolution (Lowe and Leike, 2022).
 #
 # So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This kind of
-# supervised fine-tuning is called **instruction tuning** (Ouyang et al., 2022). The loss is that of section 3, often
-# for the answer only: the labels of the question are −100.
+# supervised fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of
+# section 3, often for the answer only: the labels of the question are −100. (The marks that say who speaks are for
+# [lesson 09](09_context_length_and_prompting.ipynb).)
 
 # %% tags=["nbval-check-output"]
 question = [{"role": "user", "content": "What is the capital of Norway?"}]
@@ -462,15 +475,15 @@ chat = smollm.encode(prompt + "The capital of Norway is Oslo.<|im_end|>")
 chat_labels = chat.clone()
 chat_labels[:, : smollm.encode(prompt).shape[1]] = IGNORED
 with torch.inference_mode():
-    output = smollm.model(chat, labels=chat_labels)
-assert torch.allclose(causal_lm_loss(output.logits, chat_labels), output.loss, atol=1e-4)
-print(f"{chat.shape[1]} tokens, {(chat_labels != IGNORED).sum()} of them with a label")
-print(f"answer: {output.loss / log(2):.1f} bits per token")
+    read = smollm.model(chat, labels=chat_labels)
+assert torch.allclose(causal_lm_loss(read.logits, chat_labels), read.loss, atol=1e-4)
+print(smollm.tokenizer.decode(chat[0]))
+print(f"\n{chat.shape[1]} tokens, {(chat_labels != IGNORED).sum()} of them with a label")
+print(f"answer: {read.loss / log(2):.1f} bits per token")
 
 # %% [markdown]
-# Our SmolLM2 has had that training already, so this answer hardly surprises it. It has also had a third one: of two
-# answers, make the preferred one more likely (**preference tuning**, here by direct preference optimization; Rafailov
-# et al., 2023).
+# Our SmolLM2 has had that training already. It has also had a third one: of two answers, make the preferred one more
+# likely (**preference tuning**, here by direct preference optimization; Ben Allal et al., 2025; Rafailov et al., 2023).
 #
 # ## 9 · Quiz
 #
@@ -517,7 +530,7 @@ quiz_question(
         (
             "The cases in which only one of the two is right",
             True,
-            "Yes: 4 against 0 is something else than 24 against 20. And then other seeds.",
+            "Yes: 4 against 0 would say more than 24 against 20. And then other seeds.",
         ),
         ("Nothing, B is better", False, "By four cases. With another seed or other cases it may be A."),
     ],
@@ -529,7 +542,7 @@ quiz_question(
 # - Pre-training makes its labels from the text: the next token (causal), or hidden tokens (masked). Both losses are the
 #   mean of −ln *p* over the places that are asked for.
 # - A first loss of ln V says that the model guesses and the loss is a mean. It says nothing about the labels.
-# - Measure on held-out text, against counting, and with a start token.
+# - Measure on held-out text, compare with counting, and put a start token in front.
 # - Where the vectors have the answer, a head is enough. Otherwise the encoder has to change, with LoRA or as a whole.
 # - A comparison needs the same test for all, intervals, and a learning rate that suits each way.
 # - A base model continues text. Instruction tuning is supervised fine-tuning that makes it answer.
