@@ -49,8 +49,8 @@ curve = train_tiny_model(tiny, batches, held_out, steps=400)
 print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 
 # %% [markdown]
-# There's no sense in it, but some of it is words, and the spaces are in likely places. Nobody told the model what a word
-# is. At every character it was asked one question: *which comes next?*
+# There's no sense in it, but some of it is words, and the spaces are in likely places. Nobody told the model what a
+# word is. At every character it was asked one question: *which comes next?*
 
 # %% [markdown]
 # ## 2 · The text is its own label

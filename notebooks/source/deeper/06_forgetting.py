@@ -40,6 +40,7 @@ for name, text in (("story", story), ("rights", rights)):
     border = round(0.7 * len(ids))
     train[name], held_out[name] = ids[:border], cut_windows(ids[border:])
     print(f"{name:7} {len(train[name]):,} characters to train on, {len(held_out[name])} held-out pieces")
+print(f"{len(characters)} different characters")
 
 
 # %%
@@ -89,14 +90,13 @@ print(write_on(model, characters, "The captain ", characters=120, seed=1))
 #
 # ## 2 · Compared with what?
 #
-# A loss of the forgetful model says little alone. Two models to compare it with: the one from before, and one that has
-# never seen the story at all and was trained only on the rights.
+# Alone, this loss says little. Compare it with that of two other models: the same one before it was trained again, and
+# one that was trained on the rights only, and has never seen the story.
 #
 # And a cure, the simplest there is: **replay**. Each step gets the same 12 pieces of the new text, and four pieces of
 # the old one beside them.
 
 # %%
-
 import torch
 
 from course_utils import figures
@@ -120,8 +120,8 @@ figures.curves(
 )
 
 # %% [markdown]
-# Now with intervals, piece by piece: how much does each of the held-out pieces of the story cost more than before, and
-# what does each model pay for the new text?
+# Now piece by piece, with intervals: how much more does a held-out piece of the story cost than before? And what is the
+# loss on held-out text of the rights?
 
 # %%
 from course_utils.experiments.intervals import bootstrap_interval
@@ -141,12 +141,12 @@ for name, one in (("after the story", model), ("with replay", replaying), ("neve
     low, high = bootstrap_interval(rises[name].tolist())
     new = losses_by_piece(one, "rights").mean()
     print(f"{name:16} story {rises[name].mean():+.1f} nats ({low:+.1f} to {high:+.1f}), rights {new:.1f}")
-assert rises["after the story"].mean() > rises["with replay"].mean() + 0.1
+assert rises["after the story"].mean() > rises["with replay"].mean() + 0.5
 
 # %% [markdown]
-# In this run, the model that had learned the story ends up *worse* on it than the one that never saw it, and not far
-# from guessing, which would be ln 55 ≈ 4.0. Both were trained on the rights for just as long. With four old pieces in
-# each step, most of the loss is gone.
+# In this run, 200 steps on the rights take the model almost back to guessing, which would be ln 55 ≈ 4.0. It even ends
+# up *worse* on the story than the one that never saw it. But that isn't forgetting alone: its loss on the rights is the
+# higher one, too, so it has also overfitted more. With four old pieces in each step, most of the damage doesn't happen.
 #
 # The cure isn't free: you need the old text, and each step reads a third more. If you don't have the old text, change
 # less: with LoRA the old weights stay where they are. In a comparison at 7 billion parameters, LoRA forgot less than
@@ -158,8 +158,8 @@ assert rises["after the story"].mean() > rises["with replay"].mean() + 0.1
 # ## Take-aways
 #
 # - What a second training costs is measured on the *first* task, on text that was held out.
-# - Nothing in the new loss protects the old skill. Old examples among the new ones do.
-# - A skill can end up worse than if it had never been there.
+# - Nothing in the new loss protects the old skill. Old examples among the new ones did, here.
+# - A loss needs something to compare it with: the model before, and one that never had the first training.
 #
 # **Back to** [06 · Pre-training and fine-tuning](../06_pretraining_and_finetuning.ipynb). **Also deeper**: [LoRA
 # inside](06_lora_inside.ipynb). **All lessons**: [the index](../index.ipynb).
