@@ -1,9 +1,8 @@
 # %% [markdown]
 # # 06 · Pre-training and fine-tuning
 #
-# Nobody told a language model what a noun is. It read text and was asked one question, again and again. Here you see
-# that question, measure by hand how well a model answers it, train a small model with it, and then teach a trained one
-# something new.
+# Nobody told a language model what a noun is. It was asked one question about text, again and again. You'll compute by
+# hand how well a model answers, train a small one, and then teach a trained one something new.
 #
 # ![Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is the
 # next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a label. The
@@ -11,10 +10,10 @@
 #
 # **You will be able to**
 #
-# - make training labels from nothing but text, for a causal and for a masked language model;
+# - make training labels from text alone, for a causal and for a masked language model;
 # - compute both losses by hand, equal to those of `transformers`;
 # - say what the first loss of a training can tell you, and what it can't;
-# - see in a loss curve what counting alone would reach, and where overfitting begins;
+# - see in a loss curve where overfitting begins;
 # - compare ways of fine-tuning fairly, with intervals.
 #
 # **Time**: 45 minutes. **Read before**: [05 · From text to vectors](05_from_text_to_vectors.ipynb).
@@ -22,8 +21,8 @@
 # %% [markdown]
 # ## 1 · From noise to words
 #
-# This model has two layers and random weights. Its tokens are single characters, the fifty that occur in a short story.
-# Let it continue *The captain*.
+# This model has two layers and random weights. Its tokens are the fifty characters of a short story. Let it continue
+# *The captain*.
 
 # %%
 from importlib.resources import files
@@ -49,14 +48,14 @@ curve = train_tiny_model(tiny, batches, held_out, steps=400)
 print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 
 # %% [markdown]
-# There's no sense in it, but some of it is words, and the spaces are in likely places. Nobody told the model what a
-# word is. At every character it was asked one question: *which comes next?*
+# There's no sense in it, but some of it is words, and the spaces are in likely places. At every character it was asked
+# one question: *which comes next?*
 
 # %% [markdown]
 # ## 2 · The text is its own label
 #
-# Training needs examples with right answers. A language model takes them from any text. This one starts with
-# `<|endoftext|>`, which separated the texts in SmolLM2's training, so even the first word has something before it.
+# Training needs examples with right answers. Any text has them. This one starts with `<|endoftext|>`, which separated
+# texts in SmolLM2's training, so even the first word has something before it.
 
 # %% tags=["nbval-check-output"]
 from course_utils.models import load_causal_lm
@@ -68,19 +67,19 @@ for place in (1, 2, 3, 12):
     print("".join(tokens[:place]), "→", tokens[place])
 
 # %% [markdown]
-# Each line is a training example: a text, and the token that came next. These 13 tokens make 12 of them. Because no
-# token can look ahead ([lesson 07](07_encoders_decoders_and_both.ipynb)), one run of the model answers all 12.
+# Each line is a training example: a text, and the token that came next. These 13 tokens make 12 of them. No token can
+# look ahead ([lesson 07](07_encoders_decoders_and_both.ipynb)), so one run of the model answers all 12.
 #
-# Training on labels that are made from the data itself is called **self-supervision**. A model that predicts the next
-# token is a **causal language model**. To train it this way on as much text as possible is **pre-training** (Radford et
-# al., 2018). SmolLM2-135M read 2 trillion tokens (Ben Allal et al., 2025).
+# Training on labels made from the data itself is **self-supervision**. A model that predicts the next token is a
+# **causal language model**. To train it this way on as much text as possible is **pre-training** (Radford et al.,
+# 2018). SmolLM2-135M read 2 trillion tokens (Ben Allal et al., 2025).
 
 # %% [markdown]
 # ## 3 · The causal loss by hand
 #
 # The model gives every token of its vocabulary a probability. The **loss** of one example is −ln of the probability of
-# the right token: 0 if the model was certain and right, and large if it was surprised. Take the logits, turn them into
-# log probabilities, and pick the label's.
+# the right token: 0 if the model was certain and right, large if it was surprised. Turn the logits into log
+# probabilities, and pick the label's.
 
 # %% tags=["nbval-check-output"]
 import torch
@@ -103,8 +102,8 @@ for token, bits in zip(tokens[1:], (token_losses / log(2)).tolist(), strict=True
 # %% [markdown]
 # A text may start with almost any word. *Door* after *closed the* costs less than two tosses.
 #
-# The loss of a text is the mean over its examples. `transformers` computes it if you pass the ids a second time, as
-# `labels`; it shifts them by one place itself.
+# The loss of a text is the mean over its examples. `transformers` computes it if you pass the ids again as `labels`; it
+# shifts them by one place itself.
 
 # %% tags=["nbval-check-output"]
 by_hand = token_losses.mean()
@@ -114,11 +113,11 @@ assert torch.allclose(by_hand, their_loss, atol=1e-4)
 print(f"loss {by_hand:.2f} nats = {by_hand / log(2):.1f} bits per token; perplexity {by_hand.exp():.0f}")
 
 # %% [markdown]
-# **Perplexity** is *e* to the power of the loss in nats (natural logarithms): the model was as unsure as if it chose
-# among that many equally likely tokens.
+# **Perplexity** is *e* to the power of the loss in nats (natural logarithms): the model was as unsure as if that many
+# tokens were equally likely.
 #
-# What if you leave out the start token? Take the openings of 24 published stories. How much does their second token
-# cost, with `<|endoftext|>` before the first and without?
+# What if you leave out the start token? Measure the second token of 24 published stories, with `<|endoftext|>` before
+# the first and without.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import story_openings
@@ -135,9 +134,8 @@ blind = log(49_152, 2)
 print(f"above a blind guess ({blind:.1f} bits): with {sum(started > blind)}, without {sum(bare > blind)} of 24")
 
 # %% [markdown]
-# Without a start token, the first prediction is on average hardly better than giving all 49,152 tokens the same
-# probability, and in 9 of these openings it's worse. So when you measure a loss, put the start token in front, or leave
-# the first prediction out.
+# Without a start token, the first prediction is on average hardly better than a blind guess among 49,152 tokens, and in
+# 9 openings it's worse. So put the start token in front, or leave the first prediction out.
 #
 # ### Forget the shift
 #
@@ -161,8 +159,8 @@ assert torch.allclose(causal_lm_loss(logits, ids), their_loss, atol=1e-4)  # our
 unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 
 # %% [markdown]
-# A good model says what comes *next*, and the token it has just read is hardly ever that. But if you train a model from
-# scratch with this mistake, its loss goes to 0: it only has to repeat its input. The exercise tries that.
+# A good model says what comes *next*, and that's hardly ever the token it has just read. But if you train with this
+# mistake from the start, the loss goes to 0: the model only has to repeat its input. The exercise tries that.
 
 # %% [markdown]
 # ## 4 · The masked loss by hand
@@ -183,15 +181,14 @@ print("shown: ", tokenizer.decode(hidden.ids[0, :40]))
 print("labels:", *hidden.labels[0, :40].tolist())
 
 # %% [markdown]
-# A label of **−100** means *not asked*: the loss leaves these places out. It's only a convention of `torch`, but you'll
-# meet it wherever a part of a text mustn't count. *Appetite* is one of the random tokens: the story has a full stop
-# there.
+# A label of **−100** means *not asked* (a convention of `torch`): the loss leaves these places out. *Appetite* is one
+# of the random tokens: the story has a full stop there.
 #
-# Why not mask all of the 15 %? BERT is mostly used on texts without a `[MASK]`, so it has to give ordinary tokens good
-# vectors, too. Later, hiding 40 % worked better in large models (Wettig et al., 2023).
+# Not all of the 15 % are masked, since BERT is mostly used on texts without a `[MASK]`. Later, hiding 40 % worked
+# better in large models (Wettig et al., 2023).
 #
-# `transformers` hides the same tokens, given the same random numbers. The loss is the mean of −ln *p* where the label
-# isn't −100. Nothing is shifted.
+# Given the same random numbers, `transformers` hides the same tokens. The loss is again the mean of −ln *p*, and
+# nothing is shifted.
 
 # %% tags=["nbval-check-output"]
 from transformers import DataCollatorForLanguageModeling
@@ -211,8 +208,8 @@ assert torch.allclose(by_hand, output.loss, atol=1e-4)
 print(f"{len(wanted)} of {int(batch.attention_mask.sum())} tokens are asked for")
 
 # %% [markdown]
-# How often is this small model right about a token that it can't see? As a baseline, always say the one that's hidden
-# most often.
+# How often is this small model right about a token it can't see? The baseline: always say the one that's hidden most
+# often.
 
 # %%
 from course_utils.experiments.intervals import wilson_interval
@@ -226,16 +223,16 @@ for name, right in (("the model", truth == guesses), (f"always “{tokenizer.dec
 assert (truth == guesses).sum() > 3 * (truth == common).sum()
 
 # %% [markdown]
-# Far more often than the baseline. The **interval** says how far the share may move if other places are hidden (Wilson,
-# 1927).
+# Far more often than the baseline. The **interval** (Wilson, 1927) says how far the share may move if other places are
+# hidden.
 #
-# So a causal model is asked about every token, and looks one way. A masked one is asked about one in seven, and looks
+# So a causal model is asked about every token and looks one way. A masked one is asked about one in seven and looks
 # both ways.
 
 # %% [markdown]
 # ## 5 · Read a loss curve
 #
-# Back to the model of section 1. What was its loss before the first step, with random weights?
+# Back to section 1. What was the model's loss before the first step?
 
 # %%
 first_loss = predict(
@@ -250,8 +247,8 @@ first_loss.compare(curve.held_out[0], show="{:.1f}")
 
 # %% [markdown]
 # You could know that without running anything. With small random weights all logits are nearly the same, so each
-# character has a probability of about 1/50, and −ln (1/50) = ln 50. It's the first thing to check in any training. But
-# what does it check? Break three things, one at a time.
+# character has a probability of about 1/50, and −ln (1/50) = ln 50. Look at this first in any training. But what does
+# it check? Break three things, one at a time.
 
 # %% tags=["nbval-check-output"]
 fresh = new_tiny_model(len(characters))
@@ -264,11 +261,11 @@ with torch.no_grad():
     print(f"weights too large {causal_lm_loss(fresh(held_out).logits, held_out):.1f}")
 
 # %% [markdown]
-# Wrong labels pass: to a model that considers everything equally likely, any label costs ln 50. The check finds weights
-# that aren't small and random, a loss that isn't a mean, and a wrong number of classes.
+# Wrong labels pass: if everything is equally likely, any label costs ln 50. The check finds weights that aren't small
+# and random, a loss that isn't a mean, and a wrong number of classes.
 #
-# Now the curve. The last 30 % of the story were **held out**: the model was tested on them and never trained on them.
-# Of the rest, it saw each character about 70 times.
+# Now the curve. The last 30 % of the story were **held out**: only tested on, never trained on. Of the rest, it saw
+# each character about 70 times.
 
 # %%
 overfitted = predict(
@@ -295,21 +292,19 @@ overfitted.compare("one before step 300" if best < 300 else "one of the steps 30
 
 # %% [markdown]
 # The lower two dotted lines come from counting: how often each character occurs, and how often it follows another. The
-# model soon reaches the first, then the second. Its lowest point is well below that, so it must have looked further
-# back.
+# model soon reaches both. Its lowest point is well below, so it must have looked further back.
 #
 # Then the curves part: what it still learns about the training text doesn't hold for the rest. That's **overfitting**.
-# At the end it's worse on held-out text than it was at half time, although the training loss has promised more all the
-# way. One short story, read 70 times, is too little text. In larger models, reading a text up to four times was nearly
-# as good as new text (Muennighoff et al., 2023).
+# At the end it's worse on held-out text than at half time, although the training loss kept falling. A story read 70
+# times is too little text. For larger models, text read up to four times was nearly as good as new text (Muennighoff et
+# al., 2023).
 #
-# **Try it**: other `steps` in section 1, or another seed. Does the lowest point move?
+# **Try it**: another seed in section 1. Does the lowest point move?
 
 # %% [markdown]
 # ## 6 · The whole thing in one cell
 #
-# Pre-training in plain `torch`. With the same first weights and the same batches as in section 1, it goes down the same
-# curve.
+# Pre-training in plain `torch`. With the first weights and the batches of section 1, it goes down the same curve.
 
 # %%
 my_model = new_tiny_model(len(characters))
@@ -339,26 +334,25 @@ f"{len(my_losses)} steps: the same losses as in section 1"
 # %% [markdown]
 # ## 7 · Teach a trained model something new
 #
-# Pre-training is long and general. **Fine-tuning** continues from there: a short training on data for your task. If
-# each example comes with its right answer, it's **supervised fine-tuning**.
+# Pre-training is long and general. **Fine-tuning** continues with a short training for your task. If each example comes
+# with its right answer, it's **supervised fine-tuning**.
 #
-# We wrote 240 short reviews, 120 to train on and 120 to test on. The task: was it good or bad? A second task: are the
-# words in order, or shuffled?
+# We wrote 240 short reviews, half to train on and half to test on. One task: was it good or bad? Another: are the words
+# in order, or shuffled?
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import task_texts, text_inputs
 
-for task in ("feeling", "order"):
+for task, rows in (("feeling", (0, 20)), ("order", (0, 1))):
     texts, classes = task_texts(task, "test")
-    for row in (0, 1, 40, 41):
+    for row in rows:
         print(f"{task:8} {classes[row]} {texts[row]}")
 
 # %% [markdown]
-# The model is MiniLM, an encoder that has been pre-trained and then fine-tuned to give sentences of one meaning similar
-# vectors (the idea is from Reimers and Gurevych, 2019). The cheapest way is to leave it **frozen** and train only a
-# **head**: one linear layer that reads the encoder's vector of a text. **LoRA** leaves the encoder's matrices alone,
-# too, but learns a small correction to each, a product of two thin matrices (Hu et al., 2021). First, LoRA on word
-# order:
+# The model is MiniLM, an encoder that was pre-trained and then fine-tuned to give sentences of one meaning similar
+# vectors (as in Reimers and Gurevych, 2019). The cheapest way is to leave it **frozen** and train only a **head**: one
+# linear layer that reads its vector of a text. **LoRA** leaves the encoder's matrices alone, too, but learns a small
+# correction to each, a product of two thin matrices (Hu et al., 2021). Try LoRA on word order:
 
 # %%
 from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune
@@ -377,12 +371,12 @@ print(f"loss {losses[0]:.1f} → {losses[-1]:.1f}; right: {right} of 240 texts")
 assert right > 180
 
 # %% [markdown]
-# In 30 steps, it has learned to tell most shuffled reviews from the others. Was LoRA needed, or would a head have done?
-# And what did the earlier training contribute? Compare four ways: **head only**, with a frozen encoder; **LoRA**; **all
-# weights** of the encoder and the head; and the same with **no pre-training**, from a random start.
+# It learned to tell most shuffled reviews from the others. Was LoRA needed, or would a head have done? And what did the
+# earlier training contribute? Compare **head only**; **LoRA**; **all weights** of encoder and head; and the same with
+# **no pre-training**, from a random start.
 #
-# All get the same texts, 30 steps and the same loop. Each has the learning rate, of four, that did best on training
-# reviews kept apart for that choice. We ran each with eight seeds. That takes minutes, so these runs are recorded.
+# All get the same texts, 30 steps and the same loop, and each the learning rate, of four, that did best on training
+# reviews kept apart for that choice. The runs, eight seeds each, take minutes, so they're recorded.
 
 # %%
 beaten = predict(
@@ -393,6 +387,8 @@ beaten = predict(
 beaten
 
 # %% tags=["nbval-check-output"]
+from IPython.display import display
+
 from course_utils.experiments.four_ways import recorded_ways
 
 
@@ -401,9 +397,7 @@ def means(task):
     return {way: (shares.mean(), *bootstrap_interval(shares)) for way, shares in recorded_ways(task).items()}
 
 
-figures.accuracy_intervals(means("feeling"), chance=0.5, xlabel="good or bad? right, 120 test reviews, 8 seeds")
-
-# %% tags=["nbval-check-output"]
+display(figures.accuracy_intervals(means("feeling"), chance=0.5, xlabel="good or bad? right, 120 reviews, 8 seeds"))
 figures.accuracy_intervals(means("order"), chance=0.5, xlabel="in order? right, 240 texts of 120 reviews, 8 seeds")
 
 # %% tags=["nbval-check-output"]
@@ -416,15 +410,15 @@ for task in ("feeling", "order"):
 beaten.compare(difference.mean(), show="{:.0f}")
 
 # %% [markdown]
-# All ways were tested on the same reviews, so this cell compares them review by review.
+# The same reviews tested all ways, so this compares them review by review.
 #
-# **Good or bad?** The head alone does as well as anything here. MiniLM's vectors are about what a text means, and a
-# head can read that. **Word order?** The vectors say only a little about it, so the encoder has to change: LoRA is far
-# ahead of the head. And without the earlier training, 30 steps teach almost nothing. With 100 labelled examples, Howard
-# and Ruder (2018) got from a pre-trained model what took 100 times as many from scratch.
+# **Good or bad?** The head alone does as well as anything here: MiniLM's vectors are about what a text means. **Word
+# order?** They say only a little about it, so the encoder has to change: LoRA is far ahead of the head. And without the
+# earlier training, 30 steps teach almost nothing. With 100 labelled examples, Howard and Ruder (2018) got from a
+# pre-trained model what took 100 times as many from scratch.
 #
-# On word order, LoRA is also ahead of all weights, and the interval is without 0. Is it better, then? The interval is
-# only about the choice of *reviews*. Look at the learning rate that came second on the reviews kept apart:
+# On word order, LoRA is ahead of all weights, too, and 0 isn't in the interval. So is it better? The interval is only
+# about the choice of *reviews*. Here are the learning rates that came second:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import recorded_rates
@@ -437,11 +431,11 @@ for place in (0, 1):
     print(f"   all weights − LoRA: {difference.mean():+.1f} points, interval {low:+.1f} to {high:+.1f}")
 
 # %% [markdown]
-# The order is reversed, again with an interval without 0: another learning rate moved all weights by more than the two
-# ways differ. To pick the second rate now would be to choose on the test. So these runs don't say which way is better,
-# and an experiment with one learning rate for each wouldn't have, either.
+# The order is reversed, and again 0 isn't in the interval: the learning rate matters more than the difference between
+# the two ways. So these runs don't say which is better, nor would an experiment with one rate for each. (To pick the
+# second rate now would be choosing on the test.)
 #
-# What differs for certain is how many numbers each way trains:
+# What does differ is how many numbers each trains:
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.four_ways import new_classifier
@@ -451,22 +445,21 @@ for way in recorded_ways("order"):
     print(f"{way:16} trains {sum(trained):10,} numbers")
 
 # %% [markdown]
-# With LoRA, one encoder serves many tasks, with a small file for each. That's how the heads of lessons 03 and 04 are
-# stored. It isn't always enough: on code and mathematics, with 7 billion parameters, LoRA learned less than training
-# all weights, and also forgot less (Biderman et al., 2024). [Deeper: LoRA inside](deeper/06_lora_inside.ipynb) opens
-# it; [Deeper: forgetting](deeper/06_forgetting.ipynb) shows what a second training can destroy.
+# With LoRA, one encoder serves many tasks, with a small file for each. It isn't always enough: on code and mathematics,
+# with 7 billion parameters, LoRA learned less than training all weights, and also forgot less (Biderman et al., 2024).
+# *Deeper*: [LoRA inside](deeper/06_lora_inside.ipynb); [forgetting](deeper/06_forgetting.ipynb).
 
 # %% [markdown]
 # ## 8 · From a base model to an assistant
 #
-# A model that had nothing but pre-training is a **base model**. It continues text, which isn't always what you asked
-# for. GPT-3 was asked to explain the moon landing to a six-year-old in a few sentences. It continued with more requests
-# of that kind: explain gravity, relativity, the big bang, evolution (Lowe and Leike, 2022).
+# A model that only had pre-training is a **base model**. It continues text, which isn't always what you asked for.
+# GPT-3 was asked to explain the moon landing to a six-year-old. It continued with more such requests: explain gravity,
+# relativity, the big bang, evolution (Lowe and Leike, 2022).
 #
-# So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This kind of
-# supervised fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of
-# section 3, often for the answer only: the labels of the question are −100. (The marks that say who speaks are for
-# [lesson 09](09_context_length_and_prompting.ipynb).)
+# So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This supervised
+# fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of section 3,
+# often for the answer only: the labels of the question are −100. ([Lesson 09](09_context_length_and_prompting.ipynb)
+# explains the marks `<|…|>`.)
 
 # %% tags=["nbval-check-output"]
 question = [{"role": "user", "content": "What is the capital of Norway?"}]
@@ -482,12 +475,10 @@ print(f"\n{chat.shape[1]} tokens, {(chat_labels != IGNORED).sum()} of them with 
 print(f"answer: {read.loss / log(2):.1f} bits per token")
 
 # %% [markdown]
-# Our SmolLM2 has had that training already. It has also had a third one: of two answers, make the preferred one more
-# likely (**preference tuning**, here by direct preference optimization; Ben Allal et al., 2025; Rafailov et al., 2023).
+# Our SmolLM2 has had that training, and a third one: of two answers, make the preferred one more likely (**preference
+# tuning**, here by direct preference optimization; Ben Allal et al., 2025; Rafailov et al., 2023).
 #
 # ## 9 · Quiz
-#
-# Try the wrong options, too.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
@@ -540,16 +531,14 @@ quiz_question(
 # ## Take-aways
 #
 # - Pre-training makes its labels from the text: the next token (causal), or hidden tokens (masked). Both losses are the
-#   mean of −ln *p* over the places that are asked for.
+#   mean of −ln *p* over the places asked for.
 # - A first loss of ln V says that the model guesses and the loss is a mean. It says nothing about the labels.
-# - Measure on held-out text, compare with counting, and put a start token in front.
 # - Where the vectors have the answer, a head is enough. Otherwise the encoder has to change, with LoRA or as a whole.
 # - A comparison needs the same test for all, intervals, and a learning rate that suits each way.
 # - A base model continues text. Instruction tuning is supervised fine-tuning that makes it answer.
 #
-# **Exercise**: [06 · Pre-training and fine-tuning](../exercises/06_pretraining_and_finetuning.ipynb). **Deeper**: [LoRA
-# inside](deeper/06_lora_inside.ipynb), [forgetting](deeper/06_forgetting.ipynb). **All lessons**: [the
-# index](index.ipynb).
+# **Exercise**: [06 · Pre-training and fine-tuning](../exercises/06_pretraining_and_finetuning.ipynb). **All lessons**:
+# [the index](index.ipynb).
 #
-# **Next**: [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) compares the architectures that
-# these two losses belong to.
+# **Next**: [07 · Encoders, decoders and both](07_encoders_decoders_and_both.ipynb) compares the architectures of these
+# two losses.
