@@ -2,7 +2,7 @@
 # # 06 · Pre-training and fine-tuning
 #
 # Nobody told a language model what a noun is. It was asked one question about text, again and again. You'll compute by
-# hand how well a model answers, train a small one, and then teach a trained one something new.
+# hand how well a model answers, train a small one, and teach a trained one something new.
 #
 # ![Pre-training makes its labels from the text itself. Causal: below each of the words She, put, the, letter is the
 # next one, put, the, letter, away. Masked: in She put MASK letter away only the hidden word, the, is a label. The
@@ -27,8 +27,13 @@
 # %%
 from importlib.resources import files
 
-from course_utils.experiments.characters import Characters, write_on
+import torch
+
+from course_utils import figures
+from course_utils.experiments.characters import Characters, counted_loss, write_on
 from course_utils.experiments.tiny_training import cut_windows, new_tiny_model, random_windows, train_tiny_model
+from course_utils.learner import predict, quiz_question
+from course_utils.models import load_causal_lm, load_encoder, load_head
 
 story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 characters = Characters(story)
@@ -58,8 +63,6 @@ print(write_on(tiny, characters, "The captain ", characters=200, seed=1))
 # texts in SmolLM2's training, so even the first word has something before it.
 
 # %% tags=["nbval-check-output"]
-from course_utils.models import load_causal_lm
-
 smollm = load_causal_lm()
 ids = smollm.encode("<|endoftext|>She put the letter into her pocket and closed the door.")
 tokens = [smollm.labels[token] for token in ids[0]]
@@ -82,8 +85,6 @@ for place in (1, 2, 3, 12):
 # probabilities, and pick the label's.
 
 # %% tags=["nbval-check-output"]
-import torch
-
 with torch.inference_mode():
     logits = smollm.model(ids).logits  # (batch, seq, vocab)
 answers = ids[0, 1:]
@@ -143,8 +144,6 @@ print(f"above a blind guess ({blind:.1f} bits): with {sum(started > blind)}, wit
 # just read. There's no error message.
 
 # %%
-from course_utils.learner import predict
-
 unshifted = predict(
     "06-unshifted",
     "Without the shift, the loss of a good model is …",
@@ -159,8 +158,8 @@ assert torch.allclose(causal_lm_loss(logits, ids), their_loss, atol=1e-4)  # our
 unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 
 # %% [markdown]
-# A good model says what comes *next*, and that's hardly ever the token it has just read. But if you train with this
-# mistake from the start, the loss goes to 0: the model only has to repeat its input. The exercise tries that.
+# A good model says what comes *next*, and that's hardly ever the token it has just read. If you train with this mistake
+# from the start, the loss goes to 0: the model only has to repeat its input. The exercise tries that.
 
 # %% [markdown]
 # ## 4 · The masked loss by hand
@@ -170,8 +169,6 @@ unshifted.compare(cross_entropy(logits, ids).item(), show="{:.1f} nats")
 # language model** is asked for the original token at the chosen places only.
 
 # %% tags=["nbval-check-output"]
-from course_utils.models import load_head
-
 masked_lm, tokenizer = load_head("mlm")
 pieces = [story[start : start + 1000] for start in range(0, len(story), 1000)]
 batch = tokenizer(pieces, padding=True, return_tensors="pt", return_special_tokens_mask=True)
@@ -223,13 +220,12 @@ for name, right in (("the model", truth == guesses), (f"always “{tokenizer.dec
 assert (truth == guesses).sum() > 3 * (truth == common).sum()
 
 # %% [markdown]
-# Far more often than the baseline. The **interval** (Wilson, 1927) says how far the share may move if other places are
+# Far more often than the baseline. The **interval** (Wilson, 1927) says how far the share may move with other places
 # hidden.
 #
 # So a causal model is asked about every token and looks one way. A masked one is asked about one in seven and looks
 # both ways.
-
-# %% [markdown]
+#
 # ## 5 · Read a loss curve
 #
 # Back to section 1. What was the model's loss before the first step?
@@ -276,9 +272,6 @@ overfitted = predict(
 overfitted
 
 # %%
-from course_utils import figures
-from course_utils.experiments.characters import counted_loss
-
 levels = {"guessing": log(50)}
 for context, name in ((0, "counted characters"), (1, "counted pairs")):
     levels[name] = counted_loss(train_ids, held_out, len(characters), context)
@@ -356,7 +349,6 @@ for task, rows in (("feeling", (0, 20)), ("order", (0, 1))):
 
 # %%
 from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune
-from course_utils.models import load_encoder
 from course_utils.models.lora import attach_lora
 
 encoder = load_encoder()
@@ -387,9 +379,7 @@ beaten = predict(
 beaten
 
 # %% tags=["nbval-check-output"]
-from IPython.display import display
-
-from course_utils.experiments.four_ways import recorded_ways
+from course_utils.experiments.four_ways import recorded_rates, recorded_ways
 
 
 def means(task):
@@ -397,7 +387,9 @@ def means(task):
     return {way: (shares.mean(), *bootstrap_interval(shares)) for way, shares in recorded_ways(task).items()}
 
 
-display(figures.accuracy_intervals(means("feeling"), chance=0.5, xlabel="good or bad? right, 120 reviews, 8 seeds"))
+figures.accuracy_intervals(means("feeling"), chance=0.5, xlabel="good or bad? right, 120 reviews, 8 seeds")
+
+# %% tags=["nbval-check-output"]
 figures.accuracy_intervals(means("order"), chance=0.5, xlabel="in order? right, 240 texts of 120 reviews, 8 seeds")
 
 # %% tags=["nbval-check-output"]
@@ -417,12 +409,10 @@ beaten.compare(difference.mean(), show="{:.0f}")
 # earlier training, 30 steps teach almost nothing. With 100 labelled examples, Howard and Ruder (2018) got from a
 # pre-trained model what took 100 times as many from scratch.
 #
-# On word order, LoRA is ahead of all weights, too, and 0 isn't in the interval. So is it better? The interval is only
+# On word order, LoRA is ahead of all weights, too, and 0 isn't in the interval. Is it better? The interval is only
 # about the choice of *reviews*. Here are the learning rates that came second:
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.four_ways import recorded_rates
-
 for place in (0, 1):
     rates, shares = recorded_rates("order", place), recorded_ways("order", place)
     difference = 100 * (shares["all weights"] - shares["LoRA"])
@@ -431,9 +421,9 @@ for place in (0, 1):
     print(f"   all weights − LoRA: {difference.mean():+.1f} points, interval {low:+.1f} to {high:+.1f}")
 
 # %% [markdown]
-# The order is reversed, and again 0 isn't in the interval: the learning rate matters more than the difference between
-# the two ways. So these runs don't say which is better, nor would an experiment with one rate for each. (To pick the
-# second rate now would be choosing on the test.)
+# The order is reversed, and again 0 isn't in the interval: for *all weights*, the rate changes more than the way does.
+# So these runs don't say which is better, nor would an experiment with one rate each. (To pick the second rate now
+# would be choosing on the test.)
 #
 # What does differ is how many numbers each trains:
 
@@ -459,7 +449,7 @@ for way in recorded_ways("order"):
 # So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This supervised
 # fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of section 3,
 # often for the answer only: the labels of the question are −100. ([Lesson 09](09_context_length_and_prompting.ipynb)
-# explains the marks `<|…|>`.)
+# explains the marks.)
 
 # %% tags=["nbval-check-output"]
 question = [{"role": "user", "content": "What is the capital of Norway?"}]
@@ -481,8 +471,6 @@ print(f"answer: {read.loss / log(2):.1f} bits per token")
 # ## 9 · Quiz
 
 # %% tags=["nbval-check-output"]
-from course_utils.learner import quiz_question
-
 quiz_question(
     "06-quiz-start",
     "You start to train a model with 32,000 tokens. The first loss is 10.4, which is ln 32,000. What do you know now?",

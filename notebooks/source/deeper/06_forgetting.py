@@ -18,11 +18,16 @@
 # Take the tiny model of lesson 06 and its story. Train it for 200 steps. Then train the same model for 200 steps on
 # something else: the Universal Declaration of Human Rights in English. What becomes of its loss on the story?
 
-# %% tags=["nbval-check-output"]
+# %%
+import copy
 from importlib.resources import files
 
+import torch
+
+from course_utils import figures
 from course_utils.experiments.characters import Characters, write_on
 from course_utils.experiments.human_rights import human_rights
+from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.tiny_training import (
     cut_windows,
     mean_loss,
@@ -30,45 +35,30 @@ from course_utils.experiments.tiny_training import (
     random_windows,
     train_tiny_model,
 )
+from course_utils.learner import predict
 
+# %% tags=["nbval-check-output"]
 story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 rights = " ".join(human_rights()["English"])
 characters = Characters(story + rights)
+print(f"{len(characters)} different characters")
+
+# %% tags=["nbval-check-output"]
 train, held_out = {}, {}
 for name, text in (("story", story), ("rights", rights)):
     ids = characters.encode(text)
     border = round(0.7 * len(ids))
     train[name], held_out[name] = ids[:border], cut_windows(ids[border:])
     print(f"{name:7} {len(train[name]):,} characters to train on, {len(held_out[name])} held-out pieces")
-print(f"{len(characters)} different characters")
-
 
 # %%
-def watched(batches, model, losses):
-    """Yield the batches; every 20 steps, note the model's loss on the held-out part of the story."""
-    for step, batch in enumerate(batches):
-        if step % 20 == 0:
-            losses[step] = mean_loss(model, held_out["story"])
-        yield batch
-
-
-def trained(model, batches):
-    """Train for 200 steps; return the loss on the story on the way."""
-    losses = {}
-    train_tiny_model(model, watched(batches, model, losses), held_out["rights"], steps=200)
-    losses[200] = mean_loss(model, held_out["story"])
-    return losses
-
-
 model = new_tiny_model(len(characters))
-first = trained(model, random_windows(train["story"], windows=12, seed=0))
-kept = {name: value.clone() for name, value in model.state_dict().items()}
-print(f"loss on the story after training on it: {first[200]:.1f}")
+first = train_tiny_model(model, random_windows(train["story"], windows=12, seed=0), held_out["story"], steps=200)
+before = copy.deepcopy(model)
+print(f"loss on the story after training on it: {first.held_out[200]:.1f}")
 print(write_on(model, characters, "The captain ", characters=120, seed=1))
 
 # %%
-from course_utils.learner import predict
-
 lost = predict(
     "06-forgetting",
     "200 steps on another English text: the loss on the story …",
@@ -77,7 +67,8 @@ lost = predict(
 lost
 
 # %%
-forgetful = trained(model, random_windows(train["rights"], windows=12, seed=1))
+batches = random_windows(train["rights"], windows=12, seed=1)
+forgetful = train_tiny_model(model, batches, held_out["story"], steps=200).held_out
 rise = forgetful[200] - forgetful[0]
 lost.compare(lost.options[2] if rise > 0.2 else lost.options[1] if rise > -0.2 else lost.options[0])
 
@@ -92,50 +83,40 @@ print(write_on(model, characters, "The captain ", characters=120, seed=1))
 #
 # Alone, this loss says little. Compare it with that of two other models: the same one before it was trained again, and
 # one that was trained on the rights only, and has never seen the story.
-#
+
+# %%
+stranger = new_tiny_model(len(characters))
+batches = random_windows(train["rights"], windows=12, seed=1)
+never = train_tiny_model(stranger, batches, held_out["story"], steps=200).held_out
+
+# %% [markdown]
 # And a cure, the simplest there is: **replay**. Each step gets the same 12 pieces of the new text, and four pieces of
 # the old one beside them.
 
 # %%
-import torch
+replaying = copy.deepcopy(before)
+new_pieces, old_pieces = random_windows(train["rights"], 12, seed=1), random_windows(train["story"], 4, seed=2)
+both = (torch.cat(pair) for pair in zip(new_pieces, old_pieces, strict=True))
+replayed = train_tiny_model(replaying, both, held_out["story"], steps=200).held_out
 
-from course_utils import figures
-
-stranger = new_tiny_model(len(characters))
-never = trained(stranger, random_windows(train["rights"], windows=12, seed=1))
-
-replaying = new_tiny_model(len(characters))
-replaying.load_state_dict(kept)
-both = zip(
-    random_windows(train["rights"], windows=12, seed=1), random_windows(train["story"], windows=4, seed=2), strict=True
-)
-replayed = trained(replaying, (torch.cat(pair) for pair in both))
-
-curves = {"after the story": forgetful, "after the story, with replay": replayed, "never saw the story": never}
-figures.curves(
-    {name: list(losses.values()) for name, losses in curves.items()},
-    list(forgetful),
-    "steps on the other text",
-    "loss on the held-out story",
-)
+# %%
+losses = {"after the story": forgetful, "after the story, with replay": replayed, "never saw the story": never}
+curves = {name: list(measured.values()) for name, measured in losses.items()}
+figures.curves(curves, list(never), "steps on the other text", "loss on the held-out story")
 
 # %% [markdown]
 # Now piece by piece, with intervals: how much more does a held-out piece of the story cost than before? And what is the
 # loss on held-out text of the rights?
 
+
 # %%
-from course_utils.experiments.intervals import bootstrap_interval
-
-
 def losses_by_piece(model, name):
     """The loss of each held-out piece of a text."""
     return torch.tensor([mean_loss(model, piece[None]) for piece in held_out[name]])
 
 
-before = new_tiny_model(len(characters))
-before.load_state_dict(kept)
-start = losses_by_piece(before, "story")
-rises = {}
+# %%
+start, rises = losses_by_piece(before, "story"), {}
 for name, one in (("after the story", model), ("with replay", replaying), ("never saw it", stranger)):
     rises[name] = losses_by_piece(one, "story") - start
     low, high = bootstrap_interval(rises[name].tolist())

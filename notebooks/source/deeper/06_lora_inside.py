@@ -18,16 +18,26 @@
 # A linear layer multiplies by a matrix; in MiniLM, many have 384 × 384 numbers. LoRA leaves the matrix alone and adds
 # the product of two thin ones, *b* (384 × 8) and *a* (8 × 384), times a constant (Hu et al., 2021).
 
-# %% tags=["nbval-check-output"]
+# %%
+import copy
+
 import torch
 
+from course_utils.experiments.fine_tuning import SentenceClassifier
+from course_utils.experiments.four_ways import recorded_rates, task_texts, text_inputs, tuned
+from course_utils.experiments.intervals import wilson_interval
+from course_utils.learner import predict
+from course_utils.models import load_encoder
 from course_utils.models.lora import LoraLinear, merge_lora
 
+# %% tags=["nbval-check-output"]
 torch.manual_seed(0)
 layer = LoraLinear(torch.nn.Linear(384, 384), rank=8, alpha=16)
 inputs = torch.randn(5, 384)
 by_hand = inputs @ layer.base.weight.T + layer.base.bias + inputs @ (layer.lora_b @ layer.lora_a).T * (16 / 8)
 assert torch.allclose(by_hand, layer(inputs), atol=1e-5)
+
+# %% tags=["nbval-check-output"]
 print(f"matrix {layer.base.weight.numel():,} numbers, correction {layer.lora_a.numel() + layer.lora_b.numel():,}")
 print("before training, the layer's output is unchanged:", torch.equal(layer(inputs), layer.base(inputs)))
 
@@ -40,9 +50,6 @@ print("before training, the layer's output is unchanged:", torch.equal(layer(inp
 # Train on word order, as in lesson 06: once with LoRA, once with all weights. (One run of each, an illustration.)
 
 # %%
-from course_utils.experiments.four_ways import recorded_rates, task_texts, text_inputs, tuned
-from course_utils.models import load_encoder
-
 encoder = load_encoder()
 texts, classes = task_texts("order", "train")
 text_ids, rates = text_inputs(encoder, texts), recorded_rates("order")
@@ -54,8 +61,6 @@ print({way: rates[way] for way in ("LoRA", "all weights")})
 # first. For each matrix, count how many of its 384 directions it takes to hold 99 % of the change.
 
 # %%
-from course_utils.learner import predict
-
 directions = predict(
     "06-directions",
     "All weights were trained. How many of 384 directions hold 99 % of the change, in the median matrix?",
@@ -71,6 +76,7 @@ def needed_directions(sizes):
     return int((share < 0.99).sum()) + 1
 
 
+# %%
 names = [name for name, part in lora.encoder.named_modules() if isinstance(part, LoraLinear)]
 counts, taken_apart = {"LoRA": [], "all weights": []}, {}
 with torch.no_grad():
@@ -80,10 +86,10 @@ with torch.no_grad():
         change = full.encoder.get_submodule(name).weight - encoder.model.get_submodule(name).weight
         taken_apart[name] = torch.linalg.svd(change, full_matrices=False)
         counts["all weights"].append(needed_directions(taken_apart[name].S))
-for way, found in counts.items():
-    print(f"{way:12} {len(names)} matrices: from {min(found)} to {max(found)} directions")
 
 # %%
+for way, found in counts.items():
+    print(f"{way:12} {len(names)} matrices: from {min(found)} to {max(found)} directions")
 assert max(counts["LoRA"]) <= 8
 directions.compare(sorted(counts["all weights"])[len(names) // 2])
 
@@ -94,23 +100,24 @@ directions.compare(sorted(counts["all weights"])[len(names) // 2])
 #
 # But does the model use them all? From every change, keep only the largest directions, and test again.
 
+
 # %%
-import copy
-
-from course_utils.experiments.intervals import wilson_interval
-
-test_texts, test_classes = task_texts("order", "test")
-test_ids = text_inputs(encoder, test_texts)
-found = {}
-for kept in (384, 8, 1, 0):
+def right_with(kept):
+    """Count the right test texts if every change keeps only its largest directions."""
     cut = copy.deepcopy(full)
     with torch.no_grad():
         for name, (left, sizes, right) in taken_apart.items():
             change = (left[:, :kept] * sizes[:kept]) @ right[:kept]
             cut.encoder.get_submodule(name).weight.copy_(encoder.model.get_submodule(name).weight + change)
-        count = int((cut(**test_ids).argmax(-1) == test_classes).sum())
-    found[kept], (low, high) = count, wilson_interval(count, len(test_classes))
-    print(f"largest {kept:3} kept: {count} of {len(test_classes)} texts right, interval {low:.0%} to {high:.0%}")
+        return int((cut(**text_inputs(encoder, test_texts)).argmax(-1) == test_classes).sum())
+
+
+# %%
+(test_texts, test_classes), found = task_texts("order", "test"), {}
+for kept in (384, 8, 1, 0):
+    found[kept] = right_with(kept)
+    low, high = wilson_interval(found[kept], 240)
+    print(f"largest {kept:3} kept: {found[kept]} of 240 texts right, interval {low:.0%} to {high:.0%}")
 assert found[1] > found[0] + 40
 
 # %% [markdown]
@@ -124,21 +131,25 @@ assert found[1] > found[0] + 40
 #
 # The old encoder is untouched underneath. Set the scale of every correction to 0, and its vectors are back.
 
-# %% tags=["nbval-check-output"]
-from course_utils.experiments.fine_tuning import SentenceClassifier
-
+# %%
 few = {name: rows[:20] for name, rows in text_ids.items()}
 corrections = [part for part in lora.modules() if isinstance(part, LoraLinear)]
 with torch.no_grad():
     before, after = SentenceClassifier(encoder.model, classes=2).vectors(**few), lora.vectors(**few)
+
+
+# %% tags=["nbval-check-output"]
+@torch.no_grad()
+def vectors_with(scale):
+    """The encoder's vectors if every correction counts this much."""
     for part in corrections:
-        part.scale = 0
-    off = lora.vectors(**few)
-    for part in corrections:
-        part.scale = 16 / 8
+        part.scale = scale
+    return lora.vectors(**few)
+
+
 print(f"{len(corrections)} corrections")
-print("off: the old vectors:", torch.allclose(off, before, atol=1e-5))
-print("on again: the new ones:", torch.allclose(lora.vectors(**few), after, atol=1e-5))
+print("off: the old vectors:", torch.allclose(vectors_with(0), before, atol=1e-5))
+print("on again: the new ones:", torch.allclose(vectors_with(16 / 8), after, atol=1e-5))
 
 # %% [markdown]
 # So one encoder in memory can serve many tasks, each with its own small file. If there's only one task, add the product
