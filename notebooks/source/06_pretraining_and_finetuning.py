@@ -402,7 +402,7 @@ for task in ("feeling", "order"):
 beaten.compare(difference.mean(), show="{:.0f}")
 
 # %% [markdown]
-# The same reviews tested all ways, so this compares them review by review.
+# All were tested on the same reviews, so this compares them review by review.
 #
 # **Good or bad?** The head alone does as well as anything here: MiniLM's vectors are about what a text means. **Word
 # order?** They say only a little about it, so the encoder has to change: LoRA is far ahead of the head. And without the
