@@ -3,8 +3,6 @@
 Lesson: 07 · Encoders, decoders and both
 """
 
-from collections.abc import Sequence
-
 import torch
 from transformers import PreTrainedModel
 
@@ -96,27 +94,6 @@ def position_differences(before: torch.Tensor, after: torch.Tensor) -> torch.Ten
     if before.shape != after.shape:
         raise ValueError(f"after must have shape {tuple(before.shape)} like before, got {tuple(after.shape)}")
     return (after - before).abs().amax(-1)
-
-
-def replaced_position(tokens: Sequence[int], other: Sequence[int]) -> int:
-    """Return the one position in which two texts differ, from 0.
-
-    Args:
-        tokens: The token ids of one text.
-        other: Those of the other; it must have as many.
-
-    Raises:
-        ValueError: The texts have different numbers of tokens, or differ in none or in several.
-
-    >>> replaced_position([5, 6, 7], [5, 9, 7])
-    1
-    """
-    if len(tokens) != len(other):
-        raise ValueError(f"other must have {len(tokens)} tokens like the first text, got {len(other)}")
-    places = [place for place, pair in enumerate(zip(tokens, other, strict=True)) if pair[0] != pair[1]]
-    if len(places) != 1:
-        raise ValueError(f"other must differ from the first text in one token, got {len(places)}")
-    return places[0]
 
 
 def _check_one_text(name: str, ids: torch.Tensor) -> None:

@@ -3,7 +3,7 @@
 The sentences come in pairs. Within a pair everything is the same but the clue, so that the frame of a sentence can't
 give its meaning away; it rather hides it.
 
-Lesson: 05 · From text to vectors; 08 · Attention
+Lesson: 05 · From text to vectors; 07 · Encoders, decoders and both; 08 · Attention
 """
 
 import itertools
@@ -90,7 +90,7 @@ def meaning_gaps(vectors: torch.Tensor) -> torch.Tensor:
     the gaps that labels without any meaning can give.
 
     Args:
-        vectors: `(…, sentence, hidden)`, the sentences of `bank_sentences("before")`, by turns river and money.
+        vectors: `(…, sentence, hidden)`, the sentences of `bank_sentences`, by turns river and money.
 
     Returns:
         Mean cosine between sentences of the same meaning minus that between others, `(2 ** (frames - 1), …)`.

@@ -30,11 +30,10 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
     """
     if not panels:
         raise ValueError("panels must hold at least one mask, got none")
-    figure = CourseFigure(figsize=(0.3 + 2.35 * len(panels), 2.7), shows_frame=True)
-    said = []
-    for axes, (title, mask, queries, keys) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
+    figure = CourseFigure(figsize=(0.6 + 2.35 * len(panels), 2.8), shows_frame=True)
+    grid, said = figure.subplots(1, len(panels), squeeze=False)[0], []
+    grid[0].set_ylabel("looks", fontsize=8)
+    for axes, (title, mask, queries, keys) in zip(grid, panels, strict=True):
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != (len(queries), len(keys)):
             raise ValueError(f"mask must have shape {(len(queries), len(keys))} like the tokens, got {mask.shape}")
@@ -45,6 +44,7 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
         axes.set_xticks(range(len(keys)), map(drawable, keys), rotation=40, ha="right", fontsize=8)
         axes.set_yticks(range(len(queries)), map(drawable, queries), fontsize=8)
         axes.set_title(drawable(title), fontsize=9)
+        axes.set_xlabel("is looked at", fontsize=8)
         rows = [
             f"{spoken(query)}{' looks' * (row == 0)} at "
             + (", ".join(spoken(keys[key]) for key in np.flatnonzero(mask[row])) or "nothing")
@@ -57,6 +57,8 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
 
 def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str], int | None]]) -> CourseFigure:
     """Draw how far a change reaches: one row per layer, one column per token, ▼ the replaced one, hatched where equal.
+
+    A colour is a share of the panel's own largest difference, as vectors of two models can't be compared in size.
 
     Args:
         panels: For each model its name; the differences `(layer, seq)`, row 0 before the first layer (a torch tensor
@@ -73,8 +75,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
     if not panels:
         raise ValueError("panels must hold at least one model, got none")
     arrays = [np.asarray(values, dtype=float) for _, values, _, _ in panels]
-    most = max(values.max() for values in arrays)
-    scale = LogNorm(most / 1000, most, clip=True) if most else None
+    scale = LogNorm(0.001, 1, clip=True)
     width = [len(tokens) + 2 for _, _, tokens, _ in panels]
     figure = CourseFigure(figsize=(1 + 0.34 * sum(width), 3.4), shows_frame=True)
     grid, said = figure.subplots(1, len(panels), squeeze=False, width_ratios=width)[0], []
@@ -82,7 +83,8 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
         if values.ndim != 2 or values.shape[1] != len(tokens):
             raise ValueError(f"differences must have shape (layer, {len(tokens)}) like the tokens, got {values.shape}")
         axes.patch.set(hatch="////", facecolor="white", edgecolor=PALETTE["grey"])
-        shown = axes.imshow(np.ma.masked_equal(values, 0), cmap="cividis", aspect="auto", norm=scale)
+        shares = values / (values.max() or 1)
+        shown = axes.imshow(np.ma.masked_equal(shares, 0), cmap="cividis", aspect="auto", norm=scale)
         if replaced is not None:
             axes.plot(replaced, 1.03, "v", color="black", transform=axes.get_xaxis_transform(), clip_on=False)
         axes.set_xticks(range(len(tokens)), map(drawable, tokens), rotation=60, ha="right", fontsize=8)
@@ -90,8 +92,8 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
         axes.set_title(drawable(title), fontsize=9, pad=12)
         said.append(_reached(title, values, tokens, replaced))
     grid[0].set_ylabel("after how many layers")
-    if scale:
-        figure.colorbar(shown, ax=grid, shrink=0.8, label="largest difference", extend="min")
+    if any(values.any() for values in arrays):
+        figure.colorbar(shown, ax=grid, shrink=0.8, label="difference, of the panel's largest", extend="min")
     figure.alt = f"Where hidden states differ after one token was replaced. {'. '.join(said)}."
     return figure
 

@@ -1,152 +1,125 @@
 # %% [markdown]
 # # 07 · Encoders, decoders and both
 #
-# There are three kinds of language model: those that read, those that write, and those that read one text and write
-# another. They are made of the same parts. What tells them apart is one small table: who may look at whom. In this
-# lesson you build that table, change one word, and measure how far the change reaches.
+# There are three kinds of language model, built from the same parts. What tells them apart is which tokens may look at
+# which, and that decides what each kind is good for.
+#
+# ![Three grids of who may look at whom: a row looks, a filled cell is seen. Encoder: every token of I love you sees all
+# three. Decoder: each sees itself and those before it, a staircase. Encoder–decoder: Je, t’, aime see all of I love
+# you, and of their own text only what is written already.](images/07_encoders_decoders_and_both.svg)
 #
 # **You will be able to**
 #
-# - build the three masks by hand, and name the architecture that each belongs to;
-# - predict which positions change when a later word changes, and measure it in three models;
-# - turn an encoder into a decoder by nothing but a mask;
-# - say why a decoder can keep what it has read, and what it pays for that;
+# - draw three masks, and name the architecture of each;
+# - predict which vectors change when a later word changes;
+# - turn an encoder into a decoder with nothing but a mask;
+# - say what the causal mask costs, and what it saves;
 # - choose an architecture for a task, and give the reason.
 #
-# **Time**: 40 minutes. **Read before**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb) and
-# [05 · From text to vectors](05_from_text_to_vectors.ipynb).
+# **Time**: 40 minutes. **Read before**: [04 · The pipeline tasks](04_the_pipeline_tasks.ipynb) and [05 · From text to
+# vectors](05_from_text_to_vectors.ipynb).
 
 # %% [markdown]
-# ## 1 · One sentence, three models
+# ## 1 · One text, three models
 #
-# An **encoder** reads a text and returns a vector for each of its tokens. What a task needs is made from these vectors
-# by a small **head**: a class, a tag for each token, the place of an answer (lesson 04). Look at the shape: one text,
-# eight tokens, 384 numbers each.
+# Give the same sentence to an encoder, a decoder, and the translator of lesson 04.
 
 # %% tags=["nbval-check-output"]
 import torch
 
-from course_utils.models import load_encoder
-
-minilm = load_encoder()
-text = "I have a small car."
-minilm.model(minilm.encode(text)).last_hidden_state.shape
-
-# %% [markdown]
-# A **decoder** goes on with a text, one token after the other. Its last vector is turned into a probability for every
-# token of the vocabulary.
-
-# %% tags=["nbval-check-output"]
-from course_utils.models import load_causal_lm
-
-smollm = load_causal_lm()
-ids = smollm.encode(text)
-more = smollm.model.generate(
-    ids, attention_mask=torch.ones_like(ids), max_new_tokens=9, do_sample=False, pad_token_id=0
-)
-smollm.tokenizer.decode(more[0])
-
-# %% [markdown]
-# An **encoder–decoder** has two halves. The first reads your text, the second writes another one and looks at the
-# first while it writes. This is the small translator of lesson 04. *Embedded* means the course's own model, because you
-# are going to open it.
-
-# %% tags=["nbval-check-output"]
+from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 
-translator = load_pipeline("translation", models="embedded")
-translator(text, num_beams=1)[0]["translation_text"]
-
-# %% [markdown]
-# How large are they? In millions of parameters:
+text = "I have a small car."
+minilm, smollm = load_encoder(), load_causal_lm()
+minilm.model(minilm.encode(text)).last_hidden_state.shape
 
 # %% tags=["nbval-check-output"]
-models = {"encoder": minilm.model, "decoder": smollm.model, "encoder–decoder": translator.model}
-{kind: round(model.num_parameters() / 1e6, 1) for kind, model in models.items()}
+ids = smollm.encode(text)
+settings = {"max_new_tokens": 9, "do_sample": False, "pad_token_id": 0}
+more = smollm.model.generate(ids, attention_mask=torch.ones_like(ids), **settings)
+translator = load_pipeline("translation", models="embedded")  # the course's own model: we'll open it
+smollm.tokenizer.decode(more[0]), translator(text, num_beams=1)[0]["translation_text"]
 
 # %% [markdown]
+# - An **encoder** turns a text into vectors, here 384 numbers for each of 8 tokens. A **task head** turns these into a
+#   label, or a tag per word (lesson 04).
+# - A **decoder** continues a text, token by token.
+# - An **encoder–decoder** has two halves. One reads your text; the other writes a new one, and looks at the first while
+#   it writes.
+#
+# French *une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second French word, and *car* the last
+# English one! Does the translator read that far? Take 24 nouns, half of them feminine in French, give the decoder
+# *J'ai*, and see which article it prefers. Then leave the noun out.
+
+
+# %%
+nouns = {
+    "une": "car house table chair window door letter flower question idea picture box",
+    "un": "dog book garden hat cake tree problem glass coat boat bed bird",
+}
+tokenizer = translator.tokenizer
+begun = torch.tensor([[2, *tokenizer("J'ai").input_ids[:-1]]])  # 2 starts every text
+
+
+@torch.inference_mode()
+def article(english):
+    """Which article the translator prefers after “J'ai”."""
+    source = tokenizer(english, return_tensors="pt").input_ids
+    logits = translator.model(source, decoder_input_ids=begun).logits[0, -1]
+    return max(nouns, key=lambda word: logits[tokenizer.convert_tokens_to_ids(f"Ġ{word}")])
+
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.intervals import wilson_interval
+
+for name, sentence in {"with the noun": "I have a small {}.", "without it": "I have a small."}.items():
+    hits = sum(article(sentence.format(noun)) == right for right, group in nouns.items() for noun in group.split())
+    low, high = wilson_interval(hits, 24)
+    print(f"{name:13} {hits} of 24 right ({low:.0%} to {high:.0%})")
+
+# %% [markdown]
+# With the noun, nearly all are right; without it, half, as the answer is always the same. So the translator had read
+# the English to its end before it wrote the second French word. What a model may read is written in one small table.
+#
 # ## 2 · Three masks
 #
-# Attention is the only step of a model in which tokens read each other (lesson 08 computes it). The **mask** says which
-# token may read which: a row is a token that looks, a column a token that is looked at. There are three. Four English
-# tokens and three French ones are enough to see them.
+# Attention is the only step in which tokens read each other (lesson 08 computes it). The **mask** says who may look at
+# whom: one row for each token that looks, one column for each that's looked at.
 
 # %% tags=["nbval-check-output"]
 english, french = ["I", "have", "a", "car"], ["<start>", "J'ai", "une"]
-
 bidirectional = torch.ones(4, 4, dtype=torch.bool)  # everyone looks at everyone
-causal = torch.ones(3, 3, dtype=torch.bool).tril()  # at oneself and at what came before
-cross = torch.ones(3, 4, dtype=torch.bool)  # French looks at all of the English
+causal = torch.ones(3, 3, dtype=torch.bool).tril()  # at itself and at what came before
+cross = torch.ones(3, 4, dtype=torch.bool)  # the French looks at all of the English
 causal.int()
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
 
-figures.mask_grids(
-    [
-        ("bidirectional", bidirectional, english, english),
-        ("causal", causal, french, french),
-        ("cross", cross, french, english),
-    ]
-)
+masks = [("bidirectional", bidirectional, english, english), ("causal", causal, french, french)]
+figures.mask_grids([*masks, ("cross", cross, french, english)])
 
 # %% [markdown]
-# - An encoder has the **bidirectional mask**: nothing is forbidden (Devlin et al. 2019, *BERT*).
-# - A decoder has the **causal mask**: nobody looks ahead (Radford et al. 2018, *Improving Language Understanding by
-#   Generative Pre-Training*).
-# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and through the **cross mask**
-#   the decoder looks at the encoder (Vaswani et al. 2017, *Attention Is All You Need*, which was a translator).
+# - An encoder has the **bidirectional mask**, which forbids nothing (BERT: Devlin et al., 2019).
+# - A decoder has the **causal mask**: no token looks ahead (GPT: Radford et al., 2018).
+# - An encoder–decoder has all three. Its encoder is bidirectional, its decoder causal, and in **cross-attention** (the
+#   cross mask) the decoder looks at the encoder (the Transformer: Vaswani et al., 2017).
 #
-# Why must a writer not look ahead? Because it is trained to say the next token, at every position at once (lesson 06).
-# If it could see that token, it would only have to copy it.
-
-# %% [markdown]
-# ## 3 · One function, two masks
+# Why mustn't a writer look ahead? It's trained to predict the next token at every position (lesson 06). If it saw that
+# token, it would only learn to copy.
 #
-# A toy: four tokens with two numbers each, and one attention function without any weights. Then the last token is
-# replaced. What a token gets from attention is its **output**, one row for each token.
+# ## 3 · Change a later word
+#
+# *I have a small car* becomes *I have a small dog*. Compare the vectors of each token, layer by layer. First in the
+# encoder.
 
 # %%
 from course_utils.learner import predict
 
-toy_rows = predict(
-    "07-toy",
-    "The last of four tokens is replaced. Under the causal mask, how many of the four outputs change?",
-    {"none": (0, 1), "one": (1, 2), "two or three": (2, 4), "all four": (4, None)},
-)
-toy_rows
-
-# %% tags=["nbval-check-output"]
-from course_utils.engine.attention import scaled_dot_product_attention
-from course_utils.engine.masks import bidirectional_mask, causal_mask
-
-toy = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 0.0]])
-other = torch.cat([toy[:3], torch.tensor([[0.0, 2.0]])])
-moved = {}
-for name, mask in [("bidirectional", bidirectional_mask(4, 4)), ("causal", causal_mask(4, 4))]:
-    before, after = (scaled_dot_product_attention(tokens, tokens, tokens, mask)[0] for tokens in (toy, other))
-    moved[name] = (after - before).abs().amax(-1)
-    print(f"{name:14}", [round(number, 2) for number in moved[name].tolist()])
-
-# %% tags=["nbval-check-output"]
-toy_rows.compare((moved["causal"] > 0).sum().item())
-
-# %% [markdown]
-# The function is the same, the tokens are the same. Only the mask decided whether the first three could notice. And
-# they are not *nearly* unchanged under the causal mask, they are exactly unchanged: a score of −∞ becomes a weight of
-# 0.
-
-# %% [markdown]
-# ## 4 · Change a later word
-#
-# Now the real models. *I have a small car* becomes *I have a small dog*. Both sentences have the same number of tokens,
-# and differ in one. Compare the vectors of every token after every layer. The encoder first.
-
-# %%
 first_layer = predict(
     "07-encoder",
-    "MiniLM reads 8 tokens, and one of them, the sixth, is replaced. How many of the 8 vectors differ after the first "
-    "layer?",
+    "MiniLM reads 8 tokens, and the sixth is replaced. How many of the 8 vectors differ after the first layer?",
     {"1": (1, 2), "3, from the sixth on": (3, 4), "all 8": (8, None)},
 )
 first_layer
@@ -154,11 +127,11 @@ first_layer
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.reach import hidden_states, position_differences
 
-with_dog = "I have a small dog."
-encoder_moved = position_differences(
-    hidden_states(minilm.model, minilm.encode(text)), hidden_states(minilm.model, minilm.encode(with_dog))
-)
-first_layer.compare((encoder_moved[1] > 0).sum().item())
+with_dog, moved = "I have a small dog.", {}
+for model in (minilm, smollm):
+    one, other = (hidden_states(model.model, model.encode(sentence)) for sentence in (text, with_dog))
+    moved[model.name] = position_differences(one, other)  # (layer, token)
+first_layer.compare((moved[minilm.name][1] > 0).sum().item())
 
 # %%
 last_layer = predict(
@@ -169,399 +142,235 @@ last_layer = predict(
 last_layer
 
 # %% tags=["nbval-check-output"]
-decoder_moved = position_differences(
-    hidden_states(smollm.model, smollm.encode(text)), hidden_states(smollm.model, smollm.encode(with_dog))
-)
-last_layer.compare((decoder_moved[30] > 0).sum().item())
+last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# All layers in one picture. A row is a layer, a column a token, ▼ the replaced one. Hatched is where both runs are
-# equal to the last bit; elsewhere the colour says how far apart they are. Look at the first row: before any layer, a
-# vector knows only its own token and its place.
-
+# All layers, ▼ the replaced token. Hatched means equal to the last bit; elsewhere the colour says how far apart the two
+# vectors are.
 
 # %% tags=["nbval-check-output"]
-def names(model, text):
-    """The tokens of a text, as they can be shown."""
-    return [model.labels[token] for token in model.encode(text)[0]]
-
-
-figures.changed_positions_map(
-    [
-        ("encoder (MiniLM)", encoder_moved, names(minilm, text), 5),
-        ("decoder (SmolLM2)", decoder_moved, names(smollm, text), 4),
-    ]
-)
+panels = []
+for kind, model, place in (("encoder", minilm, 5), ("decoder", smollm, 4)):
+    tokens = [model.labels[token] for token in model.encode(text)[0]]
+    panels.append((kind, moved[model.name], tokens, place))
+figures.changed_positions_map(panels)
 
 # %% [markdown]
-# In the encoder one layer is enough: everyone has looked at everyone. In the decoder thirty layers change nothing to
-# the left. Each layer reads what the one before it wrote, and none looks ahead, so there is no way round.
+# Row 0 is before any layer. In the encoder, one layer is enough: everyone has looked at everyone. In the decoder,
+# thirty layers change nothing to the left. Each layer reads what the one before it wrote, and none looks ahead, so
+# there's no way round.
 #
-# Now look at the attention itself. In the encoder:
+# And in the translator? Replace a word on either side, and count the vectors that differ in any layer.
+
+# %% tags=["nbval-check-output"]
+car, dog = (tokenizer(sentence, return_tensors="pt").input_ids for sentence in (text, with_dog))
+voiture, chien = (translator.model.generate(ids, do_sample=False, num_beams=1)[:, :-1] for ids in (car, dog))
+mixed = voiture.clone()
+mixed[0, 6] = chien[0, 6]
+tokenizer.decode(mixed[0, 1:])
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.reach import encoder_decoder_states
+
+before = encoder_decoder_states(translator.model, car, voiture)
+for change, source, target in (("car → dog", dog, voiture), ("voiture → chien", car, mixed)):
+    after = encoder_decoder_states(translator.model, source, target)
+    in_english, in_french = ((position_differences(*pair) > 0).any(0) for pair in zip(before, after, strict=True))
+    print(f"{change:16} {in_english.sum()} of {len(in_english)} English, {in_french.sum()} of {len(in_french)} French")
+
+# %% [markdown]
+# A change in the English reaches everything. A change in the French reaches nothing in the English, so the encoder runs
+# **once** per text, and every step of the decoder uses what it returned.
 #
-# 1. Head 2.8 is open, at the row of *small*. Which token does it look at most? Does it come before or
-#    after *small*?
-# 2. Take the stage **+ mask**. Is anything hatched?
-# 3. Find other heads in which an early row looks at a later column.
+# **Try it.** A layer has several **attention heads** (no relatives of task heads), each with its own pattern. 2.3 is
+# head 3 of layer 2, both counted from 0. A row is a French token that's being written.
+#
+# 1. Where do *une* and *petite* look?
+# 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun?
+# 3. Find a head that follows the words in their order.
 
 # %% tags=["nbval-check-output"]
 from course_utils.widgets import attention_explorer
 
-attention_explorer(minilm, text, layer=2, head=8, token=4)
+attention_explorer(translator, text, layer=2, head=3, token=3)
 
 # %% [markdown]
-# The same sentence in the decoder. Take the stages **QKᵀ/√d** and **+ mask** in turn: the scores of later tokens are
-# computed, and then thrown away. What is left for the row of the first token?
-
-# %% tags=["nbval-check-output"]
-attention_explorer(smollm, text, layer=5, stage="masked", token=3)
-
-# %% [markdown]
-# ## 5 · Turn an encoder into a decoder
+# <details><summary>Answers</summary>
 #
-# If the mask is all there is to it, it must be possible to make a decoder out of MiniLM. Here are its six layers in a
-# loop. The same weights run twice, once without a mask, and once with the causal one.
-
-# %% tags=["nbval-check-output"]
-from course_utils.engine.bert import encoder_layer
-
-
-@torch.inference_mode()
-def six_layers(text, mask):
-    """What MiniLM makes of a text under a mask: (layer + 1, seq, hidden)."""
-    states = [minilm.model.embeddings(minilm.encode(text))]
-    for layer in minilm.model.encoder.layer:
-        hidden, _ = encoder_layer(states[-1], layer, heads=12, mask=mask)
-        states.append(hidden)
-    return torch.cat(states)
-
-
-for name, mask in [("bidirectional", None), ("causal", causal_mask(8, 8))]:
-    difference = position_differences(six_layers(text, mask), six_layers(with_dog, mask))
-    print(f"{name:14} unchanged after 6 layers: {(difference[6] == 0).sum()} of 8")
-
-# %% [markdown]
-# With the causal mask the five tokens before the replaced one stay what they are. `transformers` does the same: give a
-# BERT the setting `is_decoder`, and the causal mask is what changes.
+# 1. Mostly at *car*: both depend on its gender.
+# 2. Yes, at *dog*.
+# 3. 2.0, for instance: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
+#
+# (One sentence and a head we picked: an illustration.)
+#
+# </details>
+#
+# ## 4 · Flip the mask
+#
+# If the mask is all there is to it, MiniLM with the causal mask is a decoder. Compare it with one that `transformers`
+# builds from the same weights.
 
 # %% tags=["nbval-check-output"]
 from transformers import BertConfig, BertModel
 
-settings = minilm.model.config.to_dict() | {"is_decoder": True}
-bert_decoder = BertModel(BertConfig(**settings)).eval()
+from course_utils.engine.masks import bidirectional_mask, causal_mask
+
+bert_decoder = BertModel(BertConfig(**minilm.model.config.to_dict() | {"is_decoder": True})).eval()
 bert_decoder.load_state_dict(minilm.model.state_dict())
-theirs = hidden_states(bert_decoder, minilm.encode(text))
-assert torch.allclose(six_layers(text, causal_mask(8, 8)), theirs, rtol=0, atol=1e-4)
-assert torch.allclose(six_layers(text, None), hidden_states(minilm.model, minilm.encode(text)), rtol=0, atol=1e-4)
-"both masks: equal to transformers in every layer"
+
+# %% tags=["nbval-check-output"]
+flipped = [hidden_states(minilm.model, minilm.encode(each), causal_mask(8, 8)) for each in (text, with_dog)]
+assert torch.allclose(flipped[0], hidden_states(bert_decoder, minilm.encode(text)), rtol=0, atol=1e-4)
+print(f"unchanged after 6 layers: {(position_differences(*flipped)[6] == 0).sum()} of 8")
 
 # %% [markdown]
-# So is a mask a switch that you may flip? Try it the other way round. SmolLM2 gives *Paris* after *The capital of
-# France is* a probability of 77 %. Let every token see all others: now each of them knows more than before.
+# They're equal, and the five tokens before the replaced one no longer notice. Now the other way. After *The capital of
+# France is*, SmolLM2 gives *Paris* 77 %. Let all five tokens see all five.
 
 # %%
 all_see_all = predict(
     "07-flip",
     "SmolLM2 with the bidirectional mask: the probability of ␣Paris …",
-    {"rises": (0.78, None), "stays about as it is (70 to 78 %)": (0.7, 0.78), "falls, to under 70 %": (None, 0.7)},
+    {"rises": (0.78, None), "stays about the same (70 to 78 %)": (0.7, 0.78), "falls below 70 %": (None, 0.7)},
 )
 all_see_all
 
+
 # %% tags=["nbval-check-output"]
-prompt = smollm.encode("The capital of France is")
+@torch.inference_mode()
+def after_is(country, make_mask):
+    """The probability of each token after “The capital of … is”, under a mask."""
+    prompt = smollm.encode(f"The capital of {country} is")
+    mask = make_mask(prompt.shape[1], prompt.shape[1])[None, None]
+    return smollm.model(prompt, attention_mask=mask).logits[0, -1].softmax(-1)
+
+
 paris = smollm.labels.index("␣Paris")
-for name, mask in [("causal", causal_mask(5, 5)), ("bidirectional", bidirectional_mask(5, 5))]:
-    with torch.inference_mode():
-        probabilities = smollm.model(prompt, attention_mask=mask[None, None]).logits[0, -1].softmax(-1)
-    print(f"{name:14} ␣Paris {probabilities[paris]:.0%}")
-all_see_all.compare(probabilities[paris].item(), show="{:.1%}")
+all_see_all.compare(after_is("France", bidirectional_mask)[paris].item(), show="{:.1%}")
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.failure_cases import CAPITALS
+
+for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_mask}.items():
+    best = [after_is(country, make_mask).argmax() for country in CAPITALS]
+    right = sum(smollm.encode(f" {city}")[0, 0] == token for city, token in zip(CAPITALS.values(), best, strict=True))
+    low, high = wilson_interval(int(right), 20)
+    likely = after_is("France", make_mask)[paris]
+    print(f"{name:13} ␣Paris {likely:.0%}; {right} of 20 capitals right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# The mask makes the architecture, but training makes the weights fit their mask. These have never met a token that had
-# looked ahead. With more training it can be done: Wang et al. (2022; section 10) adapted trained causal decoders to see
-# their input in both directions, and the other way round.
-
-# %% [markdown]
-# ## 6 · Both in one
+# Not one capital is left. The last token always saw all five. But the four before it have other vectors now, and these
+# weights never met a token that had looked ahead. The mask makes the architecture; training fits the weights to it.
 #
-# The translator writes *J'ai une petite voiture*. Change a word on either side, and follow it. First the English side:
-# *car* becomes *dog*, and the decoder reads the same French as before.
-
-# %% tags=["nbval-check-output"]
-from course_utils.experiments.reach import encoder_decoder_states
-
-tokenizer = translator.tokenizer
-car, dog = (tokenizer(sentence, return_tensors="pt").input_ids for sentence in (text, with_dog))
-french_car, french_dog = (translator.model.generate(ids, do_sample=False, num_beams=1)[:, :-1] for ids in (car, dog))
-words = [[tokenizer.decode([token]).replace(" ", "␣") for token in ids[0]] for ids in (car, french_car)]
-encoder_before, decoder_before = encoder_decoder_states(translator.model, car, french_car)
-words[1]
-
-# %% tags=["nbval-check-output"]
-encoder_after, decoder_after = encoder_decoder_states(translator.model, dog, french_car)
-figures.changed_positions_map(
-    [
-        ("encoder: English", position_differences(encoder_before, encoder_after), words[0], 4),
-        ("decoder: French", position_differences(decoder_before, decoder_after), words[1], None),
-    ]
-)
-
-# %% [markdown]
-# Everything changes, on both sides. In the decoder it begins with the first layer: through cross-attention every French
-# position looks at the English text.
+# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders, and T5Gemma 2 is an
+# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the prompt's tokens see
+# each other, and only what's written is causal (Raffel et al., 2020).
 #
-# Now the French side. The English stays, and in the French text *voiture* becomes *chien*.
-
-# %%
-french_side = predict(
-    "07-target",
-    "A French token is replaced, the last but one of 8. How many of the 7 English vectors change, in any layer?",
-    {"none": (0, 1), "some": (1, 7), "all 7": (7, None)},
-)
-french_side
-
-# %% tags=["nbval-check-output"]
-mixed = french_car.clone()
-mixed[0, 6] = french_dog[0, 6]
-encoder_mixed, decoder_mixed = encoder_decoder_states(translator.model, car, mixed)
-english_moved = position_differences(encoder_before, encoder_mixed)
-french_moved = position_differences(decoder_before, decoder_mixed)
-french_side.compare((english_moved > 0).any(0).sum().item())
-
-# %% tags=["nbval-check-output"]
-figures.changed_positions_map(
-    [("encoder: English", english_moved, words[0], None), ("decoder: French", french_moved, words[1], 6)]
-)
-
-# %% [markdown]
-# The encoder does not know what is being written. So it runs **once** for a text, and all steps of the decoder use what
-# it returned.
+# ## 5 · What the causal mask costs
 #
-# What is a reader good for that has read to the end? French needs *un* or *une* before the noun. The noun comes two
-# words later, in both languages. Give the decoder *J'ai*, and ask for its next token, after three English texts. In the
-# first the noun is missing.
+# Lesson 05 had ten pairs like *The woman is at the bank of the river*, *… of England*, with the clue after *bank*. The
+# **gap**: how much higher is the cosine of two *bank*s (of different pairs) if they mean the same? *By chance*:
+# exchange the meanings in some pairs. There are 512 ways, and 95 % of their gaps are smaller.
+
 
 # %% tags=["nbval-check-output"]
-un, une = tokenizer.convert_tokens_to_ids(["Ġun", "Ġune"])
-for sentence in ("I have a small", text, with_dog):
-    source = tokenizer(sentence, return_tensors="pt").input_ids
-    with torch.inference_mode():
-        logits = translator.model(source, decoder_input_ids=french_car[:, :4]).logits[0, -1]
-    likely = logits.softmax(-1)
-    print(f"{sentence:20} un {likely[un]:.0%}, une {likely[une]:.0%}")
+from course_utils.experiments.word_senses import bank_sentences, meaning_gaps
+
+
+def gap_of_bank(model, times=1):
+    """The gap at the last “bank” in the last layer, each sentence said once or twice; and by chance."""
+    vectors = []
+    for sentence in bank_sentences("after"):
+        ids = model.encode(" ".join([f"{sentence}."] * times))
+        place = max(i for i, token in enumerate(ids[0]) if model.labels[token].endswith("bank"))
+        vectors.append(hidden_states(model.model, ids)[-1, place])
+    gaps = meaning_gaps(torch.stack(vectors))
+    return f"{gaps[0]:.3f}, by chance below {gaps.quantile(0.95):.3f}"
+
+
+print("encoder:", gap_of_bank(minilm))
+
+# %% tags=["nbval-check-output"]
+print("decoder:", gap_of_bank(smollm))
+print("decoder, said twice:", gap_of_bank(smollm, times=2))
 
 # %% [markdown]
-# Without the noun the model guesses *un*. With it, it is nearly certain, and the word that decides is the last one of
-# the sentence. Can you see the decoder look there? Open head 2.3 at the row of *une*, the token that is written.
+# Compare a gap with its own chance, not with another model's. The encoder's *bank* knows which is meant. The decoder's
+# has the same vector in both sentences of a pair. Nothing is lost, since later tokens look back: with the English in
+# its prompt, a decoder could choose *une*, too. But if you need a vector per word, as in tagging, an encoder has it at
+# once.
 #
-# 1. Where does *une* look? And *petite*?
-# 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun, too?
-# 3. Look for a head that follows the words one by one. Lesson 08 goes on from there.
-
-# %% tags=["nbval-check-output"]
-attention_explorer(translator, text, layer=2, head=3, token=3)
-
-# %% [markdown]
-# ## 7 · What the causal mask costs
+# A trick: say it twice. The second *bank* looks back at the whole first sentence, and its gap is above chance. Springer
+# et al. (2024) make vectors for search that way, at twice the tokens.
 #
-# *The bank was muddy after the heavy rain.* *The bank raised the interest on my savings.* You know which bank is meant
-# as soon as you have read on. A decoder's *bank* has read two tokens: *The bank*. What can its vector say?
+# ## 6 · Fill in the blank
 #
-# Six sentences, three of each meaning. For the vector of *bank* after the last layer, take the mean cosine of two
-# sentences with the same meaning, minus that of two with different meanings. A **gap** of 0 says that the vector knows
-# nothing of the meaning.
-
-# %%
-gap_of_bank = predict(
-    "07-bank",
-    "The gap of SmolLM2, the decoder, for a “bank” at the beginning of the sentence is …",
-    {"0.00": (None, 0.005), "0.01 to 0.05": (0.005, 0.05), "more": (0.05, None)},
-)
-gap_of_bank
-
-# %% tags=["nbval-check-output"]
-money = ["The bank was open until four for new loans.", "The bank raised the interest on my savings."]
-money += ["The bank gave her the money for the house."]
-river = ["The bank was muddy after the heavy rain.", "The bank was covered with reeds and wet grass."]
-river += ["The bank of the river was steep and green."]
-
-
-def gap(model, sentences, word="bank"):
-    """How much closer the last `word` of a sentence is to those of its own meaning; the first three share one."""
-    places = [max(i for i, name in enumerate(names(model, text)) if name.endswith(word)) for text in sentences]
-    states = [hidden_states(model.model, model.encode(text))[-1] for text in sentences]
-    vectors = torch.stack([state[place] for state, place in zip(states, places, strict=True)])
-    cosines = torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1)
-    same = (cosines[:3, :3].sum() + cosines[3:, 3:].sum() - 6) / 12
-    return (same - cosines[:3, 3:].mean()).item()
-
-
-gaps = {"encoder": gap(minilm, money + river), "decoder": gap(smollm, money + river)}
-{name: round(value, 2) + 0.0 for name, value in gaps.items()}
-
-# %% tags=["nbval-check-output"]
-gap_of_bank.compare(gaps["decoder"], show="{:.2f}")
-
-# %% [markdown]
-# The decoder has one and the same vector for all six. That is why in lesson 08 every sentence about the bank *ends*
-# with it. The knowledge is not lost: later tokens look back. Here is the gap of the full stop. (Only compare a gap
-# with 0. Two models have different vectors, so their gaps have different sizes.)
-
-# %% tags=["nbval-check-output"]
-round(gap(smollm, money + river, word="."), 2)
-
-# %% [markdown]
-# So a decoder is fine if the end of the text is what counts, as in writing. If you want a vector for each *word*, as
-# for tagging, an encoder has it at once. For a decoder there is a trick: say the sentence twice. The second *bank* may
-# look back at all of the first sentence.
-
-# %% tags=["nbval-check-output"]
-said_twice = gap(smollm, [f"{sentence} {sentence}" for sentence in money + river])
-round(said_twice, 2)
-
-# %% [markdown]
-# Now it knows. Springer et al. (2024), *Repetition Improves Language Model Embeddings*, make vectors for search that
-# way. It costs twice as many tokens.
-
-# %% [markdown]
-# ## 8 · What the causal mask saves
-#
-# A text of 200 tokens comes in, 20 at a time, and after each piece the model shall be up to date. The decoder reads
-# each token once: the old ones stay what they are, so their keys and values are kept (the **KV cache**, lesson 10;
-# Shazeer 2019, *Fast Transformer Decoding*). The encoder must read everything from the start again each time. How much
-# is that?
-
-# %%
-read_in_all = predict(
-    "07-tokens-read",
-    "200 tokens in 10 pieces of 20. How many tokens does the encoder read in all?",
-    {"200": (200, 201), "about 400": (300, 500), "about 1,100": (1000, 1200), "2,000": (2000, None)},
-)
-read_in_all
-
-# %% tags=["nbval-check-output"]
-from importlib.resources import files
-
-from course_utils.engine.prefill_decode import new_cache, prefill
-
-story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
-read, cache = {"decoder": 0, "encoder": 0}, new_cache(smollm.model)
-decoder_ids, encoder_ids = smollm.encode(story)[:, :200], minilm.encode(story[:1500])[:, :200]
-for end in range(20, 201, 20):
-    read["decoder"] += end - cache.length
-    logits, _ = prefill(smollm.model, decoder_ids[:, :end], cache)
-    encoded = hidden_states(minilm.model, encoder_ids[:, :end])
-    read["encoder"] += encoded.shape[1]
-read
-
-# %% tags=["nbval-check-output"]
-assert torch.allclose(logits, prefill(smollm.model, decoder_ids)[0], atol=1e-3)
-read_in_all.compare(read["encoder"], show="{:,} tokens")
-
-# %% [markdown]
-# The decoder's answer is the same as if it had read everything at once. Must the encoder really read again? Perhaps the
-# first 100 tokens hardly care about the second 100. Compare their vectors before and after.
-
-# %% tags=["nbval-check-output"]
-for name, model, ids in [("encoder", minilm, encoder_ids), ("decoder", smollm, decoder_ids)]:
-    half, whole = hidden_states(model.model, ids[:, :100]), hidden_states(model.model, ids)[:, :100]
-    difference = position_differences(half, whole)[-1]
-    print(f"{name}: {(difference > 0.01).sum()} of 100 moved by more than 0.01")
-
-# %% [markdown]
-# Every one of them moved. Whoever keeps old vectors of an encoder keeps vectors of another text.
-#
-# An encoder–decoder stands between. Its decoder keeps a cache like any other, and what comes from the encoder is made
-# once. But if the *input* grows, as in a chat, the encoder begins again.
-
-# %% [markdown]
-# ## 9 · Fill in the blank
-#
-# Eight sentences with a blank. Within each group of four, the left side is the same, and only the right side says which
-# word fits. Three ways to choose between four words:
-#
-# - **both sides**: MiniLM with its head for masked words sees the whole sentence (lesson 04);
-# - **left side**: SmolLM2 has read up to the blank, and says which of the four is likeliest;
-# - **try each**: SmolLM2 reads the sentence four times, once with each word, and says which sentence is likeliest.
+# In *The … milked the cows*, only the right side tells you the word. Take six groups of four such sentences. Within a
+# group, the left side is the same.
 
 # %%
 left_side = predict(
     "07-blank",
-    "How many of the eight can the left side get right at most, whatever the model?",
-    {"2": (2, 3), "4": (4, 5), "8": (8, 9)},
+    "Each of a group's four words fits one of its sentences. A model sees only the left side. How many of the 24 "
+    "sentences can it get right at most, however good it is?",
+    {"6": (6, 7), "12": (12, 13), "24": (24, 25)},
 )
 left_side
 
 # %% tags=["nbval-check-output"]
-jobs = ["doctor", "teacher", "pilot", "farmer"]
-job_blanks = ["The … treated her patients.", "The … gave her pupils a test.", "The … landed the plane."]
-job_blanks += ["The … milked the cows."]
-things = ["book", "car", "song", "game"]
-thing_blanks = ["He liked the … and read it twice.", "He liked the … and drove it home."]
-thing_blanks += ["He liked the … and sang it twice.", "He liked the … and played it twice."]
-left_sides = sorted({sentence.split(" …")[0] for sentence in job_blanks + thing_blanks})
-print(left_sides)
-left_side.compare(len(left_sides))
+from course_utils.experiments.word_blanks import BLANKS
+
+for words, sentences in BLANKS:
+    print(f"{', '.join(words):30} {sentences[0]}")
+left_side.compare(len({sentences[0].split("…")[0] for _, sentences in BLANKS}))
 
 # %% [markdown]
-# There are only two left sides. A model that sees nothing else gives the same answer to all four sentences of a group,
-# so it gets at most one of them right. No training can change that. The cell below runs all three ways.
+# It gives all four of a group the same answer, so one is right at most. Three ways to choose:
+#
+# - **both sides**: MiniLM, with its task head for masked words, sees the whole sentence;
+# - **left side**: SmolLM2 reads up to the blank;
+# - **try each**: SmolLM2 reads the sentence four times, once with each word, and the likeliest wins.
 
 
 # %%
-from course_utils.experiments.ablation import next_token_losses
-
 filler = load_pipeline("fill-mask", models="embedded")
 
 
 @torch.inference_mode()
 def three_ways(sentence, words):
     """The probability of each word, between these words: (way, word)."""
-    gaps = filler.tokenizer(sentence.replace("…", "[MASK]"), return_tensors="pt")
-    at_gap = filler.model(**gaps).logits[gaps.input_ids == filler.tokenizer.mask_token_id][0]
+    gap = filler.tokenizer(sentence.replace("…", "[MASK]"), return_tensors="pt")
+    at_gap = filler.model(**gap).logits[gap.input_ids == filler.tokenizer.mask_token_id][0]
     both_sides = at_gap[filler.tokenizer.convert_tokens_to_ids(words)]
-    left = smollm.next_logits(sentence.split(" …")[0])[[smollm.labels.index(f"␣{word}") for word in words]]
-    tried = [smollm.encode(sentence.replace("…", word)) for word in words]
-    each = torch.stack([-next_token_losses(smollm.model, ids).sum() for ids in tried])
-    return torch.stack([both_sides, left, each]).softmax(-1)
+    tried = torch.cat([smollm.encode(sentence.replace("…", word)) for word in words])
+    likely = smollm.model(tried).logits[:, :-1].log_softmax(-1).gather(2, tried[:, 1:, None])[..., 0]
+    before = smollm.encode(sentence.split(" …")[0]).shape[1]  # so many tokens come before the word
+    return torch.stack([both_sides, likely[:, before - 1], likely.sum(1)]).softmax(-1)
 
-
-# %% [markdown]
-# A frame is the word that fits. Compare the columns of *left side* with each other.
-
-# %%
-ways = ["both sides (MiniLM)", "left side (SmolLM2)", "try each (SmolLM2)"]
-found_jobs = torch.stack([three_ways(sentence, jobs) for sentence in job_blanks], dim=1)
-figures.choice_grids(list(zip(ways, found_jobs, strict=True)), job_blanks, jobs, right=range(4))
-
-# %%
-found_things = torch.stack([three_ways(sentence, things) for sentence in thing_blanks], dim=1)
-figures.choice_grids(list(zip(ways, found_things, strict=True)), thing_blanks, things, right=range(4))
 
 # %% tags=["nbval-check-output"]
-right = [(found.argmax(-1) == torch.arange(4)).sum(-1) for found in (found_jobs, found_things)]
-both, left, each = (right[0] + right[1]).tolist()
-assert both > left
-print(f"left side {left} of 8, try each {each} of 8, both sides more than the left side: {both > left}")
+ways = ["both sides (MiniLM)", "left side (SmolLM2)", "try each (SmolLM2)"]
+chosen = [torch.stack([three_ways(each, words) for each in sentences], dim=1) for words, sentences in BLANKS]
+for way, hits in zip(ways, sum((found.argmax(-1) == torch.arange(4)).sum(-1) for found in chosen), strict=True):
+    low, high = wilson_interval(int(hits), 24)
+    print(f"{way:20} {hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# The encoder is the smaller model by far (section 1), and still it does better than the left side can: it may look at
-# the words that decide.
+# The first group; a frame marks the word that fits.
+
+# %% tags=["nbval-check-output"]
+words, sentences = BLANKS[0]
+figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, right=range(4))
+
+# %% [markdown]
+# *Try each* is the same model on the same sentences; it only scores the right side, too, and gets far more. So the
+# decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
+# they differ in size and training as well.)
 #
-# And the decoder is not helpless. *Try each* uses the right side, too: a wrong word makes the words after it unlikely.
-# But it needs a list of candidates, and one run for each. Models that write code often use another way. In training the
-# middle of a text is moved to its end, so that both sides stand before it (Bavarian et al. 2022, *Efficient Training of
-# Language Models to Fill in the Middle*).
+# **Try it.** The masked model with the causal mask. The bars are the likeliest words for `[MASK]`.
 #
-# In the lab the masked model runs under every mask; *none* is the bidirectional one. Each row of a grid is a token that
-# looks. The row of `[MASK]` is read, and the bars are its likeliest words.
-#
-# 1. Switch the mask to **causal**. Compare the bars of prompts 1 and 2: what do they have in common now, and why?
-# 2. **window** lets a token see itself and the three before it. For which prompts is that the same as *causal*?
-# 3. Back to **none**, and set the padding to **left**. The mask hides the padding, and still the bars of the padded
-#    prompts move: this model has a table of positions, and their tokens now stand elsewhere. Pad an encoder on the
-#    right (lesson 03). Lesson 09 shows why a decoder wants it on the left.
-# 4. Write sentences of your own, with one `[MASK]` each, and press **Run**.
+# 1. Compare the bars of prompts 1 and 2. Then switch the mask to **none**.
+# 2. Write sentences of your own, and press **Run**.
 
 # %%
 from functools import partial
@@ -570,84 +379,79 @@ from course_utils.traces import record_blanks
 from course_utils.widgets import mask_lab
 
 blanks = ["The [MASK] landed the plane.", "The [MASK] milked the cows.", "He liked the [MASK] and sang it twice."]
-lab = mask_lab(partial(record_blanks, filler), blanks, kind="none", padding="right")
-lab
+mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
 
 # %% [markdown]
-# What the lab draws you can also prove: under the causal mask the first two blanks have the same logits, although one
-# is in a cockpit and one in a stable.
+# In the batch, prompts 1 and 2 have the same bars: left of both blanks there's only *The*.
+#
+# ## 7 · What the causal mask saves
+#
+# A chat grows at its end. Say 200 tokens arrive, 20 at a time. A decoder's old vectors stay as they are (section 3), so
+# it keeps its work (the **KV cache** of lesson 10) and reads only the new. An encoder has to start over. Or are its old
+# vectors good enough? Read half of each of thirty passages, then the whole.
 
 # %% tags=["nbval-check-output"]
-for place, kind in enumerate(["causal", "none"]):
-    plane, cows = torch.from_numpy(lab.trace.logits[place, 1, 1, :2])  # padded right, the padding masked
-    print(f"{kind:7} the same logits: {torch.allclose(plane, cows, atol=1e-3)}")
+from course_utils.experiments.human_rights import human_rights
+
+print(f"read in all: decoder {10 * 20} tokens, encoder {sum(range(20, 201, 20)):,}")
+same, different = [], []
+for passage in human_rights()["English"]:
+    ids = minilm.encode(passage)[:, :-1]  # without [SEP], so that the whole is the half and more
+    half = ids.shape[1] // 2
+    old, new = hidden_states(minilm.model, ids[:, :half])[-1], hidden_states(minilm.model, ids)[-1, :half]
+    cosines = torch.cosine_similarity(old[:, None], new[None], dim=-1)
+    same.append(cosines.diagonal())
+    different.append(cosines[~torch.eye(half, dtype=torch.bool)])
+
+# %% tags=["nbval-check-output"]
+from course_utils.experiments.copying import mean_and_interval
+
+for name, values in {"before and after": same, "two different tokens": different}.items():
+    means = torch.stack([each.mean() for each in values])
+    print("{:21} mean cosine {:.2f} ({:.2f} to {:.2f})".format(name, *mean_and_interval(means)))
+print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
 
 # %% [markdown]
-# ## 10 · Which one for which task
+# On average the old vector is close to the new one, but none is the same, and some are far off.
 #
-# | | encoder | decoder | encoder–decoder |
+# An encoder–decoder has a cache in its decoder; if the *input* grows, its encoder starts over.
+#
+# ## 8 · Which one for which task
+#
+# Which architectures are behind the pipelines of lesson 04?
+
+# %% tags=["nbval-check-output"]
+for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summarization", "text-generation"):
+    print(f"{task:20} {type(load_pipeline(task, models='embedded').model).__name__}")
+
+# %% [markdown]
+# Bert is an encoder, Llama a decoder, Bart an encoder–decoder. In general:
+#
+# | task | what comes out | usually | models of today |
 # |---|---|---|---|
-# | mask | bidirectional | causal | both, and cross |
-# | trained on | masked tokens | the next token | a damaged text, or pairs of texts |
-# | made for | classes, tags, search, gaps | writing, and any task put into words | one text into another |
-# | when text is appended | reads all again | reads only the new | input: again; output: only the new |
-# | published | BERT | GPT, GPT-2 | T5, BART |
+# | classification | a label | encoder | ModernBERT (Warner 2024), Ettin (Weller 2025) |
+# | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
+# | search | a vector | encoder, decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
+# | translation | another text | encoder–decoder, decoder | NLLB (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
+# | summarization | a shorter text | encoder–decoder, decoder | BART, T5Gemma 2; all of the next row |
+# | writing, chat, code | more text | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
-# Why are most large models today decoders? No single experiment says so. These reasons you have now seen or can check:
+# (After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single experiment says so, but:
 #
-# - **One task for everything.** GPT-2 showed that a model that only goes on with texts can be asked in words (Radford
-#   et al. 2019, *Language Models are Unsupervised Multitask Learners*). An encoder needs a head for each task.
-# - **Every token is a lesson.** A decoder learns from each token of a text. BERT hides 15 % of them and learns from
-#   these (Devlin et al. 2019).
-# - **The cache.** In a chat the text grows at its end only (section 8).
+# - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
+#   head and labelled data for each task.
+# - **Every token teaches.** A decoder learns from each token; BERT hides 15 % and learns from these.
+# - **The cache.** A chat grows at its end.
 #
-# It is not that decoders understand better:
+# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective:
+# encoders won at classification and retrieval, decoders at generation. Wang et al. (2022) found decoders best straight
+# after pre-training, and models that see their input in both directions best after further training on many tasks. Then
+# again, the decoders that BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
 #
-# - Raffel et al. (2020), *Exploring the Limits of Transfer Learning* (T5), compared the kinds at the same amount of
-#   computation, each trained further for a task. The encoder–decoder did best; it has twice the parameters then.
-# - Lewis et al. (2020), *BART*, put a BERT-like encoder before a GPT-like decoder. It was as good as a comparable
-#   encoder at understanding, and it can write.
-# - Wang et al. (2022), *What Language Model Architecture and Pretraining Objective Work Best for Zero-Shot
-#   Generalization?*, found the causal decoder best after plain pre-training. After further training on many tasks in
-#   words, models that see their input in both directions were best.
-# - For search and classes, small encoders are still built and used: Warner et al. (2024), *Smarter, Better, Faster,
-#   Longer* (ModernBERT).
+# ## 9 · The whole thing in one cell
 #
-# There is also a mask between the two. The prompt is there from the start, so why should its tokens not see each
-# other? That is a **prefix mask**; Raffel et al. and Wang et al. tested it, too (*prefix LM*, *non-causal decoder*).
-# Here the first three of five tokens are the prompt.
-
-# %% tags=["nbval-check-output"]
-prefix = causal_mask(5, 5) | (torch.arange(5) < 3)
-prefix.int()
-
-# %% [markdown]
-# ## 11 · What is refused
-#
-# A mask that does not fit the text, two texts that differ in more than one token, the wrong kind of model, a blank that
-# is missing: one sentence each.
-
-# %% tags=["nbval-check-output"]
-from course_utils.experiments.reach import replaced_position
-
-for wrong in (
-    lambda: hidden_states(minilm.model, minilm.encode(text), causal_mask(4, 4)),
-    lambda: hidden_states(translator.model, car),
-    lambda: encoder_decoder_states(smollm.model, ids, ids),
-    lambda: replaced_position([5, 6, 7], [5, 8, 9]),
-    lambda: record_blanks(filler, ["The pilot landed the plane.", blanks[1]]),
-):
-    try:
-        wrong()
-    except ValueError as error:
-        print(error)
-
-# %% [markdown]
-# ## 12 · The whole thing in one cell
-#
-# An encoder–decoder in plain `torch`, from the English ids to the French ones. Only embeddings, linear maps and norms
-# are taken from the model. Both halves are one function, `run`. What makes the difference is its mask, and whether
-# there is something to look across to.
+# An encoder–decoder in plain `torch`; only embeddings, linear maps and norms are the model's. Both halves are one
+# function, `run`. What differs is the mask, and whether there's something to look across to.
 
 
 # %%
@@ -687,50 +491,23 @@ for sentence in (text, with_dog, "It is a good idea."):
     print(sentence, "→", tokenizer.decode(mine[0], skip_special_tokens=True).strip())
 
 # %% [markdown]
-# A wrong mask can hide here. Take the `.tril()` away and run both cells again: is the `assert` still content? The token
-# that is written next is always the last row, and the last row of a causal mask is full anyway. Only the rows before it
-# have changed. Then add the sentence *My car is white.* to the list.
+# A wrong mask can hide here. Take `.tril()` away and run both cells: the assertion still passes! The next token is read
+# from the last row, which is full anyway. Now add *My car is white.* to the list.
 #
-# ## 13 · Quiz
+# ## 10 · Quiz
 #
-# Every option has an explanation, also the wrong ones. Try them all.
+# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
 
 quiz_question(
-    "07-quiz-difference",
-    "What turns an encoder layer into a decoder layer?",
-    [
-        (
-            "Other weights",
-            False,
-            "In section 5 the weights of MiniLM stayed. Training makes them fit the mask, though.",
-        ),
-        ("The causal mask", True, "Yes: the same function with the same weights, and nobody looks ahead."),
-        ("Cross-attention", False, "Only the decoder of an encoder–decoder has it. SmolLM2 has none."),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
     "07-quiz-middle",
-    "A text of 10 tokens, the 7th is replaced. How many final vectors of a decoder stay exactly the same?",
+    "In a text of 10 tokens, the 7th is replaced. How many final vectors of a decoder stay exactly the same?",
     [
-        ("6", True, "Yes: those before it. The 7th itself and the three after it may change."),
+        ("6", True, "Yes: those before it. The 7th and the three after it may change."),
         ("9", False, "The three after it look back at it, so they change, too."),
-        ("None, there are many layers", False, "That is the encoder. No number of layers can look ahead."),
-    ],
-)
-
-# %% tags=["nbval-check-output"]
-quiz_question(
-    "07-quiz-cache",
-    "Why is there no KV cache for an encoder to which text is appended?",
-    [
-        ("Encoders have no keys and values", False, "They have: attention is the same function."),
-        ("Old keys and values would be wrong", True, "Yes: after the first layer every old vector is another one."),
-        ("Encoders are small enough without", False, "Also a large encoder would have to read everything again."),
+        ("None, there are many layers", False, "That's an encoder. No number of layers lets a decoder look ahead."),
     ],
 )
 
@@ -739,33 +516,33 @@ quiz_question(
     "07-quiz-translator",
     "A translator writes 20 French tokens. How often does its encoder run?",
     [
-        ("20 times", False, "What is written does not change the English vectors. Section 6 found 0 of 7 changed."),
-        ("Once", True, "Yes: and all 20 steps of the decoder look at the same vectors."),
-        ("21 times", False, "There is no reason to run it again: its input is the English text alone."),
+        ("20 times", False, "What's written doesn't change the English vectors: section 3 counted none."),
+        ("Once", True, "Yes, and all 20 steps of the decoder look at the same vectors."),
+        ("21 times", False, "There's no reason to run it again: its input is the English alone."),
     ],
 )
 
 # %% tags=["nbval-check-output"]
 quiz_question(
     "07-quiz-task",
-    "Ten million product reviews shall be sorted into five classes, every night. What do you try first?",
+    "Ten million product reviews have to be sorted into five classes every night. What do you try first?",
     [
-        ("A small encoder with a head", True, "Yes: one run a text, both directions, and no text has to be written."),
-        ("The largest decoder there is", False, "It can, with a prompt. For five fixed classes it is a costly way."),
-        ("An encoder–decoder", False, "It can, too. But a class is not a text, so its second half has little to do."),
+        ("A small encoder with a task head", True, "Yes: one run per text, in both directions, and nothing to write."),
+        ("The largest decoder there is", False, "It can, with a prompt. For five fixed classes it's an expensive way."),
+        ("An encoder–decoder", False, "It can, too. But a class isn't a text, so its second half has little to do."),
     ],
 )
 
 # %% [markdown]
 # ## Take-aways
 #
-# - The architectures share their parts. The mask tells them apart: bidirectional, causal, and cross between two halves.
-# - Change a later word: in an encoder every position changes after one layer, in a decoder none before the word, ever.
-# - So a decoder can keep what it has read, and an encoder cannot. In return an encoder's vectors know both sides.
+# - The architectures share their parts. The mask tells them apart: bidirectional, causal, cross.
+# - Change a later word: in an encoder every vector changes, in a decoder none before it. So a decoder can keep what it
+#   has read. An encoder can't, but its vectors know both sides.
 # - An encoder–decoder reads once, in both directions, and writes causally while it looks across.
-# - A mask can be flipped in one line, but the weights are trained for theirs.
-#
-# **Next**: [08 · Attention](08_attention.ipynb) opens the function that this lesson only masked.
+# - A mask is flipped in one line, but weights are trained for theirs.
 #
 # **Exercise**: [07 · Encoders, decoders and both](../exercises/07_encoders_decoders_and_both.ipynb). **All lessons**:
 # [the index](index.ipynb).
+#
+# **Next**: [08 · Attention](08_attention.ipynb) opens the function that this lesson only masked.

@@ -373,7 +373,7 @@ for head in ((16, 0), (11, 1), *blind[:2]):
 # the first token? How much does the second get if we cut the first off? And how much of what's *taken in* is from the
 # first, each weight times the length of its value (as in · V; Kobayashi et al., 2020, include one more matrix)?
 
-# %% tags=["nbval-check-output"]
+# %%
 from course_utils.experiments.human_rights import human_rights
 from course_utils.traces import record_attention
 

@@ -26,8 +26,10 @@
 # A text of 119 tokens goes in, and 30 tokens come out. Where does the time go?
 
 # %%
+import torch
 from course_utils.learner import predict
 from course_utils.models import load_causal_lm
+from transformers import DynamicCache
 
 smollm = load_causal_lm()
 model = smollm.model
@@ -53,9 +55,7 @@ longer
 
 
 # %%
-import torch
 from course_utils.measuring.phases import PhaseClock
-from transformers import DynamicCache
 
 
 @torch.inference_mode()

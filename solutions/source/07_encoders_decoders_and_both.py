@@ -3,14 +3,14 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | lesson [07](../notebooks/07_encoders_decoders_and_both.ipynb), sections 2 to 8 |
+# | 45 minutes | ●●●○○ | lesson [07](../notebooks/07_encoders_decoders_and_both.ipynb), sections 2 to 7 |
 #
-# The lesson drew its masks for one whole text. A program has more to think of: texts of different lengths in a batch,
-# padding on either side, and a cache with what was read before. You write the three masks for that. Then you compute
-# from a mask alone how far a change reaches.
+# The lesson drew its masks for one whole text. A program has more to think about: texts of different lengths in a
+# batch, padding on either side, and a cache with what was read before. You'll write the three masks for that. Then
+# you'll work out, from a mask alone, how far a change reaches.
 #
-# A mask is boolean. A row is a token that looks, a column a token that is looked at, True means that it may. The
-# tokenizer's **attention mask** `(batch, seq)` comes in: 1 for a real token, 0 for padding. Write everything in plain
+# A mask is boolean: one row for each token that looks, one column for each that's looked at, and True where it may. You
+# get the tokenizer's **attention mask** `(batch, seq)`: 1 for a real token, 0 for padding. Write everything in plain
 # torch, without the course's own masks.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
@@ -26,8 +26,8 @@ check = checker("07", globals())
 #
 # 8 minutes, ●●○○○, 2 points.
 #
-# In an encoder every position may look at every real token, and at no padding. Return one square mask for each text of
-# the batch. The rows of the padding are like the other rows: nobody reads them, but each needs something to look at.
+# In an encoder, every position may look at every real token, and at no padding. Return one square mask for each text of
+# the batch. The rows of the padding are like the others: nobody reads them, but each needs something to look at.
 # For the attention mask `[[1, 1, 0]]` you return three times the row True, True, False: shape (1, 3, 3).
 #
 # <details><summary>Hint 1</summary>All rows of one text are equal. What is in such a row?</details>
@@ -54,7 +54,7 @@ check("q1")
 #
 # 12 minutes, ●●●○○, 3 points.
 #
-# In a decoder a token may look at itself and at what came before, and again at no padding. With a KV cache (section 8)
+# In a decoder a token may look at itself and at what came before, and again at no padding. With a KV cache (section 7)
 # only the last `new` tokens are read; the keys of the others are kept. So there are as many columns as the attention
 # mask has, and `new` rows: those of the **last** `new` tokens.
 #
@@ -117,7 +117,7 @@ check("q3")
 # %% [markdown]
 # ### See them at work
 #
-# A filled cell may be looked at. Where is the padding, and which rows of the second mask are empty?
+# A blue cell may be looked at. Where is the padding, and which rows of the second mask are empty?
 
 # %% tags=["raises-exception"]
 from course_utils import figures
@@ -195,7 +195,7 @@ next(layers for layers in range(64) if 63 in changed_positions(window, 0, layers
 #
 # 5 minutes, ●●○○○, 2 points. A person reads your answer.
 #
-# A colleague trains a decoder to say the next token, at every position at once, and forgets the causal mask. The
+# A colleague trains a decoder to predict the next token, at every position at once, and forgets the causal mask. The
 # training loss falls to nearly 0. Is it the best model ever? Say how it got there, and what happens when it has to
 # write a text. Two or three sentences.
 
@@ -210,11 +210,11 @@ next(layers for layers in range(64) if 63 in changed_positions(window, 0, layers
 #
 # 10 minutes, ●●●●○, no points.
 #
-# Padding wastes work. Training often **packs** several texts into one row in its place. Then the mask must keep them
+# Padding wastes work, so training often **packs** several texts into one row instead. Then the mask must keep them
 # apart. Write `packed_mask(text_of)`: `text_of` says for each token of the row which text it belongs to, such as
 # `[0, 0, 0, 1, 1]`. A token sees itself and what came before it in its own text. The cell below tests it on the
-# practice model, a tiny decoder with random weights that reads letters. Its positions go on through the row. Why does
-# the second text get the logits that it gets alone, all the same? (Lesson 05, and lesson 09 comes back to it.)
+# practice model, a tiny decoder with random weights that reads letters. It counts positions through the whole row. So
+# why does the last text get the same logits as alone? (Lesson 05, and lesson 09 comes back to it.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]

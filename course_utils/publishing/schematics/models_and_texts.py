@@ -137,10 +137,9 @@ def _encoders_decoders_and_both() -> Drawing:
     drawing = Drawing(
         520,
         "Three architectures as masks",
-        "Who may look at whom, as three grids; a row is the token that looks, a filled cell what it sees. Encoder: in"
-        " I love you, every token sees all three. Decoder: each token sees itself and those before it, a staircase. "
-        "Encoder–decoder: the tokens Je, t’, aime see the whole source, I love you, and of their own text only what "
-        "is written already.",
+        "Three grids of who may look at whom: a row looks, a filled cell is seen. Encoder: every token of I love you "
+        "sees all three. Decoder: each sees itself and those before it, a staircase. Encoder–decoder: Je, t’, aime see "
+        "all of I love you, and of their own text only what is written already.",
     )
     draw_map(drawing, ("layers",), "The mask decides who may look at whom.", layers="layers")
     words, french = ("I", "love", "you"), ("Je", "t’", "aime")

@@ -110,7 +110,7 @@ for name, seconds in spent.items():
 # token alone. Time the two apart. The MLPs do the same work whatever came before. Attention compares the new token with
 # all of it. Here the cache is filled with random numbers, which take as much time as real ones.
 
-# %% tags=["recorded"]
+# %%
 from course_utils.measuring.measurements import spread
 from course_utils.measuring.phases import module_seconds
 from transformers import DynamicCache
@@ -127,6 +127,7 @@ def filled_cache(context):
     return cache
 
 
+# %% tags=["recorded"]
 caches = {context: filled_cache(context) for context in (128, 1024, 4096)}
 spent = {context: [] for context in caches}
 for _ in range(8):
