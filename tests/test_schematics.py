@@ -29,7 +29,7 @@ from course_utils.publishing.schematics.drawing import COLOURS, WIDTH, DoesNotFi
 IMAGES = ROOT / "notebooks" / "images"
 LESSONS = sorted(file.stem for file in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 # Lessons that don't open with their schematic yet. Take a lesson out when it does, and put none in.
-WITHOUT = {"06", "14"}
+WITHOUT = {"06"}
 NEUTRAL = {drawing.INK, drawing.QUIET, drawing.LINE, drawing.SHADE, drawing.PAPER, drawing.WHITE}
 ALLOWED = NEUTRAL | set(COLOURS.values()) | {tint(colour) for colour in COLOURS.values()} | {"none"}
 SVG = "{http://www.w3.org/2000/svg}"
