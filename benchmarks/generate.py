@@ -10,25 +10,23 @@ import json
 import statistics
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 from transformers import DynamicCache, PreTrainedModel, StaticCache
 
 from course_utils.engine.generate import generate, stream
 from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
+from course_utils.measuring.marking_streamer import MarkingStreamer
 from course_utils.measuring.memory import measured_cache_bytes, measured_weight_bytes
+from course_utils.measuring.number_formats import in_int8, linear_bytes
+from course_utils.measuring.roofline import read_bandwidth
 from course_utils.measuring.timing import (
-    GenerationTiming,
     Mark,
-    MarkingStreamer,
-    read_bandwidth,
     this_machine,
-    time_generation,
+    time_generations_in_turn,
 )
 from course_utils.models import CausalLM, load_causal_lm
 
@@ -43,7 +41,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of each kind (default 5)")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
     arguments = parser.parse_args()
-    warnings.filterwarnings("ignore", message=".*quantiz")  # torch announces that its int8 is to move elsewhere
     smollm, machine, bandwidth = load_causal_lm(), this_machine(), read_bandwidth()
     print(f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, torch {machine.torch}, ", end="")
     print(f"transformers {machine.transformers}, {smollm.name} in float32\n")
@@ -70,7 +67,7 @@ def compare_three_ways(smollm: CausalLM, repeats: int) -> list[dict]:
     for length in PROMPT_TOKENS:
         ids = prompt_ids(smollm, length)
         assert_same_tokens(smollm, ids)
-        timings = time_in_turns(
+        timings = time_generations_in_turn(
             {"ours": ours(smollm, ids), "transformers": theirs(smollm, ids), "without cache": uncached(smollm, ids)},
             repeats,
         )
@@ -140,17 +137,6 @@ def assert_same_tokens(smollm: CausalLM, ids: torch.Tensor) -> None:
     without = generate(smollm.model, ids, max_new_tokens=4, eos_ids=[], use_cache=False)[0].ids
     if list(cached) != expected or list(without) != expected[:4]:
         sys.exit(f"The tokens differ at a prompt of {ids.shape[1]} tokens: {cached}, {without}, {expected}")
-
-
-def time_in_turns(runs: dict[str, Callable[[Mark], None]], repeats: int) -> dict[str, GenerationTiming]:
-    """Time each run `repeats` times, one after the other in turns, so that a slow minute hits all of them."""
-    seconds = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            timing = time_generation(run, repeats=1, warm_up=0)
-            if turn:  # the first is a warm-up
-                seconds[name] += timing.seconds
-    return {name: GenerationTiming(runs, this_machine()) for name, runs in seconds.items()}
 
 
 def fit_the_cost_without_cache(smollm: CausalLM, repeats: int) -> dict:
@@ -233,7 +219,7 @@ def measure_options(smollm: CausalLM, bandwidth: float) -> list[dict]:
             print(f"{name:34}not here: {str(error).splitlines()[0][:80]}")
             continue
         milliseconds = statistics.median(seconds for seconds, _ in steps[-15:]) * 1000
-        size = stored_bytes(changed)
+        size = linear_bytes(changed)
         ratio = milliseconds / 1000 * bandwidth / size
         same = sum(one == other for one, (_, other) in zip(reference, steps, strict=True))
         print(f"{name:34}{size / 1e6:6.0f}{milliseconds:8.1f}{ratio:9.2f}   {same}", flush=True)
@@ -276,18 +262,6 @@ def compiled(model: PreTrainedModel) -> PreTrainedModel:
 
     twin.forward = choose
     return twin
-
-
-def in_int8(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy whose linear layers hold 8-bit weights; the products are computed in 8 bit too."""
-    return torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {torch.nn.Linear}, dtype=torch.qint8)
-
-
-def stored_bytes(model: PreTrainedModel) -> int:
-    """The bytes that a decode step reads: every weight of the linear layers once."""
-    plain = (layer.weight for layer in model.modules() if isinstance(layer, torch.nn.Linear))
-    packed = (layer.weight() for layer in model.modules() if isinstance(layer, Int8Linear))
-    return sum(weight.numel() * weight.element_size() for weight in (*plain, *packed))
 
 
 def median_milliseconds(call: Callable[[], object], repeats: int) -> float:

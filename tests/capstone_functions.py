@@ -1,19 +1,25 @@
-"""Two right ways to write the capstone's functions, and the pieces that a learner may get wrong, one at a time."""
+"""Three right ways to write the capstone's functions, and the pieces that a learner may get wrong, one at a time."""
 
+import ast
+import re
+from functools import cache
+
+import nbformat
 import torch
 from transformers import DynamicCache
 
-from course_utils.engine.beam_search import beam_search
 from course_utils.engine.generate import generate, stream
-from course_utils.engine.penalties import ban_repeated_ngrams
-from course_utils.engine.running import RunningModel
 from course_utils.engine.settings import GenerationSettings
-from course_utils.engine.stopping import StopRules, TextStream
+from course_utils.engine.stopping import TextStream
+from course_utils.machine import ROOT
+
+LESSON = ROOT / "notebooks/15_your_own_generate.ipynb"
+GIVEN = {"DEFAULTS", "my_tokens", "my_generate"}  # what the lesson itself writes
 
 
 def by_the_course(model, ids, tokenizer, **settings):
     """The first right way: the course's own engine."""
-    new = generate(model, ids, tokenizer, **({"eos_ids": []} | settings))[0].ids
+    new = generate(model, ids, tokenizer, **({"eos_ids": [], "early_stopping": "never"} | settings))[0].ids
     return torch.cat([ids, torch.tensor([new])], dim=1)
 
 
@@ -64,11 +70,8 @@ class Learner:
             logits[token] = logits[token] / setting if logits[token] > 0 else logits[token] * setting
         return logits
 
-    def no_repeat_ngram(self, logits, ids, setting):
-        return ban_repeated_ngrams(logits[None], ids[None], setting)[0]
-
     def counts_prompt(self, name):
-        return name in ("repetition_penalty", "no_repeat_ngram")
+        return name == "repetition_penalty"
 
     def is_too_short(self, new, start, chosen):
         return len(new) < chosen.min_new_tokens
@@ -108,22 +111,37 @@ class Learner:
             if self.is_end(new, ids, chosen, tokenizer):
                 return
 
-    def best(self, tree):
-        return tree.finished[0].node
+    def value(self, logits, ids, start, chosen):
+        return self.changed(logits.log_softmax(-1), ids, start, chosen)
 
-    def search_settings(self, chosen):
-        return chosen
+    def score(self, total, new, chosen):
+        return total / len(new) ** chosen.length_penalty
 
+    def is_over(self, finished, chosen):
+        return False
+
+    def best(self, ranked):
+        return ranked[0][1]
+
+    @torch.inference_mode()
     def beams(self, model, ids, tokenizer, chosen):
-        rules = StopRules(chosen.eos_ids, chosen.max_new_tokens, stop_strings=chosen.stop_strings, tokenizer=tokenizer)
-        start = ids.shape[1]
-
-        def process(logits, texts):
-            rows = [self.changed(row, text, start, chosen) for row, text in zip(logits, texts, strict=True)]
-            return torch.stack(rows)
-
-        tree = beam_search(RunningModel(model, ids), rules, self.search_settings(chosen), process)
-        return tree.path(self.best(tree))
+        start, beams, alive, finished = ids.shape[1], chosen.num_beams, [(0.0, [])], []
+        for _ in range(chosen.max_new_tokens):
+            candidates = []
+            for total, new in alive:  # one beam after the other: slow, and not as the lesson's solution does it
+                text = torch.cat([ids[0], torch.tensor(new, dtype=torch.long)])
+                values = self.value(model(text[None]).logits[0, -1], text, start, chosen)
+                best = values.topk(beams + len(chosen.eos_ids))
+                candidates += [
+                    (total + value, [*new, token]) for value, token in zip(*map(torch.Tensor.tolist, best), strict=True)
+                ]
+            candidates.sort(reverse=True)
+            finished += [one for one in candidates[:beams] if one[1][-1] in chosen.eos_ids]
+            alive = [one for one in candidates if one[1][-1] not in chosen.eos_ids][:beams]
+            if self.is_over(finished, chosen):
+                break
+        scored = ((self.score(*one, chosen), one[1]) for one in finished + alive)
+        return self.best(sorted(scored, reverse=True)[:beams])
 
     def result(self, ids, new):
         return torch.cat([ids, torch.tensor([new])], dim=1)
@@ -144,3 +162,31 @@ class Learner:
 def learner(**wrong):
     """A learner with some methods replaced."""
     return type("Wrong", (Learner,), wrong)()
+
+
+@cache
+def by_the_lesson():
+    """The third right way: the stubs of the lesson replaced by its folded solutions, as a learner would do it.
+
+    Returns all functions by their names, and as "loop" the first `my_generate`.
+    """
+    functions = {}
+    for cell in nbformat.read(LESSON, as_version=4).cells:
+        if cell.cell_type == "code":
+            for statement in ast.parse(cell.source).body:
+                if isinstance(statement, ast.Import | ast.ImportFrom) or name_of(statement) in GIVEN:
+                    exec(ast.unparse(statement), functions)
+        for solution in solutions_in(cell):
+            exec(solution, functions)
+            functions.setdefault("loop", functions["my_generate"])
+    return functions
+
+
+def name_of(statement):
+    targets = getattr(statement, "targets", [])
+    return getattr(targets[0], "id", "") if targets else getattr(statement, "name", "")
+
+
+def solutions_in(cell):
+    folded = re.findall(r"<details>.*?</details>", cell.source, re.DOTALL) if cell.cell_type == "markdown" else []
+    return [re.search(r"```python\n(.*?)```", text, re.DOTALL)[1] for text in folded]

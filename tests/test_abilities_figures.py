@@ -11,7 +11,10 @@ PARTS = {
     "large": {"embedding": 1000, "attention": 2000, "MLP": 6000, "output": 1000},
 }
 CURVES = {"real": np.array([[0.5, 0.75, 1.0], [0.5, 1.0, 0.5]]), "invented": np.full((2, 3), 0.5)}
-ENDS = {"real": np.array([[0.5, 0.5], [0.75, 1.0], [0.5, 1.0]]), "invented": np.full((3, 2), 0.5)}
+MEANS = {
+    "real": np.array([[0.5, 0.5, 0.5], [0.875, 0.75, 1.0], [0.75, 0.5, 1.0]]),
+    "invented": np.full((3, 3), 0.5),
+}
 
 
 PICTURES = {
@@ -19,7 +22,7 @@ PICTURES = {
     "sizes": lambda: figures.model_sizes(
         {f"model {k}": 10.0**k for k in range(4, 13)}, here=["model 4"], active={"model 12": 1e10}
     ),
-    "shots": lambda: figures.shots_curves(CURVES, ENDS, [0, 1, 8], chance=0.5),
+    "shots": lambda: figures.shots_curves(CURVES, MEANS, [0, 1, 8], chance=0.5),
 }
 
 
@@ -56,7 +59,7 @@ def test_sizes_are_sorted_and_said():
 
 
 def test_shots_are_said():
-    assert figures.shots_curves(CURVES, ENDS, [0, 1, 8], chance=0.5).alt == (
+    assert figures.shots_curves(CURVES, MEANS, [0, 1, 8], chance=0.5).alt == (
         "share of right labels by number of shots, mean and 95 % interval. real: 0 shots 0.50 (0.50 to 0.50), 1 0.88 "
         "(0.75 to 1.00), 8 0.75 (0.50 to 1.00). invented: 0 shots 0.50 (0.50 to 0.50), 1 0.50 (0.50 to 0.50), "
         "8 0.50 (0.50 to 0.50). Always the same label: 0.50."
@@ -89,8 +92,8 @@ def test_short_numbers(number, written):
             "curves of a must have shape (2 or more, 3), got (1, 3)",
         ),
         (
-            lambda: figures.shots_curves({"a": np.zeros((2, 3))}, {"a": np.zeros((2, 2))}, [0, 1, 2], chance=0.5),
-            "ends of a must have shape (3, 2), got (2, 2)",
+            lambda: figures.shots_curves({"a": np.zeros((2, 3))}, {"a": np.zeros((3, 2))}, [0, 1, 2], chance=0.5),
+            "means of a must have shape (3, 3), got (3, 2)",
         ),
         (lambda: figures.shots_curves({}, {}, [0, 1], chance=0.5), "curves must be 1 to 4, got 0"),
     ],

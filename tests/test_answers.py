@@ -302,7 +302,7 @@ def test_an_untouched_stub_is_not_called(function):
 @pytest.mark.parametrize(
     "function",
     [
-        *(stub_with_a_word, stub_at_the_end, lambda x: x, len, functools.partial(stub, 1), type, 7),
+        *(stub_with_a_word, stub_at_the_end, lambda x: x, len, type, 7),
         lambda x: x.long().softmax(-1),
         lambda x: torch.ones(2, device="meta").cpu(),
     ],
@@ -310,6 +310,13 @@ def test_an_untouched_stub_is_not_called(function):
 def test_anything_else_is_a_try(function):
     assert not is_stub(function)
     assert call(function, [torch.ones(2).numpy()]).raised != NOT_STARTED
+
+
+@pytest.mark.parametrize("function", [functools.partial(stub, 1), lambda x: x + stub(x)])
+def test_a_function_that_needs_a_stub_is_not_started_either(function):
+    assert not is_stub(function)
+    answer = call(function, [1])
+    assert (answer.raised, answer.problem) == (NOT_STARTED, "needs stub, which isn't written yet.")
 
 
 def test_an_object_that_cannot_be_asked_is_called():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.generation.continuous_batching import requests
 
-from course_utils.measuring import batching
+from course_utils.measuring import batching, request_run
 from tests.tiny_models import tiny_model
 
 lengths_and_slots = st.tuples(st.lists(st.integers(1, 30), min_size=1, max_size=20), st.integers(1, 6))
@@ -60,7 +60,7 @@ def model(monkeypatch):
     model, steps = tiny_model("llama"), itertools.count(1)
     now = [0]
     hook = model.register_forward_hook(lambda *_: now.__setitem__(0, next(steps)))
-    for module in (batching, requests):
+    for module in (request_run, requests):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     yield model
     hook.remove()
@@ -82,9 +82,32 @@ def test_the_engine_of_transformers_follows_the_plan(static, model):
     assert [(request[0], request[-1]) for request in times] == [(turn.start + 1, turn.end) for turn in planned]
 
 
+def moments(arrivals, times):
+    """When each request had its first and its last token, from the start of all."""
+    return [(came + request[0], came + request[-1]) for came, request in zip(arrivals, times, strict=True)]
+
+
+def test_with_one_slot_a_request_waits_for_the_one_before():
+    model, arrivals = tiny_model("llama"), [0.0, 0.02, 0.02, 0.3]
+    prompts = [[5 + request, 6, 7] for request in range(4)]
+    times = batching.waiting_times(model, prompts, [6, 3, 3, 2], 1, arrivals)
+    assert [len(request) for request in times] == [6, 3, 3, 2]
+    assert all(request[0] > 0 for request in times)
+    turns = moments(arrivals, times)
+    assert all(later[0] > earlier[1] for earlier, later in itertools.pairwise(turns))
+
+
+def test_with_many_slots_requests_run_together():
+    model, arrivals = tiny_model("llama"), [0.0, 0.0, 0.0]
+    turns = moments(arrivals, batching.waiting_times(model, [[5, 6], [6, 7], [7, 8]], [30] * 3, 4, arrivals))
+    assert max(first for first, _ in turns) < min(last for _, last in turns)
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
+        (lambda: batching.waiting_times(None, [[5]], [1], 1, []), "arrivals must be 1 numbers, one per prompt, got 0"),
+        (lambda: batching.waiting_times(None, [[5]], [1], 1, [-1]), r"arrivals must rise, from 0 or later, got \[-1\]"),
         (lambda: batching.static_schedule([1], 0), "slots must be a whole number of at least 1, got 0"),
         (lambda: batching.continuous_schedule([1, 0], 2), "lengths must be a whole number of at least 1, got 0"),
         (lambda: batching.token_times(None, [[5]], [1, 2], 2), "lengths must be 1 numbers, one per prompt, got 2"),

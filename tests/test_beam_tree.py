@@ -285,7 +285,14 @@ def test_stories_of_every_kind(toy):
             lambda: figures.length_penalty_lines([0, 1], {"a": [1]}),
             "scores of 'a' must have 2 entries, one per penalty, got 1",
         ),
-        (lambda: figures.shares_by_method({}, "x"), "shares must hold at least one number for each method, got none"),
+        (
+            lambda: figures.shares_by_method({}, {}, "x"),
+            "shares must hold at least one number for each method, got none",
+        ),
+        (
+            lambda: figures.shares_by_method({"a": [0.5]}, {"a": (0.6, 0.7)}, "x"),
+            "intervals of 'a' must hold its mean, got 0.5 outside 0.6 … 0.7",
+        ),
     ],
 )
 def test_bad_pictures_are_one_sentence(draw, sentence):

@@ -11,7 +11,13 @@ from course_utils.experiments.compared_settings import (
     expected_bits,
     position_logits,
 )
-from course_utils.experiments.drawn_texts import continue_texts, different_share, opening_tokens, story_openings
+from course_utils.experiments.drawn_texts import (
+    continue_texts,
+    different_share,
+    opening_tokens,
+    repeated_share,
+    story_openings,
+)
 from course_utils.models import load_causal_lm
 
 
@@ -99,3 +105,10 @@ def test_logits_are_where_people_wrote(smollm):
     torch.testing.assert_close(bits[0], loss / np.log(2))
     first = smollm.next_logits(smollm.tokenizer.decode(prompts[0]))
     torch.testing.assert_close(logits[0, 0], first, atol=1e-3, rtol=1e-3)
+
+
+def test_a_group_that_came_before_is_repeated_wherever_it_comes_again():
+    assert repeated_share([1, 2, 3, 4, 5]) == 0
+    assert repeated_share([1, 2, 3] * 4) == pytest.approx(7 / 10)  # ten groups, three different ones
+    assert repeated_share([1, 2, 1, 2, 1, 2], n=2) == pytest.approx(3 / 5)
+    assert repeated_share([1, 2]) == 0  # too short for a group

@@ -76,6 +76,7 @@ def test_a_batch_of_answers_equals_generate_of_each_alone(architecture, start, r
         assert answer.tokens == len(tokens)
         assert answer.text == letters.decode(tokens).strip()
         assert answer.probability == pytest.approx(np.prod(chances[: len(tokens)]), rel=1e-3)
+        assert answer.first == pytest.approx(chances[0], rel=1e-3)
 
 
 def test_the_end_of_sequence_token_ends_an_answer():
@@ -100,8 +101,10 @@ def test_an_answer_ends_before_its_end(smollm):
 
 
 def test_an_empty_answer_is_certain(smollm):
-    answers = greedy_answers(smollm.model, smollm.tokenizer, ["The capital of France is"], ends=" ")
-    assert answers == [("", 1.0, 0)]
+    prompt = "The capital of France is"
+    (answer,) = greedy_answers(smollm.model, smollm.tokenizer, [prompt], ends=" ")
+    assert (answer.text, answer.probability, answer.tokens) == ("", 1.0, 0)
+    assert answer.first == pytest.approx(smollm.next_logits(prompt).softmax(-1).max().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +122,19 @@ def test_bad_prompts_are_one_sentence(prompts, most, sentence):
 
 
 @given(
-    st.sampled_from(["llama", "gpt2"]),
-    st.lists(st.text("abcdefghijk", min_size=1, max_size=6), min_size=1, max_size=4),
+    st.sampled_from(["llama", "llama, read in a batch", "gpt2"]),
+    st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=6),
 )
-@examples(30)
+@examples(60)
 def test_next_probabilities_equal_those_of_each_prompt_alone(architecture, prompts):
+    """Also where prompts share a start, one is the start of another, or all are equal; and without a tree."""
+    architecture, _, batch = architecture.partition(",")
     model, letters = tiny_model(architecture), Letters()
-    for prompt, row in zip(prompts, next_probabilities(model, letters, prompts), strict=True):
+    with pytest.MonkeyPatch.context() as patch:
+        if batch:
+            patch.setattr("course_utils.experiments.greedy_answers._LARGEST_TREE", 0)
+        found = next_probabilities(model, letters, prompts)
+    for prompt, row in zip(prompts, found, strict=True):
         with torch.inference_mode():
             alone = model(torch.tensor([letters(prompt).input_ids])).logits[0, -1].softmax(-1)
         assert torch.allclose(row, alone, atol=1e-5)
@@ -196,7 +205,7 @@ def test_bad_needles_are_one_sentence(smollm, ask, sentence):
 
 
 def test_pronouns_in_a_batch_equal_each_alone(smollm):
-    texts = ["The nurse said that", "Because of the rain, the old lighthouse keeper said that"]
+    texts = ["The nurse said that", "Because of the rain, the old lighthouse keeper said that", "The doctor said that"]
     found = pronoun_probabilities(smollm.model, smollm.tokenizer, texts)
     she, he = (smollm.labels.index(word) for word in ("␣she", "␣he"))
     for text, row in zip(texts, found, strict=True):

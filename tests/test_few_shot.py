@@ -12,7 +12,6 @@ from course_utils.engine.prefill_decode import new_cache, prefill
 from course_utils.experiments.few_shot import (
     calibrated,
     label_log_probabilities,
-    mean_intervals,
     score_after_shots,
     share_right,
 )
@@ -141,16 +140,17 @@ def test_empty_queries_and_labels_are_one_sentence(queries, labels, sentence):
 INSTRUCTION = "Sentences, each with its label:\n"
 
 
-def test_growing_prompts_read_together_equal_each_whole_prompt(smollm):
+@pytest.mark.parametrize(("instruction", "counts"), [(INSTRUCTION, (0, 1, 4)), (INSTRUCTION, (4,)), ("", (1,))])
+def test_growing_prompts_read_together_equal_each_whole_prompt(smollm, instruction, counts):
     """No shot is read twice, the names take turns, and a draw with longer texts and labels is read on its own."""
     longer = Draw([("They won the long race in the end.", 1)] * 4, [("Soup, please!", 0), ("A goal!", 1)])
     draws, names = [*draw_shots(topic_sentences(), 30, 4, seed=1)[:2], longer], [("food", "sport"), ("wug", "dax")]
-    scores = score_after_shots(smollm.model, smollm.tokenizer, draws, names, INSTRUCTION, counts=[0, 1, 4])
-    assert scores.shape == (3, 3, 2, 2)
+    scores = score_after_shots(smollm.model, smollm.tokenizer, draws, names, instruction, counts)
+    assert scores.shape == (3, len(counts), 2, 2)
     for number, draw in enumerate(draws):
         own = names[number % 2]
-        for row, count in enumerate((0, 1, 4)):
-            prompt = INSTRUCTION + "".join(shot_text(text, own[label]) for text, label in draw.shots[:count])
+        for row, count in enumerate(counts):
+            prompt = instruction + "".join(shot_text(text, own[label]) for text, label in draw.shots[:count])
             for column, (text, _) in enumerate(draw.tests):
                 whole = smollm.encode(prompt + shot_text(text))[0].tolist()
                 for place, name in enumerate(own):
@@ -196,16 +196,3 @@ def test_share_right_counts():
 def test_shapes_that_do_not_fit_are_one_sentence(shape):
     with pytest.raises(ValueError, match=r"^scores must have shape \(draw, count, test, label\) and truth"):
         share_right(random_scores(1), torch.zeros(shape, dtype=torch.long))
-
-
-def test_intervals_are_of_the_mean_over_draws():
-    """With ten times as many draws they are about √10 times as narrow, and each holds the mean."""
-    shares = (random_scores(3, (400, 3)) > 0).float()
-    few, many = mean_intervals(shares[:40]), mean_intervals(shares)
-    assert few.shape == (3, 2)
-    for interval, own in ((few, shares[:40]), (many, shares)):
-        assert ((interval[:, 0] <= own.mean(0)) & (own.mean(0) <= interval[:, 1])).all()
-    widths = (few[:, 1] - few[:, 0]) / (many[:, 1] - many[:, 0])
-    torch.testing.assert_close(widths, torch.full((3,), 10**0.5), atol=0.5, rtol=0)
-    with pytest.raises(ValueError, match=r"^values must hold at least two numbers, got 1$"):
-        mean_intervals(shares[:1])

@@ -4,7 +4,6 @@ import errno
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 import torch
@@ -19,15 +18,22 @@ from course_utils.learner.final_comparison import final_comparison
 from course_utils.learner.score_file import Score, ScoreFile
 from course_utils.learner.scoreboard import Scoreboard, keep_score
 from course_utils.measuring.timing import GenerationTiming, this_machine
-from tests.capstone_functions import Learner, by_the_course, learner, stream_by_the_course
+from tests.capstone_functions import Learner, by_the_course, by_the_lesson, learner, stream_by_the_course
 
 
 @pytest.mark.parametrize(("function", "seed"), [(by_the_course, 3), (Learner().generate, 4)])
-def test_right_functions_are_equal_everywhere(function, seed):
+def test_right_functions_are_equal_everywhere(function, seed, monkeypatch):
+    monkeypatch.setattr(hidden, "hidden_cases", practice_only)
     comparison = final_comparison(function, seed=seed)
     assert comparison.is_right, comparison
-    assert (comparison.right, len(comparison.lines)) == (24, 24)
     assert f"seed {seed}" in comparison.title
+
+
+def test_the_lessons_solutions_are_equal_everywhere():
+    """With the seed of the lesson, so that a learner who has done everything right sees it there."""
+    comparison = final_comparison(by_the_lesson()["my_generate"], seed=15)
+    assert comparison.is_right, comparison
+    assert (comparison.right, len(comparison.lines)) == (24, 24)
     says = [says for _, says, *_ in comparison.lines]
     assert {kind_of(line) for line in says if line.endswith("as the course's generate")} == {"presence, frequency"}
     assert sum(line.endswith("as transformers") for line in says) == 22
@@ -44,14 +50,14 @@ def practice_only(seed):
     return [(what, drawn) for what, drawn in DRAW(seed) if drawn[0].name == "practice"]
 
 
-REPETITION = {"repetition, n-grams", "beams and penalty", "all but beams"}
+REPETITION = {"repetition", "beams and penalty", "all but beams"}
 SOME_WRONG = [
     ({"counts_prompt": lambda self, name: False}, REPETITION),
     ({"presence_penalty": lambda self, logits, *_: logits}, {"presence, frequency"}),
     ({"top_p": lambda self, logits, setting: logits}, {"top-p, min-p", "temperature last", "all but beams"}),
     ({"temperature": lambda self, logits, t: logits * t}, {"temperature, top-k", "temperature last", "all but beams"}),
     ({"is_too_short": lambda *_: False}, {"minimum", "all but beams"}),
-    ({"search_settings": lambda self, chosen: replace(chosen, length_penalty=0.0)}, {"beams", "beams and penalty"}),
+    ({"score": lambda self, total, new, chosen: total}, {"beams", "beams and penalty"}),
     ({"is_end": lambda self, new, ids, chosen, tokenizer: new[-1] in chosen.eos_ids}, {"stop string"}),
 ]
 
@@ -100,7 +106,7 @@ def test_hidden_cases_are_fair(seed):
         if what == "stop string":
             assert not any(stop in prompt for stop in settings.stop_strings)
         if what == "minimum":
-            assert 3 <= settings.min_new_tokens <= settings.max_new_tokens
+            assert 8 <= settings.min_new_tokens <= settings.max_new_tokens
 
 
 def test_every_seed_draws_its_own_cases(monkeypatch):
@@ -229,6 +235,16 @@ def test_a_wrong_stream_gets_no_score(file, stream, sentence):
     assert sentence in board.note
     assert board.new is None
     assert not file.path.exists()
+
+
+def test_a_stub_gets_no_score(file):
+    def my_read(ids):
+        raise NotImplementedError
+
+    def my_stream(model, ids, tokenizer, **settings):
+        yield my_read(ids)
+
+    assert keep_score(my_stream, COMPARISON, name="Ada", file=file).note == "✗ No score: my_read isn't written yet."
 
 
 @pytest.mark.parametrize("name", ["", "  ", None])

@@ -7,15 +7,6 @@ import pytest
 from course_utils.machine import ROOT
 from tests.lesson_measures import LESSONS, cells_of, findings, measures, phrases, text_of
 
-# Lessons that are still as they were before there were limits. Nothing is added here; what gets better leaves.
-NOT_YET = {
-    "06_pretraining_and_finetuning",
-    "09_context_length_and_prompting",
-    "12_repetition_length_and_stopping",
-    "13_beam_search",
-    "14_speed_and_memory_in_practice",
-    "15_your_own_generate",
-}
 HEAD = (
     "# 03 · X\n\n![A loop from text to text.](images/03_x.svg)\n\n**You will be able to**\n\n- read;\n\n"
     "**Time**: 10 minutes.\n"
@@ -24,15 +15,7 @@ HEAD = (
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 def test_a_lesson_keeps_the_limits(file):
-    found = findings(cells_of(file))
-    if file.stem in NOT_YET:
-        assert found, f"{file.stem} keeps every limit: take it off the list"
-    else:
-        assert found == []
-
-
-def test_the_list_has_lessons_only():
-    assert {file.stem for file in LESSONS} >= NOT_YET
+    assert findings(cells_of(file)) == []
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks/deeper").glob("*.ipynb")), ids=lambda file: file.stem)

@@ -13,9 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForMaskedLM, BertModel, DataCollatorForLanguageModeling
 
+from benchmarks.fine_tuning import best_rates, measure
 from course_utils import figures
 from course_utils.experiments.characters import Characters, counted_loss, write_on
 from course_utils.experiments.fine_tuning import SentenceClassifier, fine_tune, shuffled_batches
+from course_utils.experiments.four_ways import (
+    RATES,
+    TASKS,
+    new_classifier,
+    recorded_rates,
+    recorded_ways,
+    task_texts,
+    text_inputs,
+    tuned,
+)
 from course_utils.experiments.intervals import wilson_interval
 from course_utils.experiments.losses import IGNORED, causal_lm_loss, cross_entropy, hide_tokens
 from course_utils.experiments.small_reviews import small_reviews, with_shuffled
@@ -27,7 +38,7 @@ from course_utils.experiments.tiny_training import (
     random_windows,
     train_tiny_model,
 )
-from course_utils.models import load_causal_lm, load_encoder, load_head
+from course_utils.models import Encoder, load_causal_lm, load_encoder, load_head
 from course_utils.models.lora import LoraLinear, attach_lora
 from tests.examples import examples
 from tests.tiny_models import VOCABULARY, tiny_model
@@ -411,6 +422,74 @@ def test_fine_tuning_repeats_with_its_seed(small_encoder, rule):
         runs.append(fine_tune(model, *rule, steps=6, learning_rate=1e-3, seed=seed))
     assert runs[0] == pytest.approx(runs[1], abs=1e-5)
     assert runs[0] != pytest.approx(runs[2], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def small_words():
+    """An untrained encoder that knows MiniLM's tokens."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    tokenizer = load_encoder().tokenizer
+    model = BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes)).eval()
+    return Encoder.wrap(model, tokenizer)
+
+
+def test_each_way_trains_what_it_says(small_words):
+    inputs, classes = text_inputs(small_words, ["Good.", "Bad.", "So bad.", "So good."]), torch.tensor([1, 0, 0, 1])
+    for way, rates in RATES.items():
+        before = new_classifier(way, small_words, seed=3).state_dict()
+        after = tuned(way, small_words, inputs, classes, rates[-1], seed=3, steps=2).state_dict()
+        changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+        assert {"head.weight", "head.bias"} <= changed
+        corrections = {name for name in after if "lora_" in name}
+        if way == "LoRA":
+            assert len(corrections) == 12
+            assert changed - {"head.weight", "head.bias"} <= corrections
+        elif way == "head only":
+            assert changed == {"head.weight", "head.bias"}
+        else:
+            assert "encoder.embeddings.word_embeddings.weight" in changed
+            assert not corrections
+
+
+def test_a_way_repeats_and_starts_from_the_encoder_unless_it_says_not(small_words):
+    table = "encoder.embeddings.word_embeddings.weight"
+    for way in RATES:
+        one, again, other = (new_classifier(way, small_words, seed).state_dict() for seed in (1, 1, 2))
+        assert all(torch.equal(value, again[name]) for name, value in one.items())
+        assert any(not torch.equal(value, other[name]) for name, value in one.items())
+        own = torch.equal(one[table], small_words.model.get_input_embeddings().weight)
+        assert own == (way != "no pre-training")
+
+
+@pytest.mark.parametrize(("task", "texts"), [("order", 240), ("feeling", 120)])
+def test_the_benchmark_measures_each_test_text_with_every_seed(small_words, task, texts):
+    best, second = best_rates(small_words, task, "head only")
+    assert {best, second} < set(RATES["head only"])
+    run = measure(small_words, task, "head only", best, seeds=2)
+    assert run["rate"] == best
+    assert [len(row) for row in run["right"]] == [texts, texts]
+    assert set("".join(run["right"])) == {"0", "1"}
+    assert len(task_texts(task, "train")[0]) == texts
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_recorded_is_of_every_review(task, place):
+    found = recorded_ways(task, place)
+    assert list(found) == list(recorded_rates(task, place)) == list(RATES)
+    assert all(rate in RATES[way] for way, rate in recorded_rates(task, place).items())
+    for shares in found.values():
+        assert shares.shape == (120,)
+        assert 0 <= shares.min() <= shares.max() <= 1
+
+
+def test_other_tasks_and_ways_are_refused(small_words):
+    for call in (lambda: task_texts("topic", "test"), lambda: recorded_ways("topic")):
+        with pytest.raises(ValueError, match="task must be one of order, feeling, got 'topic'"):
+            call()
+    with pytest.raises(ValueError, match="way must be one of head only, LoRA, all weights, no pre-training, got 'all'"):
+        new_classifier("all", small_words, seed=0)
 
 
 def test_nothing_to_train_is_refused():

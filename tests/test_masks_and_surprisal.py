@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.experiments.surprisal import read_text, surprisal_bits
+from course_utils.experiments.surprisal import read_text, surprisal_after, surprisal_bits
 from course_utils.models import load_causal_lm
 from course_utils.traces import MaskTrace, NextTokenTrace, record_masks, record_next_token, record_surprisals
 from course_utils.traces.masks import KINDS, PADDINGS, batch_mask
@@ -45,6 +45,23 @@ def test_reading_in_pieces_is_reading_at_once(smollm, piece, monkeypatch):
     torch.testing.assert_close(bits, surprisal_bits(whole[:-1], ids[0, 1:]), atol=1e-3, rtol=0)
     torch.testing.assert_close(logits, whole[-1], atol=1e-3, rtol=0)
     assert cache.get_seq_length() == ids.shape[1]
+
+
+@pytest.mark.parametrize("before", [None, "A white dog slept on the ropes."])
+def test_pieces_after_a_text_are_read_as_one_text_each(smollm, before):
+    pieces = torch.cat([smollm.encode(text) for text in (" The dog is old.", " The boat is old.")])
+    start = None if before is None else smollm.encode(before)
+    bits = surprisal_after(smollm.model, pieces, 2, start)
+    assert bits.shape == (2, pieces.shape[1] - 2)
+    for row, piece in zip(bits, pieces, strict=True):
+        whole = piece[None] if start is None else torch.cat([start, piece[None]], dim=1)
+        torch.testing.assert_close(row, read_text(smollm.model, whole)[0][-len(row) :], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("skipped", [0, 6, 1.5])
+def test_pieces_need_something_to_predict_and_to_predict_it_from(smollm, skipped):
+    with pytest.raises(ValueError, match="skipped must be"):
+        surprisal_after(smollm.model, torch.zeros(1, 6, dtype=torch.long), skipped)
 
 
 def test_one_token_has_no_surprisal(smollm):

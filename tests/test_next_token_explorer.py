@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from course_utils.engine.sampling import entropy_bits
+from course_utils.experiments.surprisal import read_text
 from course_utils.models import load_causal_lm
 from course_utils.traces import NextTokenTrace, record_surprisals
 from course_utils.widgets import NextTokenExplorer, next_token_explorer
@@ -107,8 +108,17 @@ def test_bits_are_those_of_the_model():
     with torch.inference_mode():
         log_p = smollm.model(ids).logits[0].log_softmax(-1)
     wanted = [-log_p[place, ids[0, place + 1]].item() / np.log(2) for place in range(3)]
-    assert explorer.sides[0]["bits"][0] is None
-    np.testing.assert_allclose(explorer.sides[0]["bits"][1:], wanted, atol=0.01)
+    assert explorer.sides[0]["bits"][:2] == [None, None]
+    np.testing.assert_allclose(explorer.sides[0]["bits"][2:], wanted[1:], atol=0.01)
+
+
+def test_a_second_token_has_no_bits():
+    """After a lone first token the model knows almost nothing: it would say more than a uniform guess costs."""
+    smollm = load_causal_lm()
+    guess = np.log2(len(smollm.labels))
+    assert read_text(smollm.model, smollm.encode("The capital of"))[0][0] > guess
+    trace = record_surprisals(smollm, "The capital of")
+    assert np.isnan(trace.surprisals).tolist() == [True, False]
 
 
 @pytest.fixture

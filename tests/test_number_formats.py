@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from course_utils.measuring import number_formats as formats
+from course_utils.measuring.four_bits import pack_4bit, unpack_4bit
 from course_utils.models import load_causal_lm, load_encoder
 from tests.examples import examples
 
@@ -69,7 +70,7 @@ def test_a_second_time_changes_nothing_around_zero(matrix):
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(32)), elements=st.integers(0, 15)))
 def test_packing_and_unpacking(values):
     values = torch.from_numpy(values)
-    assert torch.equal(formats.unpack_4bit(formats.pack_4bit(values)), values)
+    assert torch.equal(unpack_4bit(pack_4bit(values)), values)
 
 
 def test_smollm2_came_in_4_bits_and_minilm_did_not():
@@ -81,6 +82,32 @@ def test_smollm2_came_in_4_bits_and_minilm_did_not():
         assert not torch.equal(formats.quantise_absmax(weight.data).dequantise(), weight)
     minilm = load_encoder().model.encoder.layer[0].intermediate.dense.weight.data
     assert not torch.equal(formats.quantise_4bit(minilm).dequantise(), minilm)
+
+
+def test_int8_layers_multiply_with_a_quarter_of_the_bytes():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 16))
+    inputs, before = torch.randn(5, 64), [parameter.clone() for parameter in model.parameters()]
+    small = formats.in_int8(model)
+    assert formats.linear_bytes(model) == 4 * (64 * 32 + 32 * 16) == 4 * formats.linear_bytes(small)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), before, strict=True))
+    right, rounded = model(inputs), small(inputs)
+    assert not torch.equal(rounded, right)
+    assert torch.nn.functional.cosine_similarity(rounded, right).min() > 0.99
+
+
+def test_int8_weights_alone_round_no_hidden_states_and_no_table():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Embedding(32, 64), torch.nn.Linear(64, 32, bias=False))
+    model[1].weight = model[0].weight
+    twin, small = formats.int8_weights_only(model), formats.in_int8(model)
+    assert torch.equal(twin[0].weight, model[0].weight)
+    assert torch.equal(twin[1].weight, small[1].weight().dequantize())
+    assert not torch.equal(twin[1].weight, model[1].weight)
+    ids = torch.arange(32)
+    right, weights_only, both = model(ids), twin(ids), small(ids)
+    assert torch.equal(weights_only, twin[0](ids) @ small[1].weight().dequantize().T)
+    assert 0 < (weights_only - right).square().mean() < (both - right).square().mean()
 
 
 def test_equal_weights_and_zeros_stay():

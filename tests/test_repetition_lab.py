@@ -398,7 +398,7 @@ class TestPictures:
 
     def test_end(self):
         figure = figures.end_of_text(np.array([0.5, 0.2]), np.array([0.0, 0.2]), ["<|im_end|>", "$"])
-        assert figure.alt.endswith("0.50 at most, in step 1, where “|im_end|” was chosen. Masked in 1 step.")
+        assert figure.alt.endswith("0.50 at most, in step 1, where “‹|im_end|›” was chosen. Masked in 1 step.")
         with pytest.raises(ValueError, match="same number of steps, at most 60, got 61, 61 and 61"):
             figures.end_of_text(np.ones(61), np.ones(61), ["a"] * 61)
 

@@ -28,8 +28,6 @@ from course_utils.publishing.schematics.drawing import COLOURS, WIDTH, DoesNotFi
 
 IMAGES = ROOT / "notebooks" / "images"
 LESSONS = sorted(file.stem for file in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-# Lessons that don't open with their schematic yet. Take a lesson out when it does, and put none in.
-WITHOUT = {"06", "09", "12", "13", "14", "15"}
 NEUTRAL = {drawing.INK, drawing.QUIET, drawing.LINE, drawing.SHADE, drawing.PAPER, drawing.WHITE}
 ALLOWED = NEUTRAL | set(COLOURS.values()) | {tint(colour) for colour in COLOURS.values()} | {"none"}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -124,10 +122,9 @@ def test_what_is_lit_differs_in_more_than_its_colour():
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_opens_with_it(name):
-    """Of the lessons that aren't in `WITHOUT`; a picture that is there must be the right one in any case."""
     head = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells[:2]
     pictures = [found for cell in head if cell.cell_type == "markdown" for found in PICTURE.findall(cell.source)]
-    assert pictures or name[:2] in WITHOUT, f"the head of {name} has no schematic"
+    assert pictures, f"the head of {name} has no schematic"
     for alt, file in pictures:
         assert file == f"images/{name}.svg"
         assert len(alt.split()) >= 10, f"the picture of {name} has no words for those who can't see it"

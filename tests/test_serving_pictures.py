@@ -32,11 +32,14 @@ def test_growth_in_words_and_lines():
 
 
 def test_a_batch_in_words_and_lines():
-    figure = batch_tradeoff([1, 8], [0.05, 0.1], [20, 80])
+    figure = batch_tradeoff([1, 8], [(0.05, 0.04, 0.07, 3), (0.1, 0.1, 0.2, 3)], [(20, 18, 21, 3), (80, 75, 90, 3)])
     assert figure.alt == (
-        "By batch size 1, 8: milliseconds per token and text 50, 100; tokens per second over all texts 20.0, 80.0."
+        "By batch size 1, 8: milliseconds per token and text 50 (40–70), 100 (100–200); "
+        "tokens per second over all texts 20.0 (18.0–21.0), 80.0 (75.0–90.0)."
     )
-    assert list(figure.axes[0].lines[0].get_ydata()) == [50, 100]
+    assert list(figure.axes[0].lines[0].get_ydata()) == pytest.approx([50, 100])
+    ranges = figure.axes[0].containers[0].lines[2][0].get_segments()
+    assert [segment[:, 1].tolist() for segment in ranges] == [pytest.approx([40, 70]), pytest.approx([100, 200])]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,10 @@ def test_a_batch_in_words_and_lines():
         (lambda: slot_schedules({"static": []}), "schedules must each have at least one turn, got none"),
         (lambda: growth_lines([1, 2], {}, "x", "y"), "lines must be 1 to 4 of 2 values each, got 0"),
         (lambda: growth_lines([1, 2], {"a": [1]}, "x", "y"), "lines must be 1 to 4 of 2 values each, got 1"),
-        (lambda: batch_tradeoff([1], [1.0], []), "batches, tpot and throughput must have one length, got 1, 1, 0"),
+        (
+            lambda: batch_tradeoff([1], [(1.0, 1.0, 1.0, 1)], []),
+            "batches, tpot and throughput must have one length, got 1, 1, 0",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(call, sentence):

@@ -32,7 +32,7 @@ MACHINE = Machine("a laptop", cores=4, threads=2, memory_gigabytes=16.0, torch="
 GOLDEN = """\
 Speed lab: TTFT by prompt length, toy, fp32
 recorded: a laptop, 2 threads, batch 1
-  prompt    median   least – most, predicted
+  prompt    median   least – most, at best
       16      58.0 ms (48.0 – 68.0), 34.6
       64     154.0 ms (144.0 – 164.0), 136.5
      256     538.0 ms (528.0 – 548.0), 544.3
@@ -40,7 +40,7 @@ recorded: TTFT 154 ms + 7 × TPOT 33 ms = 384 ms; 20.8 tokens/s"""
 GOLDEN_THROUGHPUT = """\
 Speed lab: throughput by batch size, toy, bf16
 recorded: a laptop, 2 threads, prompt 16
-   batch    median   least – most, predicted
+   batch    median   least – most, at best
        1      31.6 tokens/s (29.3 – 34.3), 59.8
        4      66.9 tokens/s (64.2 – 69.8), 93.7
 recorded: TTFT 58 ms + 3 × TPOT 23 ms = 127 ms; 31.6 tokens/s"""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from course_utils.engine.generate import stream
 from course_utils.measuring import measurements, timing
+from course_utils.measuring.marking_streamer import MarkingStreamer
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 seconds = st.lists(st.floats(1e-6, 10), min_size=1, max_size=200)
@@ -72,6 +73,22 @@ def test_total_is_ttft_and_the_other_tokens(wait):
     assert measured.machine.threads == torch.get_num_threads()
 
 
+def test_in_turns_the_first_round_is_not_counted(wait):
+    order, first, second = [], iter([9, 1, 2]), iter([9, 3, 4])
+
+    def taking(name, seconds):
+        def run(mark):
+            order.append(name)
+            wait(next(seconds))
+            mark()
+
+        return run
+
+    timings = timing.time_generations_in_turn({"a": taking("a", first), "b": taking("b", second)}, repeats=2)
+    assert order == ["a", "b"] * 3
+    assert [timings[name].seconds for name in "ab"] == [[[1], [2]], [[3], [4]]]
+
+
 def test_warm_up_runs_are_not_counted(wait):
     seconds = iter([4, 1, 2, 3])
 
@@ -105,7 +122,7 @@ def test_ours_and_transformers_mark_the_same_tokens():
             mark()
 
     def theirs(mark):
-        streamer = timing.MarkingStreamer(mark)
+        streamer = MarkingStreamer(mark)
         model.generate(ids, streamer=streamer, max_new_tokens=7, min_new_tokens=7, do_sample=False)
 
     for run in (ours, theirs):

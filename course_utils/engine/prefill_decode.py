@@ -15,6 +15,7 @@ from course_utils.models.architectures import (
     cache_name,
     check_generates,
     check_keeps_keys_and_values,
+    last_position,
     parameter_names,
     transformers_cache,
 )
@@ -108,7 +109,7 @@ def next_logits(model: PreTrainedModel, ids: torch.Tensor, cache: AnyCache | Non
         return llama_next_logits(model, ids.to(model.device), cache)
     taken = parameter_names(model)
     if "logits_to_keep" in taken:
-        inputs["logits_to_keep"] = 1  # of a long prompt, only the last position's logits are wanted
+        inputs["logits_to_keep"] = last_position(ids)
     if "use_cache" in taken:
         inputs["use_cache"] = cache is not None
     if cache is not None:

@@ -5,7 +5,7 @@ import inspect
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import FunctionType
+from types import FunctionType, TracebackType
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from course_utils.exercises.plain_data import NotPlainError, Settings, for_funct
 LONGEST_MESSAGE = 200  # characters of an exception that are kept
 LONGEST_PRINT = 2_000  # characters that are kept of what one call prints
 CALL_SECONDS = 20  # that one call may take in the grader
+UNTOUCHED = "is not written yet."
 NOT_STARTED = "not started"  # takes the place of an exception's name: no exception of Python or torch is called so
 
 
@@ -42,7 +43,8 @@ class Answer:
 def call(function: Callable, arguments: Sequence) -> Answer:
     """Call `function` with new copies of `arguments`, and the same random numbers each time.
 
-    A function that is still the untouched stub of an exercise is not called: its answer is `NOT_STARTED`.
+    A function that is still the untouched stub of an exercise is not called: its answer is `NOT_STARTED`. So is that
+    of a function which needs such a stub.
 
     Args:
         function: What the learner wrote.
@@ -56,7 +58,7 @@ def call(function: Callable, arguments: Sequence) -> Answer:
     import torch
 
     if is_stub(function):
-        return Answer(raised=NOT_STARTED, problem="is not written yet.")
+        return Answer(raised=NOT_STARTED, problem=UNTOUCHED)
     printed = _Printed()
     given = [for_function(argument) for argument in arguments]
     has_settings = bool(arguments) and isinstance(arguments[-1], Settings)
@@ -72,7 +74,7 @@ def call(function: Callable, arguments: Sequence) -> Answer:
         except SystemExit:
             answer = Answer(raised="SystemExit", problem="ends the program: take out exit() and quit().")
         except BaseException as error:  # noqa: BLE001 - a learner's function may raise anything
-            answer = Answer(raised=type(error).__name__, problem=_raises(error))
+            answer = _needs_a_stub(error) or Answer(raised=type(error).__name__, problem=_raises(error))
     return replace(answer, is_changed=_is_changed(given, arguments), printed=printed.text)
 
 
@@ -86,6 +88,30 @@ def is_stub(function: object) -> bool:
     """
     own = unwrapped(function)
     return own is not None and _does(own) == _does(_stub)
+
+
+def stub_in(trace: TracebackType | None) -> str:
+    """Return the name of the untouched stub in which a traceback ends; "" if it ends in something else.
+
+    >>> def top_k(logits, k):
+    ...     raise NotImplementedError
+    >>> try:
+    ...     top_k([1, 2], 1)
+    ... except NotImplementedError as error:
+    ...     stub_in(error.__traceback__)
+    'top_k'
+    """
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return code.co_name if not code.co_freevars and is_stub(FunctionType(code, {})) else ""
+
+
+def _needs_a_stub(error: BaseException) -> Answer | None:
+    name = stub_in(error.__traceback__) if type(error) is NotImplementedError else ""
+    return Answer(raised=NOT_STARTED, problem=f"needs {name}, which isn't written yet.") if name else None
 
 
 def unwrapped(function: object) -> FunctionType | None:

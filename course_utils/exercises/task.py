@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils.exercises.calling import NOT_STARTED, Answer, call, unwrapped
+from course_utils.exercises.calling import NOT_STARTED, UNTOUCHED, Answer, call, unwrapped
 from course_utils.exercises.comparing import Tolerance, difference, kind_of_difference
 from course_utils.exercises.plain_data import ModelName, Settings, plain, written
 from course_utils.exercises.showing import BREAK, as_code, beside, count, short
@@ -224,7 +224,11 @@ def judge(task: Task, ask: Callable[[list], Answer], seed: int = 0) -> TaskResul
     arguments = _drawn(task, seed)
     answers = [[ask(list(case)) for case in cases] for cases in arguments]
     if all(answer.raised == NOT_STARTED for group in answers for answer in group):
-        return TaskResult(task, "not started", tuple(Line(check.says, False) for check in task.checks))
+        needs = next((one.problem for group in answers for one in group if one.problem != UNTOUCHED), "")
+        first, *others = [Line(check.says, False) for check in task.checks]
+        if needs:  # the name of a stub is the learner's own word, so it isn't told
+            first = Line(first.says, False, f"Your function {needs}", "Your function needs one that isn't written yet.")
+        return TaskResult(task, "not started", (first, *others))
     right = [[_own(task, task.right, case) for case in cases] for cases in arguments]
     wrong = [
         [_wrong(task, *called) for called in zip(*groups, strict=True)]

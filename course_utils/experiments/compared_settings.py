@@ -12,7 +12,6 @@ import torch
 from course_utils.engine.arguments import check_whole
 from course_utils.engine.sampling import entropy_bits, filter_stages
 from course_utils.experiments.drawn_texts import PROMPT, opening_tokens
-from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.surprisal import surprisal_bits
 from course_utils.models.loading import CausalLM
 
@@ -56,15 +55,6 @@ def expected_bits(logits: torch.Tensor, filters: Sequence[tuple[str, float]]) ->
         surprising.append((filtered.softmax(-1) * bits).sum(-1).mean().item())
         undecided.append(entropy_bits(filtered).mean().item())
     return np.array(surprising), np.array(undecided)
-
-
-def means_and_intervals(values: np.ndarray) -> np.ndarray:
-    """Return the mean of each row of `values` `(…, text)` with the ends of its 95 % interval over the texts, `(…, 3)`.
-
-    >>> means_and_intervals(np.array([[1.0, 1.0]])).tolist()
-    [[1.0, 1.0, 1.0]]
-    """
-    return np.apply_along_axis(lambda row: (row.mean(), *bootstrap_interval(row)), -1, values)
 
 
 def at_surprisal(target: float, surprising: np.ndarray, diverse: np.ndarray, texts: np.ndarray | None = None) -> float:

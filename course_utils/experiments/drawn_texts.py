@@ -2,7 +2,7 @@
 
 What people wrote next can be measured at the same places.
 
-Lesson: 11 · Sampling; deeper: Diversity and likelihood
+Lesson: 11 · Sampling; deeper: Diversity and likelihood; 13 · Beam search
 """
 
 import json
@@ -92,3 +92,17 @@ def different_share(tokens: torch.Tensor) -> float:
     0.5
     """
     return len(tokens.unique()) / tokens.numel()
+
+
+def repeated_share(tokens: Sequence[int], n: int = 3) -> float:
+    """Return how many of the groups of `n` neighbours in a text were there before, from 0 to below 1.
+
+    A text of fewer than `n` tokens repeats nothing.
+
+    Source: one minus the distinct-n of Li et al. (2016), within one text.
+
+    >>> repeated_share([5, 6, 7, 5, 6, 7])
+    0.25
+    """
+    groups = [tuple(tokens[start : start + n]) for start in range(len(tokens) - n + 1)]
+    return 1 - len(set(groups)) / len(groups) if groups else 0.0

@@ -11,7 +11,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.prefill_decode import AnyCache, copy_cache, decode_step, new_cache, next_logits
-from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.shots import Draw, shot_text
 
 
@@ -84,8 +83,8 @@ def score_after_shots(
 ) -> torch.Tensor:
     r"""Return the log-probability of every label for every test of each of `draws`, after 0, 1, 2, … shots.
 
-    A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice. Draws whose
-    texts have equally many tokens are read together.
+    A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice. The
+    instruction is read once for all draws. Draws whose texts have equally many tokens are read together.
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
@@ -116,15 +115,18 @@ def score_after_shots(
     names = [names[number % len(names)] for number in range(len(draws))]
     queries = [[tokenizer(shot_text(text)).input_ids for text, _ in draw.tests] for draw in draws]
     labels = [[tokenizer(f" {name}").input_ids for name in own] for own in names]
-    pieces = [_pieces(tokenizer, draw, own, instruction, counts) for draw, own in zip(draws, names, strict=True)]
+    pieces = [_pieces(tokenizer, draw, own, counts) for draw, own in zip(draws, names, strict=True)]
     alike = defaultdict(list)
     for row, own in enumerate(pieces):
         alike[tuple(map(len, own))].append(row)
-    scores = torch.empty(len(draws), len(counts), len(queries[0]), len(labels[0]))
+    scores, start = torch.empty(len(draws), len(counts), len(queries[0]), len(labels[0])), new_cache(model)
+    if begin := tokenizer(instruction).input_ids:
+        next_logits(model, torch.tensor([begin]), start)
     for rows in alike.values():
-        cache = new_cache(model)
+        cache = copy_cache(start, [0] * len(rows))
         for place in range(len(counts)):
-            next_logits(model, torch.tensor([pieces[row][place] for row in rows]), cache)
+            if pieces[rows[0]][place]:  # for no shots, the instruction was all
+                next_logits(model, torch.tensor([pieces[row][place] for row in rows]), cache)
             scores[rows, place] = label_log_probabilities(
                 model, cache, [queries[row] for row in rows], [labels[row] for row in rows]
             )
@@ -132,12 +134,11 @@ def score_after_shots(
 
 
 def _pieces(
-    tokenizer: PreTrainedTokenizerBase, draw: Draw, names: Sequence[str], instruction: str, counts: Sequence[int]
+    tokenizer: PreTrainedTokenizerBase, draw: Draw, names: Sequence[str], counts: Sequence[int]
 ) -> list[list[int]]:
-    """Token ids of what comes to the prompt for each of `counts`: the shots since the last one."""
-    lines = [instruction, *(shot_text(text, names[label]) for text, label in draw.shots)]
-    ends = [0, *(count + 1 for count in counts)]
-    return [tokenizer("".join(lines[start:end])).input_ids for start, end in itertools.pairwise(ends)]
+    """Token ids of what comes to the instruction for each of `counts`: the shots since the last one."""
+    lines = [shot_text(text, names[label]) for text, label in draw.shots]
+    return [tokenizer("".join(lines[start:end])).input_ids for start, end in itertools.pairwise([0, *counts])]
 
 
 def calibrated(scores: torch.Tensor) -> torch.Tensor:
@@ -175,19 +176,3 @@ def share_right(scores: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
             f"got {tuple(scores.shape)} and {tuple(truth.shape)}"
         )
     return (scores.argmax(-1) == truth[:, None]).float().mean(-1)
-
-
-def mean_intervals(shares: torch.Tensor) -> torch.Tensor:
-    """Return both ends of the 95 % interval of each mean over draws, `(count, 2)`, by the bootstrap over draws.
-
-    Args:
-        shares: One number per draw and count, `(draw, count)`.
-
-    Raises:
-        ValueError: There are fewer than two draws.
-
-    >>> mean_intervals(torch.tensor([[0.5, 0.8], [0.5, 1.0]]))
-    tensor([[0.5000, 0.5000],
-            [0.8000, 1.0000]])
-    """
-    return torch.tensor([bootstrap_interval(column) for column in shares.T.tolist()])

@@ -12,8 +12,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.arguments import check_whole
 from course_utils.engine.llama import is_llama
+from course_utils.experiments.prompt_trees import prompt_tree, tree_inputs
 from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.models.doorway import takes
+
+_LARGEST_TREE = 2048  # tokens; its mask has the square of this, and most of a larger one is hidden
 
 
 class Answer(NamedTuple):
@@ -24,11 +27,13 @@ class Answer(NamedTuple):
         probability: The product of the probabilities of its tokens: how often the model would write exactly this if
             each token were drawn. An empty answer has 1.
         tokens: How many tokens it has; a longer answer has more factors.
+        first: The probability of the first token that the model wrote, even where that one ended the answer.
     """
 
     text: str
     probability: float
     tokens: int
+    first: float
 
 
 @takes(model=PreTrainedModel)
@@ -41,7 +46,7 @@ def greedy_answers(
 ) -> list[Answer]:
     r"""Complete every prompt greedily, all in one batch, until a token with one of the characters of `ends` comes.
 
-    What all prompts share from their start is read once. The rest is padded on the left (lesson 09).
+    What all prompts share from their start is read once. The rest is padded on the left (lesson 03).
 
     Args:
         model: A causal LM of `transformers`.
@@ -76,7 +81,9 @@ def greedy_answers(
 def next_probabilities(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]
 ) -> torch.Tensor:
-    """Return the next-token distribution after every prompt, `(prompt, vocab)`; their shared start is read once.
+    """Return the next-token distribution after every prompt, `(prompt, vocab)`.
+
+    A Llama reads what some prompts share from their start once.
 
     Raises:
         ValueError: There are no prompts, or one has no token.
@@ -87,8 +94,10 @@ def next_probabilities(
     >>> [smollm.labels[token] for token in found.argmax(-1)]
     ['␣Paris', '␣time']
     """
-    batches = [_Batch(model, rows) for rows in _batches(model, tokenizer, prompts)]
-    return torch.cat([batch.read(model).softmax(-1) for batch in batches])
+    batches = _batches(model, tokenizer, prompts)
+    if is_llama(model) and len((tree := prompt_tree(batches[0])).tokens) <= _LARGEST_TREE:
+        return model(**tree_inputs(tree, model.device)).logits[0].float().softmax(-1)
+    return torch.cat([_Batch(model, rows).read(model).softmax(-1) for rows in batches])
 
 
 def _batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Iterable[str]) -> list[list]:
@@ -172,4 +181,4 @@ def _answer(
     tokenizer: PreTrainedTokenizerBase, tokens: list[int], chances: list[float], is_end: Callable[[int], bool]
 ) -> Answer:
     count = next((place for place, token in enumerate(tokens) if is_end(token)), len(tokens))
-    return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count)
+    return Answer(tokenizer.decode(tokens[:count]).strip(), math.prod(chances[:count]), count, chances[0])

@@ -1,12 +1,14 @@
 """How far a number can be trusted: the interval of a share, and of a mean, that was measured on few examples.
 
-Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning
+Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning; deeper: Diversity and
+likelihood
 """
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from course_utils.engine.arguments import check_number, check_whole
 
@@ -65,3 +67,20 @@ def bootstrap_interval(values: Sequence[float], draws: int = 2000, seed: int = 0
     chosen = np.random.default_rng(seed).integers(len(numbers), size=(draws, len(numbers)))
     low, high = np.quantile(numbers[chosen].mean(1), (0.025, 0.975))
     return float(low), float(high)
+
+
+def means_and_intervals(values: ArrayLike) -> np.ndarray:
+    """Return the mean of each row of `values` `(…, item)` with the ends of its 95 % interval, `(…, 3)`.
+
+    The interval is the bootstrap's over the items of the row.
+
+    Args:
+        values: Numbers; torch tensors will do.
+
+    Raises:
+        ValueError: There are fewer than two items.
+
+    >>> means_and_intervals([[0.5, 0.5], [0.75, 1.0]]).tolist()
+    [[0.5, 0.5, 0.5], [0.875, 0.75, 1.0]]
+    """
+    return np.apply_along_axis(lambda row: (row.mean(), *bootstrap_interval(row)), -1, np.asarray(values, dtype=float))

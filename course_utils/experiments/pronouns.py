@@ -3,12 +3,13 @@
 Lesson: 02 · Where LLMs fail
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from course_utils.models.architectures import generation_inputs
+from course_utils.experiments.greedy_answers import next_probabilities
 from course_utils.models.doorway import takes
 
 PAIR = ("she", "he")
@@ -44,16 +45,20 @@ def pronoun_probabilities(
         raise ValueError("texts must hold at least one text, got none")
     masked = tokenizer.mask_token is not None
     words = [_one_token(tokenizer, word if masked else f" {word}") for word in pair]
-    side = "right" if masked else "left"
-    batch = tokenizer(list(texts), padding=True, padding_side=side, return_tensors="pt").to(model.device)
-    if masked:
-        gaps = batch.input_ids == tokenizer.mask_token_id
-        if not (gaps.sum(-1) == 1).all():
-            raise ValueError(f"texts must each hold {tokenizer.mask_token} once, got {list(texts)}")
-        logits = model(**batch).logits[gaps]
-    else:
-        logits = model(**generation_inputs(model, batch.input_ids, mask=batch.attention_mask)).logits[:, -1]
-    return logits.float().softmax(-1)[:, words]
+    if not masked:
+        return next_probabilities(model, tokenizer, texts)[:, words].cpu()
+    rows = [tokenizer(text).input_ids for text in texts]
+    if any(row.count(tokenizer.mask_token_id) != 1 for row in rows):
+        raise ValueError(f"texts must each hold {tokenizer.mask_token} once, got {list(texts)}")
+    alike = defaultdict(list)  # what is equally long shares a batch, so nothing is padded
+    for place, row in enumerate(rows):
+        alike[len(row)].append(place)
+    found = torch.empty(len(rows), len(words))
+    for places in alike.values():
+        ids = torch.tensor([rows[place] for place in places], device=model.device)
+        logits = model(ids).logits[ids == tokenizer.mask_token_id]
+        found[places] = logits.float().softmax(-1)[:, words].cpu()
+    return found
 
 
 def share_of_first(probabilities: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from transformers import Cache, PreTrainedModel
 
+from course_utils.engine.arguments import check_whole
 from course_utils.models.architectures import check_generates, generation_inputs, keeps_states, transformers_cache
 
 READ_AT_ONCE = 256  # logits of a long text would fill the memory: 1.6 GB for 8,192 tokens of SmolLM2
@@ -82,3 +83,40 @@ def read_text(
         if progress and read < length:
             progress(read, length)
     return torch.cat(bits), last, cache
+
+
+@torch.inference_mode()
+def surprisal_after(
+    model: PreTrainedModel, pieces: torch.Tensor, skipped: int, before: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the surprisal of every piece but its first `skipped` tokens, each piece read after the same text.
+
+    Args:
+        model: A causal LM of `transformers` with a KV cache.
+        pieces: Token ids of several pieces of equal length, `(piece, seq)`.
+        skipped: How many tokens of each piece are context only.
+        before: A text that comes before every piece, `(1, n)`. It is read once, and its cache serves all pieces.
+
+    Returns:
+        Bits, `(piece, seq - skipped)`.
+
+    Raises:
+        ValueError: `skipped` leaves no token to predict, or nothing to predict the first of them from.
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> pieces = smollm.encode(" dog is called Pepper.")
+    >>> for before in (None, smollm.encode("Pepper is my")):
+    ...     round(surprisal_after(smollm.model, pieces, 3, before)[0, 0].item(), 1)
+    17.0
+    4.7
+    """
+    skipped = check_whole("skipped", skipped, 1)
+    if skipped >= pieces.shape[1]:
+        raise ValueError(f"skipped must be less than the {pieces.shape[1]} tokens of a piece, got {skipped}")
+    cache = None
+    if before is not None:
+        cache = model(before, use_cache=True, logits_to_keep=1).past_key_values
+        cache.batch_repeat_interleave(len(pieces))
+    logits = model(pieces, past_key_values=cache, logits_to_keep=pieces.shape[1] - skipped + 1).logits
+    return surprisal_bits(logits[:, :-1], pieces[:, skipped:])

@@ -9,12 +9,12 @@ from course_utils.figures.attention import attention_map, head_explorer, head_ma
 from course_utils.figures.base import PALETTE, CourseFigure, png_bytes
 from course_utils.figures.beams import beam_tree, length_penalty_lines, shares_by_method
 from course_utils.figures.comparisons import bars_against_first, changes_with_intervals, layer_curves
-from course_utils.figures.context import dots_by_group, head_spans, line_of_values, surprisal_by_position
+from course_utils.figures.context import dots_by_group, head_spans, means_with_intervals
 from course_utils.figures.failures import confidence_against_truth, counted_shares, diverging_bars
 from course_utils.figures.next_token import next_token_bars, written_tokens
 from course_utils.figures.pipeline import pipeline_steps
 from course_utils.figures.prefill_decode import cache_steps, roofline, run_timeline, total_work
-from course_utils.figures.prompts import explored_prompts, masked_batch, prompt_bars
+from course_utils.figures.prompts import explored_prompts, masked_batch
 from course_utils.figures.repetition import end_of_text, logit_changes, loop_rounds, repetition_steps
 from course_utils.figures.sampling import sampling_stages
 from course_utils.figures.sampling_curves import diversity_and_surprisal, kept_by_order, probability_mass
@@ -50,19 +50,18 @@ __all__ = [
     "kept_by_order",
     "layer_curves",
     "length_penalty_lines",
-    "line_of_values",
     "logit_changes",
     "loop_rounds",
     "loss_curves",
     "mask_grids",
     "masked_batch",
+    "means_with_intervals",
     "model_sizes",
     "next_token_bars",
     "parameter_parts",
     "pipeline_steps",
     "png_bytes",
     "probability_mass",
-    "prompt_bars",
     "repetition_steps",
     "roofline",
     "run_timeline",
@@ -70,7 +69,6 @@ __all__ = [
     "shares_by_method",
     "shots_curves",
     "slot_schedules",
-    "surprisal_by_position",
     "token_chips",
     "token_counts",
     "total_work",

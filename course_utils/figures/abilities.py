@@ -115,7 +115,7 @@ def _size_legend(axes, here: bool, active: bool) -> None:
 
 def shots_curves(
     curves: Mapping[str, np.ndarray],
-    ends: Mapping[str, np.ndarray],
+    means: Mapping[str, np.ndarray],
     counts: Sequence[int],
     chance: float,
     ylabel: str = "share of right labels",
@@ -124,7 +124,7 @@ def shots_curves(
 
     Args:
         curves: For each name one number per draw and count, `(draw, count)`; torch tensors will do.
-        ends: For each name both ends of the 95 % interval of the mean, `(count, 2)`.
+        means: For each name the mean and both ends of its 95 % interval, `(count, 3)`.
         counts: Numbers of shots, `(count,)`.
         chance: What always saying the same label would reach, as a dotted line.
         ylabel: What the numbers are.
@@ -135,8 +135,8 @@ def shots_curves(
 
     Lesson: 01 · What LLMs can do
 
-    >>> ends = np.array([[0.5, 0.5], [0.8, 1.0]])
-    >>> shots_curves({"real": np.array([[0.5, 0.8], [0.5, 1.0]])}, {"real": ends}, [0, 1], chance=0.5)
+    >>> means = np.array([[0.5, 0.5, 0.5], [0.9, 0.8, 1.0]])
+    >>> shots_curves({"real": np.array([[0.5, 0.8], [0.5, 1.0]])}, {"real": means}, [0, 1], chance=0.5)
     share of right labels by number of shots, mean and 95 % interval. real: 0 shots 0.50 (0.50 to 0.50), 1 0.90 \
 (0.80 to 1.00). Always the same label: 0.50.
     """
@@ -144,23 +144,23 @@ def shots_curves(
     for name, values in arrays.items():
         if values.ndim != 2 or values.shape[1] != len(counts) or len(values) < 2:
             raise ValueError(f"curves of {name} must have shape (2 or more, {len(counts)}), got {values.shape}")
-        if np.shape(ends.get(name)) != (len(counts), 2):
-            raise ValueError(f"ends of {name} must have shape ({len(counts)}, 2), got {np.shape(ends.get(name))}")
+        if np.shape(means.get(name)) != (len(counts), 3):
+            raise ValueError(f"means of {name} must have shape ({len(counts)}, 3), got {np.shape(means.get(name))}")
     if not 1 <= len(arrays) <= len(_LINES):
         raise ValueError(f"curves must be 1 to {len(_LINES)}, got {len(arrays)}")
     figure = CourseFigure(figsize=(7.5, 3.6))
     axes, said = figure.subplots(), []
     for number, (name, values) in enumerate(arrays.items()):
         places = np.arange(len(counts)) + 0.14 * (number - (len(arrays) - 1) / 2)
-        mean, both = values.mean(0), np.asarray(ends[name], dtype=float)
+        mean, low, high = np.asarray(means[name], dtype=float).T
         colour, line, mark = _LINES[number]
         for draw in values:
             axes.plot(places, draw, mark, color=PALETTE[colour], markersize=3, alpha=0.35)
         style = {"color": PALETTE[colour], "linestyle": line, "marker": mark, "capsize": 4}
-        bars = np.abs(both.T - mean)  # how far the interval reaches below and above the mean
+        bars = np.abs([mean - low, high - mean])  # where all draws agree, rounding could leave −0.0000001
         axes.errorbar(places, mean, bars, label=drawable(name), **style)
-        rows = zip(counts, mean, both, strict=True)
-        words = [f"{count} {value:.2f} ({low:.2f} to {high:.2f})" for count, value, (low, high) in rows]
+        rows = zip(counts, mean, low, high, strict=True)
+        words = [f"{count} {middle:.2f} ({least:.2f} to {most:.2f})" for count, middle, least, most in rows]
         said.append(f"{spoken(name)}: {', '.join(words).replace(' ', ' shots ', 1)}")
     axes.axhline(chance, color=PALETTE["grey"], linestyle=":")
     axes.annotate("always the same label", (len(counts) - 0.6, chance), (0, -11), textcoords="offset points",

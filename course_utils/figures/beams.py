@@ -43,7 +43,7 @@ def beam_tree(
     last_step: int | None = None,
     title: str = "",
 ) -> CourseFigure:
-    """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall behind them.
+    """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall at their end.
 
     Args:
         tokens: Visible text of every node, `(node,)`; the other sequences have one entry per node, too.
@@ -52,7 +52,7 @@ def beam_tree(
         scores: Sums of log-probabilities.
         fates: "kept", "finished" or "pruned".
         winner: The nodes of the best text; drawn with thick branches and a star.
-        greedy: The nodes on greedy's path; drawn with a double outline.
+        greedy: The nodes on greedy's path; drawn with an orange frame.
         last_step: Where the search stops; what comes after is drawn faintly.
         title: Above the tree.
 
@@ -75,10 +75,10 @@ def beam_tree(
     rows = tree_rows(steps, parents, drawn)
     height = max(rows.values()) + 1
     inches = (1.12, 0.235) if detailed else (0.86, 0.2)
-    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.75 + inches[1] * height), layout=None)
+    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.9 + inches[1] * height), layout=None)
     figure.colors = 24
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0.55, max(steps) + 1.0), ylim=(height, -2.2 if title else -1.4))
+    axes.set(xlim=(0.55, max(steps) + 1.0), ylim=(height + 0.7, -2.2 if title else -1.4))
     axes.axis("off")
     axes.text(0.6, -1.6, drawable(title), fontsize=10, fontweight="bold")
     for step in range(1, max(steps) + 1):
@@ -93,6 +93,8 @@ def beam_tree(
         axes.text(steps[winner[-1]] + _BOX + 0.07, rows[winner[-1]], "★", va="center", fontsize=9)
     if not detailed:
         axes.text(0.6, height - 0.3, f"{fates.count('pruned')} pruned tokens are not drawn", fontsize=8)
+    key = "★ the best text   orange frame: greedy's path   black wall: the text ends" + "   dashed: pruned" * detailed
+    axes.text(0.6, height + 0.4, key, fontsize=8)
     if last < max(steps):
         axes.axvline(last + _BOX + 0.12, color=PALETTE["black"], linewidth=1, linestyle=":")
     figure.alt = _tree_alt(tokens, steps, scores, fates, winner, last)
@@ -195,35 +197,47 @@ def length_penalty_lines(penalties: Sequence[float], scores: Mapping[str, Sequen
     return figure
 
 
-def shares_by_method(shares: Mapping[str, Sequence[float]], what: str) -> CourseFigure:
-    """Draw a share for every text and method as dots, and the mean of each method as a bar.
+def shares_by_method(
+    shares: Mapping[str, Sequence[float]], intervals: Mapping[str, tuple[float, float]], what: str
+) -> CourseFigure:
+    """Draw a share for every text and method as a small mark, and the mean of each method with its interval.
 
     Args:
         shares: For every method one number per text, 0 to 1.
+        intervals: For every method the lower and upper end of the interval of its mean.
         what: What the share is of, for the axis.
 
     Raises:
-        ValueError: There are no methods, or a method has no text.
+        ValueError: There are no methods, a method has no text, or its mean doesn't lie in its interval.
 
     Lesson: 13 · Beam search
 
-    >>> shares_by_method({"greedy": [0.5, 0.3], "sampling": [0.0, 0.1]}, "repeated").alt
-    'repeated, mean over 2 texts: greedy 40 %, sampling 5 %.'
+    >>> intervals = {"greedy": (0.3, 0.5), "people": (0, 0.1)}
+    >>> shares_by_method({"greedy": [0.5, 0.3], "people": [0, 0.1]}, intervals, "repeated").alt
+    'repeated, mean over 2 texts with its 95 % interval: greedy 40 % (30 to 50), people 5 % (0 to 10).'
     """
     if not shares or not all(len(row) for row in shares.values()):
         raise ValueError("shares must hold at least one number for each method, got none")
-    figure = CourseFigure(figsize=(7, 0.9 + 0.45 * len(shares)))
+    means = {name: float(np.mean(row)) for name, row in shares.items()}
+    for name, mean in means.items():
+        low, high = intervals[name]
+        if not low <= mean <= high:
+            raise ValueError(f"intervals of {name!r} must hold its mean, got {mean} outside {low} … {high}")
+    figure = CourseFigure(figsize=(7.4, 1.0 + 0.6 * len(shares)))
     axes = figure.subplots()
-    means = [float(np.mean(row)) for row in shares.values()]
-    axes.barh(range(len(shares)), means, color=PALETTE["sky"], edgecolor=PALETTE["blue"], height=0.6)
-    for place, (row, mean) in enumerate(zip(shares.values(), means, strict=True)):
-        heights = place + np.linspace(-0.18, 0.18, len(row))  # equal shares would hide each other
-        axes.plot(row, heights, "D", markersize=5, color=PALETTE["orange"], markeredgecolor="black", clip_on=False)
-        axes.text(1.02, place, f"mean {mean * 100:.0f} %", va="center", fontsize=9)
+    said = []
+    for place, (name, row) in enumerate(shares.items()):
+        mean, (low, high) = means[name], intervals[name]
+        below = place + 0.12 + np.linspace(0, 0.24, len(row))  # equal shares would hide each other
+        axes.plot(row, below, "D", markersize=3.5, color=PALETTE["orange"], markeredgecolor="black",
+                  markeredgewidth=0.4, clip_on=False)  # fmt: skip
+        axes.errorbar(mean, place - 0.15, xerr=[[mean - low], [high - mean]], fmt="o", color=PALETTE["blue"],
+                      markersize=8, capsize=5, linewidth=2)  # fmt: skip
+        axes.text(1.02, place - 0.15, f"mean {mean * 100:.0f} %", va="center", fontsize=9)
+        said.append(f"{name} {mean * 100:.0f} % ({low * 100:.0f} to {high * 100:.0f})")
     axes.set_yticks(range(len(shares)), [drawable(name) for name in shares])
-    axes.set(xlim=(0, 1), xlabel=what)
-    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel=f"{what} (● mean, 95 % interval; ◆ one text)", ylim=(len(shares) - 0.45, -0.5))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     texts = len(next(iter(shares.values())))
-    found = ", ".join(f"{name} {mean * 100:.0f} %" for name, mean in zip(shares, means, strict=True))
-    figure.alt = f"{what}, mean over {texts} texts: {found}."
+    figure.alt = f"{what}, mean over {texts} texts with its 95 % interval: {', '.join(said)}."
     return figure

@@ -1,88 +1,53 @@
-"""What context is worth: surprisal by position, by what is left of the text, and how far back heads look."""
+"""What context is worth, how far back heads look, and how prompts compare: means with their intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, spoken
 
 
-def surprisal_by_position(bits: np.ndarray, bin_size: int = 128) -> CourseFigure:
-    """Draw the mean surprisal of every `bin_size` tokens of one text, with one standard error up and down.
-
-    Args:
-        bits: One number per token, `(seq,)`; a torch tensor will do.
-        bin_size: How many tokens share one point; a last bin that is less than half full is left out.
-
-    Raises:
-        ValueError: There are fewer than two tokens in a bin, or no full bin.
-
-    Lesson: 09 · Context length and prompting
-
-    >>> surprisal_by_position(np.array([6.0, 4.0, 3.0, 1.0]), bin_size=2).alt
-    'Mean surprisal by position in the text, in bits: tokens 1 to 2: 5.0; tokens 3 to 4: 2.0.'
-    """
-    bits = np.asarray(bits, dtype=float)
-    if bin_size < 2 or len(bits) < bin_size:
-        raise ValueError(f"bin_size must be in 2 … {len(bits)}, got {bin_size}")
-    starts = [start for start in range(0, len(bits), bin_size) if len(bits) - start >= bin_size / 2]
-    bins = [bits[start : start + bin_size] for start in starts]
-    means = [part.mean() for part in bins]
-    errors = [part.std(ddof=1) / np.sqrt(len(part)) for part in bins]
-    figure = CourseFigure(figsize=(7, 3))
-    axes = figure.subplots()
-    middles = [start + len(part) / 2 for start, part in zip(starts, bins, strict=True)]
-    axes.errorbar(middles, means, yerr=errors, color=PALETTE["blue"], marker="o", capsize=3)
-    axes.set(
-        xlabel=f"position in the text (tokens, {bin_size} a point)", ylabel="mean surprisal (bits)", ylim=(0, None)
-    )
-    said = "; ".join(
-        f"tokens {start + 1} to {start + len(part)}: {mean:.1f}"
-        for start, part, mean in zip(starts, bins, means, strict=True)
-    )
-    figure.alt = f"Mean surprisal by position in the text, in bits: {said}."
-    return figure
-
-
-def line_of_values(
-    names: Sequence[str], values: Sequence[float], xlabel: str, ylabel: str, level: tuple[str, float] | None = None
+def means_with_intervals(
+    rows: Mapping[str, tuple[float, float, float]], xlabel: str, level: tuple[str, float] | None = None
 ) -> CourseFigure:
-    """Draw one number per setting as points on a line, each with its value, and one level to compare them with.
+    """Draw means as points with their 95 % intervals, top to bottom.
 
     Args:
-        names: The settings, left to right.
-        values: A number each.
-        xlabel: What the settings are.
-        ylabel: What the numbers are.
-        level: Name and height of a dashed line.
+        rows: By name: a mean, the lower and the upper end of its interval.
+        xlabel: What the numbers are.
+        level: Name and place of a dashed line to compare with.
 
     Raises:
-        ValueError: There are not as many names as values.
+        ValueError: There are no rows, or a mean does not lie in its interval.
 
     Lesson: 09 · Context length and prompting
 
-    >>> line_of_values(["0", "64"], [5.0, 4.25], "tokens before", "bits", ("all", 4.0)).alt
-    'bits by tokens before: 0: 5.00, 64: 4.25. A dashed line at 4.00: all.'
+    >>> means_with_intervals({"alone": (4.5, 4.0, 5.0)}, "bits", ("all", 3.25)).alt
+    'bits, with 95 % intervals. alone: 4.50 (4.00 to 5.00). A dashed line at 3.25: all.'
     """
-    if len(names) != len(values):
-        raise ValueError(f"values must be {len(names)} numbers, one per name, got {len(values)}")
-    figure = CourseFigure(figsize=(7, 2.8))
+    if not rows:
+        raise ValueError("rows must hold at least one mean, got none")
+    for name, (mean, low, high) in rows.items():
+        if not low <= mean <= high:
+            raise ValueError(f"rows of {name!r} must be a mean inside its interval, got {mean}, {low} … {high}")
+    figure = CourseFigure(figsize=(7.4, 1.0 + 0.46 * len(rows)))
     axes = figure.subplots()
-    axes.plot(range(len(values)), values, color=PALETTE["blue"], marker="o")
-    for place, value in enumerate(values):
-        axes.annotate(f"{value:.2f}", (place, value), xytext=(0, 7), textcoords="offset points", ha="center")
+    said = []
+    for place, (name, (mean, low, high)) in enumerate(rows.items()):
+        ends = [[mean - low], [high - mean]]
+        axes.errorbar(mean, place, xerr=ends, fmt="o", color=PALETTE["blue"], capsize=5, linewidth=2, markersize=7)
+        above = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        above["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # over a line that may be there
+        axes.annotate(f"{mean:.2f}".replace("-", "−"), (mean, place), **above)
+        said.append(f"{spoken(name)}: {mean:.2f} ({low:.2f} to {high:.2f})")
     if level:
-        axes.axhline(level[1], color=PALETTE["vermilion"], linestyle="--")
-        axes.annotate(
-            level[0], (len(values) - 1, level[1]), xytext=(0, -12), textcoords="offset points", ha="right",
-            color=PALETTE["vermilion"],
-        )  # fmt: skip
-    axes.set_xticks(range(len(names)), names)
-    axes.margins(x=0.08, y=0.25)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    said = ", ".join(f"{name}: {value:.2f}" for name, value in zip(names, values, strict=True))
+        axes.axvline(level[1], color=PALETTE["vermilion"], linestyle="--", zorder=0)
+        beside = {"xytext": (4, -2), "textcoords": "offset points", "va": "top", "fontsize": 8}
+        axes.annotate(level[0], (level[1], 1), xycoords=("data", "axes fraction"), color=PALETTE["vermilion"], **beside)
+    axes.set_yticks(range(len(rows)), [drawable(name) for name in rows])
+    axes.set(xlabel=f"{xlabel} (95 % interval)", ylim=(len(rows) - 0.5, -0.8))
     line = f" A dashed line at {level[1]:.2f}: {level[0]}." if level else ""
-    figure.alt = f"{ylabel} by {xlabel}: {said}.{line}"
+    figure.alt = f"{xlabel}, with 95 % intervals. {'; '.join(said)}.{line}"
     return figure
 
 
@@ -125,7 +90,10 @@ def head_spans(spans: Sequence[tuple[str, np.ndarray]]) -> CourseFigure:
 
 
 def dots_by_group(
-    groups: Sequence[tuple[str, Sequence[float]]], xlabel: str, chance: float | None = None
+    groups: Sequence[tuple[str, Sequence[float]]],
+    xlabel: str,
+    chance: float | None = None,
+    intervals: Sequence[tuple[float, float]] | None = None,
 ) -> CourseFigure:
     """Draw every measured value of every group as a dot, and the group's mean as a bar across.
 
@@ -133,17 +101,22 @@ def dots_by_group(
         groups: Pairs of a name and its values, top to bottom; values are shares, 0 to 1.
         xlabel: What the values are.
         chance: Where guessing would be, as a dotted line.
+        intervals: The ends of each mean's interval, as a thin line.
 
     Raises:
-        ValueError: A group has no values.
+        ValueError: A group has no values, or there aren't as many intervals as groups.
 
     Lesson: 09 · Context length and prompting
 
-    >>> dots_by_group([("a question", [0.0, 0.5]), ("a list", [1.0])], "probability").alt
-    'probability, each value as a dot: a question, mean 0.25 (0.00 to 0.50); a list, mean 1.00 (1.00 to 1.00).'
+    >>> dots_by_group([("a list", [0.0, 0.5])], "probability", intervals=[(0.1, 0.4)]).alt
+    'probability, each value as a dot: a list, mean 0.25 (95 % interval 0.10 to 0.40).'
+    >>> dots_by_group([("a list", [0.0, 0.5])], "probability").alt
+    'probability, each value as a dot: a list, mean 0.25 (0.00 to 0.50).'
     """
     if not groups or not all(len(values) for _, values in groups):
         raise ValueError("groups must each have at least one value, got none")
+    if intervals is not None and len(intervals) != len(groups):
+        raise ValueError(f"intervals must be {len(groups)}, one per group, got {len(intervals)}")
     figure = CourseFigure(figsize=(7.5, 0.9 + 0.42 * len(groups)))
     axes = figure.subplots()
     said = []
@@ -153,7 +126,11 @@ def dots_by_group(
         heights = row + (np.arange(len(values)) - (len(values) - 1) / 2) * min(0.08, 0.6 / len(values))
         axes.plot(values, heights, "o", color=PALETTE["blue"], markersize=5, alpha=0.75)
         axes.plot([values.mean()] * 2, [row - 0.4, row + 0.4], color=PALETTE["vermilion"], linewidth=3)
-        said.append(f"{spoken(name)}, mean {values.mean():.2f} ({values.min():.2f} to {values.max():.2f})")
+        low, high = (values.min(), values.max()) if intervals is None else intervals[row]
+        if intervals is not None:
+            axes.plot([low, high], [row, row], color=PALETTE["vermilion"], linewidth=1.5)
+        what = "" if intervals is None else "95 % interval "
+        said.append(f"{spoken(name)}, mean {values.mean():.2f} ({what}{low:.2f} to {high:.2f})")
     if chance is not None:
         axes.axvline(chance, color=PALETTE["grey"], linestyle=":")
     axes.set_yticks(range(len(groups)), [drawable(name) for name, _ in groups])

@@ -1,54 +1,10 @@
-"""Next-token distributions side by side: of several prompts, of two, and under a mask."""
+"""Next-token distributions side by side: of two prompts, and of a batch under a mask."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
-
-
-def prompt_bars(
-    prompts: Sequence[tuple[str, np.ndarray]], labels: Sequence[str], right: int, top: int = 4
-) -> CourseFigure:
-    """Draw the likeliest tokens after several prompts side by side; the right one is marked and always there.
-
-    Args:
-        prompts: Pairs of a name and probabilities `(vocab,)`; torch tensors will do.
-        labels: The visible text of every token, `(vocab,)`.
-        right: The token id of the right answer.
-        top: How many tokens each prompt shows.
-
-    Raises:
-        ValueError: Probabilities and labels differ in length.
-
-    Lesson: 09 · Context length and prompting
-
-    >>> prompt_bars([("bare", np.array([0.7, 0.2, 0.1]))], ["the", "Oslo", "a"], right=1, top=1).alt
-    'The likeliest next tokens after 1 prompt. bare: “the” 70.0 %; the right one, “Oslo”, 20.0 %.'
-    """
-    figure = CourseFigure(figsize=(2.15 * len(prompts) + 0.4, 0.9 + 0.32 * (top + 1)))
-    said = []
-    for axes, (name, values) in zip(figure.subplots(1, len(prompts), squeeze=False)[0], prompts, strict=True):
-        values = np.asarray(values, dtype=float)
-        if values.shape != (len(labels),):
-            raise ValueError(f"probabilities must have shape ({len(labels)},) like labels, got {values.shape}")
-        best = [int(token) for token in np.argsort(-values, kind="stable")[:top]]
-        shown = best if right in best else [*best, right]
-        bars = axes.barh(range(len(shown)), values[shown], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
-        if right in shown:
-            bars[shown.index(right)].set(facecolor=PALETTE["orange"], edgecolor="black", hatch="//")
-        axes.bar_label(bars, [f"{value:.1%}" for value in values[shown]], padding=2, fontsize=8)
-        ticks = [("✓ " if token == right else "") + drawable(cut(labels[token], 14)) for token in shown]
-        axes.set_yticks(range(len(shown)), ticks, fontsize=8)
-        axes.set(xlim=(0, 1.45), xticks=[0, 0.5, 1], ylim=(top + 0.5, -0.5))
-        axes.set_title(drawable(name), fontsize=9)
-        axes.tick_params(axis="x", labelsize=7)
-        first = f"{quoted(spoken(labels[best[0]]))} {values[best[0]] * 100:.1f} %"
-        answer = f"; the right one, {quoted(spoken(labels[right]))}, {values[right] * 100:.1f} %"
-        said.append(f"{spoken(name)}: {first}{answer if best[0] != right else ', the right one'}")
-    count = f"{len(prompts)} prompt{'s' if len(prompts) > 1 else ''}"
-    figure.alt = f"The likeliest next tokens after {count}. {'. '.join(said)}."
-    return figure
 
 
 def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bits: bool = True) -> CourseFigure:
@@ -141,6 +97,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
     figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3))
+    figure.colors = 64
     said = []
     grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
     for (left, right), row in zip(grid, rows, strict=True):
@@ -157,6 +114,10 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
             f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
         )
     figure.suptitle(drawable(title), fontsize=10)
+    # Inside a panel it would hide a bar.
+    figure.legend(
+        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=7, frameon=False
+    )
     figure.alt = f"{title}. {'. '.join(said)}."
     return figure
 
@@ -186,5 +147,4 @@ def _two_bars(axes, best: Sequence, moved: float) -> None:
     axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=8)
     axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
     axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
-    axes.legend(fontsize=7, loc="lower right", frameon=False)
     axes.tick_params(axis="x", labelsize=7)

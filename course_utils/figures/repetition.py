@@ -198,8 +198,9 @@ def end_of_text(before: np.ndarray, after: np.ndarray, labels: Sequence[str]) ->
     axes.set(ylim=(0, 1.05), ylabel="probability of the end", xlabel="chosen token")
     axes.legend(fontsize=8)
     most, count = int(before.argmax()), int(masked.sum())
+    chosen = labels[most].replace("<", "‹").replace(">", "›")  # the end's own name has brackets; a page would eat them
     figure.alt = (
         f"Probability of the end of the text over {len(before)} steps: {before[most]:.2f} at most, in step {most + 1}, "
-        f"where {quoted(spoken(labels[most]))} was chosen. Masked in {count} step{'s' * (count != 1)}."
+        f"where {quoted(chosen)} was chosen. Masked in {count} step{'s' * (count != 1)}."
     )
     return figure

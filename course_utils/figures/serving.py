@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable
 
+_Runs = tuple[float, float, float, int]  # median, least, most, how many: a `Spread`
 _LINES = (("blue", "o", "-"), ("vermilion", "s", "--"), ("green", "^", ":"), ("purple", "D", "-."))
 _BARS = ("sky", "orange", "green", "yellow", "blue", "vermilion", "purple", "grey")
 
@@ -112,42 +113,49 @@ def growth_lines(
     return figure
 
 
-def batch_tradeoff(batches: Sequence[int], tpot: Sequence[float], throughput: Sequence[float]) -> CourseFigure:
+def batch_tradeoff(batches: Sequence[int], tpot: Sequence[_Runs], throughput: Sequence[_Runs]) -> CourseFigure:
     """Draw what a larger batch does: on the left to the one who waits, on the right to all together.
 
     Args:
-        batches: How many texts grow at once, a number a measurement.
-        tpot: Seconds between two tokens of one text.
-        throughput: Tokens per second over all texts.
+        batches: How many texts grow at once, one number per measurement.
+        tpot: Seconds between two tokens of one text: the median, the least, the most and the number of runs.
+        throughput: Tokens per second over all texts, in the same four numbers.
 
     Raises:
         ValueError: The three differ in length.
 
     Lesson: 14 · Speed and memory in practice
 
-    >>> batch_tradeoff([1, 2], [0.05, 0.06], [20.0, 33.3]).alt
-    'By batch size 1, 2: milliseconds per token and text 50, 60; tokens per second over all texts 20.0, 33.3.'
+    >>> tpot = [(0.05, 0.04, 0.06, 3), (0.06, 0.06, 0.07, 3)]
+    >>> print(batch_tradeoff([1, 2], tpot, [(20.0, 17.0, 25.0, 3), (33.3, 28.6, 33.4, 3)]).alt)
+    By batch size 1, 2: milliseconds per token and text 50 (40–60), 60 (60–70); tokens per second over all texts
+    20.0 (17.0–25.0), 33.3 (28.6–33.4).
     """
     if not len(batches) == len(tpot) == len(throughput):
         raise ValueError(f"batches, tpot and throughput must have one length, got {len(batches)}, {len(tpot)}, "
                          f"{len(throughput)}")  # fmt: skip
     figure = CourseFigure(figsize=(8, 3))
-    milliseconds = [seconds * 1000 for seconds in tpot]
+    milliseconds = [[seconds * 1000 for seconds in runs[:3]] for runs in tpot]
     titles = ("milliseconds per token, for one user", "tokens per second, all texts together")
     looks = (("vermilion", "s", ".0f"), ("blue", "o", ".3g"))
-    for axes, values, title, (colour, marker, number) in zip(
+    for axes, rows, title, (colour, marker, number) in zip(
         figure.subplots(1, 2), (milliseconds, throughput), titles, looks, strict=True
     ):
-        axes.plot(range(len(batches)), values, color=PALETTE[colour], marker=marker)
-        for place, value in enumerate(values):
+        middle, least, most = ([row[column] for row in rows] for column in range(3))
+        ranges = [[m - low for m, low in zip(middle, least, strict=True)],
+                  [high - m for m, high in zip(middle, most, strict=True)]]  # fmt: skip
+        axes.errorbar(range(len(batches)), middle, ranges, color=PALETTE[colour], marker=marker, capsize=4)
+        for place, (value, high) in enumerate(zip(middle, most, strict=True)):
             axes.annotate(
-                f"{value:{number}}", (place, value), (0, 7), textcoords="offset points", ha="center", fontsize=9
+                f"{value:{number}}", (place, high), (0, 5), textcoords="offset points", ha="center", fontsize=9
             )
         axes.set_xticks(range(len(batches)), batches)
-        axes.set(xlabel="texts in the batch", ylim=(0, math.ceil(max(values) * 1.25)))
+        axes.set(xlabel="texts in the batch", ylim=(0, math.ceil(max(most) * 1.25)))
         axes.set_title(title, loc="left", fontsize=10)
-    slow, fast = (", ".join(f"{value:{spec}}" for value in values) for values, spec in
-                  ((milliseconds, ".0f"), (throughput, ".1f")))  # fmt: skip
+    slow, fast = (
+        ", ".join(f"{middle:{number}} ({least:{number}}–{most:{number}})" for middle, least, most, *_ in rows)
+        for rows, number in ((milliseconds, ".0f"), (throughput, ".1f"))
+    )
     figure.alt = (
         f"By batch size {', '.join(map(str, batches))}: milliseconds per token and text {slow}; "
         f"tokens per second over all texts {fast}."

@@ -14,7 +14,7 @@ def speed_curves(
     chosen: float | None = None,
     linear: bool = False,
 ) -> CourseFigure:
-    """Draw the median of each series with bars from its least to its most, and dashed what was predicted.
+    """Draw the median of each series with bars from its least to its most, and dashed the limit.
 
     Args:
         series: For every name: "x", "median", "least", "most" and "predicted", one number per point each.
@@ -30,7 +30,7 @@ def speed_curves(
 
     >>> points = {"x": [16, 64], "median": [54, 110], "least": [53, 108], "most": [57, 115], "predicted": [40, 100]}
     >>> speed_curves({"a laptop": points}, "prompt tokens", "TTFT (ms)").alt
-    'TTFT (ms) by prompt tokens. a laptop: 54 at 16 (predicted 40), 110 at 64 (predicted 100).'
+    'TTFT (ms) by prompt tokens. a laptop: 54 at 16 (at best 40), 110 at 64 (at best 100).'
     """
     if not series or any(len({len(column) for column in points.values()}) != 1 for points in series.values()):
         raise ValueError("series must hold at least one, and each as many numbers in every column")
@@ -43,7 +43,7 @@ def speed_curves(
         above = [most - m for m, most in zip(middle, points["most"], strict=True)]
         axes.errorbar(x, middle, (below, above), marker=marker, capsize=4, label=drawable(name), **look)
         axes.plot(x, points["predicted"], "--", marker=marker, markersize=4, fillstyle="none", **look)
-    axes.plot([], [], "--", color="black", label="predicted (dashed)")
+    axes.plot([], [], "--", color="black", label="at best (dashed)")
     if chosen is not None:
         axes.axvline(chosen, color=PALETTE["grey"], linestyle=":")
     places = sorted({place for points in series.values() for place in points["x"]})
@@ -63,6 +63,6 @@ def _words(name, points) -> str:
     rows = zip(points["x"], points["median"], points["predicted"], strict=True)
     return (
         f"{name}: "
-        + ", ".join(f"{middle:.3g} at {x:,g} (predicted {predicted:.3g})" for x, middle, predicted in rows)
+        + ", ".join(f"{middle:.3g} at {x:,g} (at best {predicted:.3g})" for x, middle, predicted in rows)
         + "."
     )

@@ -12,7 +12,6 @@ from functools import partial
 import torch
 from transformers import DynamicCache
 
-from course_utils.engine.generate import search_beams
 from course_utils.engine.sampling import FILTERS
 from course_utils.exercises.calling import Answer
 from course_utils.exercises.lessons import lesson_11
@@ -84,7 +83,7 @@ def part(name: str, checks: dict[str, list[Case]], own: Sequence[tuple[str, Call
 def _known() -> list[Mistake]:
     change, my_generate, *_ = loop.TASKS
     known = [Mistake(mistake.says, generating(change=mistake.function)) for mistake in change.mistakes]
-    # In the lesson no function is called `changed`, so what "So far" says is no help here.
+    # A part looks at one thing: what "So far" says of the whole function is no help here.
     known += [mistake for mistake in my_generate.mistakes if not mistake.says.startswith("So far")]
     for name, task in zip(FILTERS, lesson_11.TASKS, strict=True):
         known += [Mistake(f"{name}: {one.says}", loop.filtering(**{name: one.function})) for one in task.mistakes]
@@ -158,29 +157,31 @@ def wrong_stream(own: Answer, right: Answer, case: list) -> str:
     return "The pieces together are not the text."
 
 
-def beams_with(**changes: object) -> Callable:
-    """Return a beam search that takes some settings for others, whatever it is given."""
-    return loop.once(lambda *given, **settings: loop.by_the_course(*given, **(settings | changes)))
-
-
-def beams_choosing(choose: Callable) -> Callable:
-    """Return a beam search that takes another one of its finished texts, given their tree."""
+def best_of(my_beams: Callable, place: int = 0) -> Callable:
+    """Return a `my_generate` that writes one of the texts that a beam search finds, the best one first."""
 
     @loop.once
     def my_generate(model, ids, tokenizer, **settings):
-        tree = search_beams(model, ids, tokenizer, **({"eos_ids": []} | settings))
-        return torch.cat([ids, torch.tensor([tree.path(choose(tree).node)])], dim=1)
+        found = my_beams(model, ids, loop.DEFAULTS | settings)
+        return torch.cat([ids, torch.tensor([found[place][1]])], dim=1)
 
     return my_generate
 
 
-def _searched(prompt: str, beams: int, power: float, *eos_ids: int) -> Case:
-    return case(prompt, max_new_tokens=10, num_beams=beams, length_penalty=power, eos_ids=[*eos_ids])
+def _search_mistakes() -> list[tuple[str, Callable]]:
+    *_, search, _ = loop.TASKS
+    own = [(mistake.says, best_of(mistake.function)) for mistake in search.mistakes if "cache" not in mistake.says]
+    ignored = ("Where is num_beams? These are the texts of your loop, not of a search.", loop.MINE)
+    return [ignored, *own, ("Which finished text do you return? The best one comes first.", best_of(loop.BEAMS, -1))]
+
+
+def _searched(prompt: str, beams: int, power: float, *eos_ids: int, **more: object) -> Case:
+    search = {"max_new_tokens": 10, "num_beams": beams, "length_penalty": power, "eos_ids": [*eos_ids]}
+    return case(prompt, **(search | more))
 
 
 WRAPS = {"cache": partial(new_texts, with_positions=True), "streaming": pieces}
 GREEDY = [case(prompt) for prompt in ("abc", "hello", "zzzz", "quick")]
-NO_LENGTH = "Does the score leave the length out? A sum is divided by length ** length_penalty."
 part(
     "loop",
     {
@@ -239,8 +240,10 @@ part(
             case(PANGRAM, (PRESENCE, 1.0), do_sample=True, seed=2),
             *(case(prompt, (PRESENCE, size)) for prompt, size in (("lazy", 0.5), ("bbbb", 0.4))),
         ],
-        "no_repeat_ngram": [case("zzzzzzzz", ("no_repeat_ngram", 1)), case("cabcabcab", ("no_repeat_ngram", 2))],
-        "several": [case("oaoa", (REPETITION, 1.2), (PRESENCE, 0.5), ("no_repeat_ngram", 3))],
+        "several, in the order of the list": [
+            case("oaoa", (REPETITION, 1.2), (PRESENCE, 0.5)),
+            case(PANGRAM, (FREQUENCY, 1.0), (REPETITION, 1.5), do_sample=True, seed=1),
+        ],
     },
 )
 part(
@@ -251,6 +254,7 @@ part(
             case(prompt, eos_ids=[eos], min_new_tokens=least)
             for prompt, eos, least in (("abc", 26, 4), ("abc", 57, 3), ("hello", 21, 3), ("hello", 64, 8))
         ],
+        "takes min_new_tokens without eos_ids": [case("abc", min_new_tokens=3, max_new_tokens=5)],
         "ends with a stop string, also across tokens": [
             case(prompt, stop_strings=stops)
             for prompt, *stops in (("abc", "ca"), ("hello", "qq", "am"), ("quick", "zz", "bvb"), ("zzzz", "bc"))
@@ -283,22 +287,12 @@ part(
             *(_searched("abc", 3, 2.0, 57, 26, 78), _searched("hello", 4, 2.0, 56, 19, 5)),
             *(_searched("abc", 4, 0.0, 74, 63, 11), _searched("zzzz", 4, 1.5, 52, 79, 84)),
             *(_searched("hello", 4, 1.0, 84, 65, 13, 20, 66, 50, 47, 62), _searched("quick", 4, 0.5)),
+            _searched("wqnh", 3, 0.0, 81, 36, 20, 5, 92, 16, 93, 52, 71, 68, max_new_tokens=5),
+        ],
+        "changes every beam by its own text": [
+            _searched(prompt, 3, 1.0, penalties=[(REPETITION, 1.6)]) for prompt in ("abc", "hello", "zzzz")
         ],
         "does so with SmolLM2": [case("I have never seen", model="smollm2", max_new_tokens=5, num_beams=3)],
     },
-    [
-        (NO_LENGTH, beams_with(length_penalty=0.0)),
-        (NO_LENGTH, beams_choosing(lambda tree: max(tree.finished, key=lambda text: tree.nodes[text.node].score))),
-        ("Is length_penalty used? Yours has 1 in all cases.", beams_with(length_penalty=1.0)),
-        ("Where is num_beams? These are the texts of greedy search.", beams_with(num_beams=1)),
-        (
-            "Which finished text do you return? The best one comes first.",
-            beams_choosing(lambda tree: tree.finished[-1]),
-        ),
-        ("Texts do not end at eos_ids in your search.", beams_with(eos_ids=[])),
-        (
-            "Your search stops once num_beams texts are finished: early_stopping is False.",
-            beams_with(early_stopping=True),
-        ),
-    ],
+    _search_mistakes(),
 )

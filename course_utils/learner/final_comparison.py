@@ -17,6 +17,7 @@ from course_utils.learner.check_card import CheckCard
 from course_utils.models.practice import LETTERS
 
 SEEDS = 10**6
+EARLIEST = 8  # new tokens that a text has before something ends it, where its greedy text lets us
 # What makes settings gets: where chance comes from, and the case so far, with prompt and longest length.
 Make = Callable[[random.Random, Case], dict]
 PROMPTS = (
@@ -31,9 +32,9 @@ PROMPTS = (
 def final_comparison(function: Callable, seed: int | None = None) -> CheckCard:
     """Run a learner's `my_generate` on settings that it has not seen; compare every text, token by token.
 
-    Twelve texts are written by SmolLM2, twelve longer ones by the practice model, where mistakes show more often. The
-    judge is `generate` of `transformers`. It has no presence and no frequency penalty: there, the course's own
-    `generate` is the judge, and the line says so.
+    Twelve texts are written by SmolLM2, and twelve by the practice model, where mistakes show more often. The judge is
+    `generate` of `transformers`. It has no presence and no frequency penalty: there, the course's own `generate` is the
+    judge, and the line says so.
 
     Args:
         function: `my_generate`, as in `check_part`. It may raise.
@@ -54,13 +55,13 @@ def final_comparison(function: Callable, seed: int | None = None) -> CheckCard:
 
 
 def hidden_cases(seed: int) -> list[tuple[str, Case]]:
-    """Draw 24 cases: each kind once for SmolLM2, and then once for the practice model, with longer texts."""
+    """Draw 24 cases: each kind once for SmolLM2, and then once for the practice model."""
     chance = random.Random(seed)
     prompts = chance.sample(PROMPTS, len(KINDS))
-    cases = [case(prompt, model="smollm2", max_new_tokens=chance.randint(5, 7)) for prompt in prompts]
+    cases = [case(prompt, model="smollm2", max_new_tokens=chance.randint(16, 20)) for prompt in prompts]
     for _ in KINDS:
         letters = "".join(chance.choices(LETTERS, k=chance.randint(8, 24)))
-        cases.append(case(letters, max_new_tokens=chance.randint(12, 20)))
+        cases.append(case(letters, max_new_tokens=chance.randint(16, 24)))
     return [
         (what, (model, prompt, Settings(settings | KINDS[what](chance, (model, prompt, settings)))))
         for what, (model, prompt, settings) in zip([*KINDS] * 2, cases, strict=True)
@@ -77,7 +78,6 @@ def some(*names: str) -> Make:
             "top_p": round(chance.uniform(0.6, 0.97), 2),
             "min_p": round(chance.uniform(0.02, 0.2), 2),
             "repetition_penalty": round(chance.uniform(1.1, 1.5), 2),
-            "no_repeat_ngram": chance.randint(1, 2),
             "presence_penalty": round(chance.uniform(0.2, 2), 1),
             "frequency_penalty": round(chance.uniform(0.2, 2), 1),
         }
@@ -89,35 +89,43 @@ def some(*names: str) -> Make:
 
 
 def ending(chance: random.Random, case: Case) -> dict:
-    """Two tokens of the greedy text end it, the second in the list as well as the first."""
-    tokens = list(dict.fromkeys(_greedy_tokens(case)))
-    return {"eos_ids": chance.sample(tokens[1:], min(2, len(tokens) - 1)) or tokens}
+    """Two tokens that first come late in the greedy text end it, the second in the list as well as the first."""
+    tokens = _greedy_tokens(case)
+    new = list(dict.fromkeys(tokens))
+    late = [token for token in new if tokens.index(token) >= EARLIEST] or new[-1:]
+    return {"eos_ids": chance.sample(late, min(2, len(late)))}
 
 
 def minimum(chance: random.Random, case: Case) -> dict:
     """A token that comes early ends the text, and it may not yet."""
-    return {"eos_ids": [chance.choice(_greedy_tokens(case)[:4])], "min_new_tokens": chance.randint(3, 5)}
+    return {"eos_ids": [chance.choice(_greedy_tokens(case)[:4])], "min_new_tokens": chance.randint(8, 12)}
 
 
 def stop_string(chance: random.Random, case: Case) -> dict:
     """Stop at a string that begins in one token of the greedy text and ends in the next."""
     tokens, decode = _greedy_tokens(case), case[0].load().tokenizer.decode
-    text, before = decode(tokens), len(decode(tokens[: chance.randint(2, 4)]))
-    stop = text[before - 1 : before + 2]
+    text, stops = decode(tokens), {}
+    for place in range(2, len(tokens)):
+        before = len(decode(tokens[:place]))
+        stop = text[before - 1 : before + 2]
+        # Where it is in the prompt as well, transformers and the course may disagree.
+        if stop not in case[1] + text[: before - 1]:
+            stops[place] = stop
+    late = [stop for place, stop in stops.items() if place >= EARLIEST] or [*stops.values()]
     never = "###" if case[0].name == "smollm2" else "zqxj"  # of tokens that the model has: transformers refuses others
-    # Where it is in the prompt as well, transformers and the course may disagree.
-    return {"stop_strings": [never, stop] if stop and stop not in case[1] + text[: before - 1] else [never]}
+    return {"stop_strings": [never, *([chance.choice(late)] if late else [])]}
 
 
 def beams(chance: random.Random, case: Case) -> dict:
-    """Two to four beams, with texts that may end."""
+    """Two to four beams, with texts that may end; short ones by SmolLM2, for a search that reads everything again."""
     full_stop = case[0].load().tokenizer.convert_tokens_to_ids(".")
     ends = [full_stop] if case[0].name == "smollm2" else chance.sample(range(len(LETTERS), 96), 8)
-    return {"num_beams": chance.randint(2, 4), "length_penalty": chance.choice([0.0, 0.6, 1.5]), "eos_ids": ends}
+    search = {"num_beams": chance.randint(2, 4), "length_penalty": chance.choice([0.0, 0.6, 1.5]), "eos_ids": ends}
+    return search | {"max_new_tokens": 8 if case[0].name == "smollm2" else 12}
 
 
 def _greedy_tokens(case: Case) -> list[int]:
-    return new_tokens(by_transformers, case[0].load().encode(case[1]), {"max_new_tokens": 6}, case[0].load())
+    return new_tokens(by_transformers, case[0].load().encode(case[1]), {"max_new_tokens": 16}, case[0].load())
 
 
 KINDS: dict[str, Make] = {
@@ -125,14 +133,12 @@ KINDS: dict[str, Make] = {
     "temperature, top-k": some("temperature", "top_k"),
     "top-p, min-p": some("top_p", "min_p"),
     "temperature last": some("top_k", "top_p", "temperature"),
-    "repetition, n-grams": some("repetition_penalty", "no_repeat_ngram"),
+    "repetition": some("repetition_penalty"),
     "presence, frequency": some("presence_penalty", "frequency_penalty"),
     "end of sequence": ending,
     "minimum": minimum,
     "stop string": stop_string,
     "beams": beams,
     "beams and penalty": lambda *given: beams(*given) | some("repetition_penalty")(*given),
-    "all but beams": lambda *given: (
-        some(*FILTERS)(*given) | some("repetition_penalty", "no_repeat_ngram")(*given) | minimum(*given)
-    ),
+    "all but beams": lambda *given: some(*FILTERS)(*given) | some("repetition_penalty")(*given) | minimum(*given),
 }

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Mapping
-from types import FunctionType, TracebackType
+from types import TracebackType
 
-from course_utils.exercises.calling import is_stub
+from course_utils.exercises.calling import stub_in
 
 _KINDS = (NotImplementedError, ValueError)  # the second from what calls the learner's function, such as a widget
 
@@ -35,22 +35,3 @@ def explain_stubs(tasks: Mapping[str, str]) -> None:
         return None
 
     shell.set_custom_exc(_KINDS, explain)
-
-
-def stub_in(trace: TracebackType | None) -> str:
-    """Return the name of the untouched stub in which a traceback ends; "" if it ends in something else.
-
-    >>> def top_k(logits, k):
-    ...     raise NotImplementedError
-    >>> try:
-    ...     top_k([1, 2], 1)
-    ... except NotImplementedError as error:
-    ...     stub_in(error.__traceback__)
-    'top_k'
-    """
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    code = trace.tb_frame.f_code
-    return code.co_name if not code.co_freevars and is_stub(FunctionType(code, {})) else ""

@@ -10,11 +10,18 @@ from datetime import datetime
 import torch
 
 from course_utils.engine.own_filter import exception_line
+from course_utils.exercises.calling import stub_in
 from course_utils.learner.check_card import CheckCard
 from course_utils.learner.markup import html_table, text_table
 from course_utils.learner.progress import reason
 from course_utils.learner.score_file import Score, ScoreFile
-from course_utils.measuring.timing import GenerationTiming, Mark, MarkingStreamer, this_machine, time_generation
+from course_utils.measuring.marking_streamer import MarkingStreamer
+from course_utils.measuring.timing import (
+    GenerationTiming,
+    Mark,
+    this_machine,
+    time_generations_in_turn,
+)
 from course_utils.models import load_causal_lm
 
 NEW_TOKENS = 12
@@ -106,6 +113,8 @@ def keep_score(
     except KeyboardInterrupt:  # Stop was pressed: that isn't the function's fault
         raise
     except BaseException as error:  # noqa: BLE001 - whatever else it raises, exit() too, is for the learner to see
+        if name := stub_in(error.__traceback__):
+            return Scoreboard(file, f"✗ No score: {name} isn't written yet.")
         problem = str(error) if isinstance(error, WrongCount) else f"your function {exception_line(error, stream)}"
         return Scoreboard(file, f"✗ No score: {problem}.")
     machine = this_machine()
@@ -152,8 +161,5 @@ def time_in_turns(stream: Callable, repeats: int) -> tuple[GenerationTiming, Gen
     def theirs(mark: Mark) -> None:
         smollm.model.generate(ids, attention_mask=torch.ones_like(ids), streamer=MarkingStreamer(mark), **arguments)
 
-    seconds = {mine: [], theirs: []}
-    for _ in range(repeats + 1):
-        for run in (mine, theirs):
-            seconds[run] += time_generation(run, repeats=1, warm_up=0).seconds
-    return tuple(GenerationTiming(seconds[run][1:], this_machine()) for run in (mine, theirs))
+    timings = time_generations_in_turn({"mine": mine, "theirs": theirs}, repeats)
+    return timings["mine"], timings["theirs"]

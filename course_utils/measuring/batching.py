@@ -3,13 +3,14 @@
 Lesson: 14 · Speed and memory in practice
 """
 
-import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from transformers import ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from course_utils.engine.arguments import check_whole
+from course_utils.measuring.request_run import run_requests
 
 
 class Turn(NamedTuple):
@@ -108,10 +109,47 @@ def token_times(
         batch = slice(first, first + size)
         # The engine is set up again for each batch; the time between two batches does not count.
         start = max((request[-1] for request in times), default=0.0)
-        times += [
-            [start + moment for moment in request] for request in _run(model, prompts[batch], lengths[batch], slots)
-        ]
+        served = run_requests(model, prompts[batch], lengths[batch], slots)
+        times += [[start + moment for moment in request] for request in served]
     return times
+
+
+def waiting_times(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    slots: int,
+    arrivals: Sequence[float],
+) -> list[list[float]]:
+    """Serve requests that come one after the other, with continuous batching; return how long each token took.
+
+    Args:
+        model: A causal LM of `transformers`.
+        prompts: Token ids of each request.
+        lengths: How many tokens each request generates; end-of-sequence tokens do not end it.
+        slots: The most requests in a batch; with 1, each waits for the whole answer of the one before.
+        arrivals: When each request comes, in seconds from the start, in rising order.
+
+    Returns:
+        Seconds from a request's arrival to every token, one list per request: its first number is its TTFT.
+
+    Raises:
+        ValueError: `slots` or a length is not a whole number of at least 1; there are not as many lengths and arrivals
+            as prompts; or the arrivals do not rise from 0 or later.
+
+    >>> from course_utils.models import load_causal_lm
+    >>> model = load_causal_lm().model
+    >>> [len(times) for times in waiting_times(model, [[5, 6, 7], [8, 9]], [2, 1], slots=2, arrivals=[0, 0.01])]
+    [2, 1]
+    """
+    lengths, slots = _checked(lengths, slots)
+    for name, values in (("lengths", lengths), ("arrivals", arrivals)):
+        if len(values) != len(prompts):
+            raise ValueError(f"{name} must be {len(prompts)} numbers, one per prompt, got {len(values)}")
+    if any(late < early for early, late in pairwise([0.0, *arrivals])):
+        raise ValueError(f"arrivals must rise, from 0 or later, got {list(arrivals)}")
+    times = run_requests(model, prompts, lengths, slots, arrivals)
+    return [[moment - came for moment in request] for request, came in zip(times, arrivals, strict=True)]
 
 
 def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list[Turn]:
@@ -137,36 +175,3 @@ def turns_of(times: Sequence[Sequence[float]], schedule: Sequence[Turn]) -> list
 def _checked(lengths: Sequence[int], slots: int) -> tuple[list[int], int]:
     slots = check_whole("slots", slots, 1)
     return [check_whole("lengths", length, 1) for length in lengths], slots
-
-
-def _run(model, prompts, lengths, slots: int) -> list[list[float]]:
-    """Run these requests to their end; the seconds to every token, one list per request."""
-    tokens = sum(map(len, prompts)) + sum(lengths)
-    pages = ContinuousBatchingConfig(
-        page_size=32, num_blocks=2 * (tokens // 32 + len(prompts) + 1), max_batch_tokens=256,
-        max_requests_per_batch=slots, allow_block_sharing=False,
-    )  # fmt: skip
-    greedy = GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0)
-    manager = model.init_continuous_batching(greedy, continuous_batching_config=pages)
-    # All wait in the queue before the first step, so that no request is late by chance.
-    for request, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
-        manager.add_request(list(prompt), str(request), max_new_tokens=length, record_timestamps=True)
-    start = time.perf_counter()
-    manager.start()
-    try:
-        done = _results(manager, len(prompts))
-    finally:
-        manager.stop(block=True)
-        manager.destroy()
-    return [[moment - start for moment in done[str(request)]] for request in range(len(prompts))]
-
-
-def _results(manager, requests: int) -> dict[str, list[float]]:
-    done = {}
-    while len(done) < requests:
-        result = manager.get_result(timeout=1)
-        if result is None and not manager.is_running():
-            raise RuntimeError("the engine of transformers stopped before every request was done")
-        if result is not None and result.is_finished():
-            done[result.request_id] = result.timestamps
-    return done

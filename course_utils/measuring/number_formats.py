@@ -5,16 +5,18 @@ Written to be read: numbers are made small and turned back into fp32. A fast eng
 Lesson: 14 · Speed and memory in practice
 """
 
+import copy
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from torch.ao.nn.quantized.dynamic import Linear as Int8Linear
 
 from course_utils.engine.arguments import check_number, check_whole
+from course_utils.measuring.four_bits import pack_4bit, unpack_4bit
 from course_utils.models.doorway import takes
-
-LARGEST_HALF = torch.finfo(torch.float16).max
 
 
 class Quantised(NamedTuple):
@@ -94,33 +96,15 @@ def quantise_4bit(weights: torch.Tensor, group: int = 32) -> Quantised:
     (2.06640625, 0.0, 20)
     """
     groups = _groups(weights, group)
-    if weights.numel() and weights.abs().max() > LARGEST_HALF:
-        raise ValueError(f"weights must be at most {LARGEST_HALF:,.0f}, got {weights.abs().max():,.0f}")
+    largest_half = torch.finfo(torch.float16).max
+    if weights.numel() and weights.abs().max() > largest_half:
+        raise ValueError(f"weights must be at most {largest_half:,.0f}, got {weights.abs().max():,.0f}")
     minima = groups.amin(-1, keepdim=True)
     scales = (groups.amax(-1, keepdim=True) - minima) / 15
     # Where all numbers of a group are the same, or nearly, one minimum says it all.
     inverse = (1 / scales).nan_to_num(posinf=0.0)
     numbers = ((groups - minima) * inverse + 0.5).floor().clamp(0, 15).to(torch.uint8)
     return Quantised(pack_4bit(numbers), scales.half(), minima.half(), tuple(weights.shape))
-
-
-def pack_4bit(numbers: torch.Tensor) -> torch.Tensor:
-    """Put two numbers of 0 … 15 into a byte: `(groups, group)` becomes `(groups, group / 2)`, uint8.
-
-    >>> pack_4bit(torch.tensor([[1, 2, 3, 4]], dtype=torch.uint8))
-    tensor([[49, 66]], dtype=torch.uint8)
-    """
-    low, high = numbers.chunk(2, dim=-1)  # the first half of a group in the low bits, as in Q4_1
-    return low | high << 4
-
-
-def unpack_4bit(packed: torch.Tensor) -> torch.Tensor:
-    """Take the two numbers of every byte apart again: the inverse of `pack_4bit`.
-
-    >>> unpack_4bit(torch.tensor([[49, 66]], dtype=torch.uint8))
-    tensor([[1, 2, 3, 4]], dtype=torch.uint8)
-    """
-    return torch.cat([packed & 15, packed >> 4], dim=-1)
 
 
 @takes(model=torch.nn.Module)
@@ -135,6 +119,49 @@ def linear_weights(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     tables = {id(module.weight) for _, module in modules if isinstance(module, torch.nn.Embedding)}
     linear = {name: module.weight for name, module in modules if isinstance(module, torch.nn.Linear)}
     return {name: weight for name, weight in linear.items() if id(weight) not in tables}
+
+
+@takes(model=torch.nn.Module)
+def in_int8(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy whose linear layers hold 8-bit weights and multiply in 8 bits, on the processor.
+
+    What comes into such a layer is rounded as well, with a scale for all of it (`torch.ao`, dynamic quantisation).
+
+    >>> layer = in_int8(torch.nn.Sequential(torch.nn.Linear(4, 2)))[0]
+    >>> layer.weight().dtype
+    torch.qint8
+    """
+    with warnings.catch_warnings():  # torch announces that this is to move to a package of its own
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {torch.nn.Linear}, dtype=torch.qint8)
+
+
+@takes(model=torch.nn.Module)
+def int8_weights_only(model: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy that has the weights of `in_int8` and multiplies in fp32: what comes into a layer isn't rounded.
+
+    >>> layer = int8_weights_only(torch.nn.Sequential(torch.nn.Linear(4, 2)))[0]
+    >>> layer.weight.dtype
+    torch.float32
+    """
+    twin = copy.deepcopy(model)
+    for name, layer in in_int8(model).named_modules():
+        if isinstance(layer, Int8Linear):  # a new parameter, so that a table which shares the old one keeps it
+            twin.get_submodule(name).weight = torch.nn.Parameter(layer.weight().dequantize(), requires_grad=False)
+    return twin
+
+
+@takes(model=torch.nn.Module)
+def linear_bytes(model: torch.nn.Module) -> int:
+    """Return the bytes of the weights of all linear layers, those of `in_int8` too: a decode step reads each once.
+
+    >>> layer = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    >>> linear_bytes(layer), linear_bytes(in_int8(layer))
+    (32, 8)
+    """
+    plain = [module.weight for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    packed = [module.weight() for module in model.modules() if isinstance(module, Int8Linear)]
+    return sum(weight.numel() * weight.element_size() for weight in (*plain, *packed))
 
 
 @contextmanager

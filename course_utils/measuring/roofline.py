@@ -12,7 +12,6 @@ import torch
 from course_utils.engine.arguments import check_whole
 from course_utils.measuring.memory import kv_cache_bytes, weight_bytes
 from course_utils.measuring.model_shapes import ModelShape
-from course_utils.measuring.timing import read_bandwidth
 
 
 class Rates(NamedTuple):
@@ -52,6 +51,23 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 1024, repeats: i
         square @ square
         seconds.append(time.perf_counter() - start)
     return 2 * size**3 / statistics.median(seconds[1:])
+
+
+def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
+    """Measure how many bytes per second this machine reads from memory, with all threads of torch.
+
+    A decode step reads every weight once, so it cannot take less than weight bytes / this.
+
+    >>> read_bandwidth(megabytes=10) > 1e8
+    True
+    """
+    numbers = torch.ones(megabytes * 1_000_000 // 4)
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        numbers.sum()
+        seconds.append(time.perf_counter() - start)
+    return numbers.nbytes / statistics.median(seconds[1:])
 
 
 def measured_rates(dtype: torch.dtype = torch.float32) -> Rates:

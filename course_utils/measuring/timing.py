@@ -6,7 +6,6 @@ Lesson: 14 · Speed and memory in practice; 10 · Prefill and decode
 """
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 import torch
-from transformers.generation.streamers import BaseStreamer
 
 from course_utils.engine.arguments import check_whole
 from course_utils.machine import processor_name
@@ -157,44 +155,26 @@ def time_in_turn(calls: Mapping[Name, Callable[[], object]], repeats: int = 5, w
     return {name: spread(each[warm_up:]) for name, each in seconds.items()}
 
 
-class MarkingStreamer(BaseStreamer):
-    """Lets `generate` of `transformers` mark its tokens: `model.generate(..., streamer=MarkingStreamer(mark))`.
+def time_generations_in_turn(
+    runs: Mapping[Name, Callable[[Mark], None]], repeats: int = 5
+) -> dict[Name, GenerationTiming]:
+    """Time several generations as `time_generation` does, but in turn, as `time_in_turn` does.
 
-    >>> from course_utils.models import load_causal_lm
-    >>> smollm = load_causal_lm()
-    >>> ids, marks = smollm.encode("1, 2, 3,"), []
-    >>> streamer = MarkingStreamer(lambda: marks.append("a token"))
-    >>> after = smollm.model.generate(ids, max_new_tokens=2, do_sample=False, streamer=streamer)
-    >>> marks
-    ['a token', 'a token']
+    Args:
+        runs: What to time, by its name; each as for `time_generation`.
+        repeats: How many runs of each are counted. One of each comes before them and is not.
+
+    Raises:
+        ValueError: `repeats` is not a whole number of at least 1.
+
+    >>> runs = {"one": lambda mark: mark(), "two": lambda mark: (mark(), mark())}
+    >>> timings = time_generations_in_turn(runs, repeats=3)
+    >>> [(name, timing.total.runs) for name, timing in timings.items()]
+    [('one', 3), ('two', 3)]
     """
-
-    def __init__(self, mark: Mark) -> None:
-        self.mark = mark
-        self.prompt_came = False
-
-    def put(self, value: torch.Tensor) -> None:
-        """Take what `generate` sends: first the prompt, then each token."""
-        if self.prompt_came:
-            self.mark()
-        self.prompt_came = True
-
-    def end(self) -> None:
-        """Take the end; there is nothing left to mark."""
-
-
-def read_bandwidth(megabytes: int = 400, repeats: int = 7) -> float:
-    """Measure how many bytes per second this machine reads from memory, with all threads of torch.
-
-    A decode step reads every weight once, so it cannot take less than weight bytes / this.
-
-    >>> read_bandwidth(megabytes=10) > 1e8
-    True
-    """
-    numbers = torch.ones(megabytes * 1_000_000 // 4)
-    seconds = []
+    repeats = check_whole("repeats", repeats, 1)
+    seconds: dict[Name, list[list[float]]] = {name: [] for name in runs}
     for _ in range(repeats + 1):
-        start = time.perf_counter()
-        numbers.sum()
-        seconds.append(time.perf_counter() - start)
-    return numbers.nbytes / statistics.median(seconds[1:])
+        for name, run in runs.items():
+            seconds[name] += time_generation(run, repeats=1, warm_up=0).seconds
+    return {name: GenerationTiming(marks[1:], this_machine()) for name, marks in seconds.items()}

@@ -129,6 +129,15 @@ def check_keeps_keys_and_values(model: PreTrainedModel) -> None:
         raise ValueError(f"model must keep keys and values of the tokens it has read, got {kind}, which keeps none")
 
 
+def last_position(ids: torch.Tensor) -> torch.Tensor:
+    """Return the `logits_to_keep` of a forward pass on `ids` `(batch, seq)` that wants the last logits alone.
+
+    The number 1 means the same, but cuts a view out of the batch, which torch multiplies row by row: the matrix of the
+    logits, a fifth of SmolLM2, would be read once per row.
+    """
+    return torch.tensor([-1], device=ids.device)
+
+
 def generation_inputs(
     model: PreTrainedModel,
     ids: torch.Tensor,
@@ -154,7 +163,7 @@ def generation_inputs(
     if cache is not None:
         inputs |= {cache_name(model): cache, "next_sequence_length": ids.shape[1] - read}
     if "logits_to_keep" in taken:
-        inputs["logits_to_keep"] = 1  # of a long prompt, only the last position's logits are wanted
+        inputs["logits_to_keep"] = last_position(ids)
     if mask is not None and (encoded is not None or "attention_mask" in taken):
         inputs["attention_mask"] = mask
     if encoded is not None:

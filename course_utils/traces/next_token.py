@@ -25,7 +25,8 @@ class NextTokenTrace(Trace):
         logits: float32 `(vocab,)`.
         labels: Every token of the vocabulary as visible text, `(vocab,)`.
         prompt_ids: The prompt's token ids, `(seq,)`; empty if they were not recorded.
-        surprisals: float32 `(seq - 1,)`, bits of every token of the prompt but the first; None if not recorded.
+        surprisals: float32 `(seq - 1,)`, bits of every token of the prompt but the first, NaN where they say nothing
+            about the token; None if not recorded.
 
     Raises:
         ValueError: `logits` and `labels` do not have the same length, or `surprisals` does not fit the tokens.
@@ -73,6 +74,9 @@ def record_surprisals(
 ) -> NextTokenTrace:
     """Run `model` once on `prompt` and record its next-token logits and the surprisal of every token.
 
+    The second token has NaN: a first token alone has nearly the same vector whatever it is (lesson 05), so what the
+    model predicts after it can be worse than a guess and says nothing about the text.
+
     Args:
         prompt: A text, or token ids: two tokens in a row need not be what the tokenizer makes of their text.
         progress: As `read_text` takes it.
@@ -88,10 +92,12 @@ def record_surprisals(
     """
     ids = model.encode(prompt)[0].tolist() if isinstance(prompt, str) else _checked_ids(model, prompt)
     bits, logits, _ = read_text(model.model, torch.tensor([ids]), progress)
+    surprisals = bits.cpu().numpy().copy()
+    surprisals[:1] = np.nan
     text = prompt if isinstance(prompt, str) else model.tokenizer.decode(ids)
     tokens = tuple(model.labels[token] for token in ids)
     return NextTokenTrace(
-        model.name, text, tokens, logits.float().cpu().numpy(), tuple(model.labels), tuple(ids), bits.cpu().numpy()
+        model.name, text, tokens, logits.float().cpu().numpy(), tuple(model.labels), tuple(ids), surprisals
     )
 
 

@@ -2,7 +2,7 @@
 
 const ROOT = -1;
 
-/** The rules of inference/beam_search.py, up to step `upTo`: {finished: [{node, score}], last}. */
+/** The rules of engine/beam_search.py, up to step `upTo`: {finished: [{node, score}], last}. */
 export function replay(tree, penalty, early, upTo = Infinity) {
   const { steps, fates, scores, beams, longest } = tree;
   const end = Math.min(upTo, steps.at(-1));

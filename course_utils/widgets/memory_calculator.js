@@ -1,4 +1,4 @@
-// Pure functions first (tests import them), then the page. The rules of inference/memory_budget.py, in bytes.
+// Pure functions first (tests import them), then the page. The rules of measuring/memory_budget.py, in bytes.
 
 export const PARTS = ["weights", "KV cache", "attention scores", "hidden states and logits"];
 
@@ -195,7 +195,7 @@ function render({ model, el }) {
       number("context", "context", ladder(128, 2 ** 20)), number("batch", "batch", ladder(1, 512)),
       tickBox("naive", "attention scores of a layer written in full (naive)"), tickBox("all_logits", "logits at every position")),
     alarm, canvas, status, sums, fits, element("div", { class: "notice" },
-      "GB are 10⁹ bytes; memory is sold in 2³⁰: an 8 GB card holds 8.59 GB. Weights stay as published when KV heads change."),
+      "GB are 10⁹ bytes; memory is sold in 2³⁰: an 8 GB card holds 8.59 GB. Weights stay as published when KV heads change. Left out: the wide vectors inside the MLPs, which live for a moment."),
     element("div", { class: "checked" }, model.get("checked")), details);
 
   const row = (tag, ...cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, cell)));

@@ -20,7 +20,7 @@ export function height(bits) {
 
 /** A token of the prompt for people who listen. */
 export function chipName(token, bits) {
-  return `${quoted(token)}, ${bits === null ? "nothing predicted it" : `${bits.toFixed(1)} bits`}`;
+  return `${quoted(token)}, ${bits === null ? "too little before it to predict it" : `${bits.toFixed(1)} bits`}`;
 }
 
 /** One prompt in a sentence; a first look goes without bits. */

@@ -186,7 +186,7 @@ def _side(trace: NextTokenTrace) -> dict:
     positive = probabilities[probabilities > 0]
     bits = [None] * len(trace.prompt_tokens)
     if trace.surprisals is not None:
-        bits = [None, *(round(float(value), 2) for value in trace.surprisals)]
+        bits = [None, *(None if np.isnan(value) else round(float(value), 2) for value in trace.surprisals)]
     return {
         "prompt": trace.prompt,
         "tokens": list(trace.prompt_tokens[-MOST_CHIPS:]),

@@ -142,7 +142,7 @@ export function summary(lines, set) {
   const { unit, title } = CURVES[set.curve];
   if (!lines.length) return `Nothing was measured in ${set.dtype} yet.`;
   return `${title}. ` + lines.map((line) => `${line.title}: ` + line.points.map((point) =>
-    `${number(point.median)} ${unit} at ${thousands(point.x)}, predicted ${number(point.predicted)}`).join("; ")).join(". ") + ".";
+    `${number(point.median)} ${unit} at ${thousands(point.x)}, at best ${number(point.predicted)}`).join("; ")).join(". ") + ".";
 }
 
 function render({ model, el }) {
@@ -216,7 +216,7 @@ function render({ model, el }) {
     if (!kernel.waiting) status.textContent = lines.length ? "▼ marks your setting. Bars reach from the fastest run to the slowest." : summary(lines, wanted);
     const sign = { recorded: "●○", here: "■□" };
     legend.replaceChildren(...lines.map((line) => element("span", { class: line.name }, element("b", {}, sign[line.name][line.second]), ` ${line.title}`)),
-      ...(lines.length ? [element("span", {}, element("b", {}, "- -○- -"), " predicted from GFLOP/s and GB/s alone")] : []));
+      ...(lines.length ? [element("span", {}, element("b", {}, "- -○- -"), " at best, from GFLOP/s and GB/s alone")] : []));
     const missing = machines().map((m) => m.name).filter((name) => !said.some((line) => line.startsWith(name)));
     facts.replaceChildren(...[...said, ...missing.map((name) => `${name}: ${thousands(prompt)} prompt tokens at batch ${batch} were not measured.`)].map((line) => element("div", {}, line)));
     if (details.open) fillTable(lines, wanted);
@@ -224,7 +224,7 @@ function render({ model, el }) {
   }
 
   function fillTable(lines, { curve }) {
-    const { unit, x } = CURVES[curve], rows = [["machine", x, `median ${unit}`, "least", "most", "predicted"]];
+    const { unit, x } = CURVES[curve], rows = [["machine", x, `median ${unit}`, "least", "most", "at best"]];
     for (const line of lines) for (const p of line.points) rows.push([line.title, thousands(p.x), ...[p.median, p.least, p.most, p.predicted].map(number)]);
     table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((cell) => element(i ? "td" : "th", {}, cell)))));
   }

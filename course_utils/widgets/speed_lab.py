@@ -167,7 +167,7 @@ class SpeedLab(AskingWidget):
         for name, columns in self.series().items():
             lines += [
                 name,
-                f"{'batch' if self.curve == 'throughput' else 'prompt':>8}{'median':>10}   least – most, predicted",
+                f"{'batch' if self.curve == 'throughput' else 'prompt':>8}{'median':>10}   least – most, at best",
             ]
             for x, median, least, most, predicted in zip(*columns.values(), strict=True):
                 lines.append(f"{x:8,}{median:10,.1f} {unit} ({least:,.1f} – {most:,.1f}), {predicted:,.1f}")

@@ -36,7 +36,7 @@ figures.written_tokens(run.prompt, torch.tensor(run.logits).softmax(-1), run.ids
 # you see the best four. In the frame is the one that was appended to the text, which is here always the likeliest.
 #
 # Now you choose. **Click a bar** and its token joins the text; the model reads the longer text and answers again. Where
-# do you get with *town* instead of *girl*? Can you make it tell a story about a fish?
+# does the story go with *town* instead of *girl*? Can you make it about a fish?
 
 # %% tags=["nbval-check-output"]
 from functools import partial
@@ -47,8 +47,8 @@ next_token_explorer(partial(record_surprisals, smollm), run.prompt, bars=8, bits
 
 # %% [markdown]
 # You can also let chance choose. To **sample** is to draw a token at random, by its probability: a token with 23 % is
-# drawn in about 23 of 100 draws. Run the next cell, then run it again and again: each time, one more token. (Press
-# **Ctrl + Enter** to stay in the cell.)
+# drawn in about 23 of 100 draws. Run the next cell once, and the one after it again and again: each time, one more
+# token. (Press **Ctrl + Enter** to stay in the cell.)
 
 # %%
 from course_utils.engine.sampling import draw
@@ -81,8 +81,8 @@ machine_check()
 #
 # ## 2 · Predict, then run
 #
-# Before some runs, the course asks what you expect. Choose an option, press the button, and run on. Your first choice
-# is saved. Being wrong is fine: a surprise is what you remember.
+# Before some runs, the course asks what you expect. Choose an option, press the button, and run the next cell. Your
+# first choice is saved. Being wrong is fine: a surprise is what you remember.
 #
 # The text you give to a model is its **prompt**. Here it's “The capital of France is”.
 
@@ -144,7 +144,7 @@ f"{len(logits):,} logits; the probabilities add up to {by_hand.sum():.3f}"
 # ## 4 · Your own sentence
 #
 # Write the beginning of a sentence between the quotation marks and run the cell. Try one with an obvious end and one
-# that could go anywhere. The number below the picture is the **entropy** of the first step, which measures in bits how
+# that could go anywhere. Above the picture, you'll see the **entropy** of the first step, which measures in bits how
 # undecided the model is. Zero bits means it's certain; one bit is a fair coin toss, and every further bit is one more
 # toss.
 
@@ -190,7 +190,7 @@ quiz_question(
     [
         ("The next word", False, "The choice comes later, and isn't the model's. What the model gives is numbers."),
         ("One logit for every token of its vocabulary", True, "Yes, and the softmax turns them into probabilities."),
-        ("The probability that the prompt is true", False, "It computes what may follow. Truth isn't among it."),
+        ("The probability that the prompt is true", False, "It computes what may come next, true or not."),
     ],
 )
 
@@ -201,7 +201,7 @@ quiz_question(
     [
         ("Never, because ␣girl is likelier", False, "That's how it goes if the likeliest token is always taken."),
         ("About 230 times", True, "Yes: sampling follows the probabilities, give or take some luck."),
-        ("About 500 times", False, "Two tokens can be drawn often, but the draw isn't fair between them."),
+        ("About 500 times", False, "That would be a fair coin between two tokens. Here each has its own probability."),
     ],
 )
 
@@ -233,7 +233,7 @@ progress_report()
 #
 # - A language model turns a text into one probability for every token of its vocabulary.
 # - To write, a program chooses one token, appends it, and asks again. Taking the likeliest one always gives the same
-#   text; drawing gives a new one.
+#   text; drawing can give another each time.
 # - The probabilities say what may come next, not what is true.
 #
 # The [index](index.ipynb) lists all lessons, the [glossary](glossary.ipynb) explains the words, and the

@@ -64,7 +64,7 @@ from course_utils.experiments.failure_cases import INVENTED_COUNTRIES
 
 rule = "If you do not know the answer, say: I do not know."
 prompts = [chat(f"What is the capital of {country}?", system=rule) for country in INVENTED_COUNTRIES]
-replies = greedy_answers(model, tokenizer, prompts, max_new_tokens=25, ends=".\n")
+replies = greedy_answers(model, tokenizer, prompts, max_new_tokens=20, ends=".\n")
 print(*(f"{country}: {reply.text}" for country, reply in zip(INVENTED_COUNTRIES, replies, strict=True)), sep="\n")
 
 # %% tags=["nbval-check-output"]
@@ -108,10 +108,10 @@ for group, found in groups.items():
     print(f"{group}: {len(found)} answers, the most probable is {likeliest} with {found[likeliest]:.2f}")
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.greedy_answers import next_probabilities
+from statistics import median
 
-starts = next_probabilities(model, tokenizer, prompts).amax(-1)
-real, invented = starts[: len(CAPITALS)].median(), starts[len(CAPITALS) :].median()
+real = median(answers[country].first for country in CAPITALS)
+invented = median(answers[country].first for country in INVENTED_COUNTRIES)
 print(f"the first token alone, median: {real:.2f} for the real countries, {invented:.2f} for the invented ones")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ next_token_explorer(run, "The capital of France is the city of", "The capital of
 # ## 3 · Sums: right isn't a rule
 #
 # Someone who can add can add *any* two numbers. Give the model four solved sums and ask for a fifth: twenty questions
-# each for numbers of one, two and three digits.
+# each for numbers of one digit and of two.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import draw_sums, sum_prompt
@@ -165,7 +165,7 @@ def add(digits, swapped=False):
     return {pair: answer.text for pair, answer in zip(drawn[4:], said, strict=True)}
 
 
-written = {digits: add(digits) for digits in (1, 2, 3)}
+written = {digits: add(digits) for digits in (1, 2)}
 correct = {digits: sum(text == str(sum(pair)) for pair, text in found.items()) for digits, found in written.items()}
 sums.compare(correct[2])
 
@@ -179,10 +179,10 @@ print("always saying the commonest of the 20 sums is right this often:", commone
 figures.counted_shares(rows, "digits of each number", "right sums", guesser=[count / 20 for count in commonest])
 
 # %% [markdown]
-# With one digit the model gets half of the sums right. With two or three it does no better than a guesser that always
-# says the commonest sum (the dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al. (2023),
-# *Faith and Fate: Limits of Transformers on Compositionality*, found limits of far larger models, too: GPT-4 got
-# 59 % of the products of two three-digit numbers right.
+# With one digit the model gets half of the sums right. With two it does no better than a guesser that always says the
+# commonest sum (the dash). The bars are 95 % intervals, wide because twenty sums are few. Dziri et al. (2023), *Faith
+# and Fate: Limits of Transformers on Compositionality*, found limits of far larger models, too: GPT-4 got 59 % of the
+# products of two three-digit numbers right.
 #
 # A second test needs no solutions. If you add by a rule, 8 + 3 and 3 + 8 come out the same, right or wrong.
 
@@ -271,13 +271,12 @@ letters.compare(sum(map(str.__eq__, counted["letters apart"], truth)))
 # as *visitor*, show the model's level without an occupation.
 
 # %% tags=["nbval-check-output"]
-import torch
 from course_utils.experiments.failure_cases import NEUTRAL_WORDS, OCCUPATIONS, PRONOUN_FRAMES
 from course_utils.experiments.pronouns import pronoun_probabilities, share_of_first
 
 names = OCCUPATIONS + NEUTRAL_WORDS
-texts = [[before.format(name) for name in names] for before, _ in PRONOUN_FRAMES]
-causal = torch.stack([pronoun_probabilities(model, tokenizer, row) for row in texts])  # (sentence, name, 2)
+texts = [before.format(name) for before, _ in PRONOUN_FRAMES for name in names]
+causal = pronoun_probabilities(model, tokenizer, texts).view(len(PRONOUN_FRAMES), len(names), 2)
 shares = share_of_first(causal)
 print(f"neutral words: {shares[:, len(OCCUPATIONS) :].mean():.0%} she")
 print(f"she and he together: {causal.sum(-1).mean():.0%} of the probability, the rest goes to other words")
@@ -295,8 +294,8 @@ from course_utils.models.pipelines import load_pipeline
 
 filler = load_pipeline("fill-mask", models="embedded")
 labels = OCCUPATIONS + [f"({word})" for word in NEUTRAL_WORDS]
-gaps = [[f"{before.format(name)} [MASK] {after}" for name in names] for before, after in PRONOUN_FRAMES]
-masked = share_of_first(torch.stack([pronoun_probabilities(filler.model, filler.tokenizer, row) for row in gaps]))
+gaps = [f"{before.format(name)} [MASK] {after}" for before, after in PRONOUN_FRAMES for name in names]
+masked = share_of_first(pronoun_probabilities(filler.model, filler.tokenizer, gaps).view_as(causal))
 figures.diverging_bars(labels, {"causal (SmolLM2)": shares, "masked (the course's head)": masked}, "he", "she")
 
 # %% tags=["nbval-check-output"]
@@ -347,8 +346,10 @@ similar_found = predict(
 )
 similar_found
 
-
 # %% tags=["nbval-check-output"]
+import torch
+
+
 def find_facts(similar, texts=6):
     """For each hidden fact, whether the model picks its word among the four of its text."""
     hits = []
@@ -409,7 +410,7 @@ from transformers import AutoModelForCausalLM
 
 with torch.device("meta"):
     empty = AutoModelForCausalLM.from_config(model.config, attn_implementation="eager")
-    for tokens in (1, 100, 1000, 8192):
+    for tokens in (100, 8192):
         with FlopCounterMode(display=False) as counter:
             empty(torch.ones(1, tokens, dtype=torch.long), attention_mask=torch.zeros(1, 1, tokens, tokens))
         per_token = counter.get_total_flops() / tokens

@@ -5,8 +5,8 @@
 # |---|---|---|
 # | 50 minutes | ●●●○○ | [lesson 06](../notebooks/06_pretraining_and_finetuning.ipynb), all of it |
 #
-# You make the labels of both kinds of pre-training and write the loss that they share. With these you train a small
-# model. The last function is what LoRA adds to a layer. Write them in plain torch, without `cross_entropy`.
+# You make the labels of both kinds of pre-training, write the loss that they share, and train a small model with them.
+# Then you write a layer with LoRA. Use plain torch, without `cross_entropy`.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
@@ -22,9 +22,9 @@ check = checker("06", globals())
 # 8 minutes, ●●○○○, 2 points.
 #
 # `transformers` shifts the labels inside the model. Here you do it yourself: the label at each position is the token
-# *after* it. `counts` is True for the tokens that the model shall learn to write, and False for the question in front
-# of an answer and for padding. The label is −100 where the next token does not count, and at the last position. The
-# labels have the shape of `ids`.
+# *after* it. `counts` is True for the tokens that the model should learn to write, and False for the question before an
+# answer and for padding. The label is −100 where the next token does not count, and at the last position. The labels
+# have the shape of `ids`.
 #
 # With the ids 5, 8, 2, 9, where only 2 and 9 count, you return −100, 2, 9, −100.
 #
@@ -100,9 +100,8 @@ check("q2")
 # 10 minutes, ●●●○○, 3 points.
 #
 # Return the mean of −ln *p* over all labels of the batch that are not −100, where *p* is the probability of the label
-# at its position. The labels of q1 and of q2 both stand where they are asked for, so nothing is shifted here. With
-# logits that are all 0 and a vocabulary of 8, every label costs ln 8 ≈ 2.08, and so that is the mean, however many are
-# −100.
+# at its position. The labels of q1 and q2 are already where they're asked for, so nothing is shifted here. With logits
+# that are all 0 and a vocabulary of 8, every label costs ln 8 ≈ 2.08, and so that is the mean, however many are −100.
 #
 # The loss must be finite when the model is sure and wrong.
 #
@@ -200,7 +199,7 @@ check("q4")
 # 5 minutes, ●●○○○, 2 points. A person reads your answer.
 #
 # Two causal language models are tested on the same text. The first has single characters for tokens and a loss of 1.5
-# nats. The second has tokens of four characters on average and a loss of 3.0 nats. Somebody says that the first is
+# nats. The second has tokens of four characters on average and a loss of 3.0 nats. A colleague says that the first is
 # twice as good. Is that right? What would you compute, and which one is better? Two or three sentences.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "q5", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
@@ -214,8 +213,8 @@ check("q4")
 # 10 minutes, ●●●●○, no points.
 #
 # What happens in training when the shift is forgotten? Write `unshifted_labels(ids, counts)`, where the label at each
-# position is the token that stands there. Train both ways with `trained` above. Compare the losses, and then what the
-# models write. Which number would have warned you?
+# position is the token that's there. Train both ways with `trained` above. Compare the losses, and then what the models
+# write. Which number would have warned you?
 
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]

@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 50 minutes | ●●●○○ | lesson [09](../notebooks/09_context_length_and_prompting.ipynb), sections 1, 4, 6 and 8 |
+# | 50 minutes | ●●●○○ | lesson [09](../notebooks/09_context_length_and_prompting.ipynb), sections 2, 4 and 6 |
 #
 # You write what a chat program does before the model runs: it writes the messages as one text, drops what no longer
 # fits, and keeps strangers from opening a turn of their own. Then you look for the place in a batch where the answer
@@ -130,8 +130,8 @@ check("q2")
 # 12 minutes, ●●●○○, 3 points.
 #
 # Section 6 of the lesson showed a message that brings `<|im_end|>` and `<|im_start|>` of its own, and opens a turn
-# with them. Make the ids so that this cannot happen: special tokens come from your template only. What stands in a
-# message is plain text, every character of it. `model.tokenizer(text, split_special_tokens=True).input_ids` gives
+# with them. Make the ids so that this cannot happen: special tokens come from your template only. What is written in
+# a message stays plain text, every character of it. `model.tokenizer(text, split_special_tokens=True).input_ids` gives
 # such ids. These conversations always bring their system prompt.
 #
 # The message *Hello!* of the user becomes `[1, 4093, 198, 19556, 17, 2, 198]`: the id of `<|im_start|>`, *user* and a
@@ -199,7 +199,8 @@ for context_length in (150, 130, 100, 70):
 #
 # 8 minutes, ●●○○○, 2 points.
 #
-# A batch has been read, with padding on the left, on the right, or on both in different rows. Return for each text the
+# Texts of different lengths share a batch by padding ([lesson 03](../notebooks/03_the_pipeline_opened.ipynb), section
+# 7). A batch has been read, with padding on the left, on the right, or on both in different rows. Return for each text the
 # logits at its last real token: they are about the next one. For the attention mask `[[1, 1, 0], [0, 1, 1]]` you return
 # the logits of the first text at place 1, and of the second at place 2.
 #
@@ -224,7 +225,8 @@ assert check("q4").is_right
 check("q4")
 
 # %% [markdown]
-# The prompts of section 8, padded on the right, where the last column said nothing about Paris:
+# Two prompts, padded on the right. In [lesson 03](../notebooks/03_the_pipeline_opened.ipynb) the last column of such a
+# batch said nothing about Paris:
 
 # %% tags=["raises-exception"]
 pair = ["The capital of France is", "Once upon a time, in a village by the sea, there"]

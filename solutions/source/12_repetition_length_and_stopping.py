@@ -5,9 +5,9 @@
 # |---|---|---|
 # | 45 minutes | ●●●○○ | lesson [12](../notebooks/12_repetition_length_and_stopping.ipynb), sections 2 to 8 |
 #
-# You write what a program needs so that its texts do not repeat themselves and end in the right place: three penalties,
-# a search for stop strings, and the rules of EOS and lengths. The lesson's functions took a batch of one text. Yours
-# take as many texts as they get.
+# You write what a program needs so that its texts don't repeat themselves, and end in the right place: three penalties, a
+# search for stop strings, and the rules of EOS and lengths. The lesson's functions took a batch of one text. Yours take
+# as many texts as they get.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
@@ -58,7 +58,7 @@ check("q1")
 #
 # Write the repetition penalty. `texts` is a list with one list of token ids for each row of `logits`; they may have
 # different lengths. The logit of every token of the text is divided by `penalty` if it is positive, and multiplied if
-# it is negative. All other logits stay. It does not matter how often a token is there.
+# it is negative. All other logits stay. It doesn't matter how often a token is there.
 #
 # With logits 4, −1, 3, the text `[0, 1, 0]` and a penalty of 2 you return 2, −2, 3.
 #
@@ -101,10 +101,10 @@ check("q2")
 #
 # With the pieces `" a"`, `" bur"`, `"ger"`, `" too"` and the stop string `"burger"` you return `" a "` and 3.
 #
-# <details><summary>Hint 1</summary>Be the model: after each token, look at all of the text so far. What is behind that
-# token does not exist yet.</details>
+# <details><summary>Hint 1</summary>Be the model: after each token, look at all of the text so far. What comes after
+# that token doesn't exist yet.</details>
 # <details><summary>Hint 2</summary><code>text.find(stop)</code> is the place where a stop string begins, and −1 if it
-# is not there. Collect the places of all stop strings; the least one is where you cut.</details>
+# isn't there. Collect the places of all stop strings; the first one is where you cut.</details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -168,9 +168,8 @@ check("q4")
 # %% [markdown]
 # ### See them at work
 #
-# The repetition lab runs your three penalties on SmolLM2, and says where they differ from the library's. The loop of
-# the lesson is gone. Switch the penalties off one by one (0, and 1 for the repetition penalty). Which of them do you
-# need?
+# The repetition lab runs your three penalties on SmolLM2, and says where they differ from the library's. The lesson's
+# loop is gone. Switch the penalties off one by one (0, and 1 for the repetition penalty). Which of them do you need?
 
 # %% tags=["raises-exception"]
 from course_utils.models import load_causal_lm
@@ -189,22 +188,22 @@ repetition_lab(load_causal_lm(), "I like to eat", own=own, **settings)
 #
 # 5 minutes, ●●○○○, 2 points. A person reads your answer.
 #
-# A model shall write long programs. Its answers loop now and then, so somebody sets the frequency penalty to 1. Now the
-# first lines are fine, and the later ones are broken. Why? And what would a presence penalty of 1 do in its place: to
-# the program, and to a loop? Two or three sentences.
+# A model writes long programs. Its answers loop now and then, so someone sets the frequency penalty to 1. Now the first
+# lines are fine, and the later ones are broken. Why? And what would a presence penalty of 1 do instead: to the program,
+# and to a loop? Two or three sentences.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "q5", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # Every line of a program needs the same tokens: the line break, the indentation, brackets. Frequency takes 1 from them
-# for each time they were used, so after some dozens of lines they cannot win, and wrong tokens take their place.
-# Presence takes at most 1, however long the program is, so it stays readable; but it does not grow either, and a loop
-# that is sure of itself goes on once all its tokens have paid.
+# for each time they were used, so after some dozens of lines they can't win, and wrong tokens take their place. Presence
+# takes at most 1, however long the program is, so it stays readable. But it doesn't grow either, and a loop that is sure
+# of itself continues once all its tokens have paid.
 
 # %% [markdown]
 # ## Stretch · Show each token at once
 #
 # 10 minutes, ●●●●○, no points.
 #
-# Your function of q3 knows the text when it is over. A chat program shows it while it grows. Write
+# Your function of q3 knows the text when it's over. A chat program shows it while it grows. Write
 # `shown_at_once(pieces, stops)`: for each token, the text that may be shown when it comes. What could still become a
 # stop string has to wait. What waits at the end is shown with the last token. Compare with the library's buffer.
 

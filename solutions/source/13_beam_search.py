@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 60 minutes | ●●●○○ | lesson [13 · Beam search](../notebooks/13_beam_search.ipynb), sections 1 to 6 |
+# | 60 minutes | ●●●○○ | lesson [13 · Beam search](../notebooks/13_beam_search.ipynb), sections 1 to 5 |
 #
 # You score texts, find the length penalty at which a long text overtakes a short one, do one step of beam search, and
 # write the whole search with texts that end. No language model is needed: as in the lesson's weather diary, the model
@@ -85,8 +85,8 @@ check("q2")
 #
 # `texts` holds the beams, `(rows, seq)`, and `sums` their sums of log-probabilities, `(rows,)`. Extend every beam by
 # every token, add, and keep the best `beams` of all candidates. Return the new texts, `(beams, seq + 1)`, and their
-# sums, `(beams,)`, best first. If there are fewer candidates than beams, keep all. A beam may go on
-# twice, and another not at all: from `[[3, 0], [3, 1]]` the best two can be `[[3, 1, 1], [3, 1, 0]]`.
+# sums, `(beams,)`, best first. If there are fewer candidates than beams, keep all. A beam may continue twice, and another
+# not at all: from `[[3, 0], [3, 1]]` the best two can be `[[3, 1, 1], [3, 1, 0]]`.
 #
 # <details><summary>Hint 1</summary>One tensor holds the sums of all candidates: a row for each beam, a column for each
 # token.</details>
@@ -120,8 +120,8 @@ check("q3")
 # of at most `steps` steps:
 #
 # 1. extend every text by every token, and sort all candidates by their sums;
-# 2. look at the best `beams` candidates: those that end are set aside as finished, and go on no more;
-# 3. of all candidates that do not end, the best `beams` go on.
+# 2. look at the best `beams` candidates: those that end are set aside as finished, and don't grow any more;
+# 3. of all candidates that don't end, the best `beams` continue.
 #
 # After the last step, the texts that are still alive are finished, too. There is no early stopping. Return the best
 # `beams` finished texts as a list of pairs `[score, tokens]`, best first. The tokens are without `start` and with the
@@ -167,7 +167,7 @@ check("q4")
 # ### See them at work
 #
 # The weather diary of the lesson, with one more token: ■, the diarist stops writing. That happens seldom after a day of
-# rain, and mostly after fog. Look at the best diary while the penalty rises.
+# rain, and usually after fog. Look at the best diary while the penalty rises.
 
 # %%
 words, START = ["sun", "rain", "fog", "start", "■"], 3
@@ -205,9 +205,9 @@ turning_point(*ends[0], *ends[1]), turning_point(*ends[1], *ends[2])
 #
 # 5 minutes, ●●●○○, 2 points. A person reads your answer.
 #
-# Somebody translates with beam search and a length penalty of 0. With 2 beams the sentences are complete. With 10 beams
-# many end after two words, and the scores are better than before. How can a better search write worse sentences, and
-# what would you change? Two or three sentences.
+# You translate with beam search and a length penalty of 0. With 2 beams the sentences are complete. With 10 beams many
+# end after two words, and the scores are better than before. How can a better search write worse sentences, and what
+# would you change? Two or three sentences.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "q5", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
 # Every token makes the sum lower, so of all finished texts a short one has the best sum. To end after two words is

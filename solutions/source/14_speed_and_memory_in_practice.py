@@ -3,7 +3,7 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 45 minutes | ●●●○○ | lesson [14](../notebooks/14_speed_and_memory_in_practice.ipynb), sections 1, 2, 6 and 7 |
+# | 45 minutes | ●●●○○ | lesson [14](../notebooks/14_speed_and_memory_in_practice.ipynb), sections 1, 3, 5 and 7 |
 #
 # Will it fit, and will it be fast enough? You write the four small functions that answer this for a server: what one
 # user feels, what one user's cache takes, how many users fit, and how many steps they take together. The tasks are
@@ -65,7 +65,7 @@ check("q1")
 # Return the bytes of the KV cache for `batch` texts of `tokens` tokens, where a number takes `number_bytes` bytes.
 #
 # With 2 layers, 4 query heads, 2 KV heads and a head size of 8, a token has 2 · 2 · 2 · 8 = 64 numbers. In bf16 (2
-# bytes) that is 128 bytes, and three texts of 10 tokens take 3,840.
+# bytes) that's 128 bytes, and three texts of 10 tokens take 3,840.
 #
 # <details><summary>Hint 1</summary>A product of seven numbers, and one of them is 2. Which heads are in the cache?
 # </details>
@@ -97,14 +97,14 @@ check("q2")
 #
 # A server has `memory` bytes. The weights take `weights` of them, and the rest is cut into pages for KV caches, `page`
 # tokens each. A token takes `token_bytes` bytes. `queue` says how many tokens the cache of each request will hold. A
-# request takes whole pages, and what is left of its last page is nobody else's. The requests are served in their order:
-# the first one that does not fit has to wait, and so do all behind it. How many are served at once?
+# request takes whole pages; what's left of its last page can't be used by anyone else. The requests are served in
+# order: the first one that doesn't fit has to wait, and so do all that come after it. How many are served at once?
 #
-# Say you have 1,000 bytes, weights of 600, 2 bytes a token and pages of 16 tokens. A page has 32 bytes, so there are 12
-# pages. The queue `[50, 20, 100, 10]` needs 4, 2, 7 and 1 of them. After two requests 6 pages are free, and the third
+# Say you have 1,000 bytes, weights of 600, 2 bytes per token and pages of 16 tokens. A page has 32 bytes, so there are
+# 12 pages. The queue `[50, 20, 100, 10]` needs 4, 2, 7 and 1 of them. After two requests 6 pages are free, and the third
 # needs 7: you return 2. The last one would fit, but it may not overtake.
 #
-# <details><summary>Hint 1</summary>Work out the number of free pages first. Then it is only counting.</details>
+# <details><summary>Hint 1</summary>Work out the number of free pages first. The rest is counting.</details>
 # <details><summary>Hint 2</summary><code>math.ceil(tokens / page)</code> pages for a request (with <code>import
 # math</code>). In a loop: if it needs more than what is free, return how many came before it.</details>
 
@@ -186,7 +186,7 @@ ttft, tpot = ttft_and_tpot(sent, times)
 f"TTFT {ttft * 1000:.0f} ms, TPOT {tpot * 1000:.0f} ms"
 
 # %% [markdown]
-# Your formula, and the bytes of a cache that is really there:
+# Your formula, and the bytes of a real cache:
 
 # %% tags=["nbval-check-output", "raises-exception"]
 from course_utils.measuring.memory import measured_cache_bytes
@@ -233,7 +233,7 @@ figures.growth_lines(sizes, lines, "slots", "steps")
 #
 # Write `round_trip(weights, bits)`: in each row, one scale makes the largest absolute weight the largest whole number,
 # 2^(bits − 1) − 1. Round, and turn the numbers back. How far does the mean weight move with 8, 6, 4, 3 and 2 bits? What
-# does one bit less cost?
+# does one bit less cost? ([Deeper: number formats](../notebooks/deeper/14_number_formats.ipynb) does this to a model.)
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 import torch

@@ -3,11 +3,12 @@
 #
 # | time | difficulty | needs |
 # |---|---|---|
-# | 75 minutes | ●●●●○ | lesson [15 · Capstone](../notebooks/15_your_own_generate.ipynb), sections 1 to 8 |
+# | 60 minutes | ●●●●○ | lesson [15 · Capstone](../notebooks/15_your_own_generate.ipynb), sections 1 to 9 |
 #
-# You assemble `generate()` once more, this time without the lesson's cells beside you: what changes the logits, the
-# loop, and beams with a cache. Where `transformers` has the setting, its `generate` is the judge. The last task is new:
-# a model checks several guesses in one read. All checks run on the **practice model**.
+# The functions of the lesson, with the same names and arguments: what you wrote there fits here, as it is. (Didn't you
+# write it yourself there? Then do it here, without the lesson's solutions beside you. Allow 30 minutes more.) Two
+# things are new: your beams get a cache, and the model checks several guesses in one read. Where `transformers` has the
+# setting, its `generate` is the judge. All checks run on the **practice model**.
 #
 # Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
@@ -27,15 +28,17 @@ DEFAULTS = {
     "do_sample": False,
     "filters": [],
     "seed": 0,
+    "num_beams": 1,
+    "length_penalty": 1.0,
 }
 [*FILTERS]
 
 # %% [markdown]
 # ## q1 · The change
 #
-# 12 minutes, ●●●○○, 2 points.
+# 8 minutes, ●●●○○, 2 points.
 #
-# In the middle of a text the model has returned `logits`, `(vocab,)`. `prompt` and `new` are lists of token ids, and
+# Part 4 of the lesson. In the middle of a text the model has returned `logits`, `(vocab,)`. `prompt` and `new` are lists of token ids, and
 # `settings` is a dict. Return the logits as they are after two things:
 #
 # 1. `settings["penalties"]`, a list of pairs (name, setting), in its order. `"repetition_penalty"` divides a positive
@@ -43,7 +46,7 @@ DEFAULTS = {
 #    its setting from each token of the new text, once. `"frequency_penalty"` subtracts it each time that the token
 #    stands in the new text.
 # 2. As long as there are fewer than `settings["min_new_tokens"]` new tokens, all tokens of `settings["eos_ids"]` get
-# −∞.
+#    −∞. There may be none.
 #
 # With the logits 2, −1, 3, the prompt `[0]`, the new tokens `[1, 1]` and
 # `[("repetition_penalty", 2.0), ("frequency_penalty", 0.5)]` you return 1, −3, 3.
@@ -58,7 +61,7 @@ DEFAULTS = {
 def changed(logits, prompt, new, settings):
     """Return logits `(vocab,)` after the penalties and, while the text is too short, without its ends."""
     ### BEGIN SOLUTION
-    counts = torch.tensor([new.count(token) for token in range(len(logits))])
+    counts = torch.bincount(torch.tensor(new, dtype=torch.long), minlength=len(logits))
     for name, setting in settings["penalties"]:
         if name == "repetition_penalty":
             ids = [*set(prompt + new)]
@@ -84,9 +87,9 @@ check("q1")
 # %% [markdown]
 # ## q2 · The loop
 #
-# 20 minutes, ●●●●○, 4 points.
+# 12 minutes, ●●●●○, 4 points.
 #
-# Write `my_generate(model, ids, tokenizer, **settings)` as in the lesson: return the ids of the prompt and of the new
+# Parts 1 to 5 of the lesson in one function, `my_generate(model, ids, tokenizer, **settings)`: return the ids of the prompt and of the new
 # tokens after it as one tensor, `(1, seq)`, as `model.generate` does. Settings come as keyword arguments, and one that
 # doesn't come has its value in `DEFAULTS`: begin with `settings = DEFAULTS | settings`.
 #
@@ -103,7 +106,8 @@ check("q1")
 # `torch.Generator().manual_seed(settings["seed"])`, made once for a text. With the ids of `"cab"`, which are 2, 0 and 1,
 # and `max_new_tokens=2` you return `tensor([[2, 0, 1, 36, 73]])`.
 #
-# A loop that reads everything in each step is right. With a cache it is faster, too.
+# A loop that reads everything in each step is right. With a cache it is faster, too. If yours needs other functions,
+# such as the lesson's `my_tokens`, put them into the same cell.
 #
 # <details><summary>Hint 1</summary>Write it for greedy first, and let <code>check</code> say what is missing. Keep
 # <code>prompt</code> and <code>new</code> as lists: <code>changed</code> wants them. At the end,
@@ -147,34 +151,31 @@ check("q2")
 # %% [markdown]
 # ### See it at work
 #
-# Two checks of the lesson take your function as it is. They have other texts and other settings. (The lesson's part on
-# penalties asks for `no_repeat_ngram` as well, which is not in your `changed`.)
+# The checks of the lesson take your function as it is. They have other texts and other settings.
 
 # %% tags=["raises-exception"]
 from course_utils.learner.capstone import check_part
 
-for part in ("filters", "stopping"):
+for part in ("loop", "filters", "penalties", "stopping"):
     print(check_part(part, my_generate))
 
 # %% [markdown]
 # ## q3 · Beams with a cache
 #
-# 25 minutes, ●●●●●, 4 points.
+# 20 minutes, ●●●●●, 4 points.
 #
-# `loaded` is the model with its tokenizer: `loaded.model`, `loaded.tokenizer`. Here `settings` is a dict that has all
-# keys. Search with `settings["num_beams"]` beams for the best texts after `ids`, as in exercise 13. In each of
-# `max_new_tokens` steps: extend every beam by every token; of the best `num_beams` candidates, those that end in one of
-# `eos_ids` are finished; of all candidates that do not end, the best `num_beams` go on. After the last step what is
-# alive is finished, too (in `transformers` that is `early_stopping="never"`). Return the best `num_beams` as
-# `[[score, tokens], …]`, best first: the sum divided by the number of new tokens to the power `length_penalty`.
+# Your `my_beams` of the lesson, with a cache. `settings` is a dict that has all keys. In each of `max_new_tokens` steps,
+# extend every beam by every token. Of the best `num_beams` candidates, those that end in one of `eos_ids` are finished;
+# of all candidates that don't end, the best `num_beams` continue. What is alive after the last step is finished, too (in
+# `transformers` that's `early_stopping="never"`). Return the best `num_beams` as `[[score, tokens], …]`, best first: the
+# sum divided by the number of new tokens to the power `length_penalty`.
 #
-# Two things are new:
+# As in the lesson, `changed` gets **log-probabilities**, one row at a time, with the new tokens of that beam: first
+# `log_softmax`, then `changed`.
 #
-# - Each beam has new tokens of its own, so `changed` is called for each row. As in `transformers`, it gets
-#   **log-probabilities**: first `log_softmax`, then `changed`. `settings` has its keys, too.
-# - The cache has a row for each beam. A beam that goes on twice needs its keys and values twice, and a pruned one needs
-#   none: `cache.select(rows)` gives the new beams the rows that they came from. If beams 0 and 1 both come from row 1,
-#   it is `cache.select([1, 1])`. `decode_step` reads one new token for each row, `(rows,)`.
+# New is the cache, which has a row for each beam. A beam that continues twice needs its keys and values twice, and a
+# pruned one needs none. `cache.select(rows)` gives the new beams the rows that they came from: if beams 0 and 1 both
+# come from row 1, it's `cache.select([1, 1])`. `decode_step` reads one new token for each row, `(rows,)`.
 #
 # <details><summary>Hint 1</summary>After prefill there is one beam, without new tokens and with a sum of 0. So the
 # first step is like all others.</details>
@@ -184,16 +185,16 @@ for part in ("filters", "stopping"):
 
 # %% nbgrader={"grade": false, "grade_id": "q3", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
-def my_beams(loaded, ids, settings):
+def my_beams(model, ids, settings):
     """Return the best `num_beams` texts after `ids` `(1, seq)` as [[score, tokens], …], best first."""
     ### BEGIN SOLUTION
     prompt, beams, eos_ids = ids[0].tolist(), settings["num_beams"], settings["eos_ids"]
-    logits, cache = prefill(loaded.model, ids)
+    logits, cache = prefill(model, ids)
     alive, finished = [(0.0, [], 0)], []
     for step in range(settings["max_new_tokens"]):
         if step:
             cache.select([row for _, _, row in alive])
-            logits = decode_step(loaded.model, torch.tensor([tokens[-1] for _, tokens, _ in alive]), cache)
+            logits = decode_step(model, torch.tensor([tokens[-1] for _, tokens, _ in alive]), cache)
         candidates = []
         for row, (total, tokens, _) in enumerate(alive):
             log_probabilities = changed(logits[row].log_softmax(-1), prompt, tokens, settings)
@@ -225,7 +226,7 @@ check("q3")
 #
 # If the model would write 4 7 1 9, then the guesses `[4, 7, 2]` give `[4, 7, 1]`, and `[4, 7, 1]` give `[4, 7, 1, 9]`.
 #
-# <details><summary>Hint 1</summary><code>loaded.model(everything).logits</code> is <code>(1, seq, vocab)</code>. The
+# <details><summary>Hint 1</summary><code>model(everything).logits</code> is <code>(1, seq, vocab)</code>. The
 # logits at a position choose the token <em>after</em> it. Which position chooses the first guess?</details>
 # <details><summary>Hint 2</summary><code>logits[0, ids.shape[1] - 1 :].argmax(-1)</code> has one token more than there
 # are guesses. Compare from the left and stop at the first that differs.</details>
@@ -233,10 +234,10 @@ check("q3")
 
 # %% nbgrader={"grade": false, "grade_id": "q4", "locked": false, "schema_version": 3, "solution": true, "task": false}
 @torch.inference_mode()
-def checked(loaded, ids, guesses):
+def checked(model, ids, guesses):
     """Return the right guesses after `ids` `(1, seq)` and one token of the model's own, as a list of ids."""
     ### BEGIN SOLUTION
-    logits = loaded.model(torch.cat([ids, ids.new_tensor([guesses])], dim=1)).logits
+    logits = model(torch.cat([ids, ids.new_tensor([guesses])], dim=1)).logits
     own = logits[0, ids.shape[1] - 1 :].argmax(-1).tolist()
     right = 0
     while right < len(guesses) and guesses[right] == own[right]:
@@ -263,7 +264,7 @@ smollm = load_causal_lm()
 ids = smollm.encode("One, two, three, four,")
 for guess in (" five, six, seven", " five, nine, seven", " ten"):
     guesses = smollm.encode(guess)[0].tolist()
-    print(f"{guess:18} {len(guesses)} guessed →{smollm.tokenizer.decode(checked(smollm, ids, guesses))}")
+    print(f"{guess:18} {len(guesses)} guessed →{smollm.tokenizer.decode(checked(smollm.model, ids, guesses))}")
 
 # %% [markdown]
 # ## q5 · What fifty equal texts say
@@ -286,13 +287,13 @@ for guess in (" five, six, seven", " five, nine, seven", " ten"):
 # 20 minutes, ●●●●○, no points.
 #
 # Put your `checked` to use, without a second model. When the last two tokens of the text stood there before, guess that
-# the same tokens follow as then, `most` at most. Write `with_guesses(loaded, ids, new_tokens, most)`: return the new
+# the same tokens follow as then, `most` at most. Write `with_guesses(model, ids, new_tokens, most)`: return the new
 # tokens and the number of reads. The tokens must be those of greedy search. When does it save reads, and when does it
 # not?
 
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
-def with_guesses(loaded, ids, new_tokens, most=5):
+def with_guesses(model, ids, new_tokens, most=5):
     """Return `new_tokens` greedy tokens after `ids`, and how often the model was read."""
     ### BEGIN SOLUTION
     text, start, reads = ids[0].tolist(), ids.shape[1], 0
@@ -302,7 +303,7 @@ def with_guesses(loaded, ids, new_tokens, most=5):
             if text[place : place + 2] == text[-2:]:
                 guesses = text[place + 2 : place + 2 + most]
                 break
-        text += checked(loaded, torch.tensor([text]), guesses)
+        text += checked(model, torch.tensor([text]), guesses)
         reads += 1
     return text[start : start + new_tokens], reads
     ### END SOLUTION
@@ -310,7 +311,7 @@ def with_guesses(loaded, ids, new_tokens, most=5):
 
 for prompt in ("The cat sat. The dog sat. The cat sat. The dog", "My favourite place in the world is"):
     ids = smollm.encode(prompt)
-    tokens, reads = with_guesses(smollm, ids, 16)
+    tokens, reads = with_guesses(smollm.model, ids, 16)
     greedy = my_generate(smollm.model, ids, smollm.tokenizer, max_new_tokens=16)
     assert tokens == greedy[0, ids.shape[1] :].tolist()
     print(f"{reads} reads for 16 tokens:{smollm.tokenizer.decode(tokens)!r}")

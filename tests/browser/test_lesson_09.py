@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 PAGE_BUDGET = 50  # milliseconds from key to paint
 MODEL_BUDGET = 350 + 150  # what the model takes for a short prompt on a busy core, and the way there and back
-NAMES = ["capitals", "systems", "masks"]  # the widgets of the lesson, in its order
+NAMES = ["masks", "capitals", "systems"]  # the widgets of the lesson, in its order
 
 # From the key going down to the frame that shows “Running …”, in milliseconds, and how many frames came before it.
 RUNNING = """
@@ -250,9 +250,15 @@ def test_nothing_and_a_very_long_prompt(page, explorer):
 def test_keyboard_switches_masks_and_padding(page, masks, record):
     first = masks.locator("section .said").first
     assert first.text_content().startswith(
+        "≠ Read at “\u2068␣is\u2069”: “\u2068␣land\u2069” leads, alone it was “\u2068␣Paris\u2069”."
+    )
+    masks.get_by_role("radio", name="causal", exact=True).focus()
+    page.keyboard.press("Space")
+    masks.get_by_role("radio", name="right", exact=True).focus()
+    page.keyboard.press("Space")
+    assert first.text_content().startswith(
         "≠ Read at padding: “\u2068⏎\u2069” leads, alone it was “\u2068␣Paris\u2069”."
     )
-    masks.get_by_role("radio", name="right", exact=True).focus()
     times = key_to_paint(page, "#masks", ["ArrowDown", "ArrowUp"] * 12, PAGE_BUDGET)
     for role, name, keys, sentence in [
         (

@@ -26,7 +26,7 @@ LAB = ".repetition-lab"
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    part = lesson_part(lab_server, "12_repetition_length_and_stopping", r"(?m)^repetition_lab\(")
+    part = lesson_part(lab_server, "12_repetition_length_and_stopping", r"(?m)^lab = repetition_lab\(")
     return open_and_run(browser, lab_server, outside_requests, part, f"document.querySelector('{LAB}[data-drawn]')")
 
 
@@ -55,17 +55,17 @@ def test_the_keyboard_moves_the_step(page, artifacts):
     lab.scroll_into_view_if_needed()
     slider = lab.locator("input[type=range]")
     slider.focus()
-    assert lab.locator(".status").text_content().startswith("Step 91 of 91")
+    assert lab.locator(".status").text_content().startswith("Step 50 of 50")
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
     times = key_to_paint(page, LAB, keys, PAGE_BUDGET)
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(1_000)
     # No press may be lost to JupyterLab's own shortcuts, nor to an older value that comes back from the kernel.
-    assert slider.input_value() == "85"
-    assert lab.locator(".status").text_content().startswith("Step 86 of 91")
+    assert slider.input_value() == "44"
+    assert lab.locator(".status").text_content().startswith("Step 45 of 50")
     assert lab.locator(".words .now").count() == 1
-    assert lab.locator(".words .again").count() == 61
+    assert lab.locator(".words .again").count() == 18
     page.screenshot(path=artifacts / "lesson-12-light-1000.png")
     within(times, PAGE_BUDGET)
 
@@ -77,9 +77,9 @@ def test_a_new_setting_runs_the_model(page, artifacts, record):
     started = page.evaluate("() => performance.now()")
     run_and_wait(page, lab, "frequency_penalty", "0")
     assert "Running …" in texts_of(lab)
-    assert "Running … token 2 of at most 100" in texts_of(lab)
+    assert "Running … token 2 of at most 60" in texts_of(lab)
     waited = page.evaluate("() => performance.now()") - started
-    assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (100 tokens)")
+    assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (60 tokens)")
     lab.locator(".max_new_tokens input").fill("40")  # these settings show in so many tokens
     run_and_wait(page, lab, "no_repeat_ngram", "4")
     assert "burgab" in lab.locator(".words").text_content()

@@ -285,12 +285,12 @@ def generate_with_torchs_numbers(model, ids, tokenizer, **settings):
 
 
 @torch.inference_mode()
-def beams_of_transformers(loaded, ids, settings):
+def beams_of_transformers(model, ids, settings):
     prompt, beams, eos = ids[0].tolist(), settings["num_beams"], settings["eos_ids"]
-    cache, unread = DynamicCache(config=loaded.model.config), ids
+    cache, unread = DynamicCache(config=model.config), ids
     alive, finished = [(0.0, [])], []
     for _ in range(settings["max_new_tokens"]):
-        log_probabilities = loaded.model(unread, past_key_values=cache, use_cache=True).logits[:, -1].log_softmax(-1)
+        log_probabilities = model(unread, past_key_values=cache, use_cache=True).logits[:, -1].log_softmax(-1)
         candidates = []
         for row, (total, tokens) in enumerate(alive):
             values = changed_by_counts(log_probabilities[row], prompt, tokens, settings).tolist()
@@ -305,11 +305,11 @@ def beams_of_transformers(loaded, ids, settings):
     return sorted(scored, reverse=True)[:beams]
 
 
-def beams_without_cache(loaded, ids, settings):
+def beams_without_cache(model, ids, settings):
     prompt, beams, power = ids[0].tolist(), settings["num_beams"], settings["length_penalty"]
     texts, sums, finished = [[]], [0.0], []
     for step in range(1, settings["max_new_tokens"] + 1):
-        logits = next_logits(loaded.model, torch.tensor([prompt + text for text in texts]), None).double()
+        logits = next_logits(model, torch.tensor([prompt + text for text in texts]), None).double()
         rows = [
             changed_in_doubles(row.log_softmax(-1), prompt, text, settings)
             for row, text in zip(logits, texts, strict=True)
@@ -329,7 +329,7 @@ def beams_without_cache(loaded, ids, settings):
     return sorted(finished, key=lambda pair: pair[0])[::-1][:beams]
 
 
-def beams_of_the_library(loaded, ids, settings):
+def beams_of_the_library(model, ids, settings):
     prompt = ids[0].tolist()
 
     def process(rows, texts):
@@ -342,21 +342,21 @@ def beams_of_the_library(loaded, ids, settings):
     chosen = GenerationSettings(
         num_beams=settings["num_beams"], length_penalty=settings["length_penalty"], early_stopping="never"
     )
-    tree = library.beam_search(RunningModel(loaded.model, ids), rules, chosen, process)
+    tree = library.beam_search(RunningModel(model, ids), rules, chosen, process)
     return [[text.score, list(tree.path(text.node))] for text in tree.finished]
 
 
 def beams_with(value=None, follows=True, refill=True, stop=False, anywhere=False, ends=True, power=None, one=False):
-    def my_beams(loaded, ids, settings):
+    def my_beams(model, ids, settings):
         prompt, beams = ids[0].tolist(), 1 if one else settings["num_beams"]
         eos = settings["eos_ids"] if ends else []
-        alive, finished, cache = [(0.0, [], 0)], [], new_cache(loaded.model)
-        logits = next_logits(loaded.model, ids, cache)
+        alive, finished, cache = [(0.0, [], 0)], [], new_cache(model)
+        logits = next_logits(model, ids, cache)
         for step in range(settings["max_new_tokens"]):
             if step:
                 if follows or cache.keys[0].shape[0] != len(alive):
                     cache.select([row if follows else 0 for *_, row in alive])
-                logits = next_logits(loaded.model, torch.tensor([tokens[-1:] for _, tokens, _ in alive]), cache)
+                logits = next_logits(model, torch.tensor([tokens[-1:] for _, tokens, _ in alive]), cache)
             candidates = []
             for row, (total, tokens, _) in enumerate(alive):
                 values = (value or right_value)(logits[row], prompt, tokens, alive[0][1], settings)
@@ -381,8 +381,8 @@ def right_value(logits, prompt, tokens, first, settings):
 
 
 @torch.inference_mode()
-def checked_in_a_loop(loaded, ids, guesses):
-    logits = loaded.model(torch.cat([ids, torch.tensor([guesses])], dim=1)).logits[0]
+def checked_in_a_loop(model, ids, guesses):
+    logits = model(torch.cat([ids, torch.tensor([guesses])], dim=1)).logits[0]
     tokens, place = [], ids.shape[1] - 1
     for guess in guesses:
         token = logits[place].argmax().item()
@@ -393,31 +393,31 @@ def checked_in_a_loop(loaded, ids, guesses):
     return [*tokens, logits[place].argmax().item()]
 
 
-def checked_by_cumprod(loaded, ids, guesses):
+def checked_by_cumprod(model, ids, guesses):
     guesses = torch.tensor(guesses)
-    own = loaded.model(torch.cat([ids, guesses[None]], dim=1)).logits[0, -len(guesses) - 1 :].argmax(-1)
+    own = model(torch.cat([ids, guesses[None]], dim=1)).logits[0, -len(guesses) - 1 :].argmax(-1)
     count = (own[:-1] == guesses).long().cumprod(0).sum()
     return own[: count + 1]
 
 
-def checked_token_by_token(loaded, ids, guesses):
+def checked_token_by_token(model, ids, guesses):
     tokens = []
     for guess in [*guesses, None]:
-        token = next_logits(loaded.model, torch.tensor([ids[0].tolist() + tokens]), None).argmax().item()
+        token = next_logits(model, torch.tensor([ids[0].tolist() + tokens]), None).argmax().item()
         tokens.append(token)
         if token != guess:
             break
     return tokens
 
 
-def own_and_guesses(loaded, ids, guesses, first=-1):
+def own_and_guesses(model, ids, guesses, first=-1):
     with torch.no_grad():
-        logits = loaded.model(torch.cat([ids, torch.tensor([guesses])], 1)).logits[0, ids.shape[1] + first :]
+        logits = model(torch.cat([ids, torch.tensor([guesses])], 1)).logits[0, ids.shape[1] + first :]
     return logits.argmax(-1).tolist()
 
 
-def checked_shifted(loaded, ids, guesses):
-    own, tokens = own_and_guesses(loaded, ids, guesses, 0), []
+def checked_shifted(model, ids, guesses):
+    own, tokens = own_and_guesses(model, ids, guesses, 0), []
     for token, guess in zip(own, guesses, strict=True):
         tokens.append(token)
         if token != guess:
@@ -425,14 +425,14 @@ def checked_shifted(loaded, ids, guesses):
     return tokens
 
 
-def checked_behind_a_wrong_one(loaded, ids, guesses):
-    own = own_and_guesses(loaded, ids, guesses)
+def checked_behind_a_wrong_one(model, ids, guesses):
+    own = own_and_guesses(model, ids, guesses)
     return [guess for guess, token in zip(guesses, own[:-1], strict=True) if guess == token] + [own[-1]]
 
 
 @torch.inference_mode()
-def checked_by_len(loaded, ids, guesses):
-    own = loaded.model(torch.cat([ids, torch.tensor([guesses])], 1)).logits[0].argmax(-1).tolist()
+def checked_by_len(model, ids, guesses):
+    own = model(torch.cat([ids, torch.tensor([guesses])], 1)).logits[0].argmax(-1).tolist()
     tokens = []
     for place, guess in enumerate(guesses):
         tokens.append(own[len(ids) - 1 + place])
@@ -441,22 +441,22 @@ def checked_by_len(loaded, ids, guesses):
     return [*tokens, own[len(ids) - 1 + len(guesses)]]
 
 
-def checked_without_own(loaded, ids, guesses):
-    tokens = checked_in_a_loop(loaded, ids, guesses)
+def checked_without_own(model, ids, guesses):
+    tokens = checked_in_a_loop(model, ids, guesses)
     return tokens[:-1]
 
 
-def checked_with_the_last(loaded, ids, guesses):
-    return checked_in_a_loop(loaded, ids, guesses)[:-1] + own_and_guesses(loaded, ids, guesses)[-1:]
+def checked_with_the_last(model, ids, guesses):
+    return checked_in_a_loop(model, ids, guesses)[:-1] + own_and_guesses(model, ids, guesses)[-1:]
 
 
-def checked_keeps_the_wrong_one(loaded, ids, guesses):
-    count = len(checked_in_a_loop(loaded, ids, guesses))
-    return guesses[:count] if count <= len(guesses) else guesses + own_and_guesses(loaded, ids, guesses)[-1:]
+def checked_keeps_the_wrong_one(model, ids, guesses):
+    count = len(checked_in_a_loop(model, ids, guesses))
+    return guesses[:count] if count <= len(guesses) else guesses + own_and_guesses(model, ids, guesses)[-1:]
 
 
-def checked_keeps_all(loaded, ids, guesses):
-    return [*guesses, own_and_guesses(loaded, ids, guesses)[-1]]
+def checked_keeps_all(model, ids, guesses):
+    return [*guesses, own_and_guesses(model, ids, guesses)[-1]]
 
 
 def nothing(*arguments, **settings):
@@ -548,6 +548,6 @@ WRONG = {
         ("You keep the first wrong guess", checked_keeps_the_wrong_one),
         ("You keep all guesses", checked_keeps_all),
         ("You return all that the model chose", own_and_guesses),
-        ("return the tokens", lambda loaded, ids, guesses: len(checked_in_a_loop(loaded, ids, guesses)) - 1),
+        ("return the tokens", lambda model, ids, guesses: len(checked_in_a_loop(model, ids, guesses)) - 1),
     ],
 }

@@ -16,7 +16,7 @@ test("the tail is what the bars leave", () => {
 
 test("surprisal as height: nothing for the first token, full at 12 bits", () => {
   assert.deepEqual([null, 0, 6, 12, 40].map(page.height), [0, 0, 0.5, 1, 1]);
-  assert.equal(page.chipName("The", null), "“\u2068The\u2069”, nothing predicted it");
+  assert.equal(page.chipName("The", null), "“\u2068The\u2069”, too little before it to predict it");
   assert.equal(page.chipName("␣sea", 3.14159), "“\u2068␣sea\u2069”, 3.1 bits");
 });
 

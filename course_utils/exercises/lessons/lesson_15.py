@@ -15,7 +15,7 @@ from course_utils.exercises.plain_data import ModelName, Settings
 from course_utils.exercises.task import Check, Mistake, Prose, Task
 from course_utils.models.practice import LETTERS, practice_model
 
-PRACTICE = ModelName("practice")
+MODEL, TOKENIZER = ModelName("practice.model"), ModelName("practice.tokenizer")
 GIVEN = ("course_utils.engine.prefill_decode", "course_utils.engine.sampling")
 GONE = -torch.inf
 REPETITION, PRESENCE, FREQUENCY = "repetition_penalty", "presence_penalty", "frequency_penalty"
@@ -91,17 +91,17 @@ def instead_of(name):
 
 
 def middle_of_a_text(random, *settings):
-    """Logits and a text for each pair of penalties and a least length.
+    """Logits and a text for each pair of penalties and a least length; `False` after them: no token ends it.
 
     The text has tokens that only the prompt holds, only the new part holds, both hold, and that come several times.
     """
     cases = []
-    for penalties, least, new_tokens in settings:
+    for penalties, least, new_tokens, *has_ends in settings:
         a, b, c, d, e, f = random.permutation(14)[:6].tolist()
         logits = torch.tensor(random.normal(0, 2, size=14), dtype=torch.float32)
         logits[[a, b, c, d]] = torch.tensor([1.0, -1.0, 1.0, -1.0]) * logits[[a, b, c, d]].abs().clamp(min=0.3)
         new = [c, a, d, c, b, c, d, e][:new_tokens]
-        given = {"penalties": penalties, "min_new_tokens": least, "eos_ids": [a, f]}
+        given = {"penalties": penalties, "min_new_tokens": least, "eos_ids": [] if has_ends == [False] else [a, f]}
         cases.append((logits, [a, b, a, f], new, given))
     return cases
 
@@ -117,8 +117,10 @@ DEFAULTS = {
     "do_sample": False,
     "filters": [],
     "seed": 0,
+    "num_beams": 1,
+    "length_penalty": 1.0,
 }
-THEIR_PENALTIES = {REPETITION: "repetition_penalty", "no_repeat_ngram": "no_repeat_ngram_size"}
+TO_THE_END = "never"  # the `early_stopping` of every search here: it goes on to max_new_tokens
 FORM = "my_generate(model, ids, tokenizer, **settings)"
 PROMPT_COUNTS = "The prompt counts for your max_new_tokens: it counts new tokens only."
 NO_PROMPT = (
@@ -129,18 +131,18 @@ NO_PROMPT = (
 
 def by_the_course(model, ids, tokenizer, **settings):
     """Return prompt and new tokens as the course's `generate` chooses them."""
-    new = generate(model, ids, tokenizer, **({"eos_ids": []} | settings))[0].ids
+    new = generate(model, ids, tokenizer, **({"eos_ids": [], "early_stopping": TO_THE_END} | settings))[0].ids
     return torch.cat([ids, torch.tensor([new])], dim=1)
 
 
 def by_transformers(model, ids, tokenizer, **settings):
     """Return prompt and new tokens as `generate` of transformers chooses them; the course's where it has no such setting."""
     filters, penalties = settings.get("filters", []), dict(settings.get("penalties", []))
-    if not penalties.keys() <= THEIR_PENALTIES.keys() or ("temperature", 0) in map(tuple, filters):
+    if not penalties.keys() <= {REPETITION} or ("temperature", 0) in map(tuple, filters):
         return by_the_course(model, ids, tokenizer, **settings)
     same = ("max_new_tokens", "min_new_tokens", "do_sample", "num_beams", "length_penalty")
     how = {"do_sample": False} | {name: settings[name] for name in same if name in settings}
-    how |= {THEIR_PENALTIES[name]: setting for name, setting in penalties.items()}
+    how |= penalties | ({"early_stopping": TO_THE_END} if how.get("num_beams", 1) > 1 else {})
     if how["do_sample"]:
         # Without filters of its own it takes its classes one by one, in our order.
         processors = [THEIR_ORDER[name](setting) for name, setting in filters]
@@ -168,11 +170,11 @@ def takes_settings(own, right, case):
 
 @lru_cache(maxsize=4000)
 def remembered(function, ids, settings):
-    return function(practice_model(), torch.tensor([ids]), json.loads(settings))
+    return function(practice_model().model, torch.tensor([ids]), json.loads(settings))
 
 
 def written(function, ids, settings):
-    """Return what a function writes with the practice model, worked out once in a process."""
+    """Return what a search finds with the practice model, worked out once in a process."""
     return remembered(function, tuple(ids[0].tolist()), json.dumps(settings))
 
 
@@ -304,7 +306,7 @@ PROMPT_TEXT = generating(searched=lambda prompt, new: prompt + new)
 
 def asked(ids, settings):
     """Return the arguments of a call of `my_generate`."""
-    return (ModelName("practice.model"), ids, ModelName("practice.tokenizer"), Settings(settings))
+    return (MODEL, ids, TOKENIZER, Settings(settings))
 
 
 def letters(random, count):
@@ -359,20 +361,20 @@ def stopped(random):
 # q3: beams
 
 
-def beams_right(loaded, ids, settings):
+def beams_right(model, ids, settings):
     """Return all finished texts as transformers finds them, and the course where it has no such penalty."""
     how = {name: settings[name] for name in ("num_beams", "max_new_tokens", "min_new_tokens", "length_penalty")}
     if not {name for name, _ in settings["penalties"]} <= {REPETITION}:
-        more = {"penalties": settings["penalties"], "eos_ids": settings["eos_ids"], "early_stopping": "never"}
-        found = generate(loaded.model, ids, num_return_sequences=settings["num_beams"], **how, **more)
+        more = {"penalties": settings["penalties"], "eos_ids": settings["eos_ids"], "early_stopping": TO_THE_END}
+        found = generate(model, ids, num_return_sequences=settings["num_beams"], **how, **more)
         return [[text.score, list(text.ids)] for text in found]
-    out = loaded.model.generate(
+    out = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
         do_sample=False,
         pad_token_id=0,
         eos_token_id=settings["eos_ids"] or None,
-        early_stopping="never",
+        early_stopping=TO_THE_END,
         num_return_sequences=settings["num_beams"],
         return_dict_in_generate=True,
         output_scores=True,
@@ -404,17 +406,17 @@ def searching(
 ):
     """Return a beam search with a cache, whose pieces can be exchanged."""
 
-    def my_beams(loaded, ids, settings, gaps=None):
+    def my_beams(model, ids, settings, gaps=None):
         prompt, beams = ids[0].tolist(), width(settings["num_beams"])
         eos_ids = settings["eos_ids"] if ends else []
-        logits, cache = prefill(loaded.model, ids)
+        logits, cache = prefill(model, ids)
         alive, finished, rows = [(0.0, [], 0)], [], [0]
         for step in range(settings["max_new_tokens"]):
             if step:
                 cache.select(
                     rows if selects else list(range(len(rows))) if len(rows) <= len(logits) else [0] * len(rows)
                 )
-                logits = decode_step(loaded.model, torch.tensor([tokens[-1] for _, tokens, _ in alive]), cache)
+                logits = decode_step(model, torch.tensor([tokens[-1] for _, tokens, _ in alive]), cache)
             candidates = []
             for row, (total, tokens, _) in enumerate(alive):
                 text = alive[0][1] if first_for_all else tokens
@@ -460,10 +462,10 @@ def tokens_of(found):
     return [tokens for _, tokens in found]
 
 
-def with_smallest_gap(loaded, ids, settings):
+def with_smallest_gap(model, ids, settings):
     """Search, and return how close the nearest two candidates were, too."""
     gaps = []
-    return BEAMS(loaded, ids, settings, gaps), min(gaps)
+    return BEAMS(model, ids, settings, gaps), min(gaps)
 
 
 def beams_unlike(random, others, *changes):
@@ -477,7 +479,7 @@ def beams_unlike(random, others, *changes):
             found, gap = written(with_smallest_gap, ids, settings)
             if gap > 0.0005 and all(tokens_of(written(other, ids, settings)) != tokens_of(found) for other in others):
                 break
-        cases.append((PRACTICE, ids, settings))
+        cases.append((MODEL, ids, settings))
     return cases
 
 
@@ -495,17 +497,17 @@ PLAIN_BEAMS = {
 
 
 @torch.inference_mode()
-def own_choices(loaded, ids, guesses, first=-1):
+def own_choices(model, ids, guesses, first=-1):
     """Return what the model chooses before the first guess, and after each: one token more than guesses."""
-    logits = loaded.model(torch.cat([ids, ids.new_tensor([guesses])], dim=1)).logits[0]
+    logits = model(torch.cat([ids, ids.new_tensor([guesses])], dim=1)).logits[0]
     return logits[ids.shape[1] + first :].argmax(-1).tolist()
 
 
 def checking(first=-1, counts=None, result=lambda own, guesses, right: own[: right + 1]):
     """Return a function that checks guesses, and whose pieces can be exchanged."""
 
-    def checked(loaded, ids, guesses):
-        own = own_choices(loaded, ids, guesses, first)
+    def checked(model, ids, guesses):
+        own = own_choices(model, ids, guesses, first)
         right = counts(own, guesses) if counts else agreeing(own, guesses)
         return result(own, guesses, right)
 
@@ -525,14 +527,14 @@ def all_that_agree(own, guesses, right):
 
 def guesses_with(random, *settings):
     """Guesses for each (count, first wrong one); after the wrong one, every second guess agrees with the model."""
-    loaded, cases = practice_model(), []
+    model, cases = practice_model().model, []
     for count, wrong in settings:
         ids, guesses = letters(random, int(random.integers(3, 8))), []
         for place in range(count):
-            logits = logits_after(loaded.model, (*ids[0].tolist(), *guesses))
+            logits = logits_after(model, (*ids[0].tolist(), *guesses))
             is_wrong = place == wrong or (place > wrong and (place - wrong) % 2 == 0)
             guesses.append(int(logits.topk(4).indices[3 if is_wrong else 0]))
-        cases.append((PRACTICE, ids, guesses))
+        cases.append((MODEL, ids, guesses))
     return cases
 
 
@@ -563,7 +565,14 @@ TASKS = (
             Check(
                 "keeps a text going that is too short",
                 lambda random: middle_of_a_text(
-                    random, ([], 5, 3), ([], 9, 3), ([], 6, 6), ([], 6, 5), ([(PRESENCE, 0.5)], 4, 0), ([], 0, 0)
+                    random,
+                    ([], 5, 3),
+                    ([], 9, 3),
+                    ([], 6, 6),
+                    ([], 6, 5),
+                    ([(PRESENCE, 0.5)], 4, 0),
+                    ([], 0, 0),
+                    ([], 5, 3, False),
                 ),
             ),
         ),
@@ -779,7 +788,7 @@ TASKS = (
         name="q3",
         title="Beams with a cache",
         function="my_beams",
-        right=lambda loaded, ids, settings: written(beams_right, ids, settings),
+        right=lambda model, ids, settings: written(beams_right, ids, settings),
         given=GIVEN,
         ready_made=(".generate(",),
         checks=(
@@ -882,7 +891,7 @@ TASKS = (
             ),
             Mistake(
                 "`len(ids)` is the number of texts, which is 1: the number of tokens is `ids.shape[1]`.",
-                lambda loaded, ids, guesses: checking(first=-ids.shape[1])(loaded, ids, guesses),
+                lambda model, ids, guesses: checking(first=-ids.shape[1])(model, ids, guesses),
             ),
             Mistake(
                 "A right guess after a wrong one is no use: the model has read the wrong one before it. Stop there.",
@@ -915,7 +924,7 @@ TASKS = (
             ),
             Mistake(
                 "You return the prompt as well: return the new tokens only.",
-                lambda loaded, ids, guesses: ids[0].tolist() + checking()(loaded, ids, guesses),
+                lambda model, ids, guesses: ids[0].tolist() + checking()(model, ids, guesses),
             ),
         ),
         hint="`logits[0, ids.shape[1] - 1:].argmax(-1)` is the model's own choice for every guess, and one token more.",

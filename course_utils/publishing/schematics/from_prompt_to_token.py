@@ -78,10 +78,9 @@ def _context_length_and_prompting() -> Drawing:
     drawing = Drawing(
         540,
         "What is in the context window, and what limits it",
-        "The context window of SmolLM2, 8,192 tokens long, as a row: system prompt, examples, question, and the "
-        "answer that is being written. Older text that no longer fits has dropped out on the left. Three things limit"
-        " the window: the architecture, 8,192 places; memory, 46,080 bytes per token; and the task, as far back as it"
-        " needs to look.",
+        "SmolLM2’s context window of 8,192 tokens as a row: system prompt, examples, question, and the answer being "
+        "written. Older text has dropped out on the left. Three things limit it: the architecture, 8,192 places; "
+        "resources, 46,080 bytes per token; and the task, how far back it must look.",
     )
     draw_map(drawing, ("text", "tokens"), "What isn't in the window doesn't exist for the model.")
     drawing.text(520, 238, f"context window: {CONTEXT_LENGTH:,} tokens", NORMAL, True)
@@ -100,7 +99,7 @@ def _context_length_and_prompting() -> Drawing:
     drawing.text(32, 386, "What limits it", NORMAL, True, anchor="start")
     limits = (
         ("architecture", "layers", f"{CONTEXT_LENGTH:,} places, from training"),
-        ("memory", "cache", f"{CACHE_BYTES:,} bytes per token"),
+        ("resources", "cache", f"{CACHE_BYTES:,} bytes per token"),
         ("task", "choice", "how far back it must look"),
     )
     for number, (name, part, words) in enumerate(limits):

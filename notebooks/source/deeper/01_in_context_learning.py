@@ -16,13 +16,14 @@
 # ## 1 · Before the first shot
 #
 # The same sixty sentences, and no shot at all: only the instruction. For each sentence, take how much likelier *sport*
-# is than *food*, as a difference of log-probabilities. Above zero the model says *sport*. Read the two lines, and don't
-# look at zero only.
+# is than *food*, as a difference of log-probabilities. Above zero the model says *sport*. The cell prints every third
+# sentence, sorted. Compare the two lines with each other, not only with zero.
 
 # %%
 import random
 
-from course_utils.experiments.few_shot import calibrated, mean_intervals, score_after_shots, share_right
+from course_utils.experiments.few_shot import calibrated, score_after_shots, share_right
+from course_utils.experiments.intervals import means_and_intervals
 from course_utils.experiments.shots import draw_shots, topic_sentences, true_classes
 from course_utils.models import load_causal_lm
 
@@ -62,9 +63,9 @@ before
 
 # %% tags=["nbval-check-output"]
 no_shot = share_right(calibrated(scores["true"]), truth)[:, :1]
-low, high = mean_intervals(no_shot)[0]
+mean, low, high = means_and_intervals(no_shot[:, 0])
 print(f"95 % interval {low:.2f} to {high:.2f}")
-before.compare(no_shot.mean().item(), show="{:.2f}")
+before.compare(mean, show="{:.2f}")
 
 # %% [markdown]
 # So the one shot taught no topics. The model could tell them apart; it lacked the form of the answer and a balance
@@ -93,18 +94,17 @@ tossed = [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.sho
 swapped = [draw._replace(shots=[(text, 1 - label) for text, label in draw.shots]) for draw in draws]
 scores |= {"tossed": run_draws(tossed), "swapped": run_draws(swapped)}
 shares = {name: share_right(values, truth) for name, values in scores.items()}
-figures.shots_curves(shares, {name: mean_intervals(rows) for name, rows in shares.items()}, counts, chance=0.5)
+figures.shots_curves(shares, {name: means_and_intervals(rows.T) for name, rows in shares.items()}, counts, chance=0.5)
 
 # %% tags=["nbval-check-output"]
 fair = {name: share_right(calibrated(values), truth) for name, values in scores.items()}
-figures.shots_curves(fair, {name: mean_intervals(rows) for name, rows in fair.items()}, counts, chance=0.5)
+figures.shots_curves(fair, {name: means_and_intervals(rows.T) for name, rows in fair.items()}, counts, chance=0.5)
 
 # %% tags=["nbval-check-output"]
 for name in ("tossed", "swapped"):
-    lost = fair["true"] - fair[name]
-    ends = [f"{low:.2f} to {high:.2f}" for low, high in mean_intervals(lost)[1:]]
-    print(f"{name:8} costs, calibrated, after 1, 2, 4, 8 shots:", *(f"{value:.2f}" for value in lost.mean(0)[1:]))
-    print(f"{'':8} 95 % intervals:", "; ".join(ends))
+    lost = means_and_intervals((fair["true"] - fair[name]).T)[1:]
+    print(f"{name:8} costs, calibrated, after 1, 2, 4, 8 shots:", *(f"{mean:.2f}" for mean, _, _ in lost))
+    print(f"{'':8} 95 % intervals:", "; ".join(f"{low:.2f} to {high:.2f}" for _, low, high in lost))
 
 # %% [markdown]
 # Calibrated, tossed labels cost little: most of the harm in the first picture was a lost balance between two words.
@@ -117,9 +117,9 @@ for name in ("tossed", "swapped"):
 # %% [markdown]
 # ## 3 · New meanings for words
 #
-# In lesson 01, the labels *vor* and *blem* were near guessing up to four shots and highest at eight. You looked at
-# several points and noticed the best of them. Such a point deserves fresh draws: thirty other sets of shots, eight in
-# each, judged once.
+# In lesson 01, the labels *vor* and *blem* were at guessing with no shot and with one, and a little higher with eight.
+# You looked at several points and noticed the best of them. Such a point deserves fresh draws: thirty other sets of
+# shots, eight in each, judged once.
 #
 # Every set is asked twice, once with *vor* for food and once with *blem*. A model that took no notice of which label
 # belongs to which sentences would answer the same both times, be right in one of the two, and get exactly one half. So
@@ -142,14 +142,14 @@ right = {
 }
 right["both"] = sum(right.values()) / 2
 for name, values in right.items():
-    low, high = mean_intervals(values)[0].tolist()
-    print(f"{name:12} {values.mean():.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    mean, low, high = means_and_intervals(values[:, 0])
+    print(f"{name:12} {mean:.2f}, 95 % interval {low:.2f} to {high:.2f}")
 where = "above" if low > 0.5 else "below" if high < 0.5 else None
 fresh.compare(f"it's {where} one half" if where else "it holds one half")
 
 # %% [markdown]
 # It wasn't luck. Over both assignments, eight shots lift new meanings to 0.65 for this model and these sentences: above
-# guessing, and far below the 0.88 of the real names. One assignment alone would have shown less than the other; this is
+# guessing, and far below the 0.88 of the real names. Either assignment alone would have misled: 0.57 or 0.72. That's
 # what swapping is for.
 #
 # Wei et al. (2023), *Larger language models do in-context learning differently*, find that learning such labels grows

@@ -38,7 +38,8 @@ for opening, prompt, rest in list(zip(story_openings(), prompts, people, strict=
 # High likelihood is low surprisal. The interval comes from a bootstrap over the 24 texts.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.compared_settings import means_and_intervals, position_logits
+from course_utils.experiments.compared_settings import position_logits
+from course_utils.experiments.intervals import means_and_intervals
 
 logits, bits = position_logits(smollm)
 people_bits = bits.mean(1).double().numpy()
