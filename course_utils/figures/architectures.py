@@ -93,7 +93,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
         said.append(_reached(title, values, tokens, replaced))
     grid[0].set_ylabel("after how many layers")
     if any(values.any() for values in arrays):
-        figure.colorbar(shown, ax=grid, shrink=0.8, label="difference, of the panel's largest", extend="min")
+        figure.colorbar(shown, ax=grid, shrink=0.8, label="share of the panel's largest difference", extend="min")
     figure.alt = f"Where hidden states differ after one token was replaced. {'. '.join(said)}."
     return figure
 

@@ -145,8 +145,8 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# All layers, ▼ the replaced token. Hatched means equal to the last bit; elsewhere the colour says how far apart the two
-# vectors are.
+# All layers, ▼ the replaced token. Hatched means equal to the last bit; elsewhere, brighter means further apart, on a
+# scale per model.
 
 # %% tags=["nbval-check-output"]
 panels = []

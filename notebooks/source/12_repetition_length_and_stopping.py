@@ -447,7 +447,7 @@ for piece in [" a", " bur", "den", " a b", "urge", " and a bur", "ger", " too"]:
 # penalties come *before* the temperature: at 0.5, a penalty of 1 is worth 2.
 
 
-# %% tags=["nbval-check-output"]
+# %%
 @torch.inference_mode()
 def my_generate(prompt, presence=0, frequency=0, repetition=1, temperature=0, minimum=0, maximum=20, stops=()):
     start = ids = unread = smollm.encode(prompt)

@@ -352,9 +352,9 @@ one, eight = ([seconds(beams) for _ in range(6)] for beams in (1, 8))
 slower.compare(median(eight[1:]) / median(one[1:]), show="{:.1f} times")  # each first one warms up
 
 # %% [markdown]
-# In the stored run it's far below eight times. A decode step reads all weights once, whether for one text or for eight,
-# and with few texts this reading is most of the work (lesson 10). On a busy server, eight beams take the place of eight
-# users.
+# In the stored run it's far below eight times. A decode step moves all weights from memory once, whether for one text
+# or for eight, and with one text that's much of what you wait for (lesson 10). On a busy server, eight beams take the
+# place of eight users.
 #
 # ## 7 · When not to use it
 #
@@ -405,8 +405,8 @@ for name, row in likely.items():
 authors.compare((likely["people"] - likely["four beams"]).mean().exp().item(), show="{:.2f} times as likely")
 
 # %% [markdown]
-# What people wrote is far *less* likely than what the search found. It's closer to the alternative of lesson 11:
-# *drawn* is what a token has on average that's drawn at the same place, at temperature 1 and without filters.
+# What people wrote is far *less* likely than what the search found. It's closer to *drawn*, the alternative of lesson
+# 11: what a token has on average when it's drawn at the same places, at temperature 1 and without filters.
 #
 # So is the search a better writer? Here's the first story.
 
@@ -417,8 +417,8 @@ for name, rows in written.items():
     print(f"{name:11}", repr(smollm.tokenizer.decode(rows[0])))
 
 # %% [markdown]
-# The beams have found a pattern, and stay in it. Is that so elsewhere? Of all groups of three tokens in a text, count
-# those that came up before in the same text.
+# The beams have found a pattern, and stay in it. Does that happen in other stories? Of all groups of three tokens in a
+# text, count those that came up before in the same text.
 
 # %% tags=["nbval-check-output"]
 special = set(smollm.tokenizer.all_special_ids)  # they fill up a text that has ended

@@ -615,7 +615,8 @@ quiz_question(
 # index](index.ipynb).
 #
 # **Where to go from here.** Your function serves one text at a time. A small model can guess and the large one check
-# (Leviathan, Kalman and Matias 2023, *Fast Inference from Transformers via Speculative Decoding*). Requests can join a
-# batch at any step (Yu et al. 2022, *Orca: A Distributed Serving System for Transformer-Based Generative Models*), and
-# prompts share the pages of a KV cache (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving
-# with PagedAttention*).
+# (Leviathan, Kalman and Matias 2023, *Fast Inference from Transformers via Speculative Decoding*): [faster and
+# constrained decoding](deeper/14_faster_and_constrained_decoding.ipynb). Requests can join a batch at any step (Yu et
+# al. 2022, *Orca: A Distributed Serving System for Transformer-Based Generative Models*), and prompts share the pages
+# of a KV cache (Kwon et al. 2023, *Efficient Memory Management for Large Language Model Serving with PagedAttention*):
+# [batching and serving](deeper/14_batching_and_serving.ipynb).
