@@ -448,7 +448,7 @@ for way in recorded_ways("order"):
 #
 # So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This supervised
 # fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of section 3,
-# often for the answer only: the labels of the question are −100. ([Lesson 09](09_context_length_and_prompting.ipynb)
+# often for the answer only: the labels of the question are −100. (Lesson [09](09_context_length_and_prompting.ipynb)
 # explains the marks.)
 
 # %% tags=["nbval-check-output"]
