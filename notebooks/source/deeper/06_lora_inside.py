@@ -30,7 +30,7 @@ from course_utils.learner import predict
 from course_utils.models import load_encoder
 from course_utils.models.lora import LoraLinear, merge_lora
 
-# %% tags=["nbval-check-output"]
+# %%
 torch.manual_seed(0)
 layer = LoraLinear(torch.nn.Linear(384, 384), rank=8, alpha=16)
 inputs = torch.randn(5, 384)
