@@ -39,7 +39,7 @@ def task_texts(task: str, part: str) -> tuple[list[str], torch.Tensor]:
 
     >>> texts, classes = task_texts("order", "test")
     >>> texts[:2], classes.tolist()[:2]
-    (['the dumplings melted on my tongue.', 'tongue. my the melted dumplings on.'], [1, 0])
+    (['the dumplings melted on my tongue.', 'on tongue the dumplings melted my.'], [1, 0])
     """
     _check_task(task)
     reviews = small_reviews(part)

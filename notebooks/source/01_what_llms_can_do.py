@@ -171,8 +171,8 @@ ask([my_question])[0]
 # ### What size buys
 #
 # SmolLM2 has two larger siblings. We know of no published answers of theirs to these twelve. The model cards of the
-# three base models give other scores, recorded here. Guessing gets 25 % of HellaSwag (choose the ending that fits),
-# 50 % of Winogrande (who is *it*?), and nothing of TriviaQA (facts) and GSM8K (word problems from school).
+# three base models (lesson 06) give other scores, recorded here. Guessing gets 25 % of HellaSwag (choose the ending
+# that fits), 50 % of Winogrande (who is *it*?), and nothing of TriviaQA (facts) and GSM8K (school word problems).
 
 # %% tags=["nbval-check-output"]
 # Model cards of HuggingFaceTB/SmolLM2-135M, -360M and -1.7B, read on 2026-11-30

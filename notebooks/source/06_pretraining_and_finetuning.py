@@ -32,7 +32,7 @@ import torch
 from course_utils import figures
 from course_utils.experiments.characters import Characters, counted_loss, write_on
 from course_utils.experiments.tiny_training import cut_windows, new_tiny_model, random_windows, train_tiny_model
-from course_utils.learner import predict, quiz_question
+from course_utils.learner import predict
 from course_utils.models import load_causal_lm, load_encoder, load_head
 
 story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
@@ -448,7 +448,7 @@ for way in recorded_ways("order"):
 #
 # So base models are fine-tuned on conversations in which people, or other models, wrote good answers. This supervised
 # fine-tuning is called **instruction tuning** (Wei et al., 2021; Ouyang et al., 2022). The loss is that of section 3,
-# often for the answer only: the labels of the question are −100. ([Lesson 09](09_context_length_and_prompting.ipynb)
+# often for the answer only: the labels of the question are −100. (Lesson [09](09_context_length_and_prompting.ipynb)
 # explains the marks.)
 
 # %% tags=["nbval-check-output"]
@@ -471,6 +471,8 @@ print(f"answer: {read.loss / log(2):.1f} bits per token")
 # ## 9 · Quiz
 
 # %% tags=["nbval-check-output"]
+from course_utils.learner import quiz_question
+
 quiz_question(
     "06-quiz-start",
     "You start to train a model with 32,000 tokens. The first loss is 10.4, which is ln 32,000. What do you know now?",

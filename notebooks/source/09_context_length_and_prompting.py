@@ -86,7 +86,7 @@ for tokens in (1, 360, 8_192):
 # %% [markdown]
 # At full length, this small model needs 377 MB for a single text, and attention does twice the work of all the weights
 # for a *single* token. In a text twice as long, twice as many tokens each look at twice as many: four times the work.
-# How long that takes is in [lesson 14](14_speed_and_memory_in_practice.ipynb).
+# Lesson [14](14_speed_and_memory_in_practice.ipynb) measures how long that takes.
 #
 # **The task**, or the complexity of input and output. A label for a review takes a sentence. A summary takes the whole
 # book, and room for the summary. But more context only helps if the next token needs it. Can you measure that?

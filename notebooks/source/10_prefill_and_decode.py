@@ -33,6 +33,8 @@ from transformers import DynamicCache
 
 smollm = load_causal_lm()
 model = smollm.model
+
+# %%
 longer = predict("10-phases", "Which takes longer?", ["reading 119 tokens", "writing 30 tokens"])
 longer
 

@@ -392,8 +392,7 @@ parrots.compare({6: "six parrots", 2: "two parrots", 0: "no parrot"}[alone.count
 
 # %% [markdown]
 # Each parrot is three tokens here, and a part of a character decodes to �. So a stream has to wait for the rest, just
-# as it waits for what may become a stop string (lesson 12, section 8). The library's `TextStream` does both. Here are
-# the parrots and the stopped answer again, token by token:
+# as it waits for what may become a stop string (lesson 12, section 8). The library's `TextStream` does both:
 
 # %% tags=["nbval-check-output"]
 from course_utils.engine.stopping import TextStream
@@ -518,8 +517,7 @@ keep_score(my_stream, comparison, name="my first one")
 
 # %% [markdown]
 # A tidier loop can only save what happens around the model: every step still reads all the weights (lesson 10, section
-# 6). For a better score, under another name, keep the cache of a prompt, and reuse it when the next one begins the same
-# (lesson 10, section 7).
+# 6). Reusing the cache of a prompt saves more (section 7 there).
 #
 # ## 12 · The whole thing in one cell
 #

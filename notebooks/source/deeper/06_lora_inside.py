@@ -30,7 +30,7 @@ from course_utils.learner import predict
 from course_utils.models import load_encoder
 from course_utils.models.lora import LoraLinear, merge_lora
 
-# %% tags=["nbval-check-output"]
+# %%
 torch.manual_seed(0)
 layer = LoraLinear(torch.nn.Linear(384, 384), rank=8, alpha=16)
 inputs = torch.randn(5, 384)
@@ -124,8 +124,8 @@ assert found[1] > found[0] + 40
 # It doesn't, in this run: the one largest direction of each matrix does as well as all of them. With none, what's left
 # of the training (head, biases, embeddings) is close to guessing. So a change may need many directions to be described,
 # and few to do its work. Hu et al. (2021) saw something like it with GPT-3: on two datasets, a rank of 1 did nearly as
-# well as larger ones, if two matrices of each attention had a correction. Our task is small. A harder one may need
-# more.
+# well as larger ones, if two matrices of each attention ([lesson 08](../08_attention.ipynb)) had a correction. Our task
+# is small. A harder one may need more.
 #
 # ## 3 · Switch it off, or add it in
 #

@@ -20,6 +20,7 @@
 
 # %% tags=["recorded"]
 import torch
+from course_utils.learner import predict
 from course_utils.measuring.roofline import measured_rates
 
 rates = measured_rates()
@@ -30,8 +31,6 @@ print(f"{rates.flops / 1e9:.0f} GFLOP/s, {rates.bandwidth / 1e9:.0f} GB/s, ridge
 # arithmetic does it use all the same?
 
 # %%
-from course_utils.learner import predict
-
 share = predict(
     "10-decode-share",
     "What share of this machine's GFLOP/s does a decode step reach?",
@@ -39,7 +38,7 @@ share = predict(
 )
 share
 
-# %% tags=["recorded"]
+# %%
 from importlib.resources import files
 
 from course_utils.engine.prefill_decode import next_logits
@@ -51,9 +50,13 @@ from course_utils.models import load_causal_lm
 smollm, shape = load_causal_lm(), PUBLISHED["SmolLM2-135M"]
 model = smollm.model
 ids = smollm.encode((files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8"))
-points = {}
+
+# %%
 counts = {"1 token": 1, "16 tokens": 16, "256 tokens": 256}
 times = time_in_turn({name: lambda n=tokens: next_logits(model, ids[:, :n], None) for name, tokens in counts.items()})
+
+# %% tags=["recorded"]
+points = {}
 for name, tokens in counts.items():
     flops, read = step_flops(shape, tokens), step_bytes(shape, context=tokens)
     points[name] = flops / read, flops / times[name].median / 1e9
@@ -85,11 +88,13 @@ figures.roofline(points, gigaflops=rates.flops / 1e9, gigabytes=rates.bandwidth 
 # operations in between. Time three things that read the same number of bytes: a sum, those products alone, and the
 # whole step.
 
-# %% tags=["recorded"]
+# %%
 matrices = [weight for layer in model.model.layers for weight in layer.parameters() if weight.dim() == 2]
 matrices.append(model.lm_head.weight)
 vectors = {width: torch.ones(width) for width in {matrix.shape[1] for matrix in matrices}}
 numbers = torch.ones(sum(matrix.numel() for matrix in matrices))
+
+# %% tags=["recorded"]
 kinds = {
     "a sum": numbers.sum,
     f"{len(matrices)} products": lambda: [matrix @ vectors[matrix.shape[1]] for matrix in matrices],
@@ -119,6 +124,7 @@ layers = model.model.layers
 halves = {"attention": [layer.self_attn for layer in layers], "MLPs": [layer.mlp for layer in layers]}
 
 
+# %%
 def filled_cache(context):
     """A cache as it is after so many tokens."""
     cache = DynamicCache(config=model.config)
@@ -127,7 +133,7 @@ def filled_cache(context):
     return cache
 
 
-# %% tags=["recorded"]
+# %%
 caches = {context: filled_cache(context) for context in (128, 1024, 4096)}
 spent = {context: [] for context in caches}
 for _ in range(8):
@@ -135,6 +141,8 @@ for _ in range(8):
         with module_seconds(halves) as parts, torch.inference_mode():
             model.model(ids[:, :1], past_key_values=cache)
         spent[context].append(parts.values())
+
+# %% tags=["recorded"]
 found = {context: [spread(seconds) for seconds in zip(*runs[1:], strict=True)] for context, runs in spent.items()}
 for context, (attention, mlps) in found.items():
     print(f"after {context:5,} tokens: attention {attention}, MLPs {mlps}")
