@@ -2,7 +2,7 @@
 # # 09 · Context length and prompting
 #
 # When a model writes, it goes by what it learned in training, and by the text in front of it. The second is yours to
-# write. So how much fits, what is it worth, and how should you word it?
+# write. How much fits, what is it worth, and how should you word it?
 #
 # ![SmolLM2’s context window of 8,192 tokens as a row: system prompt, examples, question, and the answer being
 # written. Older text has dropped out on the left. Three things limit it: the architecture, 8,192 places; resources,
@@ -356,7 +356,7 @@ for name in ("sentence", "chat", "chat, answer begun"):
 #
 # - ␣Paris costs 12.6 bits. After that one example, ␣Tokyo costs only 1.6.
 # - Press a bar to append its token, or **compare** to put the longer prompt beside the shorter one.
-# - Replace a prompt by one of your own, and press Enter.
+# - Type a prompt of your own, and press Enter.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_surprisals
