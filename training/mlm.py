@@ -15,7 +15,7 @@ from training.task import Recipe, Row, Task
 LENGTH = 96  # tokens per row
 HIDDEN = 0.15  # of the tokens in the test
 SHORT = 32  # tokens: a text in which hardly any word comes twice
-COPYING = 2  # how much a word that can be seen counts against the loss, in short texts
+COPYING = 6  # how much a word that can be seen counts against the loss, in short texts
 # file: its key, and how many of its texts are taken (None: all). The many short or technical ones are cut.
 TEXTS: dict[str, tuple[str, int | None]] = {
     "plain_text/wordnet": ("text", None),
@@ -38,6 +38,8 @@ TEXTS: dict[str, tuple[str, int | None]] = {
     "snli/train20k": ("premise", None),
     "tatoeba_en_fr/pairs": ("en", None),
 }
+# Of these, every sentence is a row by itself, too: what is learned from short rows must hold for facts as well.
+PARAGRAPHS = {"squad5k/train", "squad5k/valid", "wikitext2/valid", "mlm_text/hf_course_en", "mlm_text/d2l_en"}
 
 
 class Mlm(Task):
@@ -73,7 +75,10 @@ class Mlm(Task):
         texts = set()
         for name, (key, most) in TEXTS.items():
             found = sorted({clean(_plain(row[key])) for row in self.read(name)})
-            texts.update(random.Random(self.recipe.seed).sample(found, min(most or len(found), len(found))))
+            taken = random.Random(self.recipe.seed).sample(found, min(most or len(found), len(found)))
+            texts.update(taken)
+            if name in PARAGRAPHS:
+                texts.update(sentence for text in taken for sentence in re.split(r"(?<=[.!?]) +(?=[A-Z])", text))
         return self._pieces(sorted(text for text in texts if text not in unseen and text not in ours))
 
     def collate(self, rows: list[Row]) -> dict[str, torch.Tensor]:
