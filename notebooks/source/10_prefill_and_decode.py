@@ -357,7 +357,7 @@ assert times[64].median < 32 * times[1].median
 # and the step is **compute-bound**. Where are our steps?
 
 # %% tags=["nbval-check-output"]
-from course_utils.measuring.roofline import step_bytes, step_flops
+from course_utils.measuring.roofline import measured_rates, step_bytes, step_flops
 
 shape = PUBLISHED["SmolLM2-135M"]
 for size, name in ((4, "fp32, as here"), (2, "16 bits, as on a GPU")):
@@ -367,8 +367,6 @@ for size, name in ((4, "fp32, as here"), (2, "16 bits, as on a GPU")):
 print(f"the ridge of an H100 GPU: {989 / 3.35:.0f} FLOPs per byte")
 
 # %% tags=["recorded"]
-from course_utils.measuring.roofline import measured_rates
-
 rates = measured_rates()
 print(f"this machine: {rates.flops / 1e9:.0f} GFLOP/s, {rates.bandwidth / 1e9:.0f} GB/s, ridge at {rates.balance:.1f}")
 for tokens in (1, 119):
