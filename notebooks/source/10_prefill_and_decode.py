@@ -327,7 +327,7 @@ from course_utils.figures.speed_curves import speed_curves
 from course_utils.measuring.timing import time_in_turn
 
 many = smollm.encode(story * 3)
-times = time_in_turn({n: lambda n=n: next_logits(model, many[:, :n], None) for n in (1, 16, 32, 64, 128)})
+times = time_in_turn({n: lambda n=n: next_logits(model, many[:, :n], None) for n in (1, 16, 32, 64, 128)}, repeats=3)
 per_token = (times[64].median - times[1].median) / 63
 per_step = times[1].median - per_token
 points = {name: [getattr(t, name) * 1000 for t in times.values()] for name in ("median", "least", "most")}
@@ -404,7 +404,7 @@ print(f"{keep} of {second.shape[1]} tokens are shared: {smollm.tokenizer.decode(
 
 # %% tags=["recorded"]
 calls = {"from scratch": lambda: prefill(model, second), "reused": lambda: prefill(model, second, kept.copy())}
-silence = time_in_turn(calls)
+silence = time_in_turn(calls, repeats=3)
 assert silence["reused"].median < silence["from scratch"].median
 print(f"TTFT from scratch {silence['from scratch']}\nTTFT with the shared part reused {silence['reused']}")
 

@@ -53,7 +53,7 @@ story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_te
 ids = smollm.encode(story)
 
 
-def writing(batch, new_tokens=8):
+def writing(batch, new_tokens=6):
     def run(mark):
         logits, cache = prefill(model, ids[:, :16].repeat(batch, 1))
         mark()
@@ -90,7 +90,7 @@ crowd.compare(timings[8].total.median / timings[1].total.median, show="{:.1f} ti
 from course_utils import figures
 from course_utils.measuring.measurements import spread
 
-throughput = [spread([batch * 8 / run[-1] for run in timing.seconds]) for batch, timing in timings.items()]
+throughput = [spread([batch * 6 / run[-1] for run in timing.seconds]) for batch, timing in timings.items()]
 assert throughput[-1].median > throughput[0].median
 figures.batch_tradeoff(list(timings), [timing.tpot for timing in timings.values()], throughput)
 
@@ -101,7 +101,7 @@ figures.batch_tradeoff(list(timings), [timing.tpot for timing in timings.values(
 #
 # ## 2 · One answer, any length
 #
-# An answer of *n* tokens takes **TTFT + (*n* − 1) · TPOT**. We timed answers of 8 tokens. Does that predict one of 32?
+# An answer of *n* tokens takes **TTFT + (*n* − 1) · TPOT**. We timed answers of 6 tokens. Does that predict one of 32?
 
 # %% tags=["recorded"]
 from course_utils.measuring.timing import time_generation
@@ -325,7 +325,7 @@ def after(context):
     return lambda: decode_step(model, ids[:, 0], cache)
 
 
-steps = time_in_turn({context: after(context) for context in contexts}, repeats=7)
+steps = time_in_turn({context: after(context) for context in contexts}, repeats=5)
 for context, step in steps.items():
     print(f"after {context:5,} tokens: {step}")
 with_copy = step_bytes(shape, 8000) + 2 * memory.kv_cache_bytes(shape, 8000)

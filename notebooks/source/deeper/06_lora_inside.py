@@ -152,10 +152,10 @@ print("off: the old vectors:", torch.allclose(vectors_with(0), before, atol=1e-5
 print("on again: the new ones:", torch.allclose(vectors_with(16 / 8), after, atol=1e-5))
 
 # %% [markdown]
-# So one encoder in memory can serve many tasks, each with its own small file. That's how this course ships its heads for
-# names, feelings, questions and masked words. The last one has the highest rank, 64. Part of the text it learned from
-# was written by SmolLM2: training a small model on what a larger one writes is a kind of *distillation* (Kim and Rush,
-# 2016). Its card, `course_utils/models/heads/mlm/README.md`, lists all it read, and what it still gets wrong.
+# So one encoder in memory can serve many tasks, each with its own small file. That's how this course ships its heads
+# for names, feelings, questions and masked words. The last one has the highest rank, 64. Part of the text it learned
+# from was written by SmolLM2: training a small model on what a larger one writes is a kind of *distillation* (Kim and
+# Rush, 2016). Its card, `course_utils/models/heads/mlm/README.md`, lists all it read, and what it still gets wrong.
 #
 # If there's only one task, add the product
 # to the matrix for good: `weight + scale · b · a`. The result is a plain model that's as fast as the first one.
