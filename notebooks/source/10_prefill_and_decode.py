@@ -141,8 +141,8 @@ def generate_without_cache(ids, new_tokens):
 
 
 ids = smollm.encode("Once upon a time, there was a little girl who")
-reference = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=16, do_sample=False, pad_token_id=0)
-assert torch.equal(generate_without_cache(ids, 16), reference)
+reference = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, pad_token_id=0)
+assert torch.equal(generate_without_cache(ids, 12), reference)
 smollm.tokenizer.decode(reference[0])
 
 # %% [markdown]
@@ -178,7 +178,7 @@ def generate_with_cache(ids, new_tokens, cache=None):
     return ids
 
 
-with_cache = generate_with_cache(ids, 16)
+with_cache = generate_with_cache(ids, 12)
 assert torch.equal(with_cache, reference)
 smollm.tokenizer.decode(with_cache[0])
 
@@ -229,7 +229,7 @@ for name in ("SmolLM2-135M", "Llama 3.1 8B"):
 # the model ([lesson 14](14_speed_and_memory_in_practice.ipynb)).
 #
 # Are the logits the same, too? Not to the last digit. The result of a floating-point sum depends on the order of its
-# parts, and a step with many tokens adds in another order than a step with one. Here's the last of the 16 steps, both
+# parts, and a step with many tokens adds in another order than a step with one. Here's the last of the 12 steps, both
 # ways:
 
 # %% tags=["nbval-check-output"]
@@ -265,24 +265,24 @@ cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24
 #
 # ## 5 · Count, predict, measure
 #
-# How much does the cache save? Count first. A prompt has 32 tokens, and 16 new ones are written. Without a cache, step
-# 0 reads 32 tokens, step 1 reads 33, and so on. With it, step 0 reads 32, and every later step reads one.
+# How much does the cache save? Count first. A prompt has 24 tokens, and 12 new ones are written. Without a cache, step
+# 0 reads 24 tokens, step 1 reads 25, and so on. With it, step 0 reads 24, and every later step reads one.
 
 # %% tags=["nbval-check-output"]
-prompt_tokens, new_tokens = 32, 16
-read = {"with cache": [prompt_tokens] + [1] * 15, "without cache": [prompt_tokens + step for step in range(16)]}
-for n in (16, 160, 1600):
+prompt_tokens, new_tokens = 24, 12
+read = {"with cache": [prompt_tokens] + [1] * 11, "without cache": [prompt_tokens + step for step in range(12)]}
+for n in (12, 120, 1200):
     square, line = n * prompt_tokens + n * (n - 1) // 2, prompt_tokens + n - 1
     print(f"{n:5,} new tokens: {square:9,} tokens read without a cache, {line:5,} with it, {square / line:3.0f} to 1")
 
 # %% [markdown]
 # With the cache, the count grows in a straight line. Without it, it grows with the *square* of the answer's length,
-# once the answer is much longer than the prompt. So how much faster is our run of 16 steps?
+# once the answer is much longer than the prompt. So how much faster is our run of 12 steps?
 
 # %%
 faster = predict(
     "10-times-faster",
-    "With the cache, 13 times fewer tokens are read. The run is …",
+    "With the cache, 10 times fewer tokens are read. The run is …",
     {"less than 5 times faster": (0, 5), "5 to 10 times faster": (5, 10), "more than 10 times faster": (10, None)},
 )
 faster
@@ -313,11 +313,11 @@ from course_utils.measuring.measurements import spread
 
 total = {name: spread([sum(steps) for steps in each]) for name, each in runs.items()}
 times_faster = total["without cache"].median / total["with cache"].median
-assert 1 < times_faster < 13
+assert 1 < times_faster < 10
 faster.compare(times_faster, show="{:.1f} times faster")
 
 # %% [markdown]
-# Faster, but not 13 times. So counting tokens isn't enough: a token read alone must cost more than one read in company.
+# Faster, but not 10 times. So counting tokens isn't enough: a token read alone must cost more than one read in company.
 #
 # How long does a step take that reads one token, or 16, or 128? The simplest guess is *a price per step plus a price
 # per token*: the dashed line. It's drawn through the points at 1 and 64 only, so look at the other three.
@@ -464,7 +464,7 @@ def my_generate(ids, new_tokens):
 
 
 # %% tags=["nbval-check-output"]
-mine = my_generate(ids, 16)
+mine = my_generate(ids, 12)
 assert torch.equal(mine, reference)
 smollm.tokenizer.decode(mine[0])
 
