@@ -259,12 +259,14 @@ small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 #
 # ## 5 · What a penalty costs
 #
-# What does a penalty do to a text that *should* repeat? Let SmolLM2 go on with the months after January, in a batch of
+# What does a penalty do to a text that *should* repeat? Let SmolLM2 go on with the months after February, in a batch of
 # two. Only the second row gets a frequency penalty of 1. `Penalty` is a logits processor of ours, for the `generate` of
 # `transformers`.
 
 
 # %% tags=["nbval-check-output"]
+import warnings
+
 from course_utils.engine.penalties import Penalty
 
 
@@ -274,21 +276,23 @@ def chat(question):
     return smollm.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-months = chat("List the twelve months of the year, one per line.") + "The twelve months of the year are: January,"
-start = smollm.encode(months).repeat(2, 1)
-penalty = Penalty("frequency_penalty", 1.0, prompt_length=start.shape[1])
+months = chat("List the twelve months of the year, one per line.")
+months += "The twelve months of the year are: January, February,"
+twice = smollm.encode(months).repeat(2, 1)
+penalty = Penalty("frequency_penalty", 1.0, prompt_length=twice.shape[1])
 
 
 def second_row(ids, logits):
     return torch.cat([logits[:1], penalty(ids[1:], logits[1:])])
 
 
-settings = {"attention_mask": torch.ones_like(start), "do_sample": False, "max_new_tokens": 22}
-output = smollm.model.generate(start, logits_processor=[second_row], **settings)
-print(*smollm.tokenizer.batch_decode(output[:, start.shape[1] :]), sep="\n")
+settings = {"attention_mask": torch.ones_like(twice), "do_sample": False, "logits_processor": [second_row]}
+with warnings.catch_warnings(action="ignore"):  # without a length, generate warns: section 7
+    lists = smollm.model.generate(twice, **settings)[:, twice.shape[1] :]
+print(*smollm.tokenizer.batch_decode(lists), sep="\n")
 
 # %% [markdown]
-# After September, the comma has paid too much, and November is lost. That's one text. To measure the cost, take 21
+# After October, the comma has paid too much, and November is lost. That's one text. To measure the cost, take 21
 # articles of the Universal Declaration of Human Rights and let the model read them in one go, as if it had written
 # them. How many bits *more* does a token cost under a penalty? The columns are the first seven articles, the next
 # seven, and the last seven, with 95 % intervals.
@@ -384,19 +388,18 @@ print(record_repetition(smollm, question, min_new_tokens=10, max_new_tokens=14).
 # The second-best token after the full stop won, and the sentence that it began has to go somewhere.
 #
 # **At most.** That answer stops in mid-sentence. `max_new_tokens` is a pair of scissors: the model doesn't know of it,
-# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four?
+# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four? And
+# how many did the lists of months get, with nothing set?
 
 # %% tags=["nbval-check-output"]
-import warnings
-
-with warnings.catch_warnings(action="ignore"):  # without a length, generate warns
-    for length in ({}, {"max_length": 8}):
-        output = smollm.model.generate(prompt_ids, do_sample=False, **length)
-        print(f"{length or 'nothing set'}: {output.shape[1] - 4} new tokens")
+output = smollm.model.generate(prompt_ids, do_sample=False, max_length=8)
+print(f"max_length 8: {output.shape[1] - prompt_ids.shape[1]} new tokens")
+print(f"nothing set: {lists.shape[1]} new tokens")
 
 # %% [markdown]
 # `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM's
-# `SamplingParams`: 16). If your answers are cut short, look there first.
+# `SamplingParams`: 16). No EOS ended the lists of section 5: they just fitted. If your answers are cut short, look
+# there first.
 #
 # ## 8 · Stop strings
 #
