@@ -74,9 +74,9 @@ figures.loop_rounds(chosen.numpy(), greedy.new_tokens, start=8, period=period)
 # The thick lines are the means. Round by round, the model gets surer of itself.
 #
 # But that's one text, and greedy chose every token of it. Does repetition do this to any sentence? Or does a model
-# simply get surer as a text gets longer? Take the first eight tokens of 24 published stories. The model reads each of
-# them after the openings of two *other* stories, and three times in a row. **Surprisal** says how unexpected a token
-# is, in bits: fewer is likelier.
+# simply get surer as a text gets longer? Take the first eight tokens of 24 published stories. The model reads each
+# three times in a row, after those of two *other* stories. **Surprisal** says how unexpected a token is, in bits: fewer
+# is likelier.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import opening_tokens
@@ -91,12 +91,11 @@ for name, bits in zip(before, bits_of_parts(smollm.model, texts, 8).T, strict=Tr
     print(f"after {name:24} {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
-# All five rows measure the same 24 openings. After two others, an opening is still hard to predict. The second time
-# it's cheap, the third time nearly free. So it's the repetition, and not the length. Heads that look up what followed
-# last time have a part in it: the *induction heads* of [lesson 08](08_attention.ipynb) (Olsson et al. 2022). Larger
-# models feed their loops, too (Holtzman et al. 2020; Xu et al. 2022). But not everything in a model pushes that way:
-# GPT-2 small has a head that *lowers* tokens which are about to be copied (McDougall et al. 2023, *Copy Suppression*).
-# In these 24 texts, copying wins.
+# All rows measure the same openings. After two others, one is still hard to predict. The second time it's cheap, the
+# third time nearly free. So it's the repetition, not the length. Heads that look up what followed last time have a part
+# in it: the *induction heads* of [lesson 08](08_attention.ipynb) (Olsson et al. 2022). Larger models feed their loops,
+# too (Holtzman et al. 2020; Xu et al. 2022). But GPT-2 small also has a head that *lowers* tokens which are about to be
+# copied (McDougall et al. 2023, *Copy Suppression*). Here, copying wins.
 #
 # ## 2 · Three penalties by hand
 #
@@ -246,8 +245,8 @@ free = [name for name, run in runs.items() if loop_period(run.ids.tolist()) is N
 small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 
 # %% [markdown]
-# Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing any
-# more. Frequency keeps charging until something else wins; here, the end of the text.
+# Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing.
+# Frequency keeps charging until something else wins; here, the end of the text.
 #
 # **Try it** in the lab:
 #
@@ -259,9 +258,8 @@ small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 #
 # ## 5 · What a penalty costs
 #
-# What does a penalty do to a text that *should* repeat? Let SmolLM2 go on with the months after February, in a batch of
-# two. Only the second row gets a frequency penalty of 1. `Penalty` is a logits processor of ours, for the `generate` of
-# `transformers`.
+# What does a penalty do to a text that *should* repeat? Let SmolLM2 list the months after February in two rows, the
+# second with a frequency penalty of 1. `Penalty` is a logits processor of ours, for the `generate` of `transformers`.
 
 
 # %% tags=["nbval-check-output"]
@@ -294,8 +292,8 @@ print(*smollm.tokenizer.batch_decode(lists), sep="\n")
 # %% [markdown]
 # After October, the comma has paid too much, and November is lost. That's one text. To measure the cost, take 21
 # articles of the Universal Declaration of Human Rights and let the model read them in one go, as if it had written
-# them. How many bits *more* does a token cost under a penalty? The columns are the first seven articles, the next
-# seven, and the last seven, with 95 % intervals.
+# them. How many bits *more* does a token cost under a penalty? The columns are the first, the next and the last seven
+# articles, with 95 % intervals.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -361,8 +359,8 @@ print(smollm.tokenizer.decode(output[0, start.shape[1] :]))
 print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
 
 # %% [markdown]
-# The model can't write *wizard* any more: two tokens, so the word is an n-gram itself. You're reading its way around
-# the ban. A longer *n* does less harm, and lets longer repeats through.
+# The model can't write *wizard* any more: two tokens, so the word is an n-gram itself. A longer *n* does less harm, and
+# lets longer repeats through.
 #
 # ## 7 · How a text ends: EOS and lengths
 #
@@ -385,11 +383,11 @@ figures.end_of_text(past_the_end.eos_before, past_the_end.eos_after, past_the_en
 print(record_repetition(smollm, question, min_new_tokens=10, max_new_tokens=14).shown[-1])
 
 # %% [markdown]
-# The second-best token after the full stop won, and the sentence that it began has to go somewhere.
+# The second-best token after the full stop won, and its sentence has to go somewhere.
 #
 # **At most.** That answer stops in mid-sentence. `max_new_tokens` is a pair of scissors: the model doesn't know of it,
-# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four? And
-# how many did the lists of months get, with nothing set?
+# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four? And in
+# the lists of months, with nothing set?
 
 # %% tags=["nbval-check-output"]
 output = smollm.model.generate(prompt_ids, do_sample=False, max_length=8)
@@ -398,8 +396,7 @@ print(f"nothing set: {lists.shape[1]} new tokens")
 
 # %% [markdown]
 # `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM's
-# `SamplingParams`: 16). No EOS ended the lists of section 5: they just fitted. If your answers are cut short, look
-# there first.
+# `SamplingParams`: 16). The lists of section 5 just fitted. If your answers are cut short, look there first.
 #
 # ## 8 · Stop strings
 #
@@ -447,8 +444,8 @@ for piece in [" a", " bur", "den", " a b", "urge", " and a bur", "ger", " too"]:
         break
 
 # %% [markdown]
-# `bur` waits, and `den` sets it free. Go back to the lab and write `burger` into `stop_strings`: what is held back has
-# a dashed frame. The lab also says why the text ended. Every program should.
+# `bur` waits, and `den` sets it free. Write `burger` into the lab's `stop_strings`: what is held back has a dashed
+# frame. The lab also says why the text ended. Every program should.
 #
 # ## 9 · The whole thing in one cell
 #
