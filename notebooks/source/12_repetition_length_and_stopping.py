@@ -23,7 +23,7 @@
 # %% [markdown]
 # ## 1 · A loop of its own making
 #
-# *Greedy* generation takes the token with the largest logit at every step. Nothing is random. Let SmolLM2 write 80
+# *Greedy* generation takes the token with the largest logit at every step. Nothing is random. Let SmolLM2 write 48
 # tokens after a harmless beginning, and see what follows the fries.
 
 # %% tags=["nbval-check-output"]
@@ -31,7 +31,7 @@ from course_utils.models import load_causal_lm
 from course_utils.traces import record_generation, record_repetition
 
 smollm, prompt = load_causal_lm(), "I like to eat"
-greedy = record_generation(smollm, prompt, max_new_tokens=80)
+greedy = record_generation(smollm, prompt, max_new_tokens=48)
 print(prompt + smollm.tokenizer.decode(greedy.ids))
 
 # %% [markdown]
@@ -45,7 +45,7 @@ period = loop_period(ids)
 period, greedy.new_tokens[8 : 8 + period]
 
 # %% [markdown]
-# Ten tokens, seven times. Before each new round, the model has read all the rounds so far. What does that do to the
+# Ten tokens, four times. Before each new round, the model has read all the rounds so far. What does that do to the
 # next one?
 
 # %%
@@ -53,7 +53,7 @@ from course_utils.learner import predict
 
 rounds = predict(
     "12-rounds",
-    "In the first round, the ten tokens have a mean probability of about 0.3. And in the seventh?",
+    "In the first round, the ten tokens have a mean probability of about 0.3. And in the fourth?",
     {"lower: it has said that already": (0, 0.25), "about the same": (0.25, 0.4), "higher": (0.4, None)},
 )
 rounds
@@ -63,7 +63,7 @@ import torch
 
 logits = torch.from_numpy(greedy.logits)  # (step, vocab)
 chosen = logits.softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
-rounds.compare(chosen[68:78].mean().item(), show="{:.2f}")
+rounds.compare(chosen[38:48].mean().item(), show="{:.2f}")
 
 # %% tags=["nbval-check-output"]
 from course_utils import figures
@@ -74,28 +74,28 @@ figures.loop_rounds(chosen.numpy(), greedy.new_tokens, start=8, period=period)
 # The thick lines are the means. Round by round, the model gets surer of itself.
 #
 # But that's one text, and greedy chose every token of it. Does repetition do this to any sentence? Or does a model
-# simply get surer as a text gets longer? Take the first 16 tokens of 24 published stories. The model reads each of them
-# three times in a row, or once after the openings of two *other* stories. **Surprisal** says how unexpected a token is,
-# in bits: fewer is likelier.
+# simply get surer as a text gets longer? Take the first eight tokens of 24 published stories. The model reads each
+# three times in a row, after those of two *other* stories. **Surprisal** says how unexpected a token is, in bits: fewer
+# is likelier.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.drawn_texts import opening_tokens
 from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.experiments.repetition import bits_of_parts
 
-openings = opening_tokens(smollm)[0]  # (24, 16)
-others = torch.cat([openings.roll(2, 0), openings.roll(1, 0), openings], dim=1)
-for name, texts in (("copies", openings.repeat(1, 3)), ("other openings", others)):
-    for before, bits in enumerate(bits_of_parts(smollm.model, texts, 16).T):
-        low, high = bootstrap_interval(bits.tolist())
-        print(f"{name} before: {before}   {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
+openings = opening_tokens(smollm)[0][:, :8]  # (24, 8)
+texts = torch.cat([openings.roll(2, 0), openings.roll(1, 0), openings, openings, openings], dim=1)
+before = ["nothing", "one other opening", "two others", "two others, itself", "two others, itself twice"]
+for name, bits in zip(before, bits_of_parts(smollm.model, texts, 8).T, strict=True):
+    low, high = bootstrap_interval(bits.tolist())
+    print(f"after {name:24} {bits.mean():.2f} bits per token, 95 % interval {low:.2f} to {high:.2f}")
 
 # %% [markdown]
-# After two other openings, an opening is still hard to predict. After two copies of itself it's nearly free. So it's
-# the repetition, and not the length. Heads that look up what followed last time have a part in it: the *induction
-# heads* of [lesson 08](08_attention.ipynb) (Olsson et al. 2022). Larger models feed their loops, too (Holtzman et al.
-# 2020; Xu et al. 2022). But not everything in a model pushes that way: GPT-2 small has a head that *lowers* tokens
-# which are about to be copied (McDougall et al. 2023, *Copy Suppression*). In these 24 texts, copying wins.
+# All rows measure the same openings. After two others, one is still hard to predict. The second time it's cheap, the
+# third time nearly free. So it's the repetition, not the length. Heads that look up what followed last time have a part
+# in it: the *induction heads* of [lesson 08](08_attention.ipynb) (Olsson et al. 2022). Larger models feed their loops,
+# too (Holtzman et al. 2020; Xu et al. 2022). But GPT-2 small also has a head that *lowers* tokens which are about to be
+# copied (McDougall et al. 2023, *Copy Suppression*). Here, copying wins.
 #
 # ## 2 · Three penalties by hand
 #
@@ -186,7 +186,7 @@ negative = [token for token in so_far[0].unique().tolist() if real[0, token] < 0
 token = smollm.labels.index("␣not")
 rules = {"presence 1": (my_presence, 1.0), "frequency 0.5": (my_frequency, 0.5), "repetition 1.2": (my_repetition, 1.2)}
 changes = {name: [] for name in rules}
-for step in range(80):
+for step in range(48):
     for name, (rule, setting) in rules.items():
         new = rule(logits[step : step + 1], text[:, 4 : 4 + step], setting)
         changes[name].append((new[0, token] - logits[step, token]).item())
@@ -238,15 +238,15 @@ frequency = lab.trace
 lab
 
 # %% tags=["nbval-check-output"]
-presence = record_repetition(smollm, prompt, presence_penalty=0.3)
+presence = record_repetition(smollm, prompt, presence_penalty=0.3, max_new_tokens=45)
 print(presence.shown[-1])
 runs = {"presence 0.3": presence, "frequency 0.3": frequency}
 free = [name for name, run in runs.items() if loop_period(run.ids.tolist()) is None]
 small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 
 # %% [markdown]
-# Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing any
-# more. Frequency keeps charging until something else wins; here, the end of the text.
+# Presence left one loop for another. Once each token of the new loop has paid its 0.3, presence changes nothing.
+# Frequency keeps charging until something else wins; here, the end of the text.
 #
 # **Try it** in the lab:
 #
@@ -258,20 +258,14 @@ small.compare({0: "neither", 1: free[0] if free else "", 2: "both"}[len(free)])
 #
 # ## 5 · What a penalty costs
 #
-# What does a penalty do to a text that *should* repeat? Ask for the months, without and with a frequency penalty of 1.
-# `Penalty` is a logits processor of ours, for the `generate` of `transformers`.
+# What does a penalty do to a text that *should* repeat? Let SmolLM2 list the months after February in two rows, the
+# second with a frequency penalty of 1. `Penalty` is a logits processor of ours, for the `generate` of `transformers`.
 
 
 # %% tags=["nbval-check-output"]
+import warnings
+
 from course_utils.engine.penalties import Penalty
-
-
-def write(text, *penalties, **settings):
-    """What transformers' own generate writes after the text, greedily, with these penalties."""
-    start = smollm.encode(text)
-    processors = [Penalty(name, value, prompt_length=start.shape[1]) for name, value in penalties]
-    output = smollm.model.generate(start, do_sample=False, logits_processor=processors, **settings)
-    return smollm.tokenizer.decode(output[0, start.shape[1] :], skip_special_tokens=True)
 
 
 def chat(question):
@@ -281,25 +275,36 @@ def chat(question):
 
 
 months = chat("List the twelve months of the year, one per line.")
-for penalties in ([], [("frequency_penalty", 1.0)]):
-    print(write(months, *penalties, max_new_tokens=60), end="\n\n")
+months += "The twelve months of the year are: January, February,"
+twice = smollm.encode(months).repeat(2, 1)
+penalty = Penalty("frequency_penalty", 1.0, prompt_length=twice.shape[1])
+
+
+def second_row(ids, logits):
+    return torch.cat([logits[:1], penalty(ids[1:], logits[1:])])
+
+
+settings = {"attention_mask": torch.ones_like(twice), "do_sample": False, "logits_processor": [second_row]}
+with warnings.catch_warnings(action="ignore"):  # without a length, generate warns: section 7
+    lists = smollm.model.generate(twice, **settings)[:, twice.shape[1] :]
+print(*smollm.tokenizer.batch_decode(lists), sep="\n")
 
 # %% [markdown]
-# After August, the comma has paid too much. That's one text. To measure the cost, take 24 articles of the Universal
-# Declaration of Human Rights and let the model read them in one go, as if it had written them. How many bits *more*
-# does a token cost under a penalty? The columns are the first eight articles, the next eight, and the last eight, with
-# 95 % intervals.
+# After October, the comma has paid too much, and November is lost. That's one text. To measure the cost, take 21
+# articles of the Universal Declaration of Human Rights and let the model read them in one go, as if it had written
+# them. How many bits *more* does a token cost under a penalty? The columns are the first, the next and the last seven
+# articles, with 95 % intervals.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
 from course_utils.experiments.repetition import penalty_costs
 
-articles = [f"{article}\n\n" for article in human_rights()["English"][:24]]
+articles = [f"{article}\n\n" for article in human_rights()["English"][:21]]
 rules = {"presence 1": (my_presence, 1.0), "frequency 0.1": (my_frequency, 0.1), "frequency 1": (my_frequency, 1.0),
          "repetition 1.2": (my_repetition, 1.2)}  # fmt: skip
 print(sum(smollm.encode(article).shape[1] for article in articles), "tokens")
 for name, costs in penalty_costs(smollm, articles, rules).items():
-    means = [(part.mean(), *bootstrap_interval(part.tolist())) for part in costs.split(8)]
+    means = [(part.mean(), *bootstrap_interval(part.tolist())) for part in costs.split(7)]
     print(f"{name:15}", "   ".join(f"{mean:+6.2f} ({low:.2f} to {high:.2f})" for mean, low, high in means))
 
 # %% [markdown]
@@ -347,12 +352,15 @@ my_ban(toy_logits, toy_text, 2).tolist()  # the cat sat the …
 
 # %% tags=["nbval-check-output"]
 about_wizards = "Harry Potter is a wizard. The friends of Harry Potter call him Harry"
-print(write(about_wizards, ("no_repeat_ngram", 2), max_new_tokens=24))
+start = smollm.encode(about_wizards)
+ban = Penalty("no_repeat_ngram", 2, prompt_length=start.shape[1])
+output = smollm.model.generate(start, do_sample=False, logits_processor=[ban], max_new_tokens=11)
+print(smollm.tokenizer.decode(output[0, start.shape[1] :]))
 print([smollm.labels[token] for token in smollm.encode(" wizard")[0]])
 
 # %% [markdown]
-# The model can't write *wizard* any more: two tokens, so the word is an n-gram itself. You're reading its ways around
-# the ban. A longer *n* does less harm, and lets longer repeats through.
+# The model can't write *wizard* any more: two tokens, so the word is an n-gram itself. A longer *n* does less harm, and
+# lets longer repeats through.
 #
 # ## 7 · How a text ends: EOS and lengths
 #
@@ -369,28 +377,26 @@ figures.end_of_text(past_the_end.eos_before, past_the_end.eos_after, past_the_en
 # After seven tokens, EOS has most of the probability. Because nothing stopped it there, the model began another
 # conversation, in which it writes *your* part, too.
 #
-# **At least.** With `min_new_tokens=20`, EOS is masked: its logit is −∞ until there are 20 tokens.
+# **At least.** With `min_new_tokens=10`, EOS is masked: its logit is −∞ until there are ten tokens.
 
 # %% tags=["nbval-check-output"]
-print(record_repetition(smollm, question, min_new_tokens=20, max_new_tokens=24).shown[-1])
+print(record_repetition(smollm, question, min_new_tokens=10, max_new_tokens=14).shown[-1])
 
 # %% [markdown]
-# The second-best token after the full stop won, and the sentence that it began has to go somewhere.
+# The second-best token after the full stop won, and its sentence has to go somewhere.
 #
 # **At most.** That answer stops in mid-sentence. `max_new_tokens` is a pair of scissors: the model doesn't know of it,
-# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four?
+# and doesn't hurry. `transformers` also has `max_length`. How many new tokens do you get after a prompt of four? And in
+# the lists of months, with nothing set?
 
 # %% tags=["nbval-check-output"]
-import warnings
-
-with warnings.catch_warnings(action="ignore"):  # without a length, generate warns
-    for length in ({}, {"max_length": 20}):
-        output = smollm.model.generate(prompt_ids, do_sample=False, **length)
-        print(f"{length or 'nothing set'}: {output.shape[1] - 4} new tokens")
+output = smollm.model.generate(prompt_ids, do_sample=False, max_length=8)
+print(f"max_length 8: {output.shape[1] - prompt_ids.shape[1]} new tokens")
+print(f"nothing set: {lists.shape[1]} new tokens")
 
 # %% [markdown]
 # `max_length` counts the prompt. And with no length at all, `generate` stops after 20 new tokens (vLLM's
-# `SamplingParams`: 16). If your answers are cut short, look there first.
+# `SamplingParams`: 16). The lists of section 5 just fitted. If your answers are cut short, look there first.
 #
 # ## 8 · Stop strings
 #
@@ -438,8 +444,8 @@ for piece in [" a", " bur", "den", " a b", "urge", " and a bur", "ger", " too"]:
         break
 
 # %% [markdown]
-# `bur` waits, and `den` sets it free. Go back to the lab and write `burger` into `stop_strings`: what is held back has
-# a dashed frame. The lab also says why the text ended. Every program should.
+# `bur` waits, and `den` sets it free. Write `burger` into the lab's `stop_strings`: what is held back has a dashed
+# frame. The lab also says why the text ended. Every program should.
 #
 # ## 9 · The whole thing in one cell
 #
@@ -474,8 +480,8 @@ def my_generate(prompt, presence=0, frequency=0, repetition=1, temperature=0, mi
 
 
 # %% [markdown]
-# And `transformers`, with our `Penalty` for the two that it lacks. The first run samples, with all three penalties. The
-# assert compares every token.
+# And `transformers`, with our `Penalty` for the two that it lacks. The first run samples, with all three penalties and
+# a minimum. The assert compares every token.
 
 
 # %% tags=["nbval-check-output"]
@@ -490,10 +496,10 @@ def theirs(prompt, presence=0, frequency=0, repetition=1.0, temperature=0, minim
     return output[:, start.shape[1] :]
 
 
+penalties = {"presence": 0.3, "frequency": 0.2, "repetition": 1.05}
 for settings in (
-    {"prompt": prompt, "presence": 0.3, "frequency": 0.2, "repetition": 1.05, "temperature": 0.7, "maximum": 12},
-    {"prompt": prompt, "frequency": 0.5, "stops": [" fries", "###"]},
-    {"prompt": question, "minimum": 12, "maximum": 16},
+    {"prompt": question, **penalties, "temperature": 0.7, "minimum": 9, "maximum": 10},
+    {"prompt": prompt, "frequency": 0.5, "stops": [" burger", "###"]},
     {"prompt": question},
 ):
     torch.manual_seed(0)
