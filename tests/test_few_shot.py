@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.engine.prefill_decode import new_cache, prefill
+from course_utils.engine.prefill_decode import new_cache, next_logits, prefill
 from course_utils.experiments.few_shot import (
     calibrated,
     label_log_probabilities,
@@ -157,6 +157,26 @@ def test_growing_prompts_read_together_equal_each_whole_prompt(smollm, instructi
                     with torch.inference_mode():
                         expected = read_again(smollm.model, [], whole, smollm.tokenizer(f" {name}").input_ids)
                     assert scores[number, row, column, place].item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_draws_that_begin_alike_are_read_once_and_score_the_same(smollm, monkeypatch):
+    """The second draw parts from the first at its second shot; the third has other tests, and parts at once."""
+    first, other = draw_shots(topic_sentences(), 30, 4, seed=1)[:2]
+    (text, label), *rest = first.shots[1:]
+    draws = [first, first._replace(shots=[first.shots[0], (text, 1 - label), *rest]), other]
+    how = ([("food", "sport")], INSTRUCTION, (0, 1, 4))
+    alone = [score_after_shots(smollm.model, smollm.tokenizer, [draw], *how) for draw in draws]
+    read = []
+
+    def counting(model, ids, cache, **inputs):
+        read.append(len(ids))
+        return next_logits(model, ids, cache, **inputs)
+
+    monkeypatch.setattr("course_utils.experiments.few_shot.next_logits", counting)
+    together = score_after_shots(smollm.model, smollm.tokenizer, draws, *how)
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-3, rtol=0)
+    # The instruction; two tests for each of two draws; a shot and tests for two; three shots and tests for three.
+    assert read == [1, 4, 2, 4, 3, 6]
 
 
 @pytest.mark.parametrize("counts", [[], [1, 0], [0, 0], [-1, 0], [0, 3]])

@@ -84,7 +84,8 @@ def score_after_shots(
     r"""Return the log-probability of every label for every test of each of `draws`, after 0, 1, 2, … shots.
 
     A prompt of eight shots begins with the prompt of four: one KV cache grows, and no shot is read twice. The
-    instruction is read once for all draws. Draws whose texts have equally many tokens are read together.
+    instruction is read once for all draws. Draws whose texts have equally many tokens are read together, and those that
+    begin alike and have the same tests are read once, up to the shot where they part.
 
     Args:
         model: A causal LM of `transformers` with a KV cache.
@@ -123,14 +124,27 @@ def score_after_shots(
     if begin := tokenizer(instruction).input_ids:
         next_logits(model, torch.tensor([begin]), start)
     for rows in alike.values():
-        cache = copy_cache(start, [0] * len(rows))
-        for place in range(len(counts)):
-            if pieces[rows[0]][place]:  # for no shots, the instruction was all
-                next_logits(model, torch.tensor([pieces[row][place] for row in rows]), cache)
-            scores[rows, place] = label_log_probabilities(
-                model, cache, [queries[row] for row in rows], [labels[row] for row in rows]
-            )
+        scores[rows] = _read_together(model, start, *([own[row] for row in rows] for own in (pieces, queries, labels)))
     return scores
+
+
+def _read_together(
+    model: PreTrainedModel, cache: AnyCache, pieces: list[list], queries: list[list], labels: list[list]
+) -> torch.Tensor:
+    """Score draws whose pieces are equally long, after each piece: `(draw, count, test, label)`."""
+    places, scores = [0] * len(pieces), []
+    for count in range(len(pieces[0])):
+        # Draws that have been the same so far, tests included, are read as one.
+        so_far = [str((own[: count + 1], *rest)) for own, *rest in zip(pieces, queries, labels, strict=True)]
+        different = list(dict.fromkeys(so_far))
+        firsts = [so_far.index(one) for one in different]
+        cache = copy_cache(cache, [places[row] for row in firsts])
+        places = [different.index(one) for one in so_far]
+        if pieces[0][count]:  # for no shots, the instruction was all
+            next_logits(model, torch.tensor([pieces[row][count] for row in firsts]), cache)
+        asked = ([own[row] for row in firsts] for own in (queries, labels))
+        scores.append(label_log_probabilities(model, cache, *asked)[places])
+    return torch.stack(scores, dim=1)
 
 
 def _pieces(

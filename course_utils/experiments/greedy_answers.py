@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from course_utils.engine.arguments import check_whole
 from course_utils.engine.llama import is_llama
-from course_utils.experiments.prompt_trees import prompt_tree, tree_inputs
+from course_utils.experiments.prompt_trees import prompt_tree, read_tree, tree_inputs
 from course_utils.models.architectures import generation_inputs, keeps_states, transformers_cache
 from course_utils.models.doorway import takes
 
@@ -110,12 +110,19 @@ def _batches(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts
 
 
 class _Batch:
-    """Prompts that are read together: what all share from their start is read once, the rest is padded."""
+    """Prompts that are read together: what all share from their start is read once, the rest is padded.
+
+    Where much would be padding, a Llama reads a tree of the prompts instead.
+    """
 
     def __init__(self, model: PreTrainedModel, rows: list[list[int]]) -> None:
-        self.cache = transformers_cache(model)
+        self.cache, self.seen, self.first = transformers_cache(model), 0, None
         # Padding in the middle of a text is not seen by rotations; sliding windows and others count it.
-        self.seen = _shared_start(rows) if is_llama(model) and len(rows) > 1 else 0
+        if is_llama(model) and len(rows) > 1:
+            self.seen, tree = _shared_start(rows), prompt_tree(rows)
+            padded = self.seen + len(rows) * (max(map(len, rows)) - self.seen)
+            if len(tree.tokens) <= min(_LARGEST_TREE, 0.75 * padded):
+                self.seen, self.first = 0, read_tree(model, tree, self.cache)
         self.ids, self.mask = _padded_left([row[self.seen :] for row in rows], rows[0][: self.seen], model.device)
         if self.seen:
             model(**generation_inputs(model, self.ids[:1, : self.seen], self.cache))
@@ -123,9 +130,13 @@ class _Batch:
 
     def read(self, model: PreTrainedModel) -> torch.Tensor:
         """Read what is new, and return the next logits `(row, vocab)`."""
-        logits = model(**generation_inputs(model, self.ids, self.cache, self.seen, self.mask)).logits[:, -1]
+        if self.first is None:
+            inputs = generation_inputs(model, self.ids, self.cache, self.seen, self.mask)
+            logits = model(**inputs).logits[:, -1].float()
+        else:
+            logits, self.first = self.first, None
         self.seen = 0 if self.cache is None else self.ids.shape[1]
-        return logits.float()
+        return logits
 
     def append(self, tokens: torch.Tensor) -> None:
         self.ids = torch.cat([self.ids, tokens[:, None]], dim=1)

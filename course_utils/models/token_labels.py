@@ -33,6 +33,8 @@ def _visible(text: str, token: str) -> str:
         return "".join(f"<{codes[character]:02X}>" for character in token)
     for hidden, shown in ((" ", "␣"), ("\n", "⏎"), ("\t", "⇥"), ("\r", "␍")):
         text = text.replace(hidden, shown)
+    if text.isprintable():  # nearly always, and a vocabulary has many tokens
+        return text
     return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
 
 

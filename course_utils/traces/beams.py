@@ -12,8 +12,8 @@ import torch
 from course_utils.engine.beam_replay import Replay, replay
 from course_utils.engine.beam_search import KEPT, ROOT, BeamNode, BeamTree
 from course_utils.engine.generate import generate, search_beams
-from course_utils.engine.running import RunningModel
 from course_utils.engine.settings import GenerationSettings
+from course_utils.experiments.surprisal import read_text
 from course_utils.models import CausalLM
 from course_utils.models.doorway import takes
 from course_utils.traces.base import Trace
@@ -154,12 +154,7 @@ def _columns(tree: BeamTree, labels: list[str]) -> dict:
     return texts | {name: np.array(column) for name, column in arrays.items()}
 
 
-@torch.inference_mode()
 def _running_sums(model: CausalLM, prompt: torch.Tensor, tokens: tuple[int, ...]) -> np.ndarray:
     """Sum the log-probabilities of `tokens` after the prompt, up to each of them."""
-    chosen, running = [], RunningModel(model.model, prompt)
-    text = running.start_ids
-    for token in tokens:
-        chosen.append(running.next_logits(text)[0].log_softmax(-1)[token].item())
-        text = torch.cat([text, text.new_tensor([[token]])], dim=1)
-    return np.cumsum(chosen)
+    bits, _, _ = read_text(model.model, torch.tensor([[*prompt[0].tolist(), *tokens]]))
+    return np.cumsum(bits[-len(tokens) :].double().cpu().numpy() * -math.log(2))

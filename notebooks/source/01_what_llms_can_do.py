@@ -143,7 +143,7 @@ def ask(texts):
     """Return the greedy answer to each text."""
     chats = [[{"role": "user", "content": text}] for text in texts]
     prompts = tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
-    return [answer.text for answer in greedy_answers(model, tokenizer, prompts, max_new_tokens=36, ends="")]
+    return [answer.text for answer in greedy_answers(model, tokenizer, prompts, max_new_tokens=32, ends="")]
 
 
 for (task, _, wanted), answer in zip(questions, ask([one for _, one, _ in questions]), strict=True):
@@ -274,9 +274,10 @@ counts, truth, coin = (0, 1, 8), true_classes(draws), random.Random(0)
 tossed = [draw._replace(shots=[(text, coin.randrange(2)) for text, _ in draw.shots]) for draw in draws]
 odd_names, odd_instruction = ["vor", "blem"], "Sentences, each with its label, vor or blem:\n"
 
-arms = {"true labels": (draws, [topics], instruction), "coin-toss labels": (tossed, [topics], instruction)}
-arms["vor and blem"] = draws, [odd_names, odd_names[::-1]], odd_instruction  # the names take turns
-scores = {name: score_after_shots(model, tokenizer, *arm, counts) for name, arm in arms.items()}
+both = score_after_shots(model, tokenizer, draws + tossed, [topics], instruction, counts)  # shared starts are read once
+turns = [odd_names, odd_names[::-1]]  # the names take turns
+odd = score_after_shots(model, tokenizer, draws, turns, odd_instruction, counts)
+scores = {"true labels": both[: len(draws)], "coin-toss labels": both[len(draws) :], "vor and blem": odd}
 shares = {name: share_right(values, truth) for name, values in scores.items()}
 figures.shots_curves(shares, {name: means_and_intervals(rows.T) for name, rows in shares.items()}, counts, chance=0.5)
 
@@ -404,9 +405,9 @@ def my_label_scores(prompt, texts, names):
     for row, text in enumerate(texts):
         for column, name in enumerate(names):
             before, label = tokenizer(f"{prompt}{text}:").input_ids, tokenizer(f" {name}").input_ids
-            log_probabilities = model(torch.tensor([before + label])).logits[0].log_softmax(-1)
-            places = range(len(before) - 1, len(before) + len(label) - 1)  # the logits before a token predict it
-            table[row, column] = log_probabilities[places, label].sum()
+            # The logits before a token predict it: those of the label's tokens begin one place before the label.
+            logits = model(torch.tensor([before + label]), logits_to_keep=len(label) + 1).logits[0]
+            table[row, column] = logits.log_softmax(-1)[range(len(label)), label].sum()
     return table
 
 

@@ -207,13 +207,17 @@ from course_utils.experiments.short_sentences import short_sentences
 from course_utils.models.pipelines import load_pipeline
 
 translator, sentences = load_pipeline("translation", models="embedded"), short_sentences()
-batch = translator.tokenizer(list(sentences), return_tensors="pt", padding=True)
+by_length = sorted(sentences, key=len)  # fifty of a length in one batch: less padding, and short ones end early
+fifties = [by_length[start : start + 50] for start in range(0, 400, 50)]
+batches = [translator.tokenizer(fifty, return_tensors="pt", padding=True) for fifty in fifties]
 
 
 # %%
 def translate(beams):
-    ids = translator.model.generate(**batch, do_sample=False, num_beams=beams)
-    return [text.strip() for text in translator.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    ids = [row for batch in batches for row in translator.model.generate(**batch, do_sample=False, num_beams=beams)]
+    french = translator.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    texts = dict(zip(by_length, french, strict=True))
+    return [texts[english].strip() for english in sentences]
 
 
 # %%
@@ -384,16 +388,16 @@ from course_utils.experiments.drawn_texts import opening_tokens, repeated_share
 
 prompts, people = (tokens[:20, :20] for tokens in opening_tokens(smollm))
 settings = {"num_beams": 4, "max_new_tokens": 20, "return_dict_in_generate": True, "output_scores": True}
-with torch.inference_mode():
-    cache = smollm.model(prompts[:, :-1], logits_to_keep=1).past_key_values
-cache.batch_repeat_interleave(4)  # the beams of a story begin with the same prompt, so it's read only once
+with torch.inference_mode():  # where people wrote their 20 tokens
+    read = smollm.model(torch.cat([prompts, people], dim=1)[:, :-1], logits_to_keep=20)
+cache = read.past_key_values
+cache.crop(-20)  # the beams of a story begin with the same prompt, so it's read only once
+cache.batch_repeat_interleave(4)
 mask = torch.ones_like(prompts)
 four = smollm.model.generate(prompts, attention_mask=mask, past_key_values=cache, do_sample=False, **settings)
 
 # %% tags=["nbval-check-output"]
-with torch.inference_mode():
-    both = torch.cat([prompts, people], dim=1)
-    log_p = smollm.model(both, logits_to_keep=21).logits[:, :-1].log_softmax(-1)  # where people wrote their 20 tokens
+log_p = read.logits.log_softmax(-1)
 likely = {
     "four beams": four.sequences_scores,
     "drawn": (log_p.exp() * log_p).sum(-1).mean(1),  # the average over all draws
