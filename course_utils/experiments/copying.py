@@ -99,7 +99,7 @@ def mean_and_interval(values: torch.Tensor) -> tuple[float, float, float]:
         ValueError: There are fewer than two values.
 
     >>> [round(number, 1) for number in mean_and_interval(torch.arange(41.0))]
-    [20.0, 16.4, 23.6]
+    [20.0, 16.3, 23.6]
     """
     return values.mean().item(), *bootstrap_interval(values.tolist())
 
