@@ -14,6 +14,8 @@ class Prediction(QuestionWidget):
     Made by `predict`. Lesson: 00 · Start here
     """
 
+    _measured: tuple[str, str] | None = None  # in words, and the option that it fits
+
     def __init__(
         self, identifier: str, question: str, options: Mapping[str, Range] | Sequence[str], progress: Progress
     ):
@@ -26,6 +28,14 @@ class Prediction(QuestionWidget):
         except OSError as error:
             self.feedback = _could_not("read", progress, error)
         self.observe(self._keep, "attempt")
+
+    def recorded_answers(self) -> dict[str, dict]:
+        """Return what is said to each choice: what was measured, too, if it was."""
+        said = [
+            _verdict(*self._measured, option) if self._measured else f"Your prediction: {option}."
+            for option in self.options
+        ]
+        return _by_choice(said)
 
     def _show_kept(self, kept: dict | None) -> None:
         if kept and kept.get("choice") in self.options:
@@ -70,14 +80,14 @@ class Prediction(QuestionWidget):
         if truth is None:
             raise ValueError(f"measured must fit one of {self.options}, got {measured!r}")
         found = f"Measured: {show.format(measured)}."
+        self._measured = found, truth
         try:
             kept = self.progress.get("predictions", self.identifier)
         except OSError as error:
             return Sentence(f"{found}\n{_could_not('read', self.progress, error)}")
         if not kept or "choice" not in kept:
             return Sentence(f"{found} You didn't make a prediction.")
-        right = kept["choice"] == truth
-        said = f"{found} You predicted “{kept['choice']}”: {'✓ right' if right else '✗ not this time'}."
+        right, said = kept["choice"] == truth, _verdict(found, truth, kept["choice"])
         try:
             self.progress.update("predictions", self.identifier, lambda before: {**(before or kept), "right": right})
         except OSError as error:
@@ -106,17 +116,27 @@ class QuizQuestion(QuestionWidget):
     def _answer(self, change: dict) -> None:
         if not change["new"] or not _is_choice(self):
             return
-        label, right, explanation = self.answers[self.choice]
+        label, right, _ = self.answers[self.choice]
 
         def one_more(before: dict | None) -> dict:
             before = before or {"first": label, "first_right": right}
             return {**before, "tries": before.get("tries", 0) + 1, "right": before.get("right", False) or right}
 
-        self.feedback = f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"
+        self.feedback = self._said(self.choice)
         try:
             self.progress.update("quizzes", self.identifier, one_more)
         except OSError as error:
             self.feedback += f"\n{_could_not('kept', self.progress, error)}"
+
+
+    def _said(self, choice: int) -> str:
+        _, right, explanation = self.answers[choice]
+        return f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"
+
+    def recorded_answers(self) -> dict[str, dict]:
+        """Return what is said to each choice."""
+        said = [self._said(i) for i in range(len(self.options))]
+        return _by_choice(said)
 
 
 class Sentence(str):
@@ -179,6 +199,15 @@ def _fits(measured: float | str, wanted: Range | str) -> bool:
         return measured == wanted
     low, high = wanted
     return (low is None or measured >= low) and (high is None or measured < high)
+
+
+def _by_choice(said: list[str]) -> dict[str, dict]:
+    """What a page without a kernel is told when it asks with a choice."""
+    return {f"[{i}]": {"choice": i, "attempt": 1, "feedback": text} for i, text in enumerate(said)}
+
+
+def _verdict(found: str, truth: str, choice: str) -> str:
+    return f"{found} You predicted “{choice}”: {'✓ right' if choice == truth else '✗ not this time'}."
 
 
 def _is_choice(question: QuestionWidget) -> bool:

@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import nbformat
 from nbformat import NotebookNode
@@ -14,9 +16,12 @@ from nbformat import NotebookNode
 from course_utils.errors import CourseError
 from course_utils.exercises.assignments import without_solution_links
 from course_utils.files import whole_folder
+from course_utils.publishing.live import assets
+from course_utils.publishing.live.record import Recorded, kept
 
 PAGES = ("notebooks", "notebooks/deeper", "exercises")  # the solutions stay with the course
 IMAGES = "notebooks/images"  # in the text of lessons
+MEASURES = ".compare("  # in the code of a cell that measures what was predicted
 _SPHINX = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "--fail-on-warning", "--keep-going"]
 _MADE_BY_SPHINX = ".buildinfo"  # it puts this file into every site
 
@@ -59,17 +64,37 @@ def collect_pages(root: Path, folder: Path) -> None:
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
     if (root / IMAGES).is_dir():
         shutil.copytree(root / IMAGES, folder / IMAGES)
+    widgets = {}
     for name in PAGES:
         (folder / name).mkdir(exist_ok=True, parents=True)
         for file in sorted((root / name).glob("*.ipynb")):
-            notebook = page(nbformat.read(file, as_version=4))
+            alive = kept(root, f"{name}/{file.stem}")
+            widgets |= {f"{file.stem}/{cell}": widget for cell, widget in alive.items()}
+            notebook = page(nbformat.read(file, as_version=4), alive, file.stem)
             nbformat.write(notebook, folder / name / file.name)
+    _put_live_files(widgets, folder / "static" / "live")
 
 
-def page(notebook: NotebookNode) -> NotebookNode:
+def _put_live_files(widgets: dict[str, Recorded], folder: Path) -> None:
+    """Write what the widgets of the pages load."""
+    for name, text in assets.live_files(widgets).items():
+        file = folder / f"{name}.js"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    (folder / "live.js").write_text(assets.script(), encoding="utf-8")
+    (folder / "widgets.css").write_text(assets.style(), encoding="utf-8")
+
+
+def page(notebook: NotebookNode, alive: Mapping[str, Recorded] = MappingProxyType({}), name: str = "") -> NotebookNode:
     """Return `notebook` with its alt texts, and with the code that JupyterLab folds, where MyST-NB looks for them.
 
-    Links to solutions, which the site doesn't have, are taken out.
+    Widgets get a place to live in. What a reader predicts is measured in an output that is folded until then. Links to
+    solutions, which the site doesn't have, are taken out.
+
+    Args:
+        notebook: It is changed.
+        alive: What was kept of its widgets, by the ids of their cells.
+        name: The notebook's name, such as "11_sampling".
 
     Lesson: none.
 
@@ -92,4 +117,9 @@ def page(notebook: NotebookNode) -> NotebookNode:
             cell.source = re.sub(r"!\[[^\]]+\]", lambda alt: " ".join(alt[0].split()), source)
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+        if cell.id in alive:
+            assets.add_place(cell, f"{name}/{cell.id}")
+        elif MEASURES in cell.source and alive:
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
+            cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), "code_prompt_show": "What was measured"}
     return notebook

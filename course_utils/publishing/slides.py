@@ -2,8 +2,9 @@
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import nbformat
 from nbformat import NotebookNode
@@ -11,6 +12,8 @@ from traitlets.config import Config
 
 from course_utils.errors import CourseError
 from course_utils.files import write_whole
+from course_utils.publishing.live import assets
+from course_utils.publishing.live.record import Recorded, kept
 
 _TEMPLATE = Path(__file__).with_name("slides.html.j2")
 # Before a heading in the middle of a cell: there a slide begins, too.
@@ -41,17 +44,32 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
     files = []
     for lesson in lessons:
         file = out / f"{lesson.stem}.slides.html"
-        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal, lesson.parent))
+        alive = kept(root, f"notebooks/{lesson.stem}")
+        write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal, lesson.parent, alive))
         files.append(file)
     return files
 
 
-def slides_page(notebook: NotebookNode, reveal: dict[str, str], folder: Path) -> str:
-    """Return the slides of `notebook`, which is in `folder`, as one HTML page with pictures and reveal.js inside."""
+def slides_page(
+    notebook: NotebookNode,
+    reveal: dict[str, str],
+    folder: Path,
+    alive: Mapping[str, Recorded] = MappingProxyType({}),
+) -> str:
+    """Return the slides of a notebook as one HTML page; pictures, reveal.js and living widgets are inside it.
+
+    Args:
+        notebook: It stays as it is.
+        reveal: The files of reveal.js by name.
+        folder: Where the notebook is.
+        alive: What was kept of its widgets, by the ids of their cells.
+    """
     from nbconvert import SlidesExporter  # takes a second, and no other command needs it
 
     notebook = with_slides(notebook)
     for cell in notebook.cells:
+        if cell.id in alive:
+            assets.add_place(cell, cell.id)
         if cell.cell_type == "markdown":  # the file travels alone
             cell.source = _TO_A_NOTEBOOK.sub(r"\1", cell.source)
         elif ".compare(" in cell.source:  # the room predicts before it sees what was measured
@@ -60,7 +78,9 @@ def slides_page(notebook: NotebookNode, reveal: dict[str, str], folder: Path) ->
     template = _TEMPLATE.read_text(encoding="utf-8")
     exporter = SlidesExporter(config=config, raw_template=template, exclude_anchor_links=True, embed_images=True)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    live = [assets.script(), *assets.live_files(alive).values()] if alive else []
     resources = {"reveal_files": reveal, "title": title, "metadata": {"path": str(folder)}}
+    resources |= {"live_scripts": live, "live_style": assets.style()}
     return exporter.from_notebook_node(notebook, resources)[0]
 
 

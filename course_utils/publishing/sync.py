@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 
 from course_utils.exercises.assignments import exercise
 from course_utils.files import write_whole
+from course_utils.publishing.live.record import Recorded, keep, kept, stored_text
 from course_utils.publishing.pages import pages
 from course_utils.publishing.recorded import has_recordings, sign_recordings, take_recordings
 from course_utils.publishing.schematics import SCHEMATICS, schematic
@@ -44,6 +45,11 @@ _KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+_RECORD_WIDGETS = """
+from pathlib import Path
+from course_utils.publishing.live.record import record_widgets
+record_widgets(Path({!r}))
+"""
 _NOT_OURS = ("jupytext", "widgets", *_KERNEL)
 
 
@@ -154,8 +160,11 @@ def clean_outputs(notebook: NotebookNode) -> None:
     notebook.metadata.update(_KERNEL)  # running it added the version of this Python
 
 
-def run_cells(notebook: NotebookNode, folder: Path) -> None:
+def run_cells(notebook: NotebookNode, folder: Path) -> dict[str, Recorded]:
     """Execute `notebook` in `folder` with a fresh progress file and no network, and keep the outputs.
+
+    Returns:
+        What a page without a kernel needs of each widget, by the id of its cell.
 
     Raises:
         CellProblem: A cell raised, wrote to stderr, took too long or ended the kernel.
@@ -172,8 +181,12 @@ def run_cells(notebook: NotebookNode, folder: Path) -> None:
     )
     with tempfile.TemporaryDirectory() as home:
         quiet = {"COURSE_HOME": home, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        file = Path(home, "widgets.json")
+        last = nbformat.v4.new_code_cell(_RECORD_WIDGETS.format(str(file)))
+        notebook.cells.append(last)
         try:
             client.execute(env={**os.environ, **quiet})
+            widgets = json.loads(file.read_text(encoding="utf-8"))
         except CellExecutionError as error:
             clean_outputs(notebook)  # this says which cell
             raise CellProblem(f"a cell raises {error.ename} ({_first_line(error.evalue)})") from None
@@ -181,7 +194,17 @@ def run_cells(notebook: NotebookNode, folder: Path) -> None:
             raise CellProblem(f"a cell takes more than {CELL_TIMEOUT} seconds") from None
         except DeadKernelError:
             raise CellProblem("its kernel died (too little memory?)") from None
+        finally:
+            notebook.cells.remove(last)
+    by_cell = {cell.id: widgets[name] for cell in notebook.cells for name in _widgets_of(cell) if name in widgets}
     clean_outputs(notebook)
+    return by_cell
+
+
+def _widgets_of(cell: NotebookNode) -> list[str]:
+    """The model ids of the widgets that a cell shows."""
+    shown = [output.get("data", {}).get(WIDGET_VIEW) for output in cell.get("outputs", [])]
+    return [view["model_id"] for view in shown if view]
 
 
 def environment_yml(root: Path) -> str:
@@ -245,14 +268,26 @@ def _sync_notebook(root: Path, source: Path, check: bool, execute: bool, record:
         print(f"Running {name} ...", flush=True)
         target.parent.mkdir(exist_ok=True)
         try:
-            run_cells(notebook, target.parent)
+            widgets = run_cells(notebook, target.parent)
         except CellProblem as problem:
             return [*problems, f"{of}: {problem}; {name} is left as it was."]
         sign_recordings(notebook)
         if earlier is not None and not record:
             take_recordings(notebook, earlier)
+        if folder in (LESSONS, DEEPER):
+            _keep_widgets(root, name.removesuffix(".ipynb"), notebook, widgets)
     write_whole(target, _written(notebook))
     return problems
+
+
+def _keep_widgets(root: Path, name: str, notebook: NotebookNode, widgets: dict[str, Recorded]) -> None:
+    """Keep what the pages of the website need; of a cell whose stored output stayed, what belongs to that output."""
+    before = kept(root, name)
+    texts = {cell.id: stored_text(cell) for cell in notebook.cells}
+    for one, widget in before.items():
+        if one in widgets and widget["text"] == texts[one] != widgets[one]["text"]:
+            widgets[one] = widget
+    keep(root, name, widgets)
 
 
 def _mark_slides(notebook: NotebookNode) -> None:

@@ -202,6 +202,12 @@ class AttentionExplorer(AskingWidget):
         packets = [self._pack(layer, kind) for layer, kind in content["ask"]]
         self.send({"packets": packets}, [packet.pop("cells") for packet in packets])
 
+    def recorded_answers(self) -> dict[str, dict]:
+        """Return every layer, by what the page asks for."""
+        layers = range(self.about["layers"])
+        kinds = {"scores" if stage in ("scores", "masked") else "weights" for stage in self.about["stages"]}
+        return {f'[{layer},"{kind}"]': self._pack(layer, kind) for kind in sorted(kinds) for layer in layers}
+
     def answer(self, text: str) -> None:
         """Run another text."""
         trace = self._run(text)

@@ -121,6 +121,19 @@ class CourseWidget(anywidget.AnyWidget):
         """Save the picture to `path`; the ending (.svg, .png, .pdf) sets the format."""
         self.figure().savefig(path)
 
+    @classmethod
+    def page_name(cls) -> str:
+        """Return the name of the widget's JavaScript, which is also its module's: `sampling_lab` of `SamplingLab`."""
+        modules = [one.__module__ for one in cls.__mro__]  # a learner's own class, or a question's, is elsewhere
+        return next(name for name in modules if name.startswith(f"{__package__}.")).rpartition(".")[2]
+
+    def recorded_answers(self) -> dict[str, dict]:
+        """Return what a page without a kernel can be told: by what it asks, as JSON, the answer.
+
+        An answer to `asked` are traits with their new values, one to `ask` (a message of the page's) is a packet.
+        """
+        return {}
+
     def static_bundle(self) -> tuple[dict, dict]:
         """Return what a page without a kernel shows: data by MIME type, and its metadata."""
         figure = self.figure()
