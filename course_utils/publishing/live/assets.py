@@ -11,12 +11,14 @@ import gzip
 import hashlib
 import html
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.publishing.live.record import Recorded, stored_text
+from course_utils.publishing.live.record import Recorded, recorded, stored_text
+from course_utils.widgets.base import CourseWidget
 
 _LARGE = 4096  # characters of base64 that get a file of their own
 _ANSWERS_APART = 20_000  # characters of JSON: fewer travel with the state
@@ -35,6 +37,30 @@ def fragment(key: str, play: str = "") -> str:
     """
     moves = f' data-play="{html.escape(play)}"' if play else ""
     return f'<div class="live" data-live="{html.escape(key)}"{moves}></div>'
+
+
+def live_html(widgets: Mapping[str, CourseWidget]) -> str:
+    """Return `widgets` for one page that needs nothing else: pictures, and scripts that bring them to life.
+
+    Args:
+        widgets: By names of your own; each may be built from a saved trace, without a model.
+
+    >>> from course_utils.widgets import MemoryCalculator
+    >>> "courseLive.put" in live_html({"memory": MemoryCalculator()})
+    True
+    """
+    kept = {key: recorded(widget) for key, widget in widgets.items()}
+    shown = [_picture(widget) + fragment(key) for key, widget in widgets.items()]
+    scripts = [f"<script>{text}</script>" for text in (script(), *live_files(kept).values())]
+    return "\n".join([f"<style>{style()}</style>", *shown, *scripts])
+
+
+def _picture(widget: CourseWidget) -> str:
+    data, metadata = widget.static_bundle()
+    if "text/html" in data:
+        return f"<div>{data['text/html']}</div>"
+    picture = base64.b64encode(data["image/png"]).decode("ascii")
+    return f'<img src="data:image/png;base64,{picture}" alt="{html.escape(metadata["image/png"]["alt"])}">'
 
 
 def live_files(widgets: dict[str, Recorded]) -> dict[str, str]:
@@ -62,18 +88,22 @@ def add_place(cell: NotebookNode, key: str) -> None:
 
 def script() -> str:
     """Return the script that every page with a widget runs."""
-    return files("course_utils.publishing.live").joinpath("live.js").read_text(encoding="utf-8")
+    return _live_file("live.js")
 
 
 def style() -> str:
-    """Return the style sheet of all widgets."""
+    """Return the style sheet of all widgets and of their places."""
     sheets = sorted(file.name for file in files("course_utils.widgets").iterdir() if file.name.endswith(".css"))
-    return "\n".join(map(_widget_file, sheets))
+    return "\n".join([_live_file("live.css"), *map(_widget_file, sheets)])
 
 
 def _in_script(text: str) -> str:
     """A string of JavaScript that also may stand between the tags of a script."""
     return json.dumps(text).replace("</", "<\\/")
+
+
+def _live_file(name: str) -> str:
+    return files("course_utils.publishing.live").joinpath(name).read_text(encoding="utf-8")
 
 
 def _widget_file(name: str) -> str:

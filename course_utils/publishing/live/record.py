@@ -36,7 +36,7 @@ def record_widgets(file: Path) -> None:
     widgets = {
         name: recorded(widget) for name, widget in Widget.widgets.items() if isinstance(widget, CourseWidget)
     }
-    file.write_text(json.dumps(widgets, default=_plain), encoding="utf-8")
+    file.write_text(json.dumps(widgets), encoding="utf-8")
 
 
 def recorded(widget: CourseWidget) -> Recorded:
@@ -55,7 +55,8 @@ def recorded(widget: CourseWidget) -> Recorded:
     if "can_run" in state:
         state["can_run"] = False
     answers = widget.recorded_answers()
-    return {"module": widget.page_name(), "text": widget.describe(), "state": state, "answers": answers}
+    whole = {"module": widget.page_name(), "text": widget.describe(), "state": state, "answers": answers}
+    return json.loads(json.dumps(whole, default=_plain))
 
 
 def keep(root: Path, notebook: str, widgets: dict[str, Recorded]) -> None:
