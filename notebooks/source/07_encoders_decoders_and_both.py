@@ -365,8 +365,8 @@ words, sentences = BLANKS[0]
 figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, right=range(4))
 
 # %% [markdown]
-# *Try each* is the same model as *left side*; it only scores what comes after the blank, too, and gets far more. So the
-# decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
+# *Try each* is the same model as *left side*; it also scores what comes after the blank, and gets far more right. So
+# the decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
 # size and training differ, too.)
 #
 # **Try it.** The masked model with the causal mask. Bars: words for `[MASK]`, outlined under the model's own mask, blue
