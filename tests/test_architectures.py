@@ -1,7 +1,9 @@
 """Lesson 07's engine and pictures: how far a change reaches in an encoder, a decoder, and in both."""
 
 import copy
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -175,6 +177,26 @@ def test_the_explorer_shows_all_three_architectures():
 
 
 PANEL = ("a $model$", np.array([[0, 1.0, 0], [0, 2, 3]]), ["<s>", "🙂", "x"], 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("mask", [".tril()", ""])
+def test_a_translator_that_looks_ahead_is_caught_by_one_of_the_lessons_sentences_alone(mask):
+    """The lesson says so of its own `translate`: without the causal mask it agrees, up to *blanc* for *blanche*."""
+    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "07_encoders_decoders_and_both.ipynb", 4)
+    [code] = [cell.source for cell in notebook.cells if "def translate(" in cell.source]
+    assert code.count(".tril()") == 1
+    pipe = load_pipeline("translation")
+    names = {"torch": torch, "translator": pipe}
+    exec(code.replace(".tril()", mask), names)
+    for text in (CAR, DOG, "It is a good idea.", "My car is white."):
+        source = pipe.tokenizer(text, return_tensors="pt").input_ids
+        mine, theirs = names["translate"](source), pipe.model.generate(source, do_sample=False, num_beams=1)
+        if mask or text != "My car is white.":
+            assert torch.equal(mine, theirs)
+        else:
+            assert pipe.tokenizer.decode(mine[0, 1:-1]).endswith("blanc.")
+            assert pipe.tokenizer.decode(theirs[0, 1:-1]).endswith("blanche.")
 
 
 def test_pictures_have_words_and_are_small(recwarn):

@@ -12,6 +12,7 @@ from transformers.models.bart.modeling_bart import BartAttention
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 from course_utils.engine import attention, bert, llama, masks, rope
+from course_utils.engine.cache import KeyValueCache
 from course_utils.experiments import head_measures
 from course_utils.models import load_causal_lm, load_encoder
 from tests.examples import examples
@@ -169,6 +170,21 @@ def test_every_layer_and_head_of_smollm2(eager):
     final = llama.rms_norm(ours[-1][0], smollm.model.model.norm)
     assert close(final, theirs.hidden_states[-1], 1e-3)
     assert close(llama.llama_next_logits(smollm.model, ids), theirs.logits[:, -1], 1e-3)
+
+
+def test_known_layers_are_yielded_again_and_not_computed():
+    model, ids = load_causal_lm().model, torch.tensor([[5, 6, 7]])
+    outputs = list(llama.layer_outputs(model, ids))
+    doubled = [(hidden * 2, weights) for hidden, weights in outputs]
+    for known in (0, 1, 29, 30):
+        again = list(llama.layer_outputs(model, ids, known=outputs[:known]))
+        assert all(one[0] is two[0] for one, two in zip(again[:known], outputs, strict=False))
+        assert len(again) == 30
+        assert torch.equal(again[-1][0], outputs[-1][0])
+    assert not torch.equal(list(llama.layer_outputs(model, ids, known=doubled[:29]))[-1][0], outputs[-1][0])
+    for wrong in ({"known": outputs * 2}, {"known": outputs[:3], "cache": KeyValueCache(30)}):
+        with pytest.raises(ValueError, match=r"^known must be of at most 30 layers and go without a cache, got "):
+            next(llama.layer_outputs(model, ids, **wrong))
 
 
 def test_one_layer_alone_equals_transformers():

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from course_utils import figures
-from course_utils.experiments.ablation import next_token_losses
-from course_utils.experiments.copying import losses_of_halves, recorded_rises, repeated_tokens, rises_without
+from course_utils.engine.llama import layer_outputs
+from course_utils.experiments.ablation import next_token_losses, without_heads
+from course_utils.experiments.copying import copying_without, recorded_rises, repeated_tokens, rises_without
+from course_utils.experiments.reach import hidden_states, last_states
 from course_utils.experiments.vectors import cosine_similarity
 from course_utils.experiments.word_senses import SENSES, bank_sentences, meaning_gaps
 from course_utils.models import load_causal_lm
@@ -24,7 +26,7 @@ def test_texts_are_said_twice_and_depend_on_the_seed():
 
 def test_halves_are_means_of_the_losses_without_the_first_of_each():
     model, ids = load_causal_lm().model, repeated_tokens(texts=2, length=5)
-    first, second = losses_of_halves(model, ids)
+    [(first, second, _)] = copying_without(model, [[]], ids)
     for number in range(2):
         losses = next_token_losses(model, ids[number : number + 1])  # the first is of the second token
         assert first[number].item() == pytest.approx(losses[:4].mean().item(), rel=1e-4)
@@ -34,7 +36,20 @@ def test_halves_are_means_of_the_losses_without_the_first_of_each():
 def test_texts_without_halves_are_refused():
     for ids in (torch.zeros(1, 5, dtype=int), torch.zeros(1, 2, dtype=int), torch.zeros(6, dtype=int)):
         with pytest.raises(ValueError, match=r"^ids must have shape \(texts, 2 · length\)"):
-            losses_of_halves(load_causal_lm().model, ids)
+            copying_without(load_causal_lm().model, [[]], ids)
+
+
+def test_layers_that_are_not_run_again_change_nothing():
+    model, ids = load_causal_lm().model, repeated_tokens(texts=2, length=5)
+    choices, outputs = [[(29, 1)], [], [(12, 3), (2, 0)]], list(layer_outputs(model, ids))
+    for number, run in enumerate(copying_without(model, choices, ids, outputs)):
+        with without_heads(model, choices[number]):
+            [alone] = copying_without(model, [[]], ids)  # reads every layer
+        for found, expected in zip(run, alone, strict=True):
+            assert torch.equal(found, expected)
+    assert not torch.equal(run.second, copying_without(model, [[]], ids)[0].second)
+    with pytest.raises(ValueError, match="pairs of a layer and a head of the model, got"):
+        copying_without(model, [[(30, 0)]], ids)
 
 
 def test_a_few_texts_give_what_was_recorded_of_a_head():
@@ -88,3 +103,14 @@ def test_figures_of_changes_and_heads_want_numbers_that_fit():
         figures.changes_with_intervals({}, ["a"], "rise")
     with pytest.raises(ValueError, match=r"^values must have shape \(layer, head\), got \(3,\)$"):
         figures.head_map(torch.zeros(3), "rise")
+
+
+def test_last_states_are_those_of_each_text_alone():
+    smollm = load_causal_lm()
+    texts = ["The cat sat", "The cat sat on the mat", "A dog", "The cat slept"]
+    found = last_states(smollm.model, smollm.tokenizer, texts)
+    alone = [hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in texts]
+    torch.testing.assert_close(found, torch.stack(alone, dim=1), rtol=1e-4, atol=1e-3)
+    for wrong in ([], ["a", ""]):
+        with pytest.raises(ValueError, match=r"^texts must be at least one text with at least one token each, got \["):
+            last_states(smollm.model, smollm.tokenizer, wrong)

@@ -14,6 +14,7 @@ from course_utils.traces import MaskTrace, record_masks
 from course_utils.traces.masks import KINDS, PADDINGS
 from course_utils.widgets import MaskLab, mask_lab
 from course_utils.widgets.base import page_module
+from course_utils.widgets.mask_lab import TOP, _likeliest
 from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
@@ -168,3 +169,10 @@ def test_a_picture_of_strange_tokens(recwarn):
     assert len(figure._repr_mimebundle_()[0]["image/png"]) < 40_000
     assert "<" not in figure.alt
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("size", [2, TOP, TOP + 1, 300])
+def test_of_equally_likely_tokens_the_first_come_first(size):
+    random = np.random.default_rng(size)
+    for probabilities in (random.random(size).round(1), np.zeros(size), random.random(size)):
+        assert _likeliest(probabilities) == np.argsort(-probabilities, kind="stable")[:TOP].tolist()

@@ -6,7 +6,7 @@ Source: Touvron et al. (2023), LLaMA. Equals `LlamaForCausalLM` of `transformers
 Lesson: 08 · Attention; with a cache: 10 · Prefill and decode
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch.nn.functional import silu
@@ -114,6 +114,7 @@ def layer_outputs(
     ids: torch.Tensor,
     cache: KeyValueCache | None = None,
     attend: Attend = grouped_query_attention,
+    known: Sequence[tuple[torch.Tensor, torch.Tensor | None]] = (),
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """Read token ids `(batch, seq)`; after each layer, yield the hidden states and the attention weights.
 
@@ -121,9 +122,11 @@ def layer_outputs(
         ids: The tokens that are not yet in the cache.
         cache: What was read before; it grows by `ids`. None: nothing was, and nothing is kept.
         attend: `grouped_query_attention`, or `fused_attention`, which returns no weights.
+        known: What the first layers yielded when they read the same ids; it is yielded again, not computed.
 
     Raises:
-        ValueError: `model` is not a Llama with plain RoPE.
+        ValueError: `model` is not a Llama with plain RoPE, or has fewer layers than are known; or there is a cache as
+            well, which layers that are not computed would leave empty.
 
     >>> from course_utils.models import load_causal_lm
     >>> smollm = load_causal_lm()
@@ -132,6 +135,11 @@ def layer_outputs(
     (torch.Size([1, 2, 576]), torch.Size([1, 9, 2, 2]))
     """
     check_is_llama(model)
+    if known and (cache is not None or len(known) > len(model.model.layers)):
+        raise ValueError(
+            f"known must be of at most {len(model.model.layers)} layers and go without a cache, got {len(known)}"
+            + (" and a cache" if cache is not None else "")
+        )
     before = 0 if cache is None else cache.length
     length = before + ids.shape[1]
     layers, config = model.model.layers, model.config
@@ -139,8 +147,9 @@ def layer_outputs(
     rotation = rope_rotation(positions, layers[0].self_attn.head_dim, config.rope_parameters["rope_theta"])
     # One new token may look at everything: it is the last.
     mask = causal_mask(ids.shape[1], length).to(ids.device) if ids.shape[1] > 1 else None
-    hidden = model.model.embed_tokens(ids)
-    for layer in layers:
+    hidden = known[-1][0] if known else model.model.embed_tokens(ids)
+    yield from known
+    for layer in layers[len(known) :]:
         hidden, weights = decoder_layer(hidden, layer, rotation, mask, cache, attend)
         yield hidden, weights
 

@@ -1,11 +1,15 @@
 """How far a change reaches: one token is replaced, and every position of every layer is compared with before.
 
-Lesson: 07 · Encoders, decoders and both
+Lesson: 07 · Encoders, decoders and both; 08 · Attention
 """
 
-import torch
-from transformers import PreTrainedModel
+from collections.abc import Iterable
 
+import torch
+from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from course_utils.engine.llama import check_is_llama
+from course_utils.experiments.prompt_trees import prompt_tree, tree_inputs
 from course_utils.models.doorway import takes
 
 
@@ -39,6 +43,33 @@ def hidden_states(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor 
     if mask.shape != (ids.shape[1], ids.shape[1]):
         raise ValueError(f"mask must have shape {(ids.shape[1], ids.shape[1])} like the text, got {tuple(mask.shape)}")
     return torch.cat(model(ids, attention_mask=mask[None, None], output_hidden_states=True).hidden_states)
+
+
+@takes(model=LlamaForCausalLM)
+@torch.inference_mode()
+def last_states(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> torch.Tensor:
+    """Return what every layer made of the last token of each text, `(layer + 1, text, hidden)`.
+
+    What some texts share from their start is read once, and all of them in one run.
+
+    Raises:
+        ValueError: There are no texts, one has no token, or `model` is not a Llama.
+
+    Equals the last position of `hidden_states` of each text, up to rounding.
+
+    >>> from course_utils.models import load_causal_lm
+    >>> smollm = load_causal_lm()
+    >>> last_states(smollm.model, smollm.tokenizer, ["The cat sat", "The cat slept"]).shape
+    torch.Size([31, 2, 576])
+    """
+    check_is_llama(model)
+    texts = list(texts)
+    rows = [tokenizer(text).input_ids for text in texts]
+    if not rows or not all(rows):
+        raise ValueError(f"texts must be at least one text with at least one token each, got {texts}")
+    tree = prompt_tree(rows)
+    states = model(**tree_inputs(tree, model.device), output_hidden_states=True).hidden_states
+    return torch.cat([layer[:, tree.ends] for layer in states])
 
 
 @takes(model=PreTrainedModel)

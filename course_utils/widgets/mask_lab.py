@@ -154,10 +154,18 @@ def mask_lab(run: Run, prompts: list[str], window: int = 4, **settings: object) 
 def _row(trace: MaskTrace, kind: int, padding: int, masked: int, prompt: int) -> dict:
     """The likeliest tokens of a prompt, alone and in the batch, and the share that moved."""
     alone, now = (_softmax(logits) for logits in (trace.alone[prompt], trace.logits[kind, padding, masked, prompt]))
-    first = np.argsort(-alone, kind="stable")[:TOP].tolist()
-    others = [token for token in np.argsort(-now, kind="stable")[:TOP].tolist() if token not in first]
+    first = _likeliest(alone)
+    others = [token for token in _likeliest(now) if token not in first]
     best = [[trace.labels[t], round(float(alone[t]), 5), round(float(now[t]), 5)] for t in first + others]
     return {"best": best, "moved": round(float(abs(now - alone).sum() / 2), 5)}
+
+
+def _likeliest(probabilities: np.ndarray) -> list[int]:
+    """The first tokens by probability; of equal ones, the first by number."""
+    # To sort a whole vocabulary takes fifty times as long, and a batch has some hundred such rows.
+    least = np.partition(probabilities, -TOP)[-TOP] if len(probabilities) > TOP else -np.inf
+    candidates = np.flatnonzero(~(probabilities < least))  # all of them where they are not numbers
+    return candidates[np.argsort(-probabilities[candidates], kind="stable")][:TOP].tolist()
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

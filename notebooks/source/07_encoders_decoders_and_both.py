@@ -49,8 +49,8 @@ smollm.tokenizer.decode(more[0]), translator(text, num_beams=1)[0]["translation_
 #   it writes.
 #
 # French *une* agrees with *voiture*; a dog is *un petit chien*. But *une* is the second French word, and *car* the last
-# English one! Does the translator read that far? Take 24 nouns, half of them feminine in French, give the decoder
-# *J'ai*, and see which article it prefers. Then leave the noun out.
+# English one! Has the translator read that far when it writes *une*? For 24 nouns, half of them feminine in French,
+# give the decoder *J'ai*, and see which article it prefers.
 
 
 # %%
@@ -73,19 +73,18 @@ def article(english):
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.intervals import wilson_interval
 
-for name, sentence in {"with the noun": "I have a small {}.", "without it": "I have a small."}.items():
-    hits = sum(article(sentence.format(noun)) == right for right, group in nouns.items() for noun in group.split())
-    low, high = wilson_interval(hits, 24)
-    print(f"{name:13} {hits} of 24 right ({low:.0%} to {high:.0%})")
+hits = sum(article(f"I have a small {noun}.") == right for right, group in nouns.items() for noun in group.split())
+low, high = wilson_interval(hits, 24)
+print(f"{hits} of 24 right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# With the noun, nearly all are right; without it, half, as the answer is always the same. So the translator had read
-# the English to its end before it wrote the second French word. What a model may read is written in one small table.
+# Nearly all are right (guessing gets 12), and only the noun differs. So the translator had read the English to its end
+# before it wrote the second French word.
 #
 # ## 2 · Three masks
 #
 # Attention is the only step in which tokens read each other (lesson 08 computes it). The **mask** says who may look at
-# whom: one row for each token that looks, one column for each that's looked at.
+# whom: one row for each token that looks, one column for each that's looked at (hatched: not allowed).
 
 # %% tags=["nbval-check-output"]
 english, french = ["I", "have", "a", "car"], ["<start>", "J'ai", "une"]
@@ -145,8 +144,8 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# All layers, ▼ the replaced token. Hatched means equal to the last bit; elsewhere, brighter means further apart, on a
-# scale per model.
+# All layers, with ▼ over the replaced token. Hatched means equal to the last bit; elsewhere, brighter means further
+# apart, on a scale per model.
 
 # %% tags=["nbval-check-output"]
 panels = []
@@ -157,10 +156,11 @@ figures.changed_positions_map(panels)
 
 # %% [markdown]
 # Row 0 is before any layer. In the encoder, one layer is enough: everyone has looked at everyone. In the decoder,
-# thirty layers change nothing to the left. Each layer reads what the one before it wrote, and none looks ahead, so
-# there's no way round.
+# thirty layers change nothing to the left. Each reads what the last one wrote, and none looks ahead: there's no way
+# round.
 #
-# And in the translator? Replace a word on either side, and count the vectors that differ in any layer.
+# And in the translator? Replace *car* in the English, then *voiture* in the French, and count the vectors that differ
+# in any layer.
 
 # %% tags=["nbval-check-output"]
 car, dog = (tokenizer(sentence, return_tensors="pt").input_ids for sentence in (text, with_dog))
@@ -179,11 +179,12 @@ for change, source, target in (("car → dog", dog, voiture), ("voiture → chie
     print(f"{change:16} {in_english.sum()} of {len(in_english)} English, {in_french.sum()} of {len(in_french)} French")
 
 # %% [markdown]
-# A change in the English reaches everything. A change in the French reaches nothing in the English, so the encoder runs
-# **once** per text, and every step of the decoder uses what it returned.
+# A change in the English reaches everything; one in the French leaves the English alone. So the encoder runs **once**
+# per text, and every step of the decoder uses what it returned.
 #
-# **Try it.** A layer has several **attention heads** (no relatives of task heads), each with its own pattern. 2.3 is
-# head 3 of layer 2, both counted from 0. A row is a French token that's being written.
+# **Try it.** A layer has several **attention heads** (nothing to do with task heads), each with its own pattern; 2.3 is
+# head 3 of layer 2, counted from 0. Left: all heads, brighter if they look more widely. Right: one head. Its row *une*
+# is the step that writes *une*.
 #
 # 1. Where do *une* and *petite* look?
 # 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun?
@@ -197,11 +198,11 @@ attention_explorer(translator, text, layer=2, head=3, token=3)
 # %% [markdown]
 # <details><summary>Answers</summary>
 #
-# 1. Mostly at *car*: both depend on its gender.
+# 1. Mostly at *car*: both have to agree with it.
 # 2. Yes, at *dog*.
-# 3. 2.0, for instance: *ai*, *une*, *petite*, *voiture* look at *have*, *a*, *small*, *car*.
+# 3. 2.0, from *une* on.
 #
-# (One sentence and a head we picked: an illustration.)
+# (An illustration: one sentence, one picked head.)
 #
 # </details>
 #
@@ -224,8 +225,8 @@ assert torch.allclose(flipped[0], hidden_states(bert_decoder, minilm.encode(text
 print(f"unchanged after 6 layers: {(position_differences(*flipped)[6] == 0).sum()} of 8")
 
 # %% [markdown]
-# They're equal, and the five tokens before the replaced one no longer notice. Now the other way. After *The capital of
-# France is*, SmolLM2 gives *Paris* 77 %. Let all five tokens see all five.
+# The two agree, and the five tokens before the replaced one no longer notice. Now the other way. After *The
+# capital of France is*, SmolLM2 gives *Paris* 77 %. Let all five tokens see all five.
 
 # %%
 all_see_all = predict(
@@ -259,18 +260,19 @@ for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_ma
     print(f"{name:13} ␣Paris {likely:.0%}; {right} of 20 capitals right ({low:.0%} to {high:.0%})")
 
 # %% [markdown]
-# Not one capital is left. The last token always saw all five. But the four before it have other vectors now, and these
+# Not one capital is left. The last token saw all five before, too. But the four others have new vectors now, and these
 # weights never met a token that had looked ahead. The mask makes the architecture; training fits the weights to it.
 #
-# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders, and T5Gemma 2 is an
-# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the prompt's tokens see
-# each other, and only what's written is causal (Raffel et al., 2020).
+# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders (Mistral 7B hardly needed it),
+# and T5Gemma 2 is an encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the
+# prompt's tokens see each other, and only what's written is causal (Raffel et al., 2020).
 #
 # ## 5 · What the causal mask costs
 #
-# Lesson 05 had ten pairs like *The woman is at the bank of the river*, *… of England*, with the clue after *bank*. The
-# **gap**: how much higher is the cosine of two *bank*s (of different pairs) if they mean the same? *By chance*:
-# exchange the meanings in some pairs. There are 512 ways, and 95 % of their gaps are smaller.
+# Lesson 05 had ten pairs like *The woman is at the bank of the river*, *… of England*, with the clue after *bank*. Are
+# two *bank*s from different pairs more alike if they mean the same? The **gap** is the mean cosine of those that do,
+# minus that of those that don't. For chance, exchange the meanings in some pairs: of 512 ways, 95 % stay below the
+# second number.
 
 
 # %% tags=["nbval-check-output"]
@@ -295,18 +297,17 @@ print("decoder:", gap_of_bank(smollm))
 print("decoder, said twice:", gap_of_bank(smollm, times=2))
 
 # %% [markdown]
-# Compare a gap with its own chance, not with another model's. The encoder's *bank* knows which is meant. The decoder's
-# has the same vector in both sentences of a pair. Nothing is lost, since later tokens look back: with the English in
-# its prompt, a decoder could choose *une*, too. But if you need a vector per word, as in tagging, an encoder has it at
-# once.
+# The encoder's gap is above chance: its *bank* depends on which is meant. The decoder's has the same vector in both
+# sentences of a pair, as they're equal up to there. The clue isn't lost, since later tokens look back at both. But if
+# you need a vector per word, as in tagging, an encoder has it at once. (Don't compare gaps across models.)
 #
 # A trick: say it twice. The second *bank* looks back at the whole first sentence, and its gap is above chance. Springer
-# et al. (2024) make vectors for search that way, at twice the tokens.
+# et al. (2024) make text vectors that way, at twice the tokens.
 #
 # ## 6 · Fill in the blank
 #
-# In *The … milked the cows*, only the right side tells you the word. Take six groups of four such sentences. Within a
-# group, the left side is the same.
+# In *The … milked the cows*, only the right side tells you the word. Take six groups of four such sentences. The four
+# begin alike.
 
 # %%
 left_side = predict(
@@ -325,11 +326,11 @@ for words, sentences in BLANKS:
 left_side.compare(len({sentences[0].split("…")[0] for _, sentences in BLANKS}))
 
 # %% [markdown]
-# It gives all four of a group the same answer, so one is right at most. Three ways to choose:
+# It gives all four of a group the same answer, which fits one of them: 6 of 24 is guessing. Three ways to choose:
 #
 # - **both sides**: MiniLM, with its task head for masked words, sees the whole sentence;
 # - **left side**: SmolLM2 reads up to the blank;
-# - **try each**: SmolLM2 reads the sentence four times, once with each word, and the likeliest wins.
+# - **try each**: SmolLM2 reads the sentence four times, once with each word, and the likeliest sentence wins.
 
 
 # %%
@@ -353,7 +354,8 @@ ways = ["both sides (MiniLM)", "left side (SmolLM2)", "try each (SmolLM2)"]
 chosen = [torch.stack([three_ways(each, words) for each in sentences], dim=1) for words, sentences in BLANKS]
 for way, hits in zip(ways, sum((found.argmax(-1) == torch.arange(4)).sum(-1) for found in chosen), strict=True):
     low, high = wilson_interval(int(hits), 24)
-    print(f"{way:20} {hits} of 24 right ({low:.0%} to {high:.0%})")
+    interval = "always" if way.startswith("left") else f"{low:.0%} to {high:.0%}"
+    print(f"{way:20} {hits} of 24 right ({interval})")
 
 # %% [markdown]
 # The first group; a frame marks the word that fits.
@@ -363,14 +365,15 @@ words, sentences = BLANKS[0]
 figures.choice_grids(list(zip(ways, chosen[0], strict=True)), sentences, words, right=range(4))
 
 # %% [markdown]
-# *Try each* is the same model on the same sentences; it only scores the right side, too, and gets far more. So the
-# decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
-# they differ in size and training as well.)
+# *Try each* is the same model as *left side*; it also scores what comes after the blank, and gets far more right. So
+# the decoder isn't helpless, but it needs candidates, and reads the sentence once for each. (Don't rank the two models:
+# size and training differ, too.)
 #
-# **Try it.** The masked model with the causal mask. The bars are the likeliest words for `[MASK]`.
+# **Try it.** The masked model with the causal mask. Bars: words for `[MASK]`, outlined under the model's own mask, blue
+# under this one.
 #
-# 1. Compare the bars of prompts 1 and 2. Then switch the mask to **none**.
-# 2. Write sentences of your own, and press **Run**.
+# 1. Compare the blue bars of prompts 1 and 2. Then switch the mask to **none**.
+# 2. Write your own, and press **Run**.
 
 # %%
 from functools import partial
@@ -378,17 +381,17 @@ from functools import partial
 from course_utils.traces import record_blanks
 from course_utils.widgets import mask_lab
 
-blanks = ["The [MASK] landed the plane.", "The [MASK] milked the cows.", "He liked the [MASK] and sang it twice."]
-mask_lab(partial(record_blanks, filler), blanks, kind="causal", padding="right")
+liked = [f"He liked the [MASK] and {verb} it twice." for verb in ("read", "sang")]
+mask_lab(partial(record_blanks, filler), [*liked, "The [MASK] barked at the stranger."], kind="causal", padding="right")
 
 # %% [markdown]
-# In the batch, prompts 1 and 2 have the same bars: left of both blanks there's only *The*.
+# Prompts 1 and 2 have the same blue bars: left of both blanks is *He liked the*.
 #
 # ## 7 · What the causal mask saves
 #
 # A chat grows at its end. Say 200 tokens arrive, 20 at a time. A decoder's old vectors stay as they are (section 3), so
-# it keeps its work (the **KV cache** of lesson 10) and reads only the new. An encoder has to start over. Or are its old
-# vectors good enough? Read half of each of thirty passages, then the whole.
+# it keeps its work (the **KV cache** of lesson 10) and reads only the new ones. An encoder has to start over. Or are
+# its old vectors good enough? Let MiniLM read half of each of thirty passages, then the whole.
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.human_rights import human_rights
@@ -412,9 +415,8 @@ for name, values in {"before and after": same, "two different tokens": different
 print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
 
 # %% [markdown]
-# On average the old vector is close to the new one, but none is the same, and some are far off.
-#
-# An encoder–decoder has a cache in its decoder; if the *input* grows, its encoder starts over.
+# On average the old vector is close to the new one. But none is the same, and the worst is hardly closer than two
+# different tokens.
 #
 # ## 8 · Which one for which task
 #
@@ -433,25 +435,27 @@ for task in ("sentiment-analysis", "ner", "fill-mask", "translation", "summariza
 # | named entities (NER) | a tag for each word | encoder | GLiNER (Zaratiana 2023) |
 # | search | a vector | encoder, decoder | MiniLM; Qwen3 Embedding (Y. Zhang 2025) |
 # | translation | another text | encoder–decoder, decoder | NLLB (NLLB Team 2022); TranslateGemma (Finkelstein 2026) |
-# | summarization | a shorter text | encoder–decoder, decoder | BART, T5Gemma 2; all of the next row |
+# | summarization | a shorter text | encoder–decoder, decoder | BART (M. Lewis 2020), T5Gemma 2; all of the next row |
 # | writing, chat, code | more text | decoder | Llama 3 (Grattafiori 2024), DeepSeek-V4 (DeepSeek-AI 2026) |
 #
-# (After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single experiment says so, but:
+# (After a semicolon: decoders.) Why are nearly all of the largest models decoders? No single experiment answers that,
+# but:
 #
-# - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder needs a
-#   head and labelled data for each task.
+# - **One interface.** What can be put into words can be asked in a prompt (Radford et al., 2019). An encoder usually
+#   needs a head and labelled data for each task.
 # - **Every token teaches.** A decoder learns from each token; BERT hides 15 % and learns from these.
 # - **The cache.** A chat grows at its end.
 #
-# It isn't that they understand better. Weller et al. (2025) trained pairs that differ only in mask and objective:
-# encoders won at classification and retrieval, decoders at generation. Wang et al. (2022) found decoders best straight
-# after pre-training, and models that see their input in both directions best after further training on many tasks. Then
-# again, the decoders that BehnamGhader et al. (2024) turned into encoders beat smaller encoders.
+# They don't simply understand better. Weller et al. (2025) trained pairs (up to a billion parameters) that differ only
+# in mask and objective: encoders won at classification and retrieval, decoders at generation, and refitting didn't
+# close the distance. Wang et al. (2022) found decoders best straight after pre-training, and models that see their
+# input in both directions best after further training on many tasks. Then again, the decoders that BehnamGhader et al.
+# (2024) turned into encoders beat smaller encoders at tagging words.
 #
 # ## 9 · The whole thing in one cell
 #
-# An encoder–decoder in plain `torch`; only embeddings, linear maps and norms are the model's. Both halves are one
-# function, `run`. What differs is the mask, and whether there's something to look across to.
+# An encoder–decoder in plain `torch`; only embeddings, linear maps and norms are the model's. One function, `run`, is
+# both halves: they differ in the mask, and in whether they look across.
 
 
 # %%
@@ -491,12 +495,11 @@ for sentence in (text, with_dog, "It is a good idea."):
     print(sentence, "→", tokenizer.decode(mine[0], skip_special_tokens=True).strip())
 
 # %% [markdown]
-# A wrong mask can hide here. Take `.tril()` away and run both cells: the assertion still passes! The next token is read
-# from the last row, which is full anyway. Now add *My car is white.* to the list.
+# A wrong mask can hide here. Take `.tril()` away and run both cells: the assertion still passes! Only the last row
+# writes, and it's full anyway; the other rows changed too little to tip a word. Add *My car is white.*, and it fails:
+# *blanche* becomes *blanc*.
 #
 # ## 10 · Quiz
-#
-# Every option, right or wrong, has an explanation.
 
 # %% tags=["nbval-check-output"]
 from course_utils.learner import quiz_question
@@ -536,7 +539,7 @@ quiz_question(
 # %% [markdown]
 # ## Take-aways
 #
-# - The architectures share their parts. The mask tells them apart: bidirectional, causal, cross.
+# - The mask tells the architectures apart: bidirectional, causal, cross.
 # - Change a later word: in an encoder every vector changes, in a decoder none before it. So a decoder can keep what it
 #   has read. An encoder can't, but its vectors know both sides.
 # - An encoder–decoder reads once, in both directions, and writes causally while it looks across.

@@ -77,18 +77,14 @@ apart = predict(
 apart
 
 # %% tags=["nbval-check-output"]
+from course_utils.experiments.reach import last_states
 from course_utils.experiments.word_senses import bank_sentences, meaning_gaps
 
-
-def gaps_of(word):
-    """The gaps of all labellings with `word` at the end, (labelling, layer); the first has the true meanings."""
-    texts = [text.replace("bank", word) for text in bank_sentences("before")]
-    states = [hidden_states(smollm.model, smollm.encode(text))[:, -1] for text in texts]
-    return meaning_gaps(torch.stack(states, dim=1))
-
-
-gaps = gaps_of("bank")
-apart.compare(gaps[0].argmax().item())
+endings = ("bank", "door", "house", "station")
+texts = [text.replace("bank", word) for word in endings for text in bank_sentences("before")]
+states = last_states(smollm.model, smollm.tokenizer, texts).unflatten(1, (4, 20))  # (layer, word, sentence, 576)
+gaps = dict(zip(endings, meaning_gaps(states).unbind(-1), strict=True))  # each (labelling, layer), the true one first
+apart.compare(gaps["bank"][0].argmax().item())
 
 # %% [markdown]
 # Is that wide? A null: exchange the labels “river” and “money” in some frames. There are 512 ways; 95 % of their gaps
@@ -97,12 +93,13 @@ apart.compare(gaps[0].argmax().item())
 # %% tags=["nbval-check-output"]
 from course_utils import figures
 
-by_chance = gaps.quantile(0.95, dim=0)
-print(f"after 8 layers: {gaps[0, 8]:.3f}, by chance {by_chance[8]:.3f}")
-print(f"as wide in any layer: {(gaps.amax(1) >= gaps[0, 8]).sum()} of {len(gaps)} labellings, the true one included")
-others = {word: gaps_of(word)[0] for word in ("door", "house", "station")}
-print("other words after 8 layers:", {word: round(gap[8].item(), 3) for word, gap in others.items()})
-curves = {"bank": gaps[0], "door instead": others["door"], "bank, by chance (95 % below)": by_chance}
+labellings = gaps["bank"]
+true, by_chance = labellings[0], labellings.quantile(0.95, dim=0)
+print(f"after 8 layers: {true[8]:.3f}, by chance {by_chance[8]:.3f}")
+as_wide = (labellings.amax(1) >= true[8]).sum()
+print(f"as wide in any layer: {as_wide} of {len(labellings)} labellings, the true one included")
+print("other words after 8 layers:", {word: round(gaps[word][0, 8].item(), 3) for word in endings[1:]})
+curves = {"bank": true, "door instead": gaps["door"][0], "bank, by chance (95 % below)": by_chance}
 figures.layer_curves(curves, "gap of mean cosines")
 
 # %% [markdown]
@@ -223,12 +220,14 @@ saturated.compare(largest[64].mean().item(), show="{:.0%}")
 
 # %% tags=["nbval-check-output"]
 from course_utils.experiments.failure_cases import CAPITALS
+from course_utils.experiments.greedy_answers import next_probabilities
 from course_utils.experiments.intervals import wilson_interval
 
+asked = [f"The capital of {country} is" for country in CAPITALS]
 for factor in (1.0, 64**-0.5):
     for layer in smollm.model.model.layers:
         layer.self_attn.scaling = factor
-    best = [smollm.next_logits(f"The capital of {country} is").argmax() for country in CAPITALS]
+    best = next_probabilities(smollm.model, smollm.tokenizer, asked).argmax(-1)
     right = sum(smollm.encode(f" {city}")[0, 0] == token for city, token in zip(CAPITALS.values(), best, strict=True))
     low, high = wilson_interval(int(right), 20)
     print(f"factor {factor}: {right} of 20 right ({low:.0%} to {high:.0%})")
@@ -292,15 +291,16 @@ from course_utils.experiments import head_measures
 from course_utils.experiments.copying import mean_and_interval, repeated_tokens
 
 
-def head_scores(ids):
+def head_scores(outputs, ids):
     """Measure all heads on each text of `ids`: previous token and induction, each (text, layer, head)."""
-    weights = torch.stack([weights for _, weights in layer_outputs(smollm.model, ids)], dim=1)
+    weights = torch.stack([weights for _, weights in outputs], dim=1)
     induction = [head_measures.induction_score(of_one, text) for of_one, text in zip(weights, ids, strict=True)]
     return {"previous token": head_measures.previous_token_score(weights), "induction": torch.stack(induction)}
 
 
 choosing, testing = repeated_tokens(texts=20, seed=0), repeated_tokens(texts=20, seed=1)
-chosen, tested = head_scores(choosing), head_scores(testing)
+outputs = list(layer_outputs(smollm.model, testing))  # hidden states and weights of each layer, for section 7, too
+chosen, tested = head_scores(layer_outputs(smollm.model, choosing), choosing), head_scores(outputs, testing)
 chosen["induction"].shape
 
 # %% tags=["nbval-check-output"]
@@ -330,20 +330,22 @@ off = predict(
 off
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.copying import losses_of_halves, rises_without
+from course_utils.experiments.copying import copying_without
 
-halves = [half.mean().item() for half in losses_of_halves(smollm.model, testing)]
-even = torch.tensor(smollm.model.config.vocab_size).log().item()
-print("loss of the whole model: first half {:.2f}, second half {:.2f}; of an even guess {:.2f}".format(*halves, even))
 blind = [divmod(place, 9) for place in torch.randint(270, (3,), generator=torch.Generator().manual_seed(0)).tolist()]
-heads = [(18, 6), (16, 0), *blind]
-first, second = rises_without(smollm.model, [[head] for head in heads], testing)
-off.compare(second[0].mean().item(), show="{:+.2f}")
+heads = [(18, 6), (16, 0), *blind, (11, 1)]  # 11.1 is for later
+whole, *without = copying_without(smollm.model, [[], *([head] for head in heads)], testing, outputs)
+even = torch.tensor(smollm.model.config.vocab_size).log()
+print(f"loss of the whole model: first half {whole.first.mean():.2f}, second half {whole.second.mean():.2f};", end=" ")
+print(f"of an even guess {even:.2f}")
+off.compare((without[0].second - whole.second).mean().item(), show="{:+.2f}")
 
 # %% tags=["nbval-check-output"]
-rises = {name: [mean_and_interval(rise) for rise in half] for name, half in (("first", first), ("second", second))}
-names = [f"{layer}.{head}{' (drawn blindly)' if (layer, head) in blind else ''}" for layer, head in heads]
-changes = {f"{name} half of the text": values for name, values in rises.items()}
+names = [f"{layer}.{head}{' (drawn blindly)' if (layer, head) in blind else ''}" for layer, head in heads[:5]]
+changes = {
+    "first half of the text": [mean_and_interval(run.first - whole.first) for run in without[:5]],
+    "second half of the text": [mean_and_interval(run.second - whole.second) for run in without[:5]],
+}
 figures.changes_with_intervals(changes, names, "rise of the loss without this head")
 
 # %% [markdown]
@@ -354,12 +356,9 @@ figures.changes_with_intervals(changes, names, "rise of the loss without this he
 # down, two layers earlier. Then 18.6 should fail without it, but not without 11.1, which looks one token back, too.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.ablation import without_heads
-
-print(f"nothing off: induction of 18.6 {tested['induction'][:, 18, 6].mean():.2f}")
+print(f"nothing off: induction of 18.6 {whole.induction[:, 18, 6].mean():.2f}")
 for head in ((16, 0), (11, 1), *blind[:2]):
-    with without_heads(smollm.model, [head]):
-        induction = head_scores(testing)["induction"]
+    induction = without[heads.index(head)].induction
     of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*mean_and_interval(induction[:, 18, 6]))
     print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 

@@ -33,12 +33,13 @@ import torch
 from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
+tokenizer = smollm.tokenizer
 story = (files("course_utils.experiments.texts") / "the_last_ferry.txt").read_text(encoding="utf-8")
 ids = smollm.encode(story)
 print(f"{len(story.split()):,} words, {ids.shape[1]:,} tokens")
 
 # %% tags=["nbval-check-output"]
-print(smollm.tokenizer.decode(ids[0, 513:527]), "…")
+print(tokenizer.decode(ids[0, 513:527]), "…")
 for last in (335, 360):
     with torch.inference_mode():
         output = smollm.model(ids[:, 527 - last : 527], logits_to_keep=1)
@@ -126,7 +127,7 @@ bits = {
 
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.intervals import bootstrap_interval
+from course_utils.experiments.intervals import bootstrap_interval, wilson_interval
 
 
 def with_interval(values):
@@ -179,7 +180,7 @@ print(*[f"{smollm.labels[t]} {b:.0f}" for t, b in zip(tokens[:14], by_token.valu
 from course_utils.experiments.head_measures import attention_distance, first_token_score
 from course_utils.traces import record_attention
 
-looks = torch.from_numpy(record_attention(smollm, smollm.tokenizer.decode(ids[0, :200])).weights)
+looks = torch.from_numpy(record_attention(smollm, tokenizer.decode(ids[0, :200])).weights)
 evenly = (1 / torch.arange(2, 201)).mean()
 print(f"{first_token_score(looks).mean():.0%} goes to the first token; spread evenly, it would be {evenly:.0%}")
 others = looks[..., 1:, 1:] / looks[..., 1:, 1:].sum(-1, keepdim=True)
@@ -215,11 +216,16 @@ for name, token in (("32, and the first token", 0), ("32, and the sixth token", 
 {name: mask[95].sum().item() for name, mask in masks.items()}  # how many tokens the last one may look at
 
 # %% tags=["nbval-check-output"]
+from copy import deepcopy
+
 seen = {}
-for name, mask in masks.items():
-    with torch.inference_mode():
-        logits = smollm.model(texts, attention_mask=mask.expand(3, 1, 96, 96), logits_to_keep=57).logits[:, :-1]
-    seen[name] = surprisal_bits(logits, texts[:, 40:]).flatten()
+with torch.inference_mode():
+    # Under every mask, the first 32 tokens may look at all before them, so they are read once.
+    begun = smollm.model(texts[:, :32], logits_to_keep=1).past_key_values
+    for name, mask in masks.items():
+        rest = {"attention_mask": mask[32:].expand(3, 1, 64, 96), "past_key_values": deepcopy(begun)}
+        logits = smollm.model(texts[:, 32:], **rest, logits_to_keep=57).logits[:, :-1]
+        seen[name] = surprisal_bits(logits, texts[:, 40:]).flatten()
 figures.means_with_intervals({name: with_interval(row) for name, row in seen.items()}, "mean surprisal in bits")
 
 # %% tags=["nbval-check-output"]
@@ -269,10 +275,8 @@ mask_lab(partial(record_masks, smollm), lab_prompts, window=4, kind="window")
 # Here are five ways to ask for a country's capital. The last two put the question in the chat format, and the very last
 # begins the answer.
 
+
 # %%
-tokenizer = smollm.tokenizer
-
-
 def chat(question, system=None, prompt=True):
     """A question in the chat format of the model."""
     messages = [{"role": "system", "content": system}] if system is not None else []
@@ -304,7 +308,8 @@ from course_utils.experiments.failure_cases import CAPITALS
 from course_utils.experiments.greedy_answers import greedy_answers, next_probabilities
 
 asked = {name: [prompt.replace("{}", country) for country in CAPITALS] for name, prompt in prompts.items()}
-nexts = {name: next_probabilities(smollm.model, tokenizer, texts) for name, texts in asked.items()}
+found = next_probabilities(smollm.model, tokenizer, [text for prompt in asked.values() for text in prompt])
+nexts = dict(zip(asked, found.split(20), strict=True))
 # The first token of each capital, as ␣Paris and as Paris: a chat answer begins without a space.
 spaced, bare = ([tokenizer(mark + city).input_ids[0] for city in CAPITALS.values()] for mark in (" ", ""))
 chances = {name: each[range(20), spaced] + each[range(20), bare] for name, each in nexts.items()}
@@ -340,11 +345,11 @@ for name in ("examples", "chat, answer begun"):
 # A full answer may begin with *The*, so let three prompts finish theirs.
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.intervals import wilson_interval
-
-for name in ("sentence", "chat", "chat, answer begun"):
-    answers = greedy_answers(smollm.model, tokenizer, asked[name], max_new_tokens=10)
-    right = sum(city in answer.text for city, answer in zip(CAPITALS.values(), answers, strict=True))
+finished = ("sentence", "chat", "chat, answer begun")
+texts_of_three = [text for name in finished for text in asked[name]]
+answers = iter(greedy_answers(smollm.model, tokenizer, texts_of_three, max_new_tokens=10))
+for name in finished:
+    right = sum(city in next(answers).text for city in CAPITALS.values())
     print("{:20}{:3} of 20 right, interval {:.0%} to {:.0%}".format(name, right, *wilson_interval(right, 20)))
 
 # %% [markdown]
@@ -461,17 +466,18 @@ def answer_bits(prompt, answer):
 my_cases = {"Brazil": " Brasília", "Egypt": " Cairo", "Canada": " Ottawa", "Kenya": " Nairobi"}
 my_prompts = ["The capital of {} is", "Question: What is the capital of {}?\nAnswer: The capital of {} is"]
 for prompt in my_prompts:
-    print([round(answer_bits(prompt.replace("{}", case), city), 1) for case, city in my_cases.items()], repr(prompt))
+    bits_of = {case: answer_bits(prompt.replace("{}", case), city) for case, city in my_cases.items()}
+    print([round(each, 1) for each in bits_of.values()], repr(prompt))
 
 # %%
 for case, city in my_cases.items():
-    prompt = my_prompts[1].replace("{}", case)
+    prompt = my_prompts[-1].replace("{}", case)
     prompt_ids, answer_ids = tokenizer([prompt, city]).input_ids
     labels = torch.tensor([[-100] * len(prompt_ids) + answer_ids])
     with torch.inference_mode():
         loss = smollm.model(torch.tensor([prompt_ids + answer_ids]), labels=labels).loss  # per token, in nats
     theirs = loss * len(answer_ids) / torch.tensor(2.0).log()
-    assert abs(answer_bits(prompt, city) - theirs.item()) < 0.01
+    assert abs(bits_of[case] - theirs.item()) < 0.01
 
 # %% [markdown]
 # ## 9 · Quiz

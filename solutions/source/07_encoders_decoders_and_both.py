@@ -214,13 +214,15 @@ next(layers for layers in range(64) if 63 in changed_positions(window, 0, layers
 # apart. Write `packed_mask(text_of)`: `text_of` says for each token of the row which text it belongs to, such as
 # `[0, 0, 0, 1, 1]`. A token sees itself and what came before it in its own text. The cell below tests it on the
 # practice model, a tiny decoder with random weights that reads letters. It counts positions through the whole row. So
-# why does the last text get the same logits as alone? (Lesson 05, and lesson 09 comes back to it.)
+# why does the last text get the same logits as alone? ([Positions](../notebooks/deeper/05_positions.ipynb) has the
+# answer, and lesson 09 comes back to it.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "stretch", "locked": false, "schema_version": 3, "solution": true, "task": false} tags=["raises-exception"]
 def packed_mask(text_of):
     """The number of the text that each token belongs to, (seq,) → boolean mask (seq, seq)."""
     ### BEGIN SOLUTION
+    # With RoPE only the distance between two tokens counts, and within a text that's the same wherever it begins.
     same = text_of[:, None] == text_of[None, :]
     return same.tril()
     ### END SOLUTION

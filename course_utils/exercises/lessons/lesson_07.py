@@ -50,7 +50,7 @@ q1 = Task(
 q1.mistake("You hide the rows of the padding: hide its columns. A row looks, a column is looked at.")(encoder_rows)
 q1.mistake(
     "You empty the rows of the padding as well: leave them like the others. The softmax of a row that is all "
-    "−∞ is no number."
+    "−∞ is not a number (nan)."
 )(lambda mask: encoder(mask) & encoder_rows(mask))
 q1.mistake("It is the wrong way round: True where a token may look, and False at the padding.")(
     lambda mask: ~encoder(mask)
@@ -188,7 +188,7 @@ q3.mistake("You hide the padding of the target: it is the source that is looked 
 )
 q3.mistake(
     "You empty the rows of the target's padding as well: leave them like the others. The softmax of a row that "
-    "is all −∞ is no number."
+    "is all −∞ is not a number (nan)."
 )(lambda source, target: cross(source, target) & cross_target(source, target))
 q3.mistake("The padding of the source is looked at: its columns must be False.")(
     lambda source, target: torch.ones_like(cross(source, target))
