@@ -128,7 +128,6 @@ class QuizQuestion(QuestionWidget):
         except OSError as error:
             self.feedback += f"\n{_could_not('kept', self.progress, error)}"
 
-
     def _said(self, choice: int) -> str:
         _, right, explanation = self.answers[choice]
         return f"{'✓ Right' if right else '✗ Not quite'}. {explanation}"

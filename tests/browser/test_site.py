@@ -1,7 +1,12 @@
-"""The whole website: links lead somewhere, pictures keep their words, and no page asks the network for anything."""
+"""The whole website: links lead somewhere, pictures keep their words, widgets answer, no page asks the network."""
 
+import functools
+import http.server
 import importlib.util
+import json
 import re
+import threading
+import time
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -9,8 +14,9 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.live.record import kept
 from course_utils.publishing.site import PAGES, build_site
-from tests.browser.conftest import guarded_page
+from tests.browser.conftest import guarded_page, work_of
 from tests.conftest import need
 
 NOTEBOOKS = sorted(file for folder in PAGES for file in (ROOT / folder).glob("*.ipynb"))
@@ -125,3 +131,156 @@ def test_a_reader_finds_a_lesson_by_links_and_by_a_word(website, browser):
     page.wait_for_selector(".search a:has-text('11 · Sampling')")
     assert outside == []
     page.context.close()
+
+
+ALIVE = [file for file in NOTEBOOKS if kept(ROOT, file.relative_to(ROOT).with_suffix("").as_posix())]
+MOST_SITE_BYTES, MOST_FIRST_BYTES, FIRST_ANSWER = 25_000_000, 1_500_000, 1000
+# A control that the page itself answers, of the widget at a place, and the key for it; what is grey needs the model.
+PRESS = """
+([place, which]) => {
+  const keys = { range: "ArrowLeft ArrowRight", radio: "Space", "select-one": "ArrowDown ArrowUp" };
+  const controls = "input[type=range], input[type=radio]:not(:checked), select, button, summary";
+  const widget = document.querySelectorAll(".live")[place].querySelector(".course-widget");
+  const usable = [...widget.querySelectorAll(controls)].filter((one) => !one.matches(":disabled") && one.checkVisibility());
+  const control = usable[which];
+  control.focus();
+  return keys[control.type] ?? "Enter";
+}
+"""
+STATE = """
+(place) => {
+  const widget = document.querySelectorAll(".live")[place].querySelector(".course-widget");
+  const values = [...widget.querySelectorAll("input, select")].map((one) => [one.value, one.checked]);
+  return JSON.stringify([widget.dataset.drawn, values, [...widget.querySelectorAll("details")].map((one) => one.open)]);
+}
+"""
+AWAKE = "(place) => document.querySelectorAll('.live')[place].querySelector('.course-widget')"
+PICTURE = "document.querySelectorAll('.live')[place].parentElement.previousElementSibling"
+SCROLL = f"(place) => {PICTURE}.scrollIntoView()"
+
+
+@pytest.fixture(scope="module")
+def served(website):
+    """The address of a plain server of files over the website."""
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=website)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page whose complaints and requests to elsewhere fail the test."""
+    outside, problems = [], []
+    page = guarded_page(browser, outside, viewport={"width": 1300, "height": 900})
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    yield page
+    assert (outside, problems) == ([], [])
+    page.context.close()
+
+
+def answers(page, place):
+    """Press keys on the first controls of a widget until it draws; say whether one did it."""
+    before = page.evaluate(STATE, place)
+    for which in range(8):
+        for key in page.evaluate(PRESS, [place, which]).split():
+            page.keyboard.press(key)
+            page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+            if page.evaluate(STATE, place) != before:
+                return True
+    return False
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["folder", "server"])
+@pytest.mark.parametrize("notebook", ALIVE, ids=lambda file: file.stem)
+def test_every_widget_answers_a_key(notebook, way, website, served, visit):
+    file = page_of(notebook, website)
+    asked = []
+    visit.on("request", lambda request: asked.append(request.url))
+    visit.goto(file.as_uri() if way == "folder" else f"{served}/{file.relative_to(website).as_posix()}")
+    for place in range(visit.locator(".live").count()):
+        visit.evaluate(SCROLL, place)
+        visit.wait_for_function(AWAKE, arg=place)
+        assert answers(visit, place), place
+    assert visit.locator(".live").count() == len(kept(ROOT, notebook.relative_to(ROOT).with_suffix("").as_posix()))
+    home = website.as_uri() if way == "folder" else served
+    assert [url for url in asked if not url.startswith((home, "data:", "blob:"))] == []
+
+
+@pytest.mark.browser
+def test_nothing_is_large_or_late(website, served, visit, request):
+    sizes = {"site": sum(file.stat().st_size for file in website.rglob("*") if file.is_file())}
+    assert sizes["site"] <= MOST_SITE_BYTES
+    measured = {"bytes": sizes["site"], "first_load": {}}
+    work = work_of(visit)
+    for file in [website / "index.html", *(page_of(notebook, website) for notebook in ALIVE)]:
+        name, loaded, before = file.relative_to(website).with_suffix("").as_posix(), [], work()
+        hear = lambda response, loaded=loaded: loaded.append(len(response.body()))  # noqa: E731
+        visit.on("response", hear)
+        start = time.monotonic()
+        visit.goto(f"{served}/{name}.html")
+        opened = time.monotonic()
+        if visit.locator(".live").count():
+            if name != "index":
+                visit.evaluate(SCROLL, 0)
+            visit.wait_for_function(AWAKE, arg=0)
+            assert answers(visit, 0)
+        awake = time.monotonic()
+        visit.remove_listener("response", hear)
+        took = work() - before
+        measured["first_load"][name] = {
+            "bytes": sum(loaded), "opened_ms": round(1000 * (opened - start)),
+            "awake_ms": round(1000 * (awake - opened)), "work_ms": round(took),
+        }  # fmt: skip
+        assert sum(loaded) <= MOST_FIRST_BYTES, name
+        assert took < 3 * FIRST_ANSWER, name
+    if request.config.getoption("--record"):
+        (ROOT / "benchmarks" / "site.json").write_text(json.dumps(measured, indent=1) + "\n")
+
+
+@pytest.mark.browser
+def test_a_prediction_is_kept_in_this_browser_and_a_quiz_says_why(website, visit):
+    visit.goto((website / "notebooks" / "11_sampling.html").as_uri())
+    visit.evaluate(SCROLL, 0)
+    measured = visit.locator("details:has-text('What was measured')").first
+    assert measured.get_attribute("open") is None
+    visit.locator(".live").first.get_by_label("20 % to 42 %").check()
+    visit.locator(".live").first.get_by_role("button").press("Enter")
+    said = "Measured: 4.7%. You predicted “20 % to 42 %”: ✗ not this time."
+    visit.wait_for_selector(f".live >> text={said}")
+    assert measured.get_attribute("open") is not None
+    visit.reload()
+    visit.evaluate(SCROLL, 0)
+    visit.wait_for_selector(f".live >> text={said}")
+    assert visit.locator(".live").first.get_by_role("button").is_disabled()
+
+    last = visit.locator(".live").count() - 1
+    visit.evaluate(SCROLL, last)
+    quiz = visit.locator(".live").nth(last)
+    for option, begin in (("Temperature and top-k", "✓ Right"), ("Temperature and min-p", "✗ Not quite")):
+        quiz.get_by_label(option).check()
+        quiz.get_by_role("button").click()
+        quiz.locator(f"text={begin}").wait_for()
+
+
+@pytest.mark.browser
+def test_without_scripts_and_on_paper_the_pictures_are_there(website, browser, visit):
+    file = page_of(ROOT / "notebooks" / "11_sampling.ipynb", website)
+    context = browser.new_context(java_script_enabled=False)
+    still = context.new_page()
+    still.goto(file.as_uri())
+    lab = still.get_by_alt_text(re.compile("^Sampling in")).first
+    assert lab.is_visible()
+    context.close()
+    visit.goto(file.as_uri())
+    place = next(i for i in range(9) if visit.evaluate(f"(place) => {PICTURE}.matches('img')", i))
+    visit.evaluate(SCROLL, place)
+    visit.wait_for_function(AWAKE, arg=place)
+    picture = visit.locator(".live").nth(place).locator("xpath=../preceding-sibling::*[1]")
+    assert not picture.is_visible()
+    visit.emulate_media(media="print")
+    assert picture.is_visible()
+    assert not visit.locator(".live").nth(place).is_visible()

@@ -33,9 +33,7 @@ class LiveError(CourseError):
 
 def record_widgets(file: Path) -> None:
     """Write every widget of this kernel to `file`, by its model id."""
-    widgets = {
-        name: recorded(widget) for name, widget in Widget.widgets.items() if isinstance(widget, CourseWidget)
-    }
+    widgets = {name: recorded(widget) for name, widget in Widget.widgets.items() if isinstance(widget, CourseWidget)}
     file.write_text(json.dumps(widgets), encoding="utf-8")
 
 
