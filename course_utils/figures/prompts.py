@@ -6,6 +6,8 @@ import numpy as np
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
+_NAMED, _ROW = 16, 0.16  # tokens of a grid that have room for their names, and the inches of one
+
 
 def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bits: bool = True) -> CourseFigure:
     """Draw one or two prompts: surprisal of their last tokens above, the next-token distribution below.
@@ -96,10 +98,11 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
-    figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3))
+    tall = [max(_ROW * len(row["tokens"]) * (len(row["tokens"]) <= _NAMED), _ROW * len(row["best"]), 1.2) for row in rows]
+    figure = CourseFigure(figsize=(7.6, sum(tall) + 0.7 * len(rows) + 0.8))
     figure.colors = 64
     said = []
-    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
+    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.4], height_ratios=tall)
     for (left, right), row in zip(grid, rows, strict=True):
         _mask_grid(left, row)
         _two_bars(right, row["best"], row["moved"])
@@ -113,13 +116,21 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
             f"{quoted(spoken(label))} {alone * 100:.1f} % alone, "
             f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
         )
-    figure.suptitle(drawable(title), fontsize=10)
+    wrong = [str(number) for number, row in enumerate(rows, 1) if _leader(row["best"]) != row["best"][0][0]]
+    verdict = "every prompt says what it says alone"
+    if wrong:
+        verdict = f"prompts {' and '.join(wrong)} are wrong now" if wrong[1:] else f"prompt {wrong[0]} is wrong now"
+    figure.suptitle(f"{drawable(title)}:\n{verdict}", fontsize=11)
     # Inside a panel it would hide a bar.
     figure.legend(
-        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=7, frameon=False
+        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9, frameon=False
     )
     figure.alt = f"{title}. {'. '.join(said)}."
     return figure
+
+
+def _leader(best: Sequence) -> str:
+    return max(best, key=lambda row: row[2])[0]
 
 
 def _mask_grid(axes, row: dict) -> None:
@@ -129,22 +140,21 @@ def _mask_grid(axes, row: dict) -> None:
     for place, token in enumerate(tokens):
         if token is None:
             axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
-    axes.axhline(row["reads_at"], color=PALETTE["orange"], linewidth=2)
-    names = ["pad" if token is None else drawable(cut(token, 10)) for token in tokens]
-    if len(tokens) <= 16:
-        axes.set_yticks(range(len(tokens)), names, fontsize=6)
+    axes.axhspan(row["reads_at"] - 0.5, row["reads_at"] + 0.5, facecolor="none", edgecolor=PALETTE["orange"], lw=2.5)
+    names = ["padding" if token is None else drawable(cut(token, 10)) for token in tokens]
+    if len(tokens) <= _NAMED:
+        axes.set_yticks(range(len(tokens)), names, fontsize=9)
     else:
         axes.set_yticks([])
     axes.set_xticks([])
-    axes.set_ylabel("looks", fontsize=7)
-    axes.set_xlabel("is looked at", fontsize=7)
+    axes.set_title("who looks at whom", fontsize=9, loc="left")
 
 
 def _two_bars(axes, best: Sequence, moved: float) -> None:
     places = np.arange(len(best))
     axes.barh(places - 0.2, [alone for _, alone, _ in best], 0.36, color="white", edgecolor="black", label="alone")
     axes.barh(places + 0.2, [now for _, _, now in best], 0.36, color=PALETTE["blue"], label="in this batch")
-    axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=8)
+    axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=9)
     axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
-    axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
-    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title(f"what comes next: {moved:.0%} of the probability moved", fontsize=9, loc="left")
+    axes.tick_params(axis="x", labelsize=9)
