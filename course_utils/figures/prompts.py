@@ -98,7 +98,8 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
-    tall = [max(_ROW * len(row["tokens"]) * (len(row["tokens"]) <= _NAMED), _ROW * len(row["best"]), 1.2) for row in rows]
+    names = [len(row["tokens"]) if len(row["tokens"]) <= _NAMED else 0 for row in rows]
+    tall = [max(_ROW * named, _ROW * len(row["best"]), 1.2) for named, row in zip(names, rows, strict=True)]
     figure = CourseFigure(figsize=(7.6, sum(tall) + 0.7 * len(rows) + 0.8))
     figure.colors = 64
     said = []
