@@ -1,6 +1,7 @@
 """Lesson 05 in JupyterLab: the tokenizer stepper and the embedding map by keyboard, with texts of one's own."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import assert_no_errors, choose_from_menu, key_to_paint, lesson_part, open_and_run, within
 
@@ -46,9 +47,10 @@ def test_merges_by_keyboard(page, artifacts):
     shoot(page, artifacts, ".stepper", "stepper")
     slider = page.locator(STEP)
     slider.focus()
-    page.keyboard.press("Home")
     section = page.locator(".stepper section").first
-    page.wait_for_function("() => document.querySelector('.stepper .said').textContent.startsWith('Step 0 of')")
+    assert section.locator(".said").text_content().startswith("Step 0 of"), "merges are there to be seen"
+    assert section.locator("h4").text_content() == "SmolLM2-135M-Instruct: byte pairs · 44 characters → 20 tokens"
+    assert section.locator(".running .token").count() == 20
     bytes_of_text = len("Tokenization isn't obvious: 2,048 naïve 🙂 你好".encode())
     assert section.locator(".chip").count() == bytes_of_text
     page.keyboard.press("ArrowRight")
@@ -57,13 +59,46 @@ def test_merges_by_keyboard(page, artifacts):
     assert section.locator(".chip.new").count() >= 1
     assert section.locator(".chip").count() == bytes_of_text - section.locator(".chip.new").count()
     shoot(page, artifacts, ".stepper", "stepper-first-merge")
-    page.keyboard.press("End")
+    for step in page.locator(".stepper input[data-trait=step]").all():
+        step.focus()
+        page.keyboard.press("End")
     page.wait_for_function("() => !document.querySelector('.stepper .later')")
     assert section.locator(".chip").count() == 20
+    assert section.locator(".chip small").first.is_hidden()
+    page.get_by_label("bytes", exact=True).check()
+    assert section.locator(".chip small").first.text_content() == "54 6F 6B 65 6E"
+    assert section.locator(".chip small").first.is_visible()
+    page.get_by_label("bytes", exact=True).uncheck()
+
+
+def test_play_joins_the_pieces_of_both_tokenizers(page):
+    play = page.locator(".stepper .switches button")
+    steps = "() => [...document.querySelectorAll('.stepper input[data-trait=step]')].map((step) => +step.value)"
+    ends = page.evaluate(steps)
+    play.click()  # from the end back to the beginning
+    page.wait_for_function(f"() => Math.min(...({steps})()) >= 2")
+    assert play.text_content() == "■ Stop"
+    play.click()
+    stopped = page.evaluate(steps)
+    assert all(0 < now < end for now, end in zip(stopped, ends, strict=True))
+    play.click()
+    page.wait_for_function(f"(ends) => ({steps})().join() === ends.join()", arg=ends)
+    assert play.text_content() == "▶ Play"
+
+
+def test_tokens_appear_while_someone_types(page):
+    box, heading = page.locator(".stepper .ask input"), page.locator(".stepper section:first-of-type h4")
+    box.fill("")
+    box.press_sequentially("unbelievable", delay=30)
+    expect(heading).to_contain_text("12 characters → 3 tokens")
+    assert page.locator(".stepper section:first-of-type .running").text_content() == "unbelievable"
+    assert box.input_value() == "unbelievable"
+    box.fill("Tokenization isn't obvious: 2,048 naïve 🙂 你好")
+    expect(heading).to_contain_text("44 characters → 20 tokens")
 
 
 def test_special_tokens_of_the_chat_template(page, artifacts):
-    page.locator(".stepper input[type=checkbox]").focus()
+    page.locator(".stepper input[type=checkbox]").first.focus()
     page.keyboard.press("Space")
     page.wait_for_selector(".stepper .chip.special")
     specials = page.locator(".stepper .chip.special b").all_text_contents()
@@ -107,10 +142,15 @@ def test_a_text_of_ones_own_and_wrong_ones(page, artifacts):
 def test_the_enter_that_ends_a_word_of_an_input_method_runs_nothing(page):
     tokenize(page, "Hi")
     box, status = page.locator(".stepper .ask input"), page.locator(".stepper .status")
-    box.fill("にほん")
+    box.evaluate(
+        """(box) => {
+          box.value = "にほん";
+          box.dispatchEvent(new InputEvent("input", { isComposing: true, bubbles: true }));
+        }"""
+    )
     for composing in ({"isComposing": True}, {"keyCode": 229}):
         box.dispatch_event("keydown", {"key": "Enter", **composing})
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(800)
     assert status.text_content() == "“\u2068Hi\u2069”"
     assert box.input_value() == "にほん"
     box.press("Enter")
@@ -235,7 +275,8 @@ def focused(page, presses):
 
 def test_tab_reaches_every_control(page):
     page.locator(".stepper .ask input").focus()
-    assert focused(page, 9) == ["BUTTON", "INPUT", "step", "DIV", "word", "step", "DIV", "word", "SUMMARY"]
+    controls = ["BUTTON", "BUTTON", "INPUT", "INPUT", *["step", "DIV", "word"] * 2, "SUMMARY"]
+    assert focused(page, len(controls)) == controls
     page.locator(".embedding-map input[data-trait=layer]").focus()
     names = focused(page, 8)
     assert names == ["pinned", "compared", "neighbours", "INPUT", "INPUT", "INPUT", "BUTTON", "SUMMARY"]
