@@ -26,26 +26,31 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bit
     >>> print(explored_prompts([side], 2, None, bits=False).alt)
     Next-token explorer. After “ab”: “x” 50.0 %, “y” 30.0 %.
     """
-    bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
-    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, (2.2 if bits else 0.9) + 0.26 * bars))
-    heights = [1, 0.22 * bars + 0.6] if bits else [1]
+    bars = min(bars, 12)
+    figure = CourseFigure(figsize=(3.3 * len(sides) + 1, (2.9 if bits else 1.2) + 0.24 * bars))
+    heights = [1.1, 0.24 * bars + 0.6] if bits else [1]
     grid = figure.subplots(len(heights), len(sides), squeeze=False, height_ratios=heights)
+    most = max((value for side in sides for value in side["bits"][-14:] if value is not None), default=1) if bits else 1
     for column, side in enumerate(sides):
         below = grid[-1, column]
-        _next_bars(below, side["best"][:bars], most)
+        _next_bars(below, side["best"][:bars])
+        after = f"After “{_end_of_text(side['tokens'], 36)}”"
         if bits:
-            _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:])
-            below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
+            _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:], most)
+            grid[0, column].set_title(drawable(after), fontsize=10, loc="left")
+            below.set_title(f"what comes next? entropy {side['entropy']:.2f} bits", fontsize=9, loc="left")
         else:
-            below.set_title(drawable(f"{_end_of_text(side['tokens'])} …"), fontsize=9, loc="left")
-            below.set_xlabel("probability of being the next token", fontsize=8)
+            below.set_title(drawable(f"{after}: what comes next?"), fontsize=10, loc="left")
+        below.set_xlabel("probability", fontsize=9)
+    if bits:
+        grid[0, 0].set_ylabel("surprisal (bits)", fontsize=9)
     said = " ".join(_explored(side, bars, bits) for side in sides)
     moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
     figure.alt = f"Next-token explorer. {said}{moved}"
     return figure
 
 
-def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
+def _end_of_text(tokens: Sequence[str], most: int) -> str:
     """Return the last tokens that fit into a title, as a text."""
     text = ""
     for token in reversed(tokens):
@@ -55,20 +60,25 @@ def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
     return text.replace("␣", " ")
 
 
-def _next_bars(axes, best: Sequence, most: float) -> None:
-    drawn = axes.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
-    axes.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
-    axes.set_yticks(range(len(best)), [drawable(cut(label, 16)) for _, label, _ in best], fontsize=8)
-    axes.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
-    axes.tick_params(labelsize=7)
+def _next_bars(axes, best: Sequence) -> None:
+    """The likeliest tokens, and below them all others together, on a scale from 0 to 1."""
+    chances = [*(p for _, _, p in best), max(1 - sum(p for _, _, p in best), 0)]
+    drawn = axes.barh(range(len(chances)), chances, color=PALETTE["blue"])
+    drawn[-1].set(facecolor="white", edgecolor=PALETTE["grey"], hatch="////")
+    axes.bar_label(drawn, [f"{p:.1%}" for p in chances], padding=3, fontsize=9)
+    names = [*(drawable(cut(label, 14)) for _, label, _ in best), "all others"]
+    axes.set_yticks(range(len(chances)), names, fontsize=9)
+    axes.set(xlim=(0, 1.19), ylim=(len(chances) - 0.5, -0.5))
+    axes.set_xticks([0, 0.5, 1])
+    axes.tick_params(labelsize=9)
 
 
-def _surprisal_bars(axes, tokens: Sequence[str], bits: Sequence[float | None]) -> None:
+def _surprisal_bars(axes, tokens: Sequence[str], bits: Sequence[float | None], most: float) -> None:
     axes.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
     names = [drawable(cut(token, 10)) for token in tokens]
     axes.set_xticks(range(len(tokens)), names, rotation=50, ha="right")
-    axes.set_ylabel("surprisal (bits)", fontsize=7)
-    axes.tick_params(labelsize=7)
+    axes.set_ylim(0, most * 1.05)
+    axes.tick_params(labelsize=9)
 
 
 def _explored(side: dict, bars: int, bits: bool) -> str:

@@ -182,7 +182,7 @@ def tokenizer_stepper(models: LoadedModel | Iterable[LoadedModel], text: str, **
 
     >>> from course_utils.models import load_encoder
     >>> tokenizer_stepper([load_encoder()], "Tokenized").step
-    [2]
+    [0]
     """
     several = list(models) if isinstance(models, Iterable) else [models]
 
