@@ -405,7 +405,8 @@ banks = [
     "The loan came from the bank",
     "She opened an account at the bank",
 ]
-embedding_map(smollm, [(text, "bank") for text in banks], layer=15)
+senses = ["river"] * 3 + ["money"] * 3
+embedding_map(smollm, [(text, "bank") for text in banks], layer=15, senses=senses)
 
 # %% [markdown]
 # One trap is left. Take twenty words, each as the very first token, then each after “The word is”. How long are their
