@@ -56,7 +56,7 @@ def test_words_are_golden():
 
 def test_a_token_that_may_not_be_seen_is_not_named():
     explorer = AttentionExplorer(made_trace(), token=0)
-    assert explorer.describe().splitlines()[-1] == "“a” looks at “a” 1.00"
+    assert explorer.describe().splitlines()[-1] == "“a₁” looks at “a₁” 1.00"
     explorer.stage = "scores"
     assert explorer.describe().splitlines()[-1].count(",") == 2
 

@@ -90,7 +90,37 @@ export function tableRows(rows) {
 /** A button with words on it. */
 export const pressed = (words, onclick) => element("button", { type: "button", onclick }, words);
 
-/** What is between the signs that a picture uses: [class of the swatch, words]. */
+/**
+ * A button that plays from step `first` to `last()`: it calls `go` with the next step after so many milliseconds as
+ * `wait` says of it. For people who want less motion it goes one step each time.
+ */
+export function player({ now, first = 0, last, go, wait }) {
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let timer = null;
+  const button = pressed("", () => {
+    if (timer !== null) return stop();
+    const next = now() < last() ? now() + 1 : first;
+    if (calm()) return go(next);
+    button.textContent = "■ Stop";
+    tick(next);
+  });
+  function tick(step) {
+    timer = setTimeout(() => {
+      go(step);
+      if (step < last()) tick(step + 1);
+      else stop();
+    }, wait(step));
+  }
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+    button.textContent = calm() ? "▶ Next step" : "▶ Play";
+  }
+  stop();
+  return { button, stop };
+}
+
+/** What the signs of a picture mean: [class of the swatch, words]. */
 export const swatches = (keys) => keys.map(([kind, words]) => element("span", {}, element("i", { class: `swatch ${kind}` }), words));
 
 /** Text of a picture, as SVG source. */

@@ -130,8 +130,9 @@ function raster(view, rows) {
 
 function render({ model, el }) {
   const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let run, keys, ran, timer = null;
+  let run, keys, ran;
   const set = (name, value) => write(model, { [name]: value });
+  const goTo = (step) => set("step", step), last = () => run.newTokens.length - 1;
   const scrolls = { tabindex: 0 }; // with arrow keys
   const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
   const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
@@ -140,9 +141,12 @@ function render({ model, el }) {
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "step" });
   const cached = element("input", { type: "checkbox", id: `${id}-cache` });
   const lengths = element("input", { type: "checkbox", id: `${id}-lengths`, onchange: () => set("key_lengths", lengths.checked) });
-  const play = pressed("▶ Play", toggle);
   const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "measured speed"], [10, "10 times slower"]]
     .map(([value, label]) => element("option", { value }, label)));
+  const { button: play, stop } = player({ now: () => model.get("step"), last, go: goTo, wait(step) {
+    if (!step) strip.replaceChildren("…");
+    return run[model.get("use_cache") ? "with" : "without"][step] * speed.value; // as long as it took the model
+  } });
   const strip = element("div", { class: "strip", role: "region", "aria-label": "the text so far", ...scrolls });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const canvas = element("div", { role: "img", class: "picture", ...scrolls });
@@ -173,35 +177,8 @@ function render({ model, el }) {
   }
 
   const prompts = () => run.promptTokens.length;
-  const goTo = (step) => set("step", step);
   slider.addEventListener("input", () => (stop(), goTo(+slider.value)));
   cached.addEventListener("change", () => set("use_cache", cached.checked));
-
-  const last = () => run.newTokens.length - 1;
-  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-  function stop() {
-    clearTimeout(timer);
-    timer = null;
-    play.textContent = calm() ? "▶ Next step" : "▶ Play";
-  }
-  /** The next step, after as long as it took the model. */
-  function tick(step) {
-    const name = model.get("use_cache") ? "with" : "without";
-    timer = setTimeout(() => {
-      goTo(step);
-      if (step < last()) tick(step + 1);
-      else stop();
-    }, run[name][step] * speed.value);
-  }
-  function toggle() {
-    if (timer !== null) return stop();
-    const next = model.get("step") < last() ? model.get("step") + 1 : 0;
-    if (calm()) return goTo(next);
-    play.textContent = "■ Stop";
-    if (next) return tick(next);
-    strip.replaceChildren("…");
-    tick(0);
-  }
 
   function load() {
     stop();
