@@ -30,13 +30,15 @@ _IN_TABLE, _IN_FULL = 100, 20  # pairs
 _STYLE = (
     "body{max-width:80em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left}"
     "td.n{text-align:right}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1em}"
+    ".pair>div{min-width:0}"
     "pre{overflow-x:auto;border:1px solid #767676;padding:.5em;font-size:13px}"
     "mark{background:#ffe08a;color:#1a1a1a}@media(max-width:50em){.pair{display:block}}"
 )
 _MEANING = """
 <h2>What this page can tell you</h2>
-<p>Where two learners' own code has the same shape. The code of the exercise is left out, and so are cells that nobody
-changed. Names, comments and the contents of strings don't count, so renaming every variable changes nothing here.</p>
+<p>Where two learners' own code has the same shape. Cells of the exercise that weren't changed are left out, and so is
+its code around the answers. Names, comments and the contents of strings don't count: renaming every variable changes
+nothing here.</p>
 <h2>What it can't</h2>
 <ul>
 <li>· It isn't proof of copying. Short tasks have few right answers, and two people who have never met write the same
@@ -44,8 +46,8 @@ four lines. Look first at what is usual in your class.</li>
 <li>· It doesn't know why. Two learners may have been allowed to work together, or used the same lesson, book, website
 or assistant.</li>
 <li>· It doesn't know who. Nothing here says which of the two came first.</li>
-<li>· A low number isn't proof of own work. Code that was written anew from someone else's, or bought, or generated,
-looks like nobody's.</li>
+<li>· A low number isn't proof of own work. Code that was rewritten from someone else's, or bought, or generated, looks
+like nobody's.</li>
 </ul>
 <p>So read both, and ask before you judge. This page never changes points, and it shows learners' code: keep it to
 yourself.</p>
@@ -93,9 +95,8 @@ def write_similarity(folder: Path, submissions: Sequence[Submission], given: Pat
         text = "\n".join(code.splitlines()).strip("\n") + "\n"
         return CodeFingerprint("notebook.py", STRETCH, 1, boilerplate, language="python", fp=io.StringIO(text))
 
-    cells = (
-        [cell.source for cell in cells_of(given.read_text(encoding="utf-8")) if cell.kind == "code"] if given else []
-    )
+    known = cells_of(given.read_text(encoding="utf-8")) if given else []
+    cells = [cell.source for cell in known if cell.kind == "code"]
     boilerplate = sorted(fingerprint("\n".join(cells)).hashes)
     prose, prints, cut = tuple(prose), {}, []
     for one in submissions:
@@ -152,12 +153,11 @@ def _usual(prints: dict, ordered: list[Pair]) -> str:
     if not ordered:
         return f"<p>{len(prints)} submission with code: there is nothing to compare.</p>"
     shares = [max(pair.shares) for pair in ordered]
-    half, tenth = shares[len(shares) // 2], shares[len(shares) // 10]
-    return (
-        f"<p>{len(prints)} submissions make {len(ordered)} pairs. Half of the pairs share at most {half:.0%} of one's "
-        f"code, nine in ten at most {tenth:.0%}, and the most is {shares[0]:.0%}. Where many share much, the "
-        "task leaves little choice.</p>"
-    )
+    said = f"Half of the pairs share at most {shares[len(shares) // 2]:.0%} of one's code, "
+    if len(shares) >= 20:
+        said += f"nine in ten at most {shares[len(shares) // 10]:.0%}, "
+    said += f"and the most is {shares[0]:.0%}. Where many share much, the task leaves little choice."
+    return f"<p>{len(prints)} submissions make {len(ordered)} pairs. {said}</p>"
 
 
 def _row(at: int, pair: Pair) -> str:
