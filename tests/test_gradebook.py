@@ -10,11 +10,13 @@ import pytest
 from course_utils.cli import main
 from course_utils.errors import CourseError
 from course_utils.exercises.task import Prose
-from course_utils.grading import gradebook as module
-from course_utils.grading.grade import GRADED, MISSING
+from course_utils.grading import command
+from course_utils.grading.command import grade_all
+from course_utils.grading.grade import GRADED, MISSING, Assignment
 from course_utils.grading.gradebook import SYSTEMS, read_gradebook, write_gradebook
 from course_utils.grading.submission import find_submissions
-from tests.submissions import DOUBLE, hand_in
+from course_utils.machine import ROOT
+from tests.submissions import DOUBLE, Here, hand_in
 
 PROSE = (Prose("q3", "Why", 2, "a reason"),)
 
@@ -341,12 +343,37 @@ def test_options_that_make_no_sense_get_one_sentence(tmp_path, capsys, options, 
     assert said.count("\n") == 1
 
 
-def test_the_documents_are_named_in_the_code_and_in_the_page():
-    from course_utils.machine import ROOT
+def test_the_command_says_who_is_left_out_and_ends_with_1_for_a_stranger(tmp_path, monkeypatch, capsys):
+    for name in ("17", "ada@uni.edu"):
+        hand_in(tmp_path / "in" / f"{name}.ipynb", DOUBLE)
 
+    def graded(one, assignment):
+        made = report(one.learner) if one.path else report(one.learner, None, "", MISSING)
+        return made | {"key": "", "reasons": [], "tasks": []}
+
+    monkeypatch.setattr(command, "grade", graded)
+    monkeypatch.setattr(command, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(command, "as_completed", list)
+    assignment = Assignment(ROOT / "tests" / "grading_checks.py", seed=3, is_sandboxed=False)
+    gradebook = read_gradebook(export(tmp_path, "canvas"), "canvas", "00_x", "Sampling")
+
+    def grade_them():
+        return grade_all([tmp_path / "in"], assignment, tmp_path / "out", "00_x", gradebook=gradebook)
+
+    assert grade_them() == 0
+    said = capsys.readouterr().out
+    assert "2 graded, 1 not submitted." in said
+    assert "  In canvas_export.csv, but without points here: bob.\n" in said
+    assert [row[1] for row in imported(tmp_path / "out", "canvas")] == ["ID", "", "18", "17"]
+    hand_in(tmp_path / "in" / "mallory.ipynb", DOUBLE)
+    assert grade_them() == 1
+    assert "  Not in canvas_export.csv, so without points in Canvas: mallory.\n" in capsys.readouterr().out
+
+
+def test_the_documents_are_named_in_the_code_and_in_the_page():
     page = (ROOT / "grading" / "gradebooks.md").read_text(encoding="utf-8")
     code = (ROOT / "course_utils" / "grading" / "gradebook.py").read_text(encoding="utf-8")
     cited = re.findall(r"https://[^\s,)]+", code)
     assert len(cited) >= 4
     assert [address for address in cited if address.rstrip(":") not in page] == []
-    assert module.SYSTEMS.keys() == EXPORTS.keys()
+    assert SYSTEMS.keys() == EXPORTS.keys()
