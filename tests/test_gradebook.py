@@ -70,6 +70,9 @@ def imported(tmp_path, lms):
 
 def written(tmp_path, lms, reports, marks=None, prose=PROSE, content=None, column=""):
     gradebook = read_gradebook(export(tmp_path, lms, content), lms, "11_sampling", column)
+    there = {one["learner"] for one in reports}
+    others = [one for one in dict.fromkeys(gradebook.aliases.values()) if one not in there]
+    reports = [*reports, *(report(one, None, "", MISSING) for one in others)]
     said = write_gradebook(tmp_path, gradebook, reports, prose, marks or {})
     return imported(tmp_path, lms), said
 
@@ -202,6 +205,25 @@ def test_a_learner_under_two_names_has_two_submissions(tmp_path):
     assert found["zoe (2)"].startswith("zoe has more than one submission")
 
 
+def test_which_of_two_submissions_counts_is_left_to_a_person(tmp_path):
+    rows, said = written(
+        tmp_path, "canvas", [report("zoe"), report("zoe (2)", 8), report("bob"), report("mallory (2)")]
+    )
+    assert [row[1] for row in rows] == ["ID", "", "19"]
+    assert said.problems == [
+        "Not in canvas_export.csv, so without points in Canvas: mallory (2).",
+        "Not in canvas_import.csv, and in canvas_left_out.csv is why: zoe.",
+    ]
+    assert '"zoe","has more than one submission' in (tmp_path / "canvas_left_out.csv").read_text()
+
+
+def test_a_learner_without_an_id_is_said(tmp_path):
+    content = CANVAS.replace(",19,,bob,", ",17,,,").replace(",17,00417,zoe,", ",20,17,,")
+    rows, said = written(tmp_path, "canvas", [], content=content)
+    assert len(rows) == 2
+    assert said.problems == ["Not in canvas_import.csv, and in canvas_left_out.csv is why: row 6."]
+
+
 def test_an_id_that_is_another_learner_s_number_says_nothing(tmp_path):
     content = CANVAS.replace(",19,,bob,", ",19,,17,")
     gradebook = read_gradebook(export(tmp_path, "canvas", content), "canvas", "x")
@@ -233,8 +255,7 @@ def test_two_learners_with_one_id_are_refused(tmp_path, lms, old, new, sentence)
 def test_everyone_who_is_left_out_is_named_in_a_sentence_and_in_a_file(tmp_path, lms):
     ada = {"moodle": "ada@uni.edu", "canvas": "ada@uni.edu", "blackboard": "ada"}[lms]
     others = [learner for learner in read_gradebook(export(tmp_path, lms), lms, "x").entries if learner != ada]
-    reports = [report(ada), report("mallory"), *(report(one, None, "", MISSING) for one in others)]
-    rows, said = written(tmp_path, lms, reports)
+    rows, said = written(tmp_path, lms, [report(ada), report("mallory")])
     assert len(rows) == 2 + (lms == "canvas"), "an empty cell would delete a grade"
     assert said.problems == [f"Not in {lms}_export.csv, so without points in {SYSTEMS[lms].title}: mallory."]
     assert said.remarks[1:] == [f"In {lms}_export.csv, but without points here: {', '.join(others)}."]
@@ -286,7 +307,7 @@ def test_a_name_is_no_formula(tmp_path, name):
 def test_an_id_that_is_a_formula_is_left_to_a_person(tmp_path, mail):
     rows, said = written(tmp_path, "moodle", [report(mail)], content=MOODLE.replace("ada@uni.edu", mail))
     assert rows == [["First name", "Last name", "ID number", "Email address", "11_sampling"]]
-    assert said.problems == [f"Moodle can't take these: {mail}; moodle_left_out.csv says why."]
+    assert said.problems == [f"Not in moodle_import.csv, and in moodle_left_out.csv is why: {mail}."]
     assert f'"\'{mail}","has a formula as Email address' in (tmp_path / "moodle_left_out.csv").read_text()
 
 

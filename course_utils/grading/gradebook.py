@@ -13,12 +13,12 @@ from pathlib import Path
 from course_utils.errors import CourseError
 from course_utils.exercises.task import Prose
 from course_utils.files import write_whole
-from course_utils.grading.grade import MISSING
 from course_utils.grading.spreadsheet import number, quoted, read_table, readable, table_text
 from course_utils.grading.texts import printable, same_name
 
 _MOST_NAMED = 10  # learners in one sentence
 _BRACKETS = re.compile(r"\s*(?:\(\d+\)|\[Total Pts:.*)$")  # after a column's name: Canvas' number, Blackboard's points
+_AGAIN = re.compile(r" \(\d+\)$")  # after the name of a learner whose second submission it is
 _MAIL = re.compile(r"[^\s,;|@]+@[^\s,;|@]+")
 _POINTS_POSSIBLE = "Points Possible"  # the row of an export by Canvas that is no learner's
 
@@ -163,7 +163,7 @@ def read_gradebook(file: Path, lms: str, exercise: str, column: str = "") -> Gra
     possible = next((row for row in rows if _POINTS_POSSIBLE in row[0]), None)
     learners = [row for row in rows if row is not possible and any(row[place[name]] for name in ids)]
     aliases, names = _aliases(file, learners, ids, place)
-    copied = sorted(place[name] for name in (*system.ids, *system.names) if name in place)
+    copied = sorted({place[name] for name in (*system.ids, *system.names) if name in place})
     entries = {
         name or f"row {rows.index(row) + 2}": Entry(tuple(row[at] for at in copied), _why_not(row, name, system, place))
         for row, name in zip(learners, names, strict=True)
@@ -199,26 +199,28 @@ def write_gradebook(
     lms, title = gradebook.lms, gradebook.system.title
     file = f"{lms}_import.csv"
     rows, strangers, without, unmarked, refused = [], [], [], [], []
+    learners = {report["learner"] for report in reports}
+    again = {
+        learner: base for learner in learners - {*gradebook.entries} if (base := _AGAIN.sub("", learner)) != learner
+    }
     for report in reports:
-        learner, points = report["learner"], report["points"]
-        entry = gradebook.entries.get(learner)
+        learner, entry = report["learner"], gradebook.entries.get(report["learner"])
         if entry is None:
-            strangers.append((learner, f"isn't in {gradebook.file}"))
-        elif points is None:
+            if again.get(learner) not in gradebook.entries:
+                strangers.append((learner, f"isn't in {gradebook.file}"))
+        elif learner in again.values():
+            refused.append((learner, "has more than one submission: enter the points of the one that counts"))
+        elif report["points"] is None:
             without.append((learner, report["status"]))
         elif entry.why_not:
             refused.append((learner, entry.why_not))
         else:
-            given = [(marks.get((learner, one["name"])) or ("",))[0] for one in report["prose"]]
-            points += sum(number(mark) or 0 for mark in given)
-            if any(one["answer"] and not mark for one, mark in zip(report["prose"], given, strict=True)):
-                unmarked.append((learner, "has an answer in words without a mark; the points are those of the tasks"))
+            points, is_complete = _points(report, marks)
             rows.append((*entry.cells, f"{points:g}"))
-    seen = {report["learner"] for report in reports}
-    for learner, entry in gradebook.entries.items():
-        if learner not in seen:
-            refused += [(learner, entry.why_not)] if entry.why_not else []
-            without += [] if entry.why_not else [(learner, MISSING)]
+            if not is_complete:
+                unmarked.append((learner, "has an answer in words without a mark: the points are those of the tasks"))
+    for learner in gradebook.entries.keys() - learners:  # nobody's submission is theirs: they have no id of their own
+        refused.append((learner, gradebook.entries[learner].why_not))
     total = max((report["of"] for report in reports), default=0) + sum(question.points for question in prose)
     heading = [gradebook.heading]
     if lms == "canvas":
@@ -227,22 +229,26 @@ def write_gradebook(
     write_whole(folder / file, table_text([*heading, *rows]))
     left_out = [("learner", "why"), *strangers, *refused, *without, *unmarked]
     write_whole(folder / f"{lms}_left_out.csv", table_text(left_out))
-    imported = Imported()
-    imported.remarks += [
-        f"{file} has the points of {len(rows)} learners, of {total:g}, for {title}.",
-        *gradebook.remarks,
-    ]
+    said = f"{file} is for {title}: the points of {len(rows)} learners, at most {total:g}."
+    imported = Imported(remarks=[said, *gradebook.remarks])
     if gradebook.points_possible and number(gradebook.points_possible) != total:
         imported.remarks.append(f"In {title} this column is worth {gradebook.points_possible} points, here {total:g}.")
     if strangers:
         imported.problems.append(f"Not in {gradebook.file}, so without points in {title}: {_named(strangers)}.")
     if refused:
-        imported.problems.append(f"{title} can't take these: {_named(refused)}; {lms}_left_out.csv says why.")
+        imported.problems.append(f"Not in {file}, and in {lms}_left_out.csv is why: {_named(refused)}.")
     if without:
         imported.remarks.append(f"In {gradebook.file}, but without points here: {_named(without)}.")
     if unmarked:
         imported.remarks.append(f"Not all answers in words are marked yet: {_named(unmarked)}.")
     return imported
+
+
+def _points(report: dict, marks: dict) -> tuple[float, bool]:
+    """Return the points for the tasks and the answers in words, and whether each answer has its mark."""
+    given = [marks.get((report["learner"], one["name"]), ("", ""))[0] for one in report["prose"]]
+    is_complete = all(mark or not one["answer"] for one, mark in zip(report["prose"], given, strict=True))
+    return report["points"] + sum(number(mark) or 0 for mark in given), is_complete
 
 
 def _of_one_width(rows: list[list[str]]) -> list[list[str]]:
