@@ -1,6 +1,8 @@
 """How alike submissions are: a page for the teacher, whatever is in the submissions, and never a grade."""
 
+import html
 import inspect
+import random
 import re
 import shutil
 import time
@@ -123,6 +125,22 @@ def test_any_code_can_be_compared(tmp_path, code):
     (tmp_path / "in" / "cut.ipynb").write_text('{"cells": [')
     page, _ = page_of(tmp_path, None)
     assert page.endswith("</html>\n")
+
+
+def test_marking_what_is_shared_loses_and_doubles_no_letter(tmp_path):
+    pieces = [DOUBLE, TOTAL, "class A:\n    def __init__(self, x):\n        self.x = x * 2", "class B(A): pass"]
+    pieces += ["s = '''a\nb'''", "# ü\n" * 3, "x = f'{a!r:>{w}} {b}'", "%time x\n!ls", "@dec\nasync def g(): await h()"]
+    compared = 0
+    for trial in range(20):
+        chance = random.Random(trial)
+        code = {name: "\n".join(chance.choices(pieces, k=8)) for name in ("ada", "bob")}
+        for name, text in code.items():
+            hand_in(tmp_path / str(trial) / "in" / f"{name}.ipynb", text)
+        page, _ = page_of(tmp_path / str(trial), None)
+        for name, text in re.findall(r"<h3>(.*?)</h3><pre>(.*?)</pre>", page, re.DOTALL):
+            assert html.unescape(re.sub("</?mark>", "", text)) == code[name].strip("\n") + "\n"
+            compared += 1
+    assert compared > 20
 
 
 def test_no_submission_and_one_submission_are_a_page_too(tmp_path):
