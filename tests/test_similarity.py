@@ -137,7 +137,7 @@ def test_marking_what_is_shared_loses_and_doubles_no_letter(tmp_path):
         for name, text in code.items():
             hand_in(tmp_path / str(trial) / "in" / f"{name}.ipynb", text)
         page, _ = page_of(tmp_path / str(trial), None)
-        for name, text in re.findall(r"<h3>(.*?)</h3><pre>(.*?)</pre>", page, re.DOTALL):
+        for name, text in re.findall(r"<h3>(.*?)</h3><pre tabindex=0>(.*?)</pre>", page, re.DOTALL):
             assert html.unescape(re.sub("</?mark>", "", text)) == code[name].strip("\n") + "\n"
             compared += 1
     assert compared > 20

@@ -31,7 +31,7 @@ _STYLE = (
     "body{max-width:80em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left}"
     "td.n{text-align:right}.pair{display:grid;grid-template-columns:1fr 1fr;gap:1em}"
     ".pair>div{min-width:0}"
-    "pre{overflow-x:auto;border:1px solid #767676;padding:.5em;font-size:13px}"
+    "a{color:inherit}pre{overflow-x:auto;border:1px solid #767676;padding:.5em;font-size:13px}"
     "mark{background:#ffe08a;color:#1a1a1a}@media(max-width:50em){.pair{display:block}}"
 )
 _MEANING = """
@@ -175,5 +175,5 @@ def _in_full(at: int, pair: Pair, prints: dict[str, "CodeFingerprint"]) -> str:
     shown = []
     for name, where in zip((pair.one, pair.other), slices, strict=True):
         marked, _ = highlight_overlap(prints[name].raw_code, where, "<mark>", "</mark>", escape_html=True)
-        shown.append(f"<div><h3>{html.escape(printable(name))}</h3><pre>{marked}</pre></div>")
+        shown.append(f"<div><h3>{html.escape(printable(name))}</h3><pre tabindex=0>{marked}</pre></div>")
     return f'<h2 id="pair{at + 1}">Pair {at + 1}</h2><div class="pair">{"".join(shown)}</div>'
