@@ -6,7 +6,7 @@ usage: python3 course.py COMMAND [options]
   lab            open your own copy of the course, my-course, in JupyterLab (--no-browser, --port N, --authors)
   copy           make or update your own copy without opening it (--folder DIR)
   test           run every test; pytest's options may follow
-  grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR)
+  grade          grade submissions (SUBMISSIONS --checks FILE --seed N --out DIR --lms NAME)
   bundle         fill a folder for machines without a network (--out DIR)
   models         list the models (models verify, models fetch --to DIR --from DIR)
   site           make the website (--out DIR)

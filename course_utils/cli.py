@@ -234,16 +234,26 @@ def grade_submissions(options: argparse.Namespace) -> int:
     """
     from course_utils.grading.command import checks_file, grade_all
     from course_utils.grading.grade import Assignment
+    from course_utils.grading.gradebook import read_gradebook
     from course_utils.grading.submission import read_roster
 
     checks = checks_file(options.checks)
-    names = read_roster(options.roster) if options.roster else []
+    if options.lms and not options.roster:
+        raise CourseError("--lms needs --roster FILE, with the gradebook as the system exports it.")
+    if options.column and not options.lms:
+        raise CourseError("--column needs --lms: it names a column of that system's gradebook.")
     lesson = next(iter(sorted((ROOT / "exercises").glob(f"{checks.stem[-2:]}_*.ipynb"))), None)
     assignment = Assignment(checks, options.seed, is_sandboxed=not options.without_sandbox)
     if options.without_sandbox:
         print("WITHOUT A SANDBOX: the submissions can read and change whatever you can.", file=sys.stderr)
     exercise = lesson.stem if lesson else ""
-    return grade_all(options.submissions, assignment, options.out, exercise, names, max(1, options.jobs))
+    names, gradebook = [], None
+    if options.lms:
+        gradebook = read_gradebook(options.roster, options.lms, exercise or checks.stem, options.column)
+    elif options.roster:
+        names = read_roster(options.roster)
+    jobs = max(1, options.jobs)
+    return grade_all(options.submissions, assignment, options.out, exercise, names, jobs, gradebook, options.similarity)
 
 
 def make_site(out: Path) -> int:
@@ -348,6 +358,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     graded.add_argument("--jobs", type=_whole, default=1, metavar="N", help="submissions at the same time (default: 1)")
     graded.add_argument("--roster", type=_path, metavar="FILE", help="the learners who should hand in, a line each")
+    graded.add_argument(
+        "--lms",
+        choices=("moodle", "canvas", "blackboard"),
+        help="write the file that its gradebook imports; then --roster is what the gradebook exports",
+    )
+    graded.add_argument("--column", default="", metavar="NAME", help="of that gradebook, for the points (default: new)")
+    graded.add_argument("--similarity", action="store_true", help="make a page on how alike the submissions are")
     graded.add_argument("--without-sandbox", action="store_true", help="dangerous: submissions can do what you can")
     bundled = add("bundle", "fill a folder for machines without a network", lambda o: make_bundle(o.out))
     bundled.add_argument("--out", type=_path, required=True, metavar="DIR", help="a folder, on a USB stick for example")

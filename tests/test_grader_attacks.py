@@ -580,6 +580,15 @@ def test_what_the_sandbox_shows():
     assert seen["identity"] == [65534, 65534]
 
 
+def test_a_python_behind_links_is_found_in_the_sandbox(tmp_path, monkeypatch):
+    """As ~/bin/python3, which leads to one that was built elsewhere."""
+    (tmp_path / "one").symlink_to(os.path.realpath(sys.executable))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to("../one")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python3"))
+    try_sandbox()
+
+
 SPOILT = {
     "empty": (b"", "The submission is an empty file."),
     "cut": (b'{"cells": [{"cell_type": "code", "sour', "is a notebook that was cut off or damaged"),

@@ -18,9 +18,12 @@ from tqdm import tqdm
 from course_utils.errors import CourseError
 from course_utils.files import full_path, write_whole
 from course_utils.grading.grade import GRADED, LOOK, MISSING, UNREADABLE, Assignment, error_message, grade
+from course_utils.grading.gradebook import Gradebook, write_gradebook
 from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
+from course_utils.grading.similarity import write_similarity
 from course_utils.grading.submission import Submission, find_submissions, read_submission
+from course_utils.machine import ROOT
 
 CHECKS = PACKAGE / "exercises" / "lessons"
 
@@ -47,6 +50,8 @@ def grade_all(
     exercise: str = "",
     roster: Sequence[str] = (),
     jobs: int = 1,
+    gradebook: Gradebook | None = None,
+    is_compared: bool = False,
 ) -> int:
     """Grade every submission, write all results to `folder`, and say how it went.
 
@@ -59,6 +64,8 @@ def grade_all(
         exercise: The name of a notebook that was not renamed, such as "11_sampling".
         roster: The learners who should hand in.
         jobs: How many submissions are graded at the same time.
+        gradebook: Where the points go, besides; its learners are the roster then.
+        is_compared: Whether a page says how alike the submissions are.
 
     Returns:
         0, or 1 if a person must look at something.
@@ -76,7 +83,7 @@ def grade_all(
         tasks, prose = assignment.tasks()
     except ValueError as error:
         raise CourseError(str(error)) from error
-    submissions = find_submissions(paths, exercise, roster, folder)
+    submissions = find_submissions(paths, exercise, gradebook.aliases if gradebook else roster, folder)
     reports = {}
     with (
         contextlib.closing(_reports(submissions, assignment, folder, jobs)) as made,
@@ -88,8 +95,17 @@ def grade_all(
             bar.update()
     ordered = [reports[one.learner] for one in submissions]
     marked = write_results(folder, ordered, prose)
-    _say("\n".join([_summary(ordered, folder), *(f"  {said}" for said in (*marked.problems, *marked.remarks))]))
-    return int(bool(marked.problems) or any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
+    problems, remarks = [*marked.problems], [*marked.remarks]
+    if gradebook:
+        imported = write_gradebook(folder, gradebook, ordered, prose, marked.marks)
+        problems += imported.problems
+        remarks += imported.remarks
+    if is_compared:
+        given = ROOT / "exercises" / f"{exercise}.ipynb"
+        names = [question.name for question in prose]
+        remarks.append(write_similarity(folder, submissions, given if given.is_file() else None, names))
+    _say("\n".join([_summary(ordered, folder), *(f"  {said}" for said in (*problems, *remarks))]))
+    return int(bool(problems) or any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
 
 
 def _reports(submissions: list[Submission], assignment: Assignment, folder: Path, jobs: int) -> Iterator[dict]:

@@ -102,9 +102,13 @@ def feedback_page(report: dict, marks: dict[str, tuple[str, str]]) -> str:
         answer = _shown(question["answer"]) or "No answer."
         parts.append(f"<h2>{html.escape(head)}</h2><blockquote>{html.escape(answer)}</blockquote>")
         parts += [f"<p>{html.escape(comment)}</p>"] if comment else []
-    title = html.escape(f"Feedback for {report['learner']}")
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    return readable(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n')
+    return html_page(f"Feedback for {report['learner']}", "".join(parts))
+
+
+def html_page(title: str, body: str, style: str = "") -> str:
+    """Return an HTML page that loads nothing; `body` and `style` are escaped already, `title` isn't."""
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}{style}</style>'
+    return readable(f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n')
 
 
 def _grades(reports: Sequence[dict], prose: Sequence[Prose], marks: dict) -> Iterable[Sequence]:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -118,6 +118,8 @@ def sandbox(given: Iterable[str] | None = None) -> list[str]:
             command += ["--ro-bind", str(place), str(place)]
     for place in dict.fromkeys(map(str, (sys.base_prefix, sys.prefix, models_folder()))):
         command += ["--ro-bind-try", place, place]
+    for link, target in _links(sys.executable):
+        command += ["--symlink", target, link]
     hidden = [PACKAGE] if given is not None else [PACKAGE / "grading", PACKAGE / "exercises" / "lessons"]
     if given is None:
         command += ["--ro-bind", str(PACKAGE), str(PACKAGE)]
@@ -169,6 +171,16 @@ def try_sandbox() -> str:
     except OSError:
         return _NO_FILTER
     return ""
+
+
+def _links(program: str) -> Iterator[tuple[str, str]]:
+    """Yield the links by which this Python is reached, such as ~/bin/python3, and that no mounted folder has."""
+    mounted = tuple(f"{place}/" for place in (sys.base_prefix, sys.prefix, *_SYSTEM))
+    while os.path.islink(program):
+        target = os.readlink(program)
+        if not program.startswith(mounted):
+            yield program, target
+        program = os.path.normpath(os.path.join(os.path.dirname(program), target))
 
 
 def _advice(said: str) -> str:

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +22,14 @@ _NOTEBOOK = re.compile(r"\.ipynb(\s?\(\d+\))?(\.txt|\.json)*$", re.IGNORECASE)  
 _ENDINGS = re.compile(r"\.ipynb(\s?\(\d+\))?(\.\w+)*$|\.\w+$", re.IGNORECASE)
 _COPY = re.compile(r"(\s?\(\d+\)|-Copy\d+|\s-\sCopy|\scopy(\s\d+)?)+$", re.IGNORECASE)
 _ADDED = re.compile(r"([\s_-]\d{1,2}|\s-\s\w+(\s\(\d+\))?)$")  # by systems in other languages; or part of a name
+_DOWNLOADED = (  # how learning management systems name what a teacher downloads, with the learner's id in it
+    # https://github.com/moodle/moodle/tree/main/mod/assign/submission/file: the number of the grading worksheet
+    re.compile(r"_(\d+)_assignsubmission_\w+$"),
+    # https://github.com/instructure/canvas-lms/blob/master/lib/content_zipper.rb: name, LATE, user, attachment
+    re.compile(r"_(\d+)_\d+_"),
+)
+_ATTEMPT = re.compile(r"_attempt_\d{4}(?:-\d\d){5}")  # Blackboard: assignment_user_attempt_date_file
+_RECEIPT = re.compile(rf"{_ATTEMPT.pattern}\.txt$")  # Blackboard adds one to each submission
 _CLUTTER = {  # what systems put into folders and archives
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "__pycache__", "lost+found"),
     *("$recycle.bin", "system volume information"),
@@ -65,7 +73,7 @@ class Handed:
 
 
 def find_submissions(
-    paths: Iterable[Path], exercise: str, roster: Iterable[str] = (), out: Path | None = None
+    paths: Iterable[Path], exercise: str, roster: Iterable[str] | Mapping[str, str] = (), out: Path | None = None
 ) -> list[Submission]:
     """Return one submission for each learner, sorted by name, and one without a file for anyone who handed in nothing.
 
@@ -76,7 +84,7 @@ def find_submissions(
     Args:
         paths: Notebooks, and folders of them.
         exercise: The name that a notebook has when it was not renamed, such as "11_sampling".
-        roster: The learners who should hand in.
+        roster: The learners who should hand in; or, for each id that a learner may be known by, the learner.
         out: The folder of the results, which is nobody's submission.
 
     Raises:
@@ -84,7 +92,8 @@ def find_submissions(
     """
     listed = {}
     for name in roster:
-        listed.setdefault(same_name(name), printable(name).strip())
+        learner = roster[name] if isinstance(roster, Mapping) else name
+        listed.setdefault(same_name(name), printable(learner).strip())
     found = {}
     for path in paths:
         for place in _places(Path(path), out):
@@ -92,7 +101,7 @@ def find_submissions(
                 learner = _learner(one.learner, listed)
                 found.setdefault(_where(one.path or place), replace(one, learner=learner))
     handed_in = {same_name(one.learner) for one in found.values()}
-    missing = [Submission(name, None) for same, name in listed.items() if same not in handed_in]
+    missing = [Submission(name, None) for name in dict.fromkeys(listed.values()) if same_name(name) not in handed_in]
     seen, named = Counter(), []
     for one in sorted([*found.values(), *missing], key=lambda one: (one.learner, str(one.path))):
         seen[same_name(one.learner)] += 1
@@ -243,14 +252,14 @@ def _files(folder: Path, out: Path | None) -> tuple[list[Path], str, bool]:
 
 
 def _is_clutter(name: str) -> bool:
-    return name.startswith((".", "~$", "__MACOSX")) or name.casefold() in _CLUTTER
+    return name.startswith((".", "~$", "__MACOSX")) or name.casefold() in _CLUTTER or bool(_RECEIPT.search(name))
 
 
 def _is_result(place: Path, out: Path | None) -> bool:
     """Say whether a place is the folder of the results, or in it, when that is among the submissions."""
     if out is None or out.absolute().name not in (place.name, place.absolute().parent.name):
         return False
-    is_in_it = place.suffix == ".csv" or place.name in ("reports", "feedback")
+    is_in_it = place.suffix == ".csv" or place.name in ("reports", "feedback", "similarity.html")
     return _where(place) == _where(out) or (is_in_it and _where(place.parent) == _where(out))
 
 
@@ -272,10 +281,22 @@ def _stem(name: str) -> str:
 def _learner(name: str, listed: dict[str, str]) -> str:
     """Return the learner with that name: as the roster writes it, and without what browsers and systems add."""
     name = of_a_file(name)
-    for spelling in (name, _COPY.sub("", name), _ADDED.sub("", name)):
+    for spelling in (name, _COPY.sub("", name), _ADDED.sub("", name), *_ids(name)):
         if same_name(spelling) in listed:
             return listed[same_name(spelling)]
     return printable(_COPY.sub("", name).strip() or name)
+
+
+def _ids(name: str) -> Iterator[str]:
+    """Yield what may be the learner's id in the name of a downloaded submission.
+
+    >>> [*_ids("Lab 3_ada_l_attempt_2026-11-30-12-00-00_x")], [*_ids("lovelaceada_LATE_4711_815_11_sampling")]
+    (['Lab 3_ada_l', 'ada_l', 'l'], ['4711'])
+    """
+    yield from (found[1] for pattern in _DOWNLOADED if (found := pattern.search(name)))
+    attempt = _ATTEMPT.search(name)
+    parts = name[: attempt.start()].split("_") if attempt else []
+    yield from ("_".join(parts[at:]) for at in range(len(parts)))  # either may have an underscore in it
 
 
 def _holds_notebook(file: Path) -> bool:
