@@ -77,3 +77,23 @@ def use(page, control, kind):
         control.press("Enter")
     else:
         control.click()
+
+
+def test_each_sense_has_its_colour_and_its_shape_on_the_map_and_in_the_legend(browser, outside_requests):
+    drift = EmbeddingMap(test_embedding_map.random_trace(6), senses=["river"] * 3 + ["money"] * 3)
+    page, _ = render_alone(browser, outside_requests, drift)
+    assert page.locator(".legend").text_content().startswith(" river  money  pinned")
+    looks = {
+        sense: {tuple(look) for look in page.locator(f".map .dot.{sense}").evaluate_all(
+            "(dots) => dots.map((dot) => [getComputedStyle(dot).fill, dot.getAttribute('d').includes('a')])"
+        )}
+        for sense in ("s0", "s1")
+    }  # fmt: skip
+    assert all(len(one) == 1 for one in looks.values())
+    ((blue, round_),), ((orange, square),) = looks.values()
+    assert blue != orange
+    assert (round_, square) == (True, False)
+    assert page.locator(".legend .dot").evaluate_all("(all) => all.map((dot) => getComputedStyle(dot).fill)") == [
+        blue, orange,
+    ]  # fmt: skip
+    page.context.close()
