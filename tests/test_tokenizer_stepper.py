@@ -133,6 +133,9 @@ def test_switching_the_special_tokens_does_not_call_a_model(models):
     stepper.step = [len(trace.steps) for _, trace in traces]
     assert "<|im_start|> 1" in stepper.describe()
     assert "[CLS] 101" in stepper.describe()
+    # The page sends what it shows after the switch; the kernel must not take it for the steps of before.
+    stepper.set_state({"special": False, "step": [len(trace.steps) for trace, _ in traces], "word": [0, 0]})
+    assert stepper.step == [len(trace.steps) for trace, _ in traces]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     names = [len(row["tokens"]) if len(row["tokens"]) <= _NAMED else 0 for row in rows]
     tall = [max(_ROW * named, _ROW * len(row["best"]), 1.2) for named, row in zip(names, rows, strict=True)]
     figure = CourseFigure(figsize=(7.6, sum(tall) + 0.7 * len(rows) + 0.8))
-    figure.colors = 64
+    figure.colors = 12  # many small names
     said = []
     grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.4], height_ratios=tall)
     for (left, right), row in zip(grid, rows, strict=True):
@@ -130,7 +130,8 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     wrong = [str(number) for number, row in enumerate(rows, 1) if _leader(row["best"]) != row["best"][0][0]]
     verdict = "every prompt says what it says alone"
     if wrong:
-        verdict = f"prompts {' and '.join(wrong)} are wrong now" if wrong[1:] else f"prompt {wrong[0]} is wrong now"
+        several = f"prompts {', '.join(wrong[:-1])} and {wrong[-1]} are wrong now"
+        verdict = several if wrong[1:] else f"prompt {wrong[0]} is wrong now"
     figure.suptitle(f"{drawable(title)}:\n{verdict}", fontsize=11)
     # Inside a panel it would hide a bar.
     figure.legend(
@@ -150,7 +151,7 @@ def _mask_grid(axes, row: dict) -> None:
     axes.spines[:].set_visible(True)
     for place, token in enumerate(tokens):
         if token is None:
-            axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
+            axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="//")
     axes.axhspan(row["reads_at"] - 0.5, row["reads_at"] + 0.5, facecolor="none", edgecolor=PALETTE["orange"], lw=2.5)
     names = ["padding" if token is None else drawable(cut(token, 10)) for token in tokens]
     if len(tokens) <= _NAMED:

@@ -32,7 +32,7 @@ const SAID = {
   forward: "The model turns the ids into logits. They are not probabilities yet.",
   postprocess: "The logits become an answer that people can read.",
 };
-const SIDE_BY_SIDE = 690; // pixels that three panels need; below, only the chosen one is open
+const SIDE_BY_SIDE = 690; // pixels that three panels need; else they are below each other
 
 function barOf(number, range) {
   const [left, width] = barSpan(number, range);
@@ -70,7 +70,7 @@ function render({ model, el }) {
   const tables = element("div", { class: "tables", tabindex: "0", role: "region", "aria-label": "values of the three steps" },
     element("div", { class: "flow", role: "radiogroup", "aria-label": "step of the pipeline" },
       ...panels.flatMap(({ all }) => [element("span", { class: "arrow", "aria-hidden": "true" }, "→"), all])));
-  const intro = element("p", { class: "intro" }, "A pipeline is three steps. Follow the text from left to right: what does each step make of it? Then change a word.");
+  const intro = element("p", { class: "intro" }, "A pipeline is three steps. Follow the text along the arrows: what does each step make of it? Then change a word.");
   const ask = element("div", { class: "ask" }, box, button, greyed(model, box, button));
   const note = element("div"), results = element("div", {}, tables);
   const root = element("div", { class: "course-widget xray" }, intro, ask, status, note, results);

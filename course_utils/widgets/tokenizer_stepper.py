@@ -57,9 +57,9 @@ class TokenizerStepper(AskingWidget):
             raise ValueError("traces must hold at least one tokenizer, got none")
         self.traces = traces
         super().__init__(can_run=run is not None, special=settings.pop("special", False))
-        self._run = run
+        self._run, self._done = run, [False] * len(traces)
         self._show(traces)
-        self.observe(self._switch, "special")
+        self.observe(self._begin, "special")
         self.set_all(settings)
 
     @property
@@ -76,25 +76,23 @@ class TokenizerStepper(AskingWidget):
             raise ValueError(f"{name} must hold one number per tokenizer, in {allowed}, got {value}")
         return value
 
-    def _begin(self, before: list[TokenizationTrace]) -> None:
-        """Begin with nothing joined, or at the end where all steps of `before` were done; the tree of the longest word.
+    @traitlets.observe("step")
+    def _note(self, change: dict) -> None:
+        self._done = [step == len(trace.steps) for trace, step in zip(self.shown, self.step, strict=True)]
 
-        A learner who looks at the finished tokens goes on to see them while they type.
+    def _begin(self, change: dict | None = None) -> None:
+        """Begin with nothing joined, or at the end where all steps were done before; and the tree of the longest word.
+
+        Who looks at the finished tokens goes on to see them while typing.
         """
-        done = [step == len(trace.steps) for trace, step in zip(before, self.step, strict=False)] or [False] * len(
-            before
-        )
-        self.step = [len(trace.steps) * end for trace, end in zip(self.shown, done, strict=True)]
+        self.step = [len(trace.steps) * done for trace, done in zip(self.shown, self._done, strict=True)]
         self.word = [_longest_word(trace) for trace in self.shown]
 
-    def _switch(self, change: dict) -> None:
-        self._begin([pair[change["old"]] for pair in self.traces])
-
     def _show(self, traces: Traces) -> None:
-        panes, before = [_pane(pair) for pair in traces], self.shown
+        panes = [_pane(pair) for pair in traces]
         with self.hold_sync():  # one message, so that the page draws once
             self.traces, self.text, self.panes = traces, traces[0][0].text, panes
-            self._begin(before)
+            self._begin()
 
     def answer(self, text: str) -> None:
         """Tokenize another text."""

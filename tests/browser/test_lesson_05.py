@@ -242,12 +242,6 @@ def test_the_map_fits_the_layer_or_keeps_its_axes(page):
     page.get_by_label("same axes at every layer").uncheck()
 
 
-def test_each_sense_of_bank_has_its_colour(page):
-    assert page.locator(".embedding-map .legend").text_content().startswith(" river  money  pinned")
-    for sense in ("s0", "s1"):
-        assert page.locator(f".embedding-map .map :is(.dot, .pin).{sense}").count() == 3
-
-
 def add(page, text, word):
     boxes = page.locator(".embedding-map .ask input")
     drawn = int(page.locator(".embedding-map").get_attribute("data-drawn"))
