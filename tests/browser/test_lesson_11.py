@@ -40,7 +40,7 @@ def name_the_labs(page, names):
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
     drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 3"
-    part = lesson_part(lab_server, "11_sampling", r"(?m)^SamplingLab\(")
+    part = lesson_part(lab_server, "11_sampling", r"(?m)^(SamplingLab|sampling_lab)\(")
     page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     name_the_labs(page, LABS)
     return page
