@@ -7,12 +7,23 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 
 from course_utils import figures
 from course_utils.figures.base import drawable
 from course_utils.traces import NextTokenTrace, PipelineTrace
-from course_utils.widgets import PipelineXray, SamplingLab
+from course_utils.traces.speed import recorded_speed
+from course_utils.widgets import (
+    AttentionExplorer,
+    BeamTreeWidget,
+    CacheStepper,
+    MemoryCalculator,
+    PipelineXray,
+    SamplingLab,
+    SpeedLab,
+)
+from tests import test_attention_explorer, test_beam_tree, test_cache_stepper, test_next_token_explorer
 from tests.budgets import MOST_ESM_BYTES
 
 GOLDEN = """\
@@ -254,3 +265,33 @@ def test_a_figure_draws_the_lines_around_its_axes(shows_frame, sides):
     for axes in figure.subplots(2, 2).flat:
         assert {side for side, line in axes.spines.items() if line.get_visible()} == sides
     assert figure.get_layout_engine() is not None
+
+
+PAGE = 760  # pixels that a notebook has for a picture; a wider one is made smaller
+READABLE = 11.9  # pixels: 9 points
+STORED = {
+    "sampling": lambda: SamplingLab(test_next_token_explorer.random_prompt(20), **SETTINGS),
+    "attention": lambda: AttentionExplorer(test_attention_explorer.made_trace(30, 9, 3, 18, 18)),
+    "60 tokens": lambda: AttentionExplorer(test_attention_explorer.made_trace(4, 9, 3, 60, 60), hide_first=True),
+    "cache": lambda: CacheStepper(test_cache_stepper.as_large_as_smollm2(40), step=5),
+    "key lengths": lambda: CacheStepper(test_cache_stepper.as_large_as_smollm2(200), key_lengths=True),
+    "beam tree": lambda: BeamTreeWidget(test_beam_tree.random_trace(4, 8)),
+    "speed": lambda: SpeedLab(recorded=recorded_speed(), curve="throughput"),
+    "memory": MemoryCalculator,
+    "card": lambda: MemoryCalculator(model="Llama 3.1 405B", card="80 GB, A100 80GB"),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_stored_picture_has_a_headline_and_is_read_without_a_magnifier(name):
+    widget = STORED[name]()
+    figure, png = widget.figure(), widget.static_bundle()[0]["image/png"]
+    assert len(png) <= 40_000
+    picture = Image.open(io.BytesIO(png))
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    scale = picture.width / (72 * figure.get_figwidth()) * min(1, PAGE / picture.width)
+    assert {text.get_text(): text.get_fontsize() for text in texts if text.get_fontsize() * scale < READABLE} == {}
+    (headline,) = [text for text in texts if text.get_fontweight() == "bold"]
+    assert len(headline.get_text()) > 12
+    assert headline.get_window_extent().x1 <= figure.bbox.x1, "whole"

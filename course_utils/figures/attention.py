@@ -90,7 +90,7 @@ def head_explorer(
     shape = len(query_tokens), len(key_tokens)
     if matrix.shape != shape:
         raise ValueError(f"matrix must have shape {shape} like the tokens, got {matrix.shape}")
-    figure = CourseFigure(figsize=(9, 4.4), shows_frame=True)
+    figure = CourseFigure(figsize=(7.9, 4.4), shows_frame=True)
     every, full = figure.subplots(1, 2, width_ratios=(1.2, 1))
     layers, heads = values.shape
     best = _every(figure, every, values, measure, key_value_heads)
@@ -131,7 +131,7 @@ def head_map(values: np.ndarray, measure: str, key_value_heads: int | None = Non
     values = np.asarray(values)
     if values.ndim != 2:
         raise ValueError(f"values must have shape (layer, head), got {values.shape}")
-    figure = CourseFigure(figsize=(9, 3.2), shows_frame=True)
+    figure = CourseFigure(figsize=(7.9, 3.2), shows_frame=True)
     _every(figure, figure.subplots(), values, measure, key_value_heads)
     layers, heads = values.shape
     largest = [divmod(int(place), heads) for place in values.argsort(axis=None)[::-1][:5]]

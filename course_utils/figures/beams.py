@@ -77,7 +77,7 @@ def beam_tree(
     drawn = [node for node, fate in enumerate(fates) if detailed or fate != "pruned"]
     rows = tree_rows(steps, parents, drawn)
     height = max(rows.values()) + 1
-    column, most = (1.02, 11) if detailed else (0.84, 7)
+    column, most = (0.92, 10) if detailed else (0.84, 7)
     figure = CourseFigure(figsize=(0.5 + column * max(steps), 0.95 + 0.24 * height), layout=None)
     figure.colors = 32 if detailed else 8
     axes = figure.add_axes((0, 0, 1, 1))

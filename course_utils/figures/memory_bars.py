@@ -39,7 +39,7 @@ def memory_bars(
         raise ValueError("rows must hold at least one bar, and all bars the same parts")
     longest = max(sum(row.values()) for row in rows.values())
     near = {card: limits[card]} if card else _near(limits, longest)
-    figure = CourseFigure(figsize=(8.5, 2 + 0.42 * len(rows)))
+    figure = CourseFigure(figsize=(7.9, 2 + 0.42 * len(rows)))
     figure.colors = 64
     axes = figure.subplots()
     for place, row in enumerate(rows.values()):

@@ -111,7 +111,7 @@ def cache_steps(
     now = prompt + step
     kept = now - 1 if use_cache and step else 0
     first = max(0, len(tokens) - _MOST_COLUMNS)
-    figure = CourseFigure(figsize=(8.5, 5.6))
+    figure = CourseFigure(figsize=(7.9, 5.6))
     figure.colors = 64
     above, middle, below = figure.subplots(3, 1, height_ratios=(2, 1.1, 0.6))
     _cells(above, shares, first, now, kept, prompt, key_lengths)

@@ -30,13 +30,14 @@ def sampling_stages(
     Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: “a” 66.7 %, “b” 33.3 %.
     """
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
-    figure = CourseFigure(figsize=(1.4 + 1.5 * len(stages), 1.6 + 0.26 * len(rows)))
+    figure = CourseFigure(figsize=(1.2 + 1.34 * len(stages), 1.6 + 0.26 * len(rows)))
     columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     shares = drawn[rows] / drawn.sum() if drawn is not None and drawn.sum() else np.zeros(len(rows))
     longest = max(*(probabilities[rows].max() for _, probabilities in stages), 1e-9)  # never a scale of width 0
-    width = max(longest * 1.6, shares.max() * 1.1)  # room at the right for the numbers
+    width = max(longest * 1.6, shares.max() * 1.5)  # room at the right for the numbers
     for column, axes in enumerate(columns):
-        _column(axes, stages, column, rows, width)
+        last = column == len(stages) - 1
+        _column(axes, stages, column, rows, width, shares if last else 0 * shares)
     seen = shares.nonzero()[0]
     columns[-1].plot(shares[seen], seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
     columns[0].set_yticks(range(len(rows)), [drawable(cut(labels[token], 14)) for token in rows])
@@ -47,12 +48,13 @@ def sampling_stages(
     return figure
 
 
-def _column(axes, stages, column, rows, width) -> None:
+def _column(axes, stages, column, rows, width, shares) -> None:
     name, probabilities = stages[column]
     axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
     for row, token in enumerate(rows):
         if probabilities[token] > 0:
-            axes.text(probabilities[token] + width * 0.02, row, _share(probabilities[token]), va="center", fontsize=9)
+            right = max(probabilities[token] + width * 0.02, shares[row] + width * 0.05)  # of the bar and the diamond
+            axes.text(right, row, _share(probabilities[token]), va="center", fontsize=9)
         elif column and stages[column - 1][1][token] > 0:
             axes.axhline(row, color=PALETTE["vermilion"], linewidth=1)
             filter_name = name.split()[0]

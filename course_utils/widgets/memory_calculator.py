@@ -235,7 +235,8 @@ class MemoryCalculator(CourseWidget):
         for device in DEVICES:
             if self.card == _name(device):
                 name = f"{device.gibibytes} GB card"
-                return memory_bars(rows, limits, unit, f"{title}; {name}: {room_text(self.total, device.bytes)}", name)
+                title = f"{self.model}, {size_text(self.total)}, on a card of {device.gibibytes} GB: "
+                return memory_bars(rows, limits, unit, title + room_text(self.total, device.bytes), name)
         return memory_bars(rows, limits, unit, title)
 
 

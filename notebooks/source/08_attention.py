@@ -518,7 +518,7 @@ quiz_question(
 # - −∞ before the softmax, or the future leaks in. 1/√d, or one key takes everything.
 # - A layer has many heads. In SmolLM2, three share keys and values.
 # - Find a head by measuring, test it on other texts, and confirm it by switching it off.
-# - A bright first column is an attention sink, and says little about the meaning of the first word.
+# - A strong first column is an attention sink, and says little about the meaning of the first word.
 #
 # **Exercise**: [08 · Attention](../exercises/08_attention.ipynb). **Deeper**: [all 270
 # heads](deeper/08_all_270_heads.ipynb), [positions](deeper/05_positions.ipynb). **All lessons**: [the

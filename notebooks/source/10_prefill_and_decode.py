@@ -260,8 +260,8 @@ cache_stepper(smollm, "Q: What is the capital of France?\nA:", max_new_tokens=24
 
 # %% [markdown]
 # Prefill reads all 12 tokens of the prompt. Step 5 reads one token with the cache, and all 17 without. This run ended
-# with the end-of-sequence token. (The colour is the length of a key, dark for short. The first column, dark in most
-# layers, is the attention sink of [lesson 08](08_attention.ipynb).)
+# with the end-of-sequence token. (Tick **key lengths**: pale is short. The first column, pale in most layers, is the
+# attention sink of [lesson 08](08_attention.ipynb).)
 #
 # ## 5 · Count, predict, measure
 #

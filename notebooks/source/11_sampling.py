@@ -141,14 +141,15 @@ figures.probability_mass({f"temperature {t}": my_temperature(logits, t).softmax(
 # tokens get fewer than one draw in twenty. In the widget, compare the first two columns. All columns share one scale,
 # and over each it says what the twelve tokens in view share. The diamonds in the last column are 1,000 draws.
 #
-# Try it: move **temperature** with the arrow keys until the twelve share half of the probability.
+# Try it: move **temperature** with the arrow keys until the twelve share half of the probability. Then let a text grow
+# with **Draw 1 and append**, at 2 and at 0.5.
 
 # %% tags=["nbval-check-output"]
 from course_utils.traces import record_next_token
-from course_utils.widgets import SamplingLab
+from course_utils.widgets import SamplingLab, sampling_lab
 
 trace = record_next_token(smollm, prompt)
-SamplingLab(trace, temperature=2, draws=1000)
+sampling_lab(smollm, prompt, temperature=2, draws=1000)
 
 # %% [markdown]
 # Is a wrecked text beyond saving, now that the model reads its own nonsense? Wreck three, then let the model continue

@@ -169,7 +169,7 @@ for beams in (1, 2, 4):
 # its full stop.
 #
 # - Find the place where greedy's path (orange frame) was pruned.
-# - Move **step** to 1, and grow the tree with the → key.
+# - Press **Play** and watch the tree grow, or move **step** with the arrow keys.
 # - Search again with a prompt of your own. Does greedy's path survive?
 
 # %% tags=["nbval-check-output"]

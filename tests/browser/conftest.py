@@ -245,7 +245,7 @@ async ([code, style, state, binary, status]) => {
     get: (name) => state[name],
     set(name, value) {
       state[name] = value;
-      for (const [names, call] of heard) if (names.split(" ").includes("change:" + name)) call();
+      for (const [names, call] of heard) if (names.split(" ").some((one) => one === "change" || one === "change:" + name)) call();
     },
     save_changes() {},
     send() {},

@@ -40,7 +40,7 @@ def name_the_labs(page, names):
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
     drawn = "document.querySelectorAll('.sampling-lab[data-drawn]').length === 3"
-    part = lesson_part(lab_server, "11_sampling", r"(?m)^SamplingLab\(")
+    part = lesson_part(lab_server, "11_sampling", r"(?m)^(SamplingLab|sampling_lab)\(")
     page = open_and_run(browser, lab_server, outside_requests, part, drawn, width=1300)
     name_the_labs(page, LABS)
     return page
@@ -95,6 +95,32 @@ def test_the_wrong_function_is_found_out(page, artifacts):
     page.locator("#wrong").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
     page.locator("#wrong").screenshot(path=artifacts / "lesson-11-wrong-top-p.png")
+
+
+def test_a_drawn_token_is_appended_and_another_prompt_is_read(page):
+    lab = page.locator("#plain")
+    box, prompt = lab.get_by_label("prompt"), lab.locator(".prompt")
+    before, text = lab.locator("svg").text_content(), box.input_value()
+    lab.get_by_role("button", name="Draw 1 and append").press("Enter")
+    page.wait_for_function(
+        "([text]) => document.querySelector('#plain input').value.startsWith(text)"
+        " && document.querySelector('#plain input').value.length > text.length",
+        arg=[text],
+    )
+    assert lab.locator("svg").text_content() != before
+    box.fill("My dog is")
+    expect(lab.get_by_text("Press Enter to run what you have typed.")).to_be_visible()
+    box.press("Enter")
+    expect(prompt).to_have_text("My·␣dog·␣is → ?")
+    box.fill("")
+    box.press("Enter")
+    expect(lab.locator(".problem[role=alert]").first).to_have_text(
+        "prompt must have at least one character, got an empty text"
+    )
+    expect(prompt).to_have_text("My·␣dog·␣is → ?")
+    box.fill(text)
+    box.press("Enter")
+    expect(prompt).to_contain_text("·␣a → ?")
 
 
 def test_a_function_that_fails_is_one_line_and_the_lab_lives_on(page, artifacts):
@@ -231,7 +257,7 @@ def test_budgets_at_20_60_and_200_tokens(page, lab_server, record, artifacts):
     page.locator("#page-200").screenshot(path=artifacts / "lesson-11-200-tokens.png")
 
 
-def test_a_new_kernel_is_said_and_the_seed_stays_that_of_the_draws(page):
+def test_a_new_kernel_is_said_and_a_seed_needs_none(page):
     """Last: the kernel of this page is gone after it. The lab with own functions and the plain one."""
     page.wait_for_function("() => !document.querySelector('.sampling-lab.running')")
     labs = {name: page.locator(f"#{place}-20") for name, place in (("plain", "page"), ("own", "kernel"))}
@@ -249,7 +275,9 @@ def test_a_new_kernel_is_said_and_the_seed_stays_that_of_the_draws(page):
     for lab in labs.values():
         expect(lab.locator(".kernel")).to_have_text("The kernel that made this is gone: run this cell again.")
         assert "Running" not in lab.locator(".status").text_content()
-    assert (seed.input_value(), labs["plain"].locator(".status").text_content()) == ("0", drawn)
+    expect(labs["plain"].locator(".status")).not_to_have_text(drawn)
+    assert " ◆ 1,000 drawn: " in labs["plain"].locator(".status").text_content()
+    assert seed.input_value() == "5"
     assert "older" in labs["own"].get_attribute("class")
     assert slider.evaluate("(slider) => slider === document.activeElement")
     # A server that is stopped while a kernel starts waits for it.

@@ -290,3 +290,58 @@ def test_the_enter_that_ends_a_word_runs_nothing(alone, make):
     boxes.first.fill("3")
     boxes.first.press("Enter")
     page.wait_for_function(f"(before) => String(({DRAWN})()) !== String(before)", arg=before)
+
+
+def without_a_model(widget):
+    widget.can_run = False
+    return widget
+
+
+RECORDED = {
+    "sampling lab": lambda: without_a_model(SamplingLab(prompt(), run=lambda text, token: prompt())),
+    "own functions": lambda: without_a_model(SamplingLab(prompt(), own={"top_k": lambda logits, k: logits}, top_k=7)),
+    "attention": lambda: AttentionExplorer(test_attention_explorer.made_trace(2, 3, 3, 6, 6)),
+    "stepper": lambda: CacheStepper(test_cache_stepper.as_large_as_smollm2(20), step=5),
+    "beam tree": lambda: BeamTreeWidget(test_beam_tree.random_trace(2, 5)),
+    "speed": lambda: SpeedLab(recorded=recorded_speed()),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_without_a_model_what_needs_it_is_grey_and_says_where_it_works(alone, name):
+    page = alone(RECORDED[name]())
+    controls = page.locator("input, select, button")
+    off = [control.is_disabled() for control in controls.all()]
+    assert any(off)
+    assert all(off) == (name == "own functions"), "everything else answers"
+    assert "in your own copy" in page.locator("span.recorded").first.text_content()
+    assert 30 < len(page.locator(".course-widget > .intro:first-child").text_content()) < 220
+
+
+def test_a_seed_and_a_draw_need_no_kernel(alone):
+    page = alone(RECORDED["sampling lab"]())
+    page.get_by_role("button", name="Draw 1000").click()
+    before, seed = page.inner_text(".status"), page.get_by_label("seed, exact value")
+    seed.fill("5")
+    seed.press("Enter")
+    assert page.inner_text(".status") != before
+    seed.fill("0")
+    seed.press("Enter")
+    assert page.inner_text(".status") == before, "the same seed, the same draws"
+
+
+def test_the_tree_plays_and_the_cache_shows_its_keys_without_a_kernel(alone):
+    page = alone(RECORDED["beam tree"]())
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => document.querySelectorAll('[data-node]').length > 0 && model.get('step') === 2")
+    page.get_by_role("button", name="Stop").click()
+    page = alone(RECORDED["stepper"]())
+    assert page.locator("svg image").count() == 0
+    page.get_by_label("key lengths").check()
+    assert page.locator("svg image").count() == 1
+
+
+def test_the_first_token_is_hidden_without_a_kernel(alone):
+    page = alone(RECORDED["attention"]())
+    page.get_by_label("hide the first token").check()
+    assert page.locator(".strip .masked").count() == 1
