@@ -19,7 +19,7 @@ GOLDEN = """\
 Attention explorer: toy, causal, 2 layers × 4 heads, 3 tokens
 head 1.2, on KV head 1, softmax: every row adds up to 1
 previous token 0.48, induction 0.01, first token 0.49, entropy 0.21 bits
-“a” looks at “a” 0.95, “a” 0.04, “b” 0.01
+“a₂” looks at “a₂” 0.95, “a₁” 0.04, “b” 0.01
 first by induction: 0.0 0.36, 0.1 0.32, 1.3 0.28, 1.0 0.26, 1.1 0.26"""
 
 
@@ -56,7 +56,7 @@ def test_words_are_golden():
 
 def test_a_token_that_may_not_be_seen_is_not_named():
     explorer = AttentionExplorer(made_trace(), token=0)
-    assert explorer.describe().splitlines()[-1] == "“a” looks at “a” 1.00"
+    assert explorer.describe().splitlines()[-1] == "“a₁” looks at “a₁” 1.00"
     explorer.stage = "scores"
     assert explorer.describe().splitlines()[-1].count(",") == 2
 
@@ -204,7 +204,9 @@ def test_a_text_that_is_too_long_is_one_sentence():
 
 def test_more_tokens_than_the_page_gets_are_cut_with_a_notice():
     explorer = AttentionExplorer(made_trace(1, 9, 3, 230, 230))
-    assert explorer.about["title"].endswith("The picture shows the first 200 of 230 tokens.")
+    assert explorer.about["title"].endswith(
+        "The picture shows the first 200 of 230 tokens. ₁ and ₂ are the same token at two places."
+    )
     assert explorer.describe().endswith("The picture shows the first 200 tokens.")
     assert explorer.token == 199
     assert explorer.matrix().shape == (200, 200)

@@ -249,7 +249,7 @@ def test_page_and_python_rank_alike(node, tmp_path, toy):
         assert said["nodes"] == [text.node for text in found.finished]
         assert said["scores"] == pytest.approx([text.score for text in found.finished], rel=1e-12)
         assert (said["last"], said["over"]) == (found.last_step, over)
-        assert said["greedy"][0] == "greedy"
+        assert said["greedy"]["cells"][0] == "greedy"
 
 
 def test_no_two_branches_cross():

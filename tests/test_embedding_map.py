@@ -138,14 +138,43 @@ def test_it_adds_a_text_and_survives_a_wrong_one():
     assert (drift.problem, drift.words[-1]) == ("", "你好 🙂")
 
 
-def test_only_another_pinned_word_sends_other_cosines():
+def test_few_words_carry_the_cosines_of_all_pairs():
+    """So another word can be pinned on a page without a kernel."""
     drift = EmbeddingMap(toy())
+    assert np.frombuffer(drift._cosines, "<f4").reshape(3, 3, 3) == pytest.approx(
+        np.stack([toy().cosines(word) for word in range(3)])
+    )
+
+
+def test_of_many_words_only_another_pinned_word_sends_other_cosines():
+    trace = random_trace(51, layers=3, hidden=8)
+    drift = EmbeddingMap(trace)
     before = drift._cosines
     drift.layer, drift.neighbours, drift.path, drift.compared = 0, 1, False, 0
     assert drift._cosines == before
     drift.pinned = 1
-    assert np.frombuffer(drift._cosines, "<f4").reshape(3, 3) == pytest.approx(toy().cosines(1))
+    assert np.frombuffer(drift._cosines, "<f4").reshape(3, 51) == pytest.approx(trace.cosines(1))
     assert drift._of == 1
+
+
+def test_senses_colour_map_and_picture_and_an_added_word_has_none():
+    drift = EmbeddingMap(toy(), lambda item: toy(), senses=["river", "money", "river"])
+    assert "bank 1 (pinned)" in drift.figure().alt
+    assert [text.get_text() for text in drift.figure().axes[0].get_legend().get_texts()] == ["river", "money"]
+    drift.asked = [1, "add", "river bank", "bank"]
+    assert drift.senses == ["river", "money", "river", "", "", ""]
+    with pytest.raises(ValueError, match="senses must hold one text per word, 6 in all, got 1"):
+        drift.senses = ["river"]
+    with pytest.raises(ValueError, match="senses must be at most 5, got 6"):
+        drift.senses = list("abcdef")
+
+
+def test_the_axes_fit_the_layer_or_all_of_them():
+    drift = EmbeddingMap(random_trace(6, layers=4, hidden=8), layer=0)
+    for fixed in (False, True):
+        drift.fixed = fixed
+        (left, right), points = drift.figure().axes[0].get_xlim(), drift._map if fixed else drift._map[0]
+        assert -left == right == pytest.approx(np.abs(points).max() * (1.1 if fixed else 1.15))
 
 
 @pytest.mark.parametrize(
@@ -209,8 +238,12 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words():
 
 def test_budgets_at_the_most_words(record):
     drift = EmbeddingMap(random_trace(200))
-    state = sum(
-        len(value) if isinstance(value, bytes | str) else len(json.dumps(value)) for value in drift.get_state().values()
+    state = max(
+        sum(
+            len(value) if isinstance(value, bytes | str) else len(json.dumps(value))
+            for value in one.get_state().values()
+        )
+        for one in (drift, EmbeddingMap(random_trace(50)))
     )
     numbers = {
         "esm_bytes": len(EmbeddingMap._esm.encode()),
@@ -231,13 +264,13 @@ for await (const chunk of process.stdin) chunks.push(chunk);
 const { cosines, points, layers, words } = JSON.parse(Buffer.concat(chunks));
 const floats = (text) => new Float32Array(Uint8Array.from(Buffer.from(text, "base64")).buffer);
 console.log(JSON.stringify([...Array(layers).keys()].map((layer) => ({
-  ranking: page.ranking(floats(cosines), words, layer, 1),
+  ranking: page.ranking(page.cosinesOf(floats(cosines), layers, words, 1), words, layer, 1),
   point: [...page.pointOf(floats(points), words, layer, 2)],
 }))));
 """
 
 
-@pytest.mark.parametrize("trace", [toy(), random_trace(20, layers=5, hidden=16)], ids=["toy", "random"])
+@pytest.mark.parametrize("trace", [toy(), *(random_trace(words, layers=5, hidden=16) for words in (20, 51))])
 def test_page_and_python_agree(node, tmp_path, trace):
     (tmp_path / "page.mjs").write_text(page_module("embedding_map"), encoding="utf-8")
     drift = EmbeddingMap(trace, pinned=1)

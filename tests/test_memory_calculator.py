@@ -252,3 +252,18 @@ def test_the_largest_sum_that_can_be_set_has_a_unit():
     assert [memory_budget.size_text(10.0**power) for power in (12, 15, 18, 21, 24)] == [
         "1.00 TB", "1.00 PB", "1.00 EB", "1.00 ZB", "1.00 YB",
     ]  # fmt: skip
+
+
+def test_a_card_frames_the_bar_and_says_what_is_left():
+    fits = MemoryCalculator(card="8 GB, GeForce RTX 4060")
+    assert "8 GB, GeForce RTX 4060: fits, 9 % (fits, 7.80 GB left)" in fits.describe()
+    assert fits.figure().alt.endswith("Limits drawn: 8 GB card.")
+    over = MemoryCalculator(model="Llama 3.1 70B", dtype="bf16", card="80 GB, A100 80GB")
+    assert "too small, " in over.describe()
+    assert " GB over)" in over.describe()
+    assert len(over._repr_mimebundle_()[0]["image/png"]) <= 40_000
+    own = MemoryCalculator(card="this machine's RAM")
+    assert "RAM" not in own.describe(), "it differs on every machine"
+    assert own.describe() == MemoryCalculator().describe()
+    with pytest.raises(ValueError, match=r"card must be one of \['', '8 GB, GeForce RTX 4060'"):
+        MemoryCalculator(card="8 GB")

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -159,13 +161,38 @@ def test_exit_in_a_function_is_said_on_the_page_and_the_kernel_lives(toy_trace):
     assert lab._answer["said"][0][0] != "✗"
 
 
-def test_a_plain_lab_answers_for_a_seed(toy_trace):
-    lab = SamplingLab(toy_trace)
-    before = lab._uniforms
-    lab.set_state({"seed": 7})
-    lab.set_state({"asked": [1]})
-    assert (lab.problem, lab.answered) == ("", 1)
-    assert lab._uniforms != before
+def longer_trace(trace, prompt, token):
+    """What a run of the toy's makes: the longer the prompt, the flatter."""
+    text = prompt if token is None else f"{prompt} {trace.labels[token]}"
+    if text == "stop":
+        raise KeyboardInterrupt
+    return replace(trace, prompt=text, prompt_tokens=tuple(text.split()), logits=trace.logits / len(text))
+
+
+@pytest.mark.parametrize("own", [None, {"top_p": first_try}])
+def test_another_prompt_and_a_text_that_grows(toy_trace, own):
+    lab = SamplingLab(toy_trace, own=own, run=partial(longer_trace, toy_trace), top_p=0.8, seed=3)
+    lab.set_state({"asked": [1, "run", "ab"]})
+    assert (lab.problem, lab.prompt, lab.prompt_tokens) == ("", "ab", ["ab"])
+    assert np.frombuffer(lab._logits, np.float32) == pytest.approx(toy_trace.logits / 2)
+    numbers = sampling.uniform_numbers(3, 3)
+    for number in range(3):
+        edges = lab.probabilities().double().cumsum(-1)
+        wanted = int(torch.searchsorted(edges / edges[-1], numbers[number]))
+        before = lab.prompt
+        lab.set_state({"asked": [2 + number, "append"]})
+        assert lab.prompt == f"{before} {toy_trace.labels[wanted]}", "one number of the seed after the other"
+    assert f"“{lab.prompt}”" in lab.describe()
+    if own:
+        assert lab._answer["stages"][0]["entropy"] == pytest.approx(sampling.entropy_bits(lab._start).item())
+    words = lab.describe()
+    for asked, problem in [(["run", "stop"], STOPPED), (["leap"], "action must be run or append, got 'leap'")]:
+        lab.set_state({"asked": [9, *asked]})
+        assert (lab.problem, lab.describe()) == (problem, words)
+
+
+def test_a_recorded_lab_has_no_box_for_a_prompt(toy_trace):
+    assert SamplingLab(toy_trace).prompt == ""
 
 
 def test_python_changes_what_the_page_shows(toy_trace):

@@ -227,9 +227,9 @@ def test_the_benchmark_measures_writes_and_prints(tiny, monkeypatch, tmp_path, c
 def test_the_button_measures_here_and_keeps_what_it_measured(tiny):
     lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
     assert lab.here is None
-    lab.asked = [1, 4, 3, 2, 1, "fp32"]
+    lab.asked = [1, [4], 3, [2], 1, "fp32"]
     assert (lab.problem, lab.answered, len(lab.machines)) == ("", 1, 2)
-    lab.asked = [2, 8, 3, 2, 1, "fp32"]
+    lab.asked = [2, [8], 3, [2], 1, "fp32"]
     assert [point["prompt"] for point in lab.machines[1]["points"]] == [4, 8]
     assert len(lab.here) == 2
     assert "here: " in SpeedLab(lab.here, lab.recorded, batch=2, threads=1).describe()
@@ -244,16 +244,32 @@ def test_every_run_is_told_before_it_begins(tiny):
     lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
     lab.send = lambda content, buffers=None: told.append(content)
     told.clear()
-    lab.asked = [1, 4, 3, 2, 1, "fp32"]
+    lab.asked = [1, [4], 3, [2], 1, "fp32"]
     assert [said["progress"] for said in told if "progress" in said] == [
         "2 × 4 prompt tokens + 3 new: getting ready",
         *(f"2 × 4 prompt tokens + 3 new: run {run} of 4" for run in (1, 2, 3, 4)),
     ]
 
 
+def test_a_curve_is_measured_point_by_point(tiny):
+    lab, told = speed_lab(tiny, recorded=toy_points(SIZES), threads=1), []
+    lab.send = lambda content, buffers=None: told.append(content.get("progress", ""))
+    lab.asked = [1, [4, 8], 3, [1], 1, "fp32"]
+    assert (lab.problem, [point["prompt"] for point in lab.machines[1]["points"]]) == ("", [4, 8])
+    assert "point 2 of 2, 1 × 8 prompt tokens + 3 new: run 4 of 4" in told
+
+    def stop(content, buffers=None):
+        if "point 2" in content.get("progress", ""):
+            raise KeyboardInterrupt
+
+    lab.send, before = stop, lab.machines
+    lab.asked = [2, [4], 3, [1, 2], 1, "fp32"]
+    assert (lab.problem, lab.machines) == (STOPPED, before)
+
+
 def test_a_measurement_that_is_stopped_changes_nothing(tiny):
     lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
-    lab.asked = [1, 4, 3, 1, 1, "fp32"]
+    lab.asked = [1, [4], 3, [1], 1, "fp32"]
     before, here, threads = lab.machines, lab.here, torch.get_num_threads()
 
     def stop(content, buffers=None):
@@ -261,11 +277,11 @@ def test_a_measurement_that_is_stopped_changes_nothing(tiny):
             raise KeyboardInterrupt
 
     lab.send = stop
-    lab.asked = [2, 8, 3, 1, 2, "fp32"]
+    lab.asked = [2, [8], 3, [1], 2, "fp32"]
     assert (lab.problem, lab.answered) == (STOPPED, 2)
     assert (lab.machines, lab.here, torch.get_num_threads()) == (before, here, threads)
     lab.send = lambda content, buffers=None: None
-    lab.asked = [3, 8, 3, 1, 1, "fp32"]
+    lab.asked = [3, [8], 3, [1], 1, "fp32"]
     assert (lab.problem, len(lab.here)) == ("", 2)
 
 
@@ -276,13 +292,13 @@ def test_the_page_estimates_with_the_numbers_of_python():
 
 def test_what_cannot_be_measured_is_one_sentence_and_the_widget_lives_on(tiny):
     lab = speed_lab(tiny, recorded=toy_points(SIZES), threads=1)
-    lab.asked = [1, 100, 3, 1, 1, "fp32"]
+    lab.asked = [1, [100], 3, [1], 1, "fp32"]
     assert lab.problem == (
         "prompt tokens and new tokens must be at most 64 tokens together (the context length), got 100 + 3"
     )
-    lab.asked = [2, 4, 3, 1, 1, "fp64"]
+    lab.asked = [2, [4], 3, [1], 1, "fp64"]
     assert lab.problem == "format must be of ['fp32', 'bf16'], got 'fp64'"
-    lab.asked = [3, 4, 3, 1, 1, "fp32"]
+    lab.asked = [3, [4], 3, [1], 1, "fp32"]
     assert (lab.problem, lab.answered, len(lab.here)) == ("", 3, 1)
 
 
@@ -292,7 +308,7 @@ def no_memory(*_):
 
 def test_no_memory_left_is_one_line(toy):
     lab = SpeedLab(recorded=toy, measure=no_memory)
-    lab.asked = [1, 4, 3, 2, 1, "fp32"]
+    lab.asked = [1, [4], 3, [2], 1, "fp32"]
     assert lab.problem == "RuntimeError: [enforce fail] not enough memory: you tried to allocate 9 bytes."
 
 

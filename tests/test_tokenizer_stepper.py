@@ -13,7 +13,7 @@ from course_utils.tokenizers.byte_pairs import BytePairs
 from course_utils.traces import TokenizationTrace, record_tokenization
 from course_utils.widgets import TokenizerStepper, tokenizer_stepper
 from course_utils.widgets.base import page_module
-from course_utils.widgets.tokenizer_stepper import readout, step_said
+from course_utils.widgets.tokenizer_stepper import headline, readout, step_said
 from tests.budgets import MOST_ESM_BYTES
 
 TEXTS = [
@@ -25,11 +25,11 @@ TEXTS = [
 ]
 GOLDEN = """\
 Tokenizer stepper: “Hi tokens”
-SmolLM2-135M-Instruct: byte pairs
+SmolLM2-135M-Instruct: byte pairs, 9 characters → 2 tokens: Hi | ␣tokens
   Step 3 of 7: “␣t” + “o” → “␣to” (merge 37 of the training)
   H 56 | i 89 | ␣to 288 | k 91 | en 264 | s 99
   2 tokens · 0.02 % of the context length of 8,192 · 92,160 bytes of KV cache
-all-MiniLM-L6-v2: word pieces
+all-MiniLM-L6-v2: word pieces, 9 characters → 3 tokens: hi | token | ##s
   Step 0 of 3: 8 characters, nothing joined yet
   h | i | t | o | k | e | n | s
   3 tokens · 0.59 % of the context length of 512 · an encoder keeps no KV cache"""
@@ -116,14 +116,21 @@ def test_it_runs_another_text_and_survives_a_wrong_one(models):
         assert (stepper.text, stepper.problem, stepper.answered) == ("Hello", sentence, press)
     stepper.asked = [9, "Hello again"]
     assert (stepper.text, stepper.problem) == ("Hello again", "")
+    assert stepper.step == [0, 0], "merges are there to be seen"
+    stepper.step = [len(trace.steps) for trace in stepper.shown]
+    stepper.asked = [10, "Hello again, tokenizers"]
+    assert stepper.step == [len(trace.steps) for trace in stepper.shown], "who types looks at finished tokens"
 
 
 def test_switching_the_special_tokens_does_not_call_a_model(models):
     traces = [tuple(record_tokenization(model, "Hi", special) for special in (False, True)) for model in models]
     stepper = TokenizerStepper(traces)  # no run: there is no model to call
     assert not stepper.can_run
+    assert stepper.step == [0, 0]
+    stepper.step = [len(traces[0][0].steps), 0]
     stepper.special = True
-    assert stepper.step == [len(trace.steps) for _, trace in traces]
+    assert stepper.step == [len(traces[0][1].steps), 0], "what was done stays done"
+    stepper.step = [len(trace.steps) for _, trace in traces]
     assert "<|im_start|> 1" in stepper.describe()
     assert "[CLS] 101" in stepper.describe()
 
@@ -169,7 +176,7 @@ def test_bundle_has_a_small_picture_with_alt_text_and_words(models):
     assert set(data) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
     assert data["text/plain"] == stepper.describe()
     alt = metadata["image/png"]["alt"]
-    assert alt.startswith("Tokens as chips. SmolLM2-135M-Instruct, step")
+    assert alt.startswith("Tokens as chips. SmolLM2-135M-Instruct: 44 characters → ")
     assert "5 of them special" in alt
     assert "<" not in alt
 
@@ -196,11 +203,13 @@ PARITY = """
 const page = await import(process.env.MODULE);
 const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);
-const panes = JSON.parse(Buffer.concat(chunks));
+const { panes, text } = JSON.parse(Buffer.concat(chunks));
 console.log(JSON.stringify(panes.map((pane) => pane.views.map((plain) => {
   const view = page.withOrder(plain);
   return {
     cost: page.readout(pane, view.tokens),
+    headline: page.headline(text, view.tokens),
+    running: page.running(view).map(({ text, id }) => [text, id]),
     steps: [...Array(view.steps.length + 1).keys()].map(
       (step) => [page.stepSaid(pane, view, step), page.wordsAt(view, step).flat()]),
   };
@@ -213,13 +222,17 @@ def test_page_and_python_agree(node, tmp_path, models, text):
     (tmp_path / "page.mjs").write_text(page_module("tokenizer_stepper"), encoding="utf-8")
     stepper = tokenizer_stepper(models, text)
     environment = {**os.environ, "MODULE": str(tmp_path / "page.mjs")}
-    command = [node, "--input-type=module", "-e", PARITY]
-    run = subprocess.run(
-        command, input=json.dumps(stepper.panes), env=environment, capture_output=True, text=True, check=True
-    )
+    command, sent = [node, "--input-type=module", "-e", PARITY], {"panes": stepper.panes, "text": text}
+    run = subprocess.run(command, input=json.dumps(sent), env=environment, capture_output=True, text=True, check=True)
     for pair, views in zip(stepper.traces, json.loads(run.stdout), strict=True):
         for trace, view in zip(pair, views, strict=True):
             assert view["cost"] == readout(trace)
+            assert view["headline"] == headline(trace)
+            last = trace.seen_at(len(trace.steps))
+            assert [token for _, token in view["running"]] == trace.pieces[last, 4].tolist()
+            colours = "".join(words for words, _ in view["running"])
+            if trace.kind == "byte pairs" and trace.tokens == len(last) and text.isascii() and "\n" not in text:
+                assert text in colours, "the coloured tokens read as the text"
             # The page isolates every token from what is around it; Python only those written from right to left.
             said = [[words.replace("\u2068", "").replace("\u2069", ""), pieces] for words, pieces in view["steps"]]
             assert said == [[step_said(trace, step), trace.seen_at(step)] for step in range(len(trace.steps) + 1)]

@@ -28,8 +28,8 @@ class ModelName:
     """Stands for a model in the arguments of a case, so that a case is plain data, too.
 
     Args:
-        name: "smollm2", "minilm" or "practice", or the task of a pipeline, such as "sentiment-analysis". With ".model"
-            or ".tokenizer" at its end, that part of the model is meant.
+        name: "smollm2", "minilm", "practice" or "narrow", or the task of a pipeline, such as "sentiment-analysis".
+            With ".model" or ".tokenizer" at its end, that part of the model is meant.
     """
 
     name: str
@@ -60,6 +60,7 @@ _LOADERS = {
     "smollm2": ("loading", "load_causal_lm"),
     "minilm": ("loading", "load_encoder"),
     "practice": ("practice", "practice_model"),
+    "narrow": ("practice", "narrow_practice_model"),
 }
 _PIPELINES = ("pipelines", "load_pipeline")
 

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
+
+_MOST_NAMED = 20  # tokens at the sides that can be read
 
 
 def attention_map(
@@ -35,7 +38,7 @@ def attention_map(
         raise ValueError(f"weights must have shape {shape} like the tokens, got {weights.shape}")
     figure = CourseFigure(figsize=(1.6 + 0.62 * shape[1], 1.2 + 0.36 * shape[0]), shows_frame=True)
     axes = figure.subplots()
-    axes.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(shape[1]), [drawable(token) for token in key_tokens], rotation=40, ha="right")
     axes.set_yticks(range(shape[0]), [drawable(token) for token in query_tokens])
     axes.set(xlabel="is looked at", ylabel="looks")
@@ -44,7 +47,7 @@ def attention_map(
     numbered = np.ndindex(shape) if weights.size <= 16 else enumerate(best)
     for row, column in numbered:
         value = weights[row, column]
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="black" if value > 0.6 else "white")
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
     looks = "; ".join(
         f"{_named(token)} looks most at {_named(key_tokens[column])} ({weights[row, column]:.2f})"
         for row, (token, column) in enumerate(zip(query_tokens, best, strict=True))
@@ -87,13 +90,15 @@ def head_explorer(
     shape = len(query_tokens), len(key_tokens)
     if matrix.shape != shape:
         raise ValueError(f"matrix must have shape {shape} like the tokens, got {matrix.shape}")
-    figure = CourseFigure(figsize=(9, 3.8), shows_frame=True)
+    figure = CourseFigure(figsize=(9, 4.4), shows_frame=True)
     every, full = figure.subplots(1, 2, width_ratios=(1.2, 1))
     layers, heads = values.shape
     best = _every(figure, every, values, measure, key_value_heads)
     every.add_patch(Rectangle((focus[0] - 0.5, focus[1] - 0.5), 1, 1, fill=False, color=PALETTE["orange"], linewidth=2))
-    _full(full, matrix, query_tokens, key_tokens)
-    full.set_title(f"head {focus[0]}.{focus[1]}, {title}", loc="left", fontsize=10)
+    figure.colorbar(_full(full, matrix, query_tokens, key_tokens), ax=full, shrink=0.8)
+    marks = ", ○ largest of its row" if max(shape) <= _MOST_NAMED else ""
+    full.set_title(f"head {focus[0]}.{focus[1]}, {title}{marks}", loc="left", fontsize=10)
+    figure.headline("All heads by one number, and one head in full: who looks at whom")
     most = matrix.argmax(-1)[:8]
     looks = ", ".join(
         f"{_named(query_tokens[row])}{' looks' * (row == 0)} at {_named(key_tokens[key])} ({matrix[row, key]:.2f})"
@@ -142,10 +147,10 @@ def _every(
     heads = values.shape[1]
     group = heads // (key_value_heads or heads)
     best = tuple(map(int, np.unravel_index(values.argmax(), values.shape)))
-    scale = axes.imshow(values.T, cmap="cividis", aspect="auto")
+    scale = axes.imshow(values.T, cmap="Blues", aspect="auto")
     figure.colorbar(scale, ax=axes, shrink=0.8)
     for edge in range(group, heads, group) if group > 1 else ():
-        axes.axhline(edge - 0.5, color="white", linewidth=2)
+        axes.axhline(edge - 0.5, color=PALETTE["grey"], linewidth=1.5)
     axes.plot(*best, "*", color=PALETTE["vermilion"], markersize=11, markeredgecolor="white")
     axes.set(xlabel="layer", ylabel="head" + f", {group} on one KV head" * (group > 1), yticks=range(heads))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -157,7 +162,7 @@ def _named(token: str) -> str:
     return quoted(spoken(token))
 
 
-def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str]) -> None:
+def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str]) -> AxesImage:
     """One head: colours, a hatch over what is masked, and the tokens at the sides while they can be read."""
     hidden = np.isneginf(matrix)
     colours = np.ma.masked_array(matrix, hidden)
@@ -166,12 +171,14 @@ def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Seq
             colours = np.maximum.reduceat(colours, np.arange(64) * matrix.shape[axis] // 64, axis=axis)
     axes.set_facecolor("white")
     axes.patch.set(hatch="////", edgecolor=PALETTE["grey"])
-    axes.imshow(
-        colours, cmap="cividis", aspect="auto", extent=(-0.5, matrix.shape[1] - 0.5, matrix.shape[0] - 0.5, -0.5)
+    image = axes.imshow(
+        colours, cmap="Blues", aspect="auto", extent=(-0.5, matrix.shape[1] - 0.5, matrix.shape[0] - 0.5, -0.5)
     )
-    if max(matrix.shape) > 24:
-        axes.set(xlabel="looked at", ylabel="looks")
-        return
-    axes.set_xticks(range(matrix.shape[1]), map(drawable, key_tokens), rotation=60, ha="right", fontsize=7)
-    axes.set_yticks(range(matrix.shape[0]), map(drawable, query_tokens), fontsize=7)
+    axes.set(xlabel="looked at", ylabel="looks")
+    if max(matrix.shape) > _MOST_NAMED:
+        return image
+    look = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": 9}
+    axes.set_xticks(range(matrix.shape[1]), map(drawable, key_tokens), **look)
+    axes.set_yticks(range(matrix.shape[0]), map(drawable, query_tokens), fontsize=9)
     axes.plot(matrix.argmax(-1), range(len(matrix)), "o", fillstyle="none", markersize=4, color=PALETTE["vermilion"])
+    return image

@@ -60,6 +60,10 @@ class CourseFigure(Figure):
         axes.spines[["top", "right"]].set_visible(self._shows_frame)
         return axes
 
+    def headline(self, words: str) -> None:
+        """Say above the whole picture what there is to see in it."""
+        self.suptitle(drawable(words), x=0.01, ha="left", fontsize=10, fontweight="bold")
+
     def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict, dict]:
         data = {"image/png": png_bytes(self), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt}}

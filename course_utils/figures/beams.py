@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import to_rgb
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted
 
@@ -45,6 +46,8 @@ def beam_tree(
 ) -> CourseFigure:
     """Draw a beam search: kept tokens solid, pruned ones dashed, finished ones with a wall at their end.
 
+    In a small tree, a token's shade is its probability after the text before it.
+
     Args:
         tokens: Visible text of every node, `(node,)`; the other sequences have one entry per node, too.
         steps: From 1, in rising order.
@@ -74,27 +77,30 @@ def beam_tree(
     drawn = [node for node, fate in enumerate(fates) if detailed or fate != "pruned"]
     rows = tree_rows(steps, parents, drawn)
     height = max(rows.values()) + 1
-    inches = (1.12, 0.235) if detailed else (0.86, 0.2)
-    figure = CourseFigure(figsize=(0.5 + inches[0] * max(steps), 0.9 + inches[1] * height), layout=None)
-    figure.colors = 24
+    column, most = (1.02, 11) if detailed else (0.84, 7)
+    figure = CourseFigure(figsize=(0.5 + column * max(steps), 0.95 + 0.24 * height), layout=None)
+    figure.colors = 32 if detailed else 8
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0.55, max(steps) + 1.0), ylim=(height + 0.7, -2.2 if title else -1.4))
     axes.axis("off")
     axes.text(0.6, -1.6, drawable(title), fontsize=10, fontweight="bold")
     for step in range(1, max(steps) + 1):
-        axes.text(step + _BOX / 2, -0.75, f"step {step}", ha="center", fontsize=8, color=PALETTE["grey"])
+        axes.text(step + _BOX / 2, -0.75, f"step {step}", ha="center", fontsize=9, color=PALETTE["grey"])
     for node in drawn:
         faint = 0.35 if steps[node] > last else 1.0
         _branch(axes, steps, rows, parents, node, node in winner, fates[node], faint)
-        _box(axes, steps[node], rows[node], tokens[node], scores[node] if detailed else None, fates[node], faint)
+        before = scores[parents[node]] if parents[node] >= 0 else 0
+        chance = np.exp(scores[node] - before) if detailed else 0.25
+        word = cut(drawable(cut(tokens[node], most)), most)
+        _box(axes, steps[node], rows[node], word, chance, fates[node], faint)
         if node in greedy:
             axes.add_patch(_rectangle(steps[node], rows[node], 0.045, 0.13, PALETTE["orange"], 1.6))
     if winner:
         axes.text(steps[winner[-1]] + _BOX + 0.07, rows[winner[-1]], "★", va="center", fontsize=9)
     if not detailed:
-        axes.text(0.6, height - 0.3, f"{fates.count('pruned')} pruned tokens are not drawn", fontsize=8)
-    key = "★ the best text   orange frame: greedy's path   black wall: the text ends" + "   dashed: pruned" * detailed
-    axes.text(0.6, height + 0.4, key, fontsize=8)
+        axes.text(0.6, height - 0.3, f"{fates.count('pruned')} pruned tokens are not drawn", fontsize=9)
+    key = "★ best text   orange: greedy's path   wall: text ends" + "   dashed: pruned" * detailed
+    axes.text(0.6, height + 0.4, key + "   shade: probability" * detailed, fontsize=9)
     if last < max(steps):
         axes.axvline(last + _BOX + 0.12, color=PALETTE["black"], linewidth=1, linestyle=":")
     figure.alt = _tree_alt(tokens, steps, scores, fates, winner, last)
@@ -117,19 +123,16 @@ def _rectangle(step, row, margin_x, margin_y, color, width, **style):
     return Rectangle(corner, *size, fill=False, edgecolor=color, linewidth=width, zorder=3, **style)
 
 
-def _box(axes, step, row, token, score, fate, faint) -> None:
+def _box(axes, step, row, word, chance, fate, faint) -> None:
     pruned = fate == "pruned"
     box = _rectangle(step, row, 0, 0, PALETTE["grey" if pruned else "blue"], 0.8, linestyle="--" if pruned else "-")
-    box.set(fill=True, facecolor="white" if pruned else "#DCEBF7", alpha=faint, zorder=2)
+    shade = np.ceil(chance * 4) / 4  # few shades keep the stored picture small
+    box.set(fill=True, facecolor=1 - shade * (1 - np.array(to_rgb(PALETTE["sky"]))), alpha=faint, zorder=2)
     axes.add_patch(box)
     if fate == "finished":
         ends = [step + _BOX, step + _BOX]
         axes.plot(ends, [row - 0.4, row + 0.4], color=PALETTE["black"], linewidth=3, zorder=3, alpha=faint)
-    word = cut(drawable(cut(token, 8)), 10)
-    axes.text(step + 0.03, row, word, va="center", fontsize=7, zorder=4, alpha=faint)
-    if score is not None:
-        number = _minus(f"{score:.1f}")
-        axes.text(step + _BOX - 0.03, row, number, va="center", ha="right", fontsize=6.5, zorder=4, alpha=faint)
+    axes.text(step + 0.04, row, word, va="center", fontsize=9, zorder=4, alpha=faint)
 
 
 def _minus(number: str) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from matplotlib.patches import Rectangle
+
 from course_utils.figures.base import PALETTE, CourseFigure, drawable
 
 # Fill and hatch by the order of the parts: the hatch says what the colour says.
@@ -9,7 +11,11 @@ _LOOKS = (("blue", ""), ("orange", "///"), ("sky", "..."), ("green", "xxx"))
 
 
 def memory_bars(
-    rows: Mapping[str, Mapping[str, float]], limits: Mapping[str, float], unit: float = 1e9, title: str = ""
+    rows: Mapping[str, Mapping[str, float]],
+    limits: Mapping[str, float],
+    unit: float = 1e9,
+    title: str = "",
+    card: str | None = None,
 ) -> CourseFigure:
     """Draw one stacked bar per row, and a dashed line at every limit that isn't far to the right.
 
@@ -18,6 +24,7 @@ def memory_bars(
         limits: For every limit's name, its bytes.
         unit: Bytes of one unit of the axis: 1e9 for GB, 1e6 for MB.
         title: The heading.
+        card: The limit that frames the first bar; the others aren't drawn.
 
     Raises:
         ValueError: There are no rows, or they have different parts.
@@ -31,8 +38,8 @@ def memory_bars(
     if not parts or any(list(row) != parts for row in rows.values()):
         raise ValueError("rows must hold at least one bar, and all bars the same parts")
     longest = max(sum(row.values()) for row in rows.values())
-    near = _near(limits, longest)
-    figure = CourseFigure(figsize=(8, 1.7 + 0.42 * len(rows)))
+    near = {card: limits[card]} if card else _near(limits, longest)
+    figure = CourseFigure(figsize=(8.5, 2 + 0.42 * len(rows)))
     figure.colors = 64
     axes = figure.subplots()
     for place, row in enumerate(rows.values()):
@@ -42,20 +49,24 @@ def memory_bars(
             axes.barh(place, row[part] / unit, left=left / unit, height=0.62, label=None if place else part, **look)
             left += row[part]
         axes.annotate(f"{left / unit:,.3g}", (left / unit, place), (4, 0), textcoords="offset points", va="center")
-    for size in near.values():
+    if card:
+        frame = {"fill": False, "linewidth": 2.5, "edgecolor": "black", "clip_on": False, "zorder": 3}
+        axes.add_patch(Rectangle((0, -0.45), limits[card] / unit, 0.9, **frame))
+    for size in () if card else near.values():
         axes.axvline(size / unit, color="black", linestyle="--", linewidth=1.2)
     end = 1.1 * max([longest, *near.values()])
     for name, size in _labels(near, end):
         place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
-        axes.annotate(drawable(name), (size / unit, 1.0), fontsize=8, **place)
+        axes.annotate(drawable(name), (size / unit, 1.0), fontsize=9, **place)
     axes.set_yticks(range(len(rows)), [drawable(name) for name in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, end / unit)
     word = {1e9: "GB", 1e6: "MB", 1e3: "kB"}.get(unit, f"{unit:g} bytes")
     axes.set_xlabel(word)
     handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper left", ncols=len(parts), fontsize=8, frameon=False)
-    figure.supxlabel(drawable(title), fontsize=9)
+    figure.legend(*handles, loc="outside lower left", ncols=len(parts), fontsize=9, frameon=False)
+    if title:
+        figure.headline(title)
     figure.alt = _alt(rows, near, unit, word)
     return figure
 

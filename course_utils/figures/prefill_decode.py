@@ -83,16 +83,18 @@ def cache_steps(
     milliseconds: tuple[np.ndarray, np.ndarray],
     step: int,
     use_cache: bool,
+    key_lengths: bool = False,
 ) -> CourseFigure:
-    """Draw the cache after one step, one column per token and one row per KV head, over each step's time both ways.
+    """Draw the cache after one step, one column per token and one row per KV head, over the times both ways.
 
     Args:
         prompt_tokens: The prompt.
         new_tokens: The generated tokens, one per step.
-        shares: What fills the cells, 0 to 1, `(layer, key_value_head, position)`.
+        shares: The length of each key, 0 to 1, `(layer, key_value_head, position)`.
         milliseconds: Of every step, with the cache and without.
         step: The step to show; 0 is prefill.
         use_cache: Which of the two runs to show.
+        key_lengths: Whether the cells show `shares`.
 
     Raises:
         ValueError: `shares` does not have one position for every token that is read.
@@ -109,47 +111,73 @@ def cache_steps(
     now = prompt + step
     kept = now - 1 if use_cache and step else 0
     first = max(0, len(tokens) - _MOST_COLUMNS)
-    figure = CourseFigure(figsize=(8, 4.6))
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1))
-    _cells(above, shares, first, now, kept, prompt)
-    _step_times(below, milliseconds, prompt, step)
+    figure = CourseFigure(figsize=(8.5, 5.6))
+    figure.colors = 64
+    above, middle, below = figure.subplots(3, 1, height_ratios=(2, 1.1, 0.6))
+    _cells(above, shares, first, now, kept, prompt, key_lengths)
     above.set_xlim(first - 0.5, len(tokens) - 0.5)
     if len(tokens) <= 40:
-        names = [drawable(cut(token, 14) if position < now else "") for position, token in enumerate(tokens)]
-        below.set_xticks(range(len(tokens)), names, rotation=60, ha="right", fontsize=7)
+        names = [drawable(cut(token, 10) if position < now else "") for position, token in enumerate(tokens)]
+        above.set_xticks(range(len(tokens)), names, rotation=60, ha="right", fontsize=9, rotation_mode="anchor")
     shown = f" (the last {_MOST_COLUMNS} of {len(tokens)})" if first else ""
-    below.set_xlabel(f"token{shown}: {prompt} of the prompt, {step} generated and read")
+    above.set_xlabel(f"token{shown}: {prompt} of the prompt, {step} generated and read", fontsize=9)
+    _step_times(middle, milliseconds, step)
+    _times_so_far(below, milliseconds, step)
+    figure.headline(f"Step {step} reads {now - kept} token{'s' * (now - kept != 1)}; {kept} stay in the cache")
     figure.alt = _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept)
     return figure
 
 
-def _cells(axes, shares, first, now, kept, prompt) -> None:
+def _cells(axes, shares, first, now, kept, prompt, key_lengths) -> None:
     rows = shares.reshape(-1, shares.shape[2])
-    # Eight shades keep the stored picture small; the page has all of them.
-    cells = np.ma.masked_where(np.arange(rows.shape[1])[None] >= now + 0 * rows, (rows * 7).round() / 7)
-    axes.imshow(cells, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    if key_lengths:
+        # Eight shades keep the stored picture small; the page has all of them.
+        cells = np.ma.masked_where(np.arange(rows.shape[1])[None] >= now + 0 * rows, (rows * 7).round() / 7)
+        axes.imshow(cells, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(True)
-    read = Rectangle((kept - 0.5, -0.5), now - kept, len(rows), fill=False, hatch="//", linewidth=2)
-    read.set_edgecolor(PALETTE["vermilion"])
-    axes.add_patch(read)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    for start, end, look in (
+        (0, kept, {"facecolor": "#BBDDF6", "edgecolor": "white"}),
+        (kept, now, {"facecolor": PALETTE["orange"], "edgecolor": PALETTE["vermilion"], "hatch": "//", "linewidth": 2}),
+    ):
+        axes.add_patch(Rectangle((start - 0.5, -0.5), end - start, len(rows), fill=not key_lengths, **look))
     if now > prompt:
-        axes.axvline(prompt - 0.5, color="white", linewidth=2.5)
-        axes.axvline(prompt - 0.5, color="black", linewidth=1, linestyle=":")
-    counts = f"hatched: read in this step ({now - kept})    plain: kept in the cache ({kept})"
-    axes.set_title(f"{counts}    right of the line: generated", loc="left", fontsize=9)
+        axes.axvline(prompt - 0.5, color="black", linewidth=1.2, linestyle=":")
+    axes.set_title("hatched: read in this step    plain: kept    right of the line: generated", loc="left", fontsize=9)
     heads = shares.shape[1]
     marked = sorted({*range(0, shares.shape[0], 10), shares.shape[0] - 1})
-    axes.set_yticks([layer * heads + (heads - 1) / 2 for layer in marked], [f"layer {layer}" for layer in marked])
+    places = [layer * heads + (heads - 1) / 2 for layer in marked]
+    axes.set_yticks(places, [f"layer {layer}" for layer in marked], fontsize=9)
 
 
-def _step_times(axes, milliseconds, prompt, step) -> None:
-    places = prompt - 1 + np.arange(len(milliseconds[0]))
-    axes.bar(places - 0.2, milliseconds[0], 0.4, color=PALETTE["blue"], label="with cache")
-    without = {"facecolor": "white", "edgecolor": PALETTE["vermilion"], "hatch": "////"}
-    axes.bar(places + 0.2, milliseconds[1], 0.4, label="without", **without)
-    axes.plot(places[step], 0, "^", color="black", clip_on=False, zorder=5)
-    axes.set_ylabel("ms per step")
-    axes.legend(loc="upper left", fontsize=8, frameon=False)
+_PLAIN_BAR = {"color": PALETTE["blue"]}
+_HATCHED_BAR = {"facecolor": "white", "edgecolor": PALETTE["vermilion"], "hatch": "////"}
+
+
+def _step_times(axes, milliseconds, step) -> None:
+    steps = np.arange(len(milliseconds[0]))
+    axes.bar(steps - 0.2, milliseconds[0], 0.4, **_PLAIN_BAR)
+    axes.bar(steps + 0.2, milliseconds[1], 0.4, **_HATCHED_BAR)
+    axes.plot(step, 0, "^", color="black", clip_on=False, zorder=5)
+    axes.set_xlim(-0.6, len(steps) - 0.4)
+    axes.set_ylabel("ms", fontsize=9)
+    axes.set_title("time of each step (▲ this one)", loc="left", fontsize=9)
+    axes.locator_params(axis="x", integer=True)
+    axes.tick_params(labelsize=9)
+
+
+def _times_so_far(axes, milliseconds, step) -> None:
+    for place, (all_steps, look) in enumerate(zip(milliseconds, (_PLAIN_BAR, _HATCHED_BAR), strict=True)):
+        so_far = float(all_steps[: step + 1].sum())
+        axes.barh(place, so_far, 0.7, **look)
+        axes.annotate(
+            f"{so_far / 1000:,.2f} s", (so_far, place), (4, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    axes.set_xlim(0, 1.12 * max(float(all_steps.sum()) for all_steps in milliseconds))
+    axes.set_yticks((0, 1), ("with cache", "without cache"), fontsize=9)
+    axes.set_xticks(())
+    axes.invert_yaxis()
+    axes.set_title("time so far", loc="left", fontsize=9)
 
 
 def _steps_alt(new_tokens, milliseconds, step, use_cache, now, kept) -> str:

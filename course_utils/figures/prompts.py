@@ -6,6 +6,8 @@ import numpy as np
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted, spoken
 
+_NAMED, _ROW = 16, 0.16  # tokens of a grid that have room for their names, and the inches of one
+
 
 def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bits: bool = True) -> CourseFigure:
     """Draw one or two prompts: surprisal of their last tokens above, the next-token distribution below.
@@ -24,26 +26,31 @@ def explored_prompts(sides: Sequence[dict], bars: int, changes: dict | None, bit
     >>> print(explored_prompts([side], 2, None, bits=False).alt)
     Next-token explorer. After “ab”: “x” 50.0 %, “y” 30.0 %.
     """
-    bars, most = min(bars, 12), max(side["best"][0][2] for side in sides)
-    figure = CourseFigure(figsize=(4.4 * len(sides) + 0.6, (2.2 if bits else 0.9) + 0.26 * bars))
-    heights = [1, 0.22 * bars + 0.6] if bits else [1]
+    bars = min(bars, 12)
+    figure = CourseFigure(figsize=(3.3 * len(sides) + 1, (2.9 if bits else 1.2) + 0.24 * bars))
+    heights = [1.1, 0.24 * bars + 0.6] if bits else [1]
     grid = figure.subplots(len(heights), len(sides), squeeze=False, height_ratios=heights)
+    most = max((value for side in sides for value in side["bits"][-14:] if value is not None), default=1) if bits else 1
     for column, side in enumerate(sides):
         below = grid[-1, column]
-        _next_bars(below, side["best"][:bars], most)
+        _next_bars(below, side["best"][:bars])
+        after = f"After “{_end_of_text(side['tokens'], 36)}”"
         if bits:
-            _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:])
-            below.set_xlabel(f"probability of being the next token; entropy {side['entropy']:.2f} bits", fontsize=8)
+            _surprisal_bars(grid[0, column], side["tokens"][-14:], side["bits"][-14:], most)
+            grid[0, column].set_title(drawable(after), fontsize=10, loc="left")
+            below.set_title(f"what comes next? entropy {side['entropy']:.2f} bits", fontsize=9, loc="left")
         else:
-            below.set_title(drawable(f"{_end_of_text(side['tokens'])} …"), fontsize=9, loc="left")
-            below.set_xlabel("probability of being the next token", fontsize=8)
+            below.set_title(drawable(f"{after}: what comes next?"), fontsize=10, loc="left")
+        below.set_xlabel("probability", fontsize=9)
+    if bits:
+        grid[0, 0].set_ylabel("surprisal (bits)", fontsize=9)
     said = " ".join(_explored(side, bars, bits) for side in sides)
     moved = f" {changes['moved'] * 100:.0f} % of the probability moved from the first to the second." if changes else ""
     figure.alt = f"Next-token explorer. {said}{moved}"
     return figure
 
 
-def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
+def _end_of_text(tokens: Sequence[str], most: int) -> str:
     """Return the last tokens that fit into a title, as a text."""
     text = ""
     for token in reversed(tokens):
@@ -53,20 +60,25 @@ def _end_of_text(tokens: Sequence[str], most: int = 48) -> str:
     return text.replace("␣", " ")
 
 
-def _next_bars(axes, best: Sequence, most: float) -> None:
-    drawn = axes.barh(range(len(best)), [p for _, _, p in best], color=PALETTE["blue"])
-    axes.bar_label(drawn, [f"{p:.1%}" for _, _, p in best], padding=3, fontsize=8)
-    axes.set_yticks(range(len(best)), [drawable(cut(label, 16)) for _, label, _ in best], fontsize=8)
-    axes.set(xlim=(0, most * 1.25), ylim=(len(best) - 0.5, -0.5))
-    axes.tick_params(labelsize=7)
+def _next_bars(axes, best: Sequence) -> None:
+    """The likeliest tokens, and below them all others together, on a scale from 0 to 1."""
+    chances = [*(p for _, _, p in best), max(1 - sum(p for _, _, p in best), 0)]
+    drawn = axes.barh(range(len(chances)), chances, color=PALETTE["blue"])
+    drawn[-1].set(facecolor="white", edgecolor=PALETTE["grey"], hatch="////")
+    axes.bar_label(drawn, [f"{p:.1%}" for p in chances], padding=3, fontsize=9)
+    names = [*(drawable(cut(label, 14)) for _, label, _ in best), "all others"]
+    axes.set_yticks(range(len(chances)), names, fontsize=9)
+    axes.set(xlim=(0, 1.19), ylim=(len(chances) - 0.5, -0.5))
+    axes.set_xticks([0, 0.5, 1])
+    axes.tick_params(labelsize=9)
 
 
-def _surprisal_bars(axes, tokens: Sequence[str], bits: Sequence[float | None]) -> None:
+def _surprisal_bars(axes, tokens: Sequence[str], bits: Sequence[float | None], most: float) -> None:
     axes.bar(range(len(bits)), [value or 0 for value in bits], color=PALETTE["orange"], edgecolor="black")
     names = [drawable(cut(token, 10)) for token in tokens]
     axes.set_xticks(range(len(tokens)), names, rotation=50, ha="right")
-    axes.set_ylabel("surprisal (bits)", fontsize=7)
-    axes.tick_params(labelsize=7)
+    axes.set_ylim(0, most * 1.05)
+    axes.tick_params(labelsize=9)
 
 
 def _explored(side: dict, bars: int, bits: bool) -> str:
@@ -96,10 +108,12 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
     >>> masked_batch([row | {"moved": 0.7}], "causal, padded left").alt
     'causal, padded left. “a”, 1 of 2 columns padding, reads at “a”: “x” 90.0 % alone, 20.0 % now; 70 % moved.'
     """
-    figure = CourseFigure(figsize=(7.6, 2.1 * len(rows) + 0.3))
+    names = [len(row["tokens"]) if len(row["tokens"]) <= _NAMED else 0 for row in rows]
+    tall = [max(_ROW * named, _ROW * len(row["best"]), 1.2) for named, row in zip(names, rows, strict=True)]
+    figure = CourseFigure(figsize=(7.6, sum(tall) + 0.7 * len(rows) + 0.8))
     figure.colors = 64
     said = []
-    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.5])
+    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=[1, 1.4], height_ratios=tall)
     for (left, right), row in zip(grid, rows, strict=True):
         _mask_grid(left, row)
         _two_bars(right, row["best"], row["moved"])
@@ -113,13 +127,21 @@ def masked_batch(rows: Sequence[dict], title: str) -> CourseFigure:
             f"{quoted(spoken(label))} {alone * 100:.1f} % alone, "
             f"{now * 100:.1f} % now; {row['moved'] * 100:.0f} % moved"
         )
-    figure.suptitle(drawable(title), fontsize=10)
+    wrong = [str(number) for number, row in enumerate(rows, 1) if _leader(row["best"]) != row["best"][0][0]]
+    verdict = "every prompt says what it says alone"
+    if wrong:
+        verdict = f"prompts {' and '.join(wrong)} are wrong now" if wrong[1:] else f"prompt {wrong[0]} is wrong now"
+    figure.suptitle(f"{drawable(title)}:\n{verdict}", fontsize=11)
     # Inside a panel it would hide a bar.
     figure.legend(
-        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=7, frameon=False
+        *grid[0][1].get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9, frameon=False
     )
     figure.alt = f"{title}. {'. '.join(said)}."
     return figure
+
+
+def _leader(best: Sequence) -> str:
+    return max(best, key=lambda row: row[2])[0]
 
 
 def _mask_grid(axes, row: dict) -> None:
@@ -129,22 +151,21 @@ def _mask_grid(axes, row: dict) -> None:
     for place, token in enumerate(tokens):
         if token is None:
             axes.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor=PALETTE["vermilion"], hatch="////")
-    axes.axhline(row["reads_at"], color=PALETTE["orange"], linewidth=2)
-    names = ["pad" if token is None else drawable(cut(token, 10)) for token in tokens]
-    if len(tokens) <= 16:
-        axes.set_yticks(range(len(tokens)), names, fontsize=6)
+    axes.axhspan(row["reads_at"] - 0.5, row["reads_at"] + 0.5, facecolor="none", edgecolor=PALETTE["orange"], lw=2.5)
+    names = ["padding" if token is None else drawable(cut(token, 10)) for token in tokens]
+    if len(tokens) <= _NAMED:
+        axes.set_yticks(range(len(tokens)), names, fontsize=9)
     else:
         axes.set_yticks([])
     axes.set_xticks([])
-    axes.set_ylabel("looks", fontsize=7)
-    axes.set_xlabel("is looked at", fontsize=7)
+    axes.set_title("who looks at whom", fontsize=9, loc="left")
 
 
 def _two_bars(axes, best: Sequence, moved: float) -> None:
     places = np.arange(len(best))
     axes.barh(places - 0.2, [alone for _, alone, _ in best], 0.36, color="white", edgecolor="black", label="alone")
     axes.barh(places + 0.2, [now for _, _, now in best], 0.36, color=PALETTE["blue"], label="in this batch")
-    axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=8)
+    axes.set_yticks(places, [drawable(cut(label, 14)) for label, _, _ in best], fontsize=9)
     axes.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
-    axes.set_title(f"{moved:.0%} of the probability moved", fontsize=9, loc="right")
-    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title(f"what comes next: {moved:.0%} of the probability moved", fontsize=9, loc="left")
+    axes.tick_params(axis="x", labelsize=9)

@@ -1,6 +1,7 @@
 """What penalties do to logits while a text grows, and the loop that they are for."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 
@@ -119,7 +120,7 @@ Stopped: eos.
     finite = np.where(np.isfinite(changes), changes, 0)
     most = max(np.abs(finite).max(), 1e-9)
     rows = changes.shape[1]
-    figure = CourseFigure(figsize=(9, 1.9 + 0.33 * rows))
+    figure = CourseFigure(figsize=(7.6, 2.3 + 0.31 * rows))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[0.33 * rows, 1.2])
     for row in range(rows):
         banned = np.isneginf(changes[:, row])
@@ -130,18 +131,23 @@ Stopped: eos.
         top.plot(steps[banned], np.full(banned.sum(), row), "x", color="black", markersize=5)
         seen = steps[written[:, row]]
         top.plot(seen, np.full(len(seen), row - 0.42), "o", color="black", markersize=3)
-    top.set_yticks(range(rows), [drawable(cut(label, 14)) for label in labels], fontsize=8)
-    top.set_ylim(rows - 0.4, -0.6)
+    # A name is where the bar begins, beside the dots of its token.
+    top.set_yticks(np.arange(rows) - 0.42, [drawable(cut(label, 14)) for label in labels], fontsize=9)
+    top.set_ylim(rows - 0.4, -0.7)
+    figure.suptitle(fill(drawable(why), 90), fontsize=10)
     top.set_title(
-        f"bars: logit lowered, the longest by {-finite.min():.2f}   ● chosen   × banned (−∞)" if finite.min() < 0
-        else "● chosen   × banned (−∞)", fontsize=9,
+        f"● chosen: from then on its bar hangs, the logit is lower, by up to {-finite.min():.2f}   × banned (−∞)"
+        if finite.min() < 0 else "● chosen   × banned (−∞)", fontsize=9, loc="left",
     )  # fmt: skip
     bottom.plot(steps, chances[0], color=PALETTE["blue"], linewidth=1, label="chosen token")
-    bottom.plot(steps, chances[1], "--", color=PALETTE["vermilion"], label="end of text, as the model says")
-    bottom.plot(steps, chances[2], ":", color="black", label="end of text, after penalties and mask")
-    bottom.set(xlabel="step", ylabel="probability", ylim=(-0.03, 1.05))
+    bottom.plot(steps, chances[1], "--", color=PALETTE["vermilion"], label="end of text")
+    bottom.plot(steps, chances[2], ":", color="black", label="the same after penalties and mask")
+    bottom.set(ylim=(-0.03, 1.05))
+    bottom.set_xlabel("step", fontsize=9)
+    bottom.set_ylabel("probability", fontsize=9)
+    bottom.tick_params(labelsize=9)
     bottom.set_xlim(0, len(changes) + 1)
-    figure.legend(*bottom.get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center", frameon=False)
+    figure.legend(*bottom.get_legend_handles_labels(), fontsize=9, ncols=3, loc="outside lower center", frameon=False)
     figure.alt = _alt(changes, finite, labels, chances, why)
     return figure
 

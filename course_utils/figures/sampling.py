@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from course_utils.figures.base import PALETTE, CourseFigure, cut, drawable, quoted
 
@@ -13,7 +14,7 @@ def sampling_stages(
     """Draw one column per stage: the probabilities after it, removed tokens struck out with the filter's name.
 
     All columns share one scale, so a bar that grows from one column to the next is a probability that grows. Over each
-    column is how many tokens are left, and what those in the picture share.
+    column is how many tokens are left, and as a strip, what those in the picture share of the whole probability.
 
     Args:
         stages: Name and probabilities `(vocab,)` of the start and of every filter, in their order. A removed
@@ -29,7 +30,7 @@ def sampling_stages(
     Sampling in 1 step: start keeps 3 tokens, top_p 0.9 keeps 2. Most likely at the end: “a” 66.7 %, “b” 33.3 %.
     """
     rows = np.argsort(-stages[0][1], kind="stable")[:top]
-    figure = CourseFigure(figsize=(2 + 1.75 * len(stages), 1.05 + 0.3 * len(rows)))
+    figure = CourseFigure(figsize=(1.4 + 1.5 * len(stages), 1.6 + 0.26 * len(rows)))
     columns = figure.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     shares = drawn[rows] / drawn.sum() if drawn is not None and drawn.sum() else np.zeros(len(rows))
     longest = max(*(probabilities[rows].max() for _, probabilities in stages), 1e-9)  # never a scale of width 0
@@ -40,6 +41,8 @@ def sampling_stages(
     columns[-1].plot(shares[seen], seen, "D", markersize=4, color=PALETTE["orange"], markeredgecolor="black")
     columns[0].set_yticks(range(len(rows)), [drawable(cut(labels[token], 14)) for token in rows])
     columns[0].invert_yaxis()
+    figure.colors = 64
+    figure.headline(f"What each filter leaves of the {len(labels):,} tokens, and what these {len(rows)} share")
     figure.alt = _alt(stages, labels, drawn)
     return figure
 
@@ -49,19 +52,23 @@ def _column(axes, stages, column, rows, width) -> None:
     axes.barh(range(len(rows)), probabilities[rows], color=PALETTE["sky"], edgecolor=PALETTE["blue"])
     for row, token in enumerate(rows):
         if probabilities[token] > 0:
-            axes.text(probabilities[token] + width * 0.02, row, _share(probabilities[token]), va="center", fontsize=8)
+            axes.text(probabilities[token] + width * 0.02, row, _share(probabilities[token]), va="center", fontsize=9)
         elif column and stages[column - 1][1][token] > 0:
             axes.axhline(row, color=PALETTE["vermilion"], linewidth=1)
             filter_name = name.split()[0]
             axes.text(
-                width * 0.3, row, f"✗ {filter_name}", va="center", fontsize=8, color=PALETTE["vermilion"],
+                width * 0.3, row, f"✗ {filter_name}", va="center", fontsize=9, color=PALETTE["vermilion"],
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
     axes.set_xlim(0, width)
-    shown = f"these {len(rows)}: {probabilities[rows].sum() * 100:.1f} %"
-    axes.set_title(f"{name}\n{np.count_nonzero(probabilities):,} kept\n{shown}", fontsize=9)
-    axes.locator_params(axis="x", nbins=3)
-    axes.tick_params(axis="x", labelsize=7)
+    shown = min(probabilities[rows].sum(), 1)
+    whole = {"transform": axes.transAxes, "clip_on": False, "edgecolor": "black", "linewidth": 0.6}
+    axes.add_patch(Rectangle((0, 1.02), 1, 0.035, facecolor="white", **whole))
+    axes.add_patch(Rectangle((0, 1.02), shown, 0.035, facecolor=PALETTE["blue"], **whole))
+    words = f"{name}\n{np.count_nonzero(probabilities):,} kept\nthey share {shown * 100:.1f} %"
+    axes.set_title(words, fontsize=9, pad=17, loc="left")
+    axes.locator_params(axis="x", nbins=2)
+    axes.tick_params(labelsize=9)
 
 
 def _share(probability: float) -> str:

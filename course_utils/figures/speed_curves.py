@@ -54,7 +54,8 @@ def speed_curves(
     axes.set_ylim(bottom=0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=9, frameon=False)
+    figure.headline(f"{y_label}: measured, and dashed what the machine's rates alone predict")
     figure.alt = f"{y_label} by {x_label}. {' '.join(_words(name, points) for name, points in series.items())}"
     return figure
 

@@ -7,7 +7,8 @@ from matplotlib.patches import Rectangle
 
 from course_utils.figures.base import PALETTE, CourseFigure, drawable, quoted, spoken
 
-_WIDTH, _LETTER, _LINE = 9.0, 0.078, 0.5  # inches
+_WIDTH, _LETTER, _LINE = 7.6, 0.084, 0.54  # inches
+_FACES = ("#CFE6F5", "#F7E1B5", "#C9EADF", "#F0D6E4")  # light sky, orange, green and purple: neighbours differ
 _MOST_CHIPS = 40
 _COLOURS = ("blue", "orange", "green")
 _HATCHES = ("", "///", "...")
@@ -15,7 +16,7 @@ Chip = tuple[str, str, bool]
 
 
 def token_chips(rows: Sequence[tuple[str, Sequence[Chip]]]) -> CourseFigure:
-    """Draw texts cut into tokens, each token a chip with its id; special tokens are hatched.
+    """Draw texts cut into tokens, each token a chip with its id, in four colours in turn; special tokens are hatched.
 
     Args:
         rows: Pairs of a title and chips `(token, id, is special)`. From the 41st on, chips are only counted.
@@ -26,23 +27,24 @@ def token_chips(rows: Sequence[tuple[str, Sequence[Chip]]]) -> CourseFigure:
     Lesson: 05 · From text to vectors
 
     >>> token_chips([("SmolLM2", [("Hello", "19556", False), ("␣world", "905", False)])])
-    Tokens as chips. SmolLM2, 2 tokens: “Hello”, “␣world”.
+    Tokens as chips. SmolLM2: “Hello”, “␣world”.
     """
     if not rows or not all(chips for _, chips in rows):
         raise ValueError("rows must hold chips for every title, got none")
     lines = [_wrapped(chips) for _, chips in rows]
     height = sum(0.42 + _LINE * (max(line for line, *_ in placed) + 1) for placed in lines)
     figure = CourseFigure(figsize=(_WIDTH, height), layout=None)
+    figure.colors = 48
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
     axes.set_axis_off()
     top = 0.0
     for (title, chips), placed in zip(rows, lines, strict=True):
-        axes.text(0.1, top + 0.25, drawable(title), fontsize=9, fontweight="bold", va="center")
-        for (line, left, width), chip in zip(placed, chips, strict=False):
-            _chip(axes, left, top + 0.37 + line * _LINE, width, chip)
+        axes.text(0.1, top + 0.2, drawable(title), fontsize=10, fontweight="bold", va="center")
+        for number, ((line, left, width), chip) in enumerate(zip(placed, chips, strict=False)):
+            _chip(axes, left, top + 0.37 + line * _LINE, width, chip, _FACES[number % len(_FACES)])
         if len(chips) > len(placed):
-            axes.text(_WIDTH - 0.1, top + 0.25, f"… {len(chips) - len(placed)} more", fontsize=8, ha="right")
+            axes.text(_WIDTH - 0.1, top + 0.25, f"… {len(chips) - len(placed)} more", fontsize=9, ha="right")
         top += 0.42 + _LINE * (placed[-1][0] + 1)
     figure.alt = "Tokens as chips. " + " ".join(map(_row_alt, rows))
     return figure
@@ -60,26 +62,22 @@ def _wrapped(chips: Sequence[Chip]) -> list[tuple[int, float, float]]:
     return placed
 
 
-def _chip(axes, left: float, top: float, width: float, chip: Chip) -> None:
+def _chip(axes, left: float, top: float, width: float, chip: Chip, face: str) -> None:
     label, under, special = chip
-    face, hatch = ("#F5D9C8", "////") if special else ("#E3F1FA", "")
-    edge = PALETTE["vermilion" if special else "blue"]
-    axes.add_patch(Rectangle((left, top), width, 0.42, facecolor=face, edgecolor=edge, hatch=hatch, linewidth=0.8))
+    face, hatch = ("#F5D9C8", "////") if special else (face, "")
+    edge = PALETTE["vermilion" if special else "grey"]
+    axes.add_patch(Rectangle((left, top), width, 0.47, facecolor=face, edgecolor=edge, hatch=hatch, linewidth=0.8))
     clear = {"facecolor": face, "edgecolor": "none", "pad": 0.8}
     middle = left + width / 2
-    axes.text(middle, top + 0.14, drawable(label), fontsize=8, family="monospace", ha="center", va="center", bbox=clear)
-    axes.text(middle, top + 0.32, under, fontsize=6, ha="center", va="center", color="#444444", bbox=clear)
+    axes.text(middle, top + 0.15, drawable(label), fontsize=9, family="monospace", ha="center", va="center", bbox=clear)
+    axes.text(middle, top + 0.35, under, fontsize=9, ha="center", va="center", color="#444444", bbox=clear)
 
 
 def _row_alt(row: tuple[str, Sequence[Chip]]) -> str:
     title, chips = row
     names = ", ".join(quoted(spoken(label)) for label, *_ in chips[:12]) + (" …" if len(chips) > 12 else "")
     specials = sum(special for *_, special in chips)
-    return f"{title}, {_count(len(chips))}" + (f", {specials} of them special" if specials else "") + f": {names}."
-
-
-def _count(tokens: int) -> str:
-    return f"{tokens:,} token" + "s" * (tokens != 1)
+    return title + (f", {specials} of them special" if specials else "") + f": {names}."
 
 
 def token_counts(

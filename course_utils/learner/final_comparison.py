@@ -121,7 +121,8 @@ def beams(chance: random.Random, case: Case) -> dict:
     full_stop = case[0].load().tokenizer.convert_tokens_to_ids(".")
     ends = [full_stop] if case[0].name == "smollm2" else chance.sample(range(len(LETTERS), 96), 8)
     search = {"num_beams": chance.randint(2, 4), "length_penalty": chance.choice([0.0, 0.6, 1.5]), "eos_ids": ends}
-    return search | {"max_new_tokens": 8 if case[0].name == "smollm2" else 12}
+    lengths = {"min_new_tokens": 5, "max_new_tokens": 8} if case[0].name == "smollm2" else {"max_new_tokens": 12}
+    return search | lengths
 
 
 def _greedy_tokens(case: Case) -> list[int]:

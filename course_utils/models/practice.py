@@ -4,6 +4,7 @@ It is an instrument, not a language model. Most of its logits are negative, its 
 certain, and every text can be cut into tokens in several ways. A mistake that SmolLM2 hides shows here.
 """
 
+import copy
 from functools import cache
 
 import tokenizers
@@ -14,6 +15,7 @@ from course_utils.models.loading import CausalLM
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PAIRS = [first + second for second in "abc" for first in LETTERS][:70]  # tokens of two letters
+AT_ONCE = 4  # tokens of a text that the narrow practice model reads in one call
 _SEED = 15
 _SHIFT = -4.0  # moves the zero of the logits; no probability changes by it
 _SPREAD = 0.4  # of the output weights: larger ones make the model more certain
@@ -40,6 +42,30 @@ def practice_model() -> CausalLM:
         model.lm_head = _output_layer(*model.lm_head.weight.shape)
     model.generation_config = GenerationConfig()  # no token ends a text unless a check says so
     return CausalLM("the practice model", model, _tokenizer())
+
+
+@cache
+def narrow_practice_model() -> CausalLM:
+    """Return a practice model that reads at most `AT_ONCE` tokens of a text per call: a longer text needs a KV cache.
+
+    Lesson: none (exercise 15 checks with it that a beam search has a cache).
+
+    >>> narrow_practice_model().next_logits("cabin")
+    Traceback (most recent call last):
+        ...
+    ValueError: this model reads at most 4 tokens of a text at once, got 5: what it has read belongs in a cache
+    """
+    practice = practice_model()
+    model = copy.deepcopy(practice.model)
+    model.get_input_embeddings().register_forward_pre_hook(_check_width)  # every way of reading begins there
+    return CausalLM("the narrow practice model", model, practice.tokenizer)
+
+
+def _check_width(module: torch.nn.Module, arguments: tuple) -> None:
+    width = arguments[0].shape[-1]
+    if width > AT_ONCE:
+        says = f"this model reads at most {AT_ONCE} tokens of a text at once, got {width}"
+        raise ValueError(f"{says}: what it has read belongs in a cache")
 
 
 def _output_layer(vocabulary: int, width: int) -> torch.nn.Linear:

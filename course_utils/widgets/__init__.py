@@ -13,7 +13,7 @@ from course_utils.widgets.memory_calculator import MemoryCalculator
 from course_utils.widgets.next_token_explorer import NextTokenExplorer, next_token_explorer
 from course_utils.widgets.pipeline_xray import PipelineXray, pipeline_xray
 from course_utils.widgets.repetition_lab import RepetitionLab, repetition_lab
-from course_utils.widgets.sampling_lab import SamplingLab
+from course_utils.widgets.sampling_lab import SamplingLab, sampling_lab
 from course_utils.widgets.speed_lab import SpeedLab, speed_lab
 from course_utils.widgets.tokenizer_stepper import TokenizerStepper, tokenizer_stepper
 
@@ -39,6 +39,7 @@ __all__ = [
     "next_token_explorer",
     "pipeline_xray",
     "repetition_lab",
+    "sampling_lab",
     "speed_lab",
     "tokenizer_stepper",
 ]

@@ -63,6 +63,72 @@ export function thousands(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** "1 token", "1,000 tokens". */
+export const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
+
+/** A round step of an axis that ends at `end`. */
+export function axisStep(end) {
+  const power = 10 ** Math.floor(Math.log10(end / 4));
+  return power * [1, 2, 5, 10].find((n) => n * power * 6 >= end);
+}
+
+/** "Show as table": `rows` are made, the head first, when it is opened, and with each `show` while it is open. */
+export function asTable(rows) {
+  const body = element("tbody");
+  const details = element("details", { ontoggle: show }, element("summary", {}, "Show as table"), element("table", {}, body));
+  function show() {
+    if (details.open) body.replaceChildren(...tableRows(rows()));
+  }
+  return { details, show };
+}
+
+/** The rows of a table; the first is its head. */
+export function tableRows(rows) {
+  return rows.map((row, i) => element("tr", {}, ...row.map((cell) => element(i ? "td" : "th", {}, element("bdi", {}, `${cell}`)))));
+}
+
+/** A button with words on it. */
+export const pressed = (words, onclick) => element("button", { type: "button", onclick }, words);
+
+/**
+ * A button that plays from step `first` to `last()`: it calls `go` with the next step after so many milliseconds as
+ * `wait` says of it. For people who want less motion it goes one step each time.
+ */
+export function player({ now, first = 0, last, go, wait }) {
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let timer = null;
+  const button = pressed("", () => {
+    if (timer !== null) return stop();
+    const next = now() < last() ? now() + 1 : first;
+    if (calm()) return go(next);
+    button.textContent = "■ Stop";
+    tick(next);
+  });
+  function tick(step) {
+    timer = setTimeout(() => {
+      go(step);
+      if (step < last()) tick(step + 1);
+      else stop();
+    }, wait(step));
+  }
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+    button.textContent = calm() ? "▶ Next step" : "▶ Play";
+  }
+  stop();
+  return { button, stop };
+}
+
+/** What the signs of a picture mean: [class of the swatch, words]. */
+export const swatches = (keys) => keys.map(([kind, words]) => element("span", {}, element("i", { class: `swatch ${kind}` }), words));
+
+/** Text of a picture, as SVG source. */
+export const svgText = (x, y, words, more = "") => `<text x="${x}" y="${y}" ${more}>${escapeText(words)}</text>`;
+
+/** The numbers that a trait of bytes holds. */
+export const numbersOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
 /** Call `commit` when Enter is pressed in `input`, but not for the Enter that ends a word in an input method. */
 export function onEnter(input, commit) {
   input.addEventListener("keydown", (event) => {
@@ -113,6 +179,30 @@ export function notANumber(label, value) {
 }
 
 /**
+ * A box for the number `name` of the model: what is typed stays until it is taken, and what is wrong with it is said.
+ * `set` gets the name and the number, as `wrongWith` does, which says "" of a good one; `write` and `read` turn it into
+ * text and back.
+ */
+export function numberBox(model, name, { set, wrongWith, label = name, write = String, read = readNumber, size = 6 }) {
+  const get = () => model.get(name);
+  const box = element("input", { type: "text", inputmode: "decimal", size, "aria-label": `${label}, exact value` });
+  const wrong = element("span", { class: "problem", role: "alert" });
+  let shown;
+  whenTyped(box, () => {
+    const value = read(box.value), said = wrongWith(name, value);
+    wrong.textContent = said && `${said}. It is still ${write(get())}.`;
+    if (said) return;
+    shown = undefined; // 2048 is written as 2,048
+    if (value !== get()) set(name, value);
+    show();
+  });
+  function show() {
+    if (shown !== (shown = get())) [box.value, wrong.textContent] = [write(shown), ""];
+  }
+  return { box, wrong, show };
+}
+
+/**
  * The box of a text that was run. What is typed in it stays until it is run. Meanwhile, and after a problem, `results`
  * are marked as older, and `note` says what they belong to. Call what it returns after every answer.
  */
@@ -144,11 +234,31 @@ export function keptText(box, note, results) {
   };
 }
 
+/** What `greyed` says of something else than a text. */
+export const inYourCopy = (what) => element("span", { class: "recorded" }, `${what}: try it in your own copy of the course.`);
+
 /** Grey what needs the model, where there is none: in a recorded run, and on the website. Returns the words beside it. */
 export function greyed(model, ...controls) {
   if (model.get("can_run")) return null;
   for (const control of controls) control.disabled = true;
-  return element("span", { class: "recorded" }, "This is a recorded run. Your own text needs the model: try it in your own copy of the course.");
+  return inYourCopy("This is a recorded run. Your own text needs the model");
+}
+
+/**
+ * The row where a text for the model is typed, and run; `more` is in it, too. Returns its parts, and `show`, which wants
+ * after every answer which text the `results` belong to, and what was wrong with the last.
+ */
+export function textRow(model, label, run, results, ...more) {
+  const box = element("input", { type: "text", "aria-label": label }), button = pressed("Run", () => run(box.value));
+  const wrong = element("div", { class: "problem", role: "alert" }), note = element("div"), kept = keptText(box, note, results);
+  onEnter(box, () => run(box.value));
+  return {
+    parts: [element("div", { class: "row" }, box, button, ...more, greyed(model, box, button, ...more)), wrong, note],
+    show(text, problem) {
+      wrong.textContent = problem;
+      kept(text, problem);
+    },
+  };
 }
 
 /** Draw; when what had the focus is gone after it, the widget has it, so that shortcuts still reach JupyterLab. */

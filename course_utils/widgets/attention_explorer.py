@@ -1,6 +1,7 @@
 """The attention explorer: who looks at whom, in every layer and head of one recorded run."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ MOST_TOKENS = 200  # of a text that is typed in
 MOST_CELLS = 360_000  # of one layer on the page
 THUMBNAIL = 14
 STAGES = {"scores": "QKᵀ/√d", "masked": "+ mask", "weights": "softmax", "values": "· V"}
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 SETTINGS = ("layer", "head", "stage", "token", "order")
 MEASURES = ("previous token", "induction", "first token", "entropy")
 KINDS = {
@@ -26,8 +28,7 @@ KINDS = {
     "bidirectional": "each token looks at all tokens",
     "cross": "each token that is written looks at the text that was read",
 }
-# The colours of every byte, of weights first and of scores after: matplotlib's, so that page and figure agree.
-RAMPS = np.concatenate([colormaps[name](np.arange(256), bytes=True)[:, :3] for name in ("cividis", "viridis")])
+RAMP = colormaps["Blues"](np.arange(256), bytes=True)[:, :3]  # the colour of every byte, as in the figure
 
 
 class AttentionExplorer(AskingWidget):
@@ -44,6 +45,7 @@ class AttentionExplorer(AskingWidget):
         stage: One of `scores`, `masked`, `weights`, `values`; the others want a trace that has scores.
         token: The row that is read out, from 0; by default the last.
         order: How the small pictures are sorted: `place`, or one of the trace's measures.
+        hide_first: Leave the first token out, which most heads look at when they have nothing to say.
 
     Raises:
         ValueError: A setting is out of its range; the widget keeps its last good state.
@@ -67,13 +69,14 @@ class AttentionExplorer(AskingWidget):
     stage = traitlets.Unicode("weights").tag(sync=True)
     token = traitlets.Int(0).tag(sync=True)
     order = traitlets.Unicode("place").tag(sync=True)
+    hide_first = traitlets.Bool(False).tag(sync=True)
 
     text = traitlets.Unicode().tag(sync=True)  # what was run last
     called: ClassVar[dict[str, str]] = {"prompt": "text", "texts": "text"}
 
     about = traitlets.Dict().tag(sync=True)  # everything about the trace that is small
     _thumbnails = traitlets.Bytes().tag(sync=True)  # uint8 (layer, head, rows, columns)
-    _ramps = traitlets.Bytes(RAMPS.tobytes()).tag(sync=True)
+    _ramp = traitlets.Bytes(RAMP.tobytes()).tag(sync=True)
     _packet = traitlets.Dict().tag(sync=True)  # the first layer that is shown; others come when the page asks
 
     @takes(trace=AttentionTrace)
@@ -125,8 +128,8 @@ class AttentionExplorer(AskingWidget):
                 "layers": layers,
                 "heads": heads,
                 "key_value_heads": trace.key_value_heads,
-                "queries": list(trace.query_tokens[:queries]),
-                "keys": list(trace.key_tokens[:keys]),
+                "queries": numbered(trace.query_tokens)[:queries],
+                "keys": numbered(trace.key_tokens)[:keys],
                 "stages": {stage: [STAGES[stage], words] for stage, words in self._words().items() if stage in stages},
                 "orders": {name: self._sorted(name) for name in ("place", *measures)},
                 "measures": {
@@ -150,6 +153,9 @@ class AttentionExplorer(AskingWidget):
         cut = "" if self._shown() == tuple(tokens) else (
             f" The picture shows the first {max(self._shown())} of {max(tokens)} tokens."
         )  # fmt: skip
+        names = self.trace.query_tokens, self.trace.key_tokens
+        if any(len(set(tokens)) < len(tokens) for tokens in names):
+            cut += " ₁ and ₂ are the same token at two places."
         sizes = f"{_count(layers, 'layer')} × {_count(heads, 'head')}"
         return f"{self.trace.model}: {KINDS[self.trace.kind]}. {sizes}{shared}.{cut}"
 
@@ -222,15 +228,15 @@ class AttentionExplorer(AskingWidget):
         self.text = text
 
     def matrix(self) -> np.ndarray:
-        """Return what the picture of the chosen head shows at the chosen stage, `(query, key)`; −∞ where masked."""
+        """Return what the picture of the chosen head shows at the chosen stage, `(query, key)`; −∞ where hidden."""
         queries, keys = self._shown()
         place = self.layer, self.head, slice(queries), slice(keys)
         numbers = getattr(self.trace, self._kind())[place]
         if self.stage == "masked" and self.trace.kind == "causal":
-            return np.where(np.tri(queries, keys, dtype=bool), numbers, -np.inf)
-        if self.stage == "values":
-            return numbers * self.trace.value_lengths[self.layer, self.key_value_head(), :keys]
-        return numbers
+            numbers = np.where(np.tri(queries, keys, dtype=bool), numbers, -np.inf)
+        elif self.stage == "values":
+            numbers = numbers * self.trace.value_lengths[self.layer, self.key_value_head(), :keys]
+        return np.where(np.arange(keys) == 0, -np.inf, numbers) if self.hide_first else numbers
 
     def key_value_head(self) -> int:
         """Return which KV head the chosen head reads from."""
@@ -266,8 +272,8 @@ class AttentionExplorer(AskingWidget):
         if trace.kind == "causal" and self.stage != "scores":
             row[self.token + 1 :] = -np.inf  # what the mask hides is not named
         best = [key for key in np.argsort(-row, kind="stable")[:4] if row[key] > -np.inf]
-        looks = ", ".join(f"{quoted(trace.key_tokens[key])} {row[key]:.2f}" for key in best)
-        lines.append(f"{quoted(trace.query_tokens[self.token])} {'looks at' if sums else 'has'} {looks}")
+        looks = ", ".join(f"{quoted(self.about['keys'][key])} {row[key]:.2f}" for key in best) or "nothing"
+        lines.append(f"{quoted(self.about['queries'][self.token])} {'looks at' if sums else 'has'} {looks}")
         if self.order != "place":
             first = ", ".join(
                 f"{layer}.{head} {self._measures[self.order][layer, head]:.2f}" for layer, head in self.ranking()[:5]
@@ -299,6 +305,22 @@ def thumbnails(weights: np.ndarray) -> np.ndarray:
         size = min(length, THUMBNAIL)
         weights = np.maximum.reduceat(weights, np.arange(size) * length // size, axis=axis)
     return np.rint(weights * 255).astype(np.uint8)
+
+
+def numbered(tokens: Sequence[str]) -> list[str]:
+    """Return the tokens, those that are there more than once with their number.
+
+    Lesson: 08 · Attention
+
+    >>> numbered(["on", "the", "on"])
+    ['on₁', 'the', 'on₂']
+    """
+    counts, seen = Counter(tokens), Counter()
+    names = []
+    for token in tokens:
+        seen[token] += 1
+        names.append(token + str(seen[token]).translate(SUBSCRIPTS) if counts[token] > 1 else token)
+    return names
 
 
 @takes(model=(CausalLM, Encoder, Pipeline))

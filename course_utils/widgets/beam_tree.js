@@ -38,17 +38,22 @@ export const number = (value, digits = 2) => value.toFixed(digits).replace("-", 
 export const textOf = (tokens) => tokens.join("").replaceAll("␣", " ");
 const textTo = (tree, node) => textOf(pathTo(tree, node).map((n) => tree.tokens[n]));
 
+const ownScore = ({ scores, parents }, node) => scores[node] - (parents[node] === ROOT ? 0 : scores[parents[node]]);
+
+/** The probability of a token after the text before it. */
+export const chanceOf = (tree, node) => Math.exp(ownScore(tree, node));
+
 /** One token in words. */
 export function nodeWords(tree, node, penalty) {
-  const { tokens, steps, scores, parents, fates, beams } = tree;
-  const step = steps[node], own = scores[node] - (parents[node] === ROOT ? 0 : scores[parents[node]]);
+  const { tokens, steps, scores, fates, beams } = tree;
+  const step = steps[node], own = ownScore(tree, node);
   const better = node - steps.indexOf(step);
   const fate = {
     kept: `kept: number ${better + 1} of step ${step}`,
     finished: `finished: score ${number(scores[node] / step ** penalty, 3)} (${number(scores[node])} / ${step}^${penalty})`,
     pruned: `pruned: ${better} of step ${step} had larger sums, and there ${beams === 1 ? "is 1 beam" : `are ${beams} beams`}`,
   }[fates[node]];
-  return `Step ${step}, ${quoted(tokens[node])}: log-probability ${number(own)} (${(100 * Math.exp(own)).toFixed(1)} %), ` +
+  return `Step ${step}, ${quoted(tokens[node])}: log-probability ${number(own)} (${(100 * chanceOf(tree, node)).toFixed(1)} %), ` +
     `sum ${number(scores[node])}, ${fate}. Text: ${quoted(textTo(tree, node))}`;
 }
 
@@ -91,12 +96,12 @@ export function picture(tree, found, upTo, column) {
     const [x, y, w] = place(tree, node, column), from = parents[node];
     const kind = `${fates[node]}${winner.has(node) ? " winner" : ""}${step > found.last ? " beyond" : ""}`;
     const [px, py, pw] = from === ROOT ? [4, high / 2 - 9, 0] : place(tree, from, column), bend = (px + pw + x) / 2;
-    edges.push(`<path d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
+    edges.push(`<path data-edge="${node}" d="M${px + pw} ${py + 9}C${bend} ${py + 9} ${bend} ${y + 9} ${x} ${y + 9}" class="edge ${kind}"/>`);
     if (onGreedy.has(node)) boxes.push(`<rect x="${x - 3}" y="${y - 3}" width="${w + 6}" height="24" rx="5" class="greedy"/>`);
     const score = number(scores[node]), most = Math.max(3, room - (score.length > 5) - winner.has(node));
     const wall = fates[node] === "finished" ? `<path d="M${x + w} ${y - 1}v20" class="wall"/>` : "";
     const star = winner.has(node) && node === found.finished[0].node ? `<text x="${x + w + 4}" y="${y + 14}">★</text>` : "";
-    boxes.push(`<g data-node="${node}" class="node ${kind}"><rect x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
+    boxes.push(`<g data-node="${node}" class="node ${kind}"><rect style="--part: ${(100 * chanceOf(tree, node)).toFixed(1)}%" x="${x}" y="${y}" width="${w}" height="18" rx="3"/>` +
       `<text x="${x + 4}" y="${y + 13}">${escapeText(cut(tokens[node], most))}</text>` +
       `<text x="${x + w - 4}" y="${y + 13}" text-anchor="end" class="small">${score}</text>${wall}${star}</g>`);
   });
@@ -116,21 +121,20 @@ export function summary(tree, found, upTo) {
   return `Tree of ${tree.beams} beams up to step ${upTo}; step ${found.last}: ${counts.join(", ")}.${best}`;
 }
 
-/** Finished texts, beams that still grow, greedy's text. */
+/** Finished texts, beams that still grow, greedy's text: {node, cells}; greedy's node is the last that the tree has. */
 export function ranking(tree, found, penalty, over) {
-  const row = (place, node, score) => [place, textTo(tree, node), tree.steps[node], number(tree.scores[node]), number(score, 3)];
+  const row = (place, node, score) => ({ node, cells: [place, textTo(tree, node), tree.steps[node], number(tree.scores[node]), number(score, 3)] });
   const rows = found.finished.map(({ node, score }, i) => row(`${i + 1}`, node, score));
   tree.steps.forEach((step, node) => {
     if (!over && step === found.last && tree.fates[node] === "kept") rows.push(row("grows", node, tree.scores[node] / step ** penalty));
   });
   const long = tree.greedyTokens.length;
-  rows.push(["greedy", textOf(tree.greedyTokens), long, number(tree.greedySum), number(tree.greedySum / long ** penalty, 3)]);
-  return rows;
+  const cells = ["greedy", textOf(tree.greedyTokens), long, number(tree.greedySum), number(tree.greedySum / long ** penalty, 3)];
+  return [...rows, { node: tree.greedy.at(-1) ?? ROOT, cells }];
 }
 
 const line = (...children) => element("div", { class: "row" }, ...children);
 const named = (name, input) => element("label", {}, name, input);
-const cells = (kind, row) => element("tr", {}, ...row.map((cell) => element(kind, {}, String(cell))));
 
 function render({ model, el }) {
   let chosen = 0, column = 110, tree = model.get("tree");
@@ -139,7 +143,8 @@ function render({ model, el }) {
   const canvas = element("div", { role: "img" });
   const walker = element("div", { class: "picture", tabindex: "0", role: "group",
     "aria-label": "the tree: arrow keys walk from token to token" }, canvas);
-  const ranked = element("tbody"), all = element("tbody");
+  const lit = ({ target }) => light(target.closest("tr")?.dataset.node ?? ROOT);
+  const ranked = element("tbody", { onmouseover: lit, onfocusin: lit, onmouseleave: () => light(ROOT), onfocusout: () => light(ROOT) });
   // The story comes from the kernel, and may come late or never.
   const isTold = () => `${model.get("told")}` === `${["length_penalty", "early_stopping", "step"].map((name) => model.get(name))}`;
   const set = (name, value) => {
@@ -151,7 +156,7 @@ function render({ model, el }) {
   const prompt = box("prompt", tree.prompt, { type: "text", class: "prompt" });
   const beams = box("beams", tree.beams, { type: "number", min: 1, max: 10 });
   const most = box("most new tokens", tree.longest, { type: "number", min: 1, max: 12 });
-  const button = element("button", { type: "button", onclick: search }, "Search again"), boxes = [prompt, beams, most];
+  const button = pressed("Search again", search), boxes = [prompt, beams, most];
   const form = line(prompt, named("beams ", beams), named("new tokens ", most), button, greyed(model, ...boxes, button));
   let ran = boxes.map((input) => input.value);
   function search() {
@@ -162,20 +167,16 @@ function render({ model, el }) {
   const mark = () => markOlder(results, older, tree.prompt, boxes.some((input, i) => input.value !== ran[i]), kernel.problem);
   boxes.forEach((input) => (onEnter(input, search), input.addEventListener("input", mark)));
 
-  const wrong = element("span", { class: "problem", role: "alert" });
+  const last = () => tree.steps.at(-1);
+  const { button: play, stop } = player({ now: () => model.get("step"), first: 1, last, go: (to) => set("step", to), wait: () => 1000 });
   const step = box("step", 1, { type: "range", min: 1, step: 1 });
   const slider = box("length penalty", 1, { type: "range", min: -1, max: 3, step: 0.1 });
-  const exact = box("length penalty, exact value", 1, { type: "text", size: 4, inputmode: "decimal" });
+  const exact = numberBox(model, "length_penalty", { label: "length penalty", set, wrongWith: (_, value) => problem(value), size: 4 });
   const early = element("select", { "aria-label": "early stopping" }, ...["True", "False", "never"].map((v) => element("option", {}, v)));
-  step.addEventListener("input", () => set("step", +step.value));
+  step.addEventListener("input", () => (stop(), set("step", +step.value)));
   slider.addEventListener("input", () => set("length_penalty", +(+slider.value).toFixed(1)));
-  whenTyped(exact, () => {
-    const value = readNumber(exact.value);
-    wrong.textContent = problem(value);
-    if (!wrong.textContent) set("length_penalty", value);
-  });
   early.addEventListener("change", () => set("early_stopping", { True: true, False: false }[early.value] ?? "never"));
-  const controls = line(named("step ", step), named("length penalty ", slider), exact, named("early stopping ", early), wrong);
+  const controls = line(play, named("step ", step), named("length penalty ", slider), exact.box, named("early stopping ", early), exact.wrong);
 
   function choose(node) {
     chosen = node;
@@ -183,6 +184,11 @@ function render({ model, el }) {
     Object.entries({ x: x - 2, y: y - 2, width: w + 4 }).forEach((side) => mark.setAttribute(...side));
     said.textContent = nodeWords(tree, node, model.get("length_penalty"));
     markDrawn(root);
+  }
+  /** Show the way to a node. */
+  function light(node) {
+    const way = new Set(pathTo(tree, +node));
+    canvas.querySelectorAll("[data-node], [data-edge]").forEach((one) => one.classList.toggle("lit", way.has(+(one.dataset.node ?? one.dataset.edge))));
   }
   canvas.addEventListener("mouseover", (event) => {
     const found = event.target.closest("[data-node]");
@@ -196,32 +202,31 @@ function render({ model, el }) {
     if (x < from || x + w > from + walker.clientWidth) walker.scrollLeft = x - LEFT;
   });
 
-  let shownPenalty, shownTree, shown, words;
+  let shownStep, shownTree, shown, words;
   function paint() {
-    const penalty = model.get("length_penalty"), upTo = model.get("step"), stop = model.get("early_stopping");
+    const penalty = model.get("length_penalty"), upTo = model.get("step"), ends = model.get("early_stopping");
     tree = model.get("tree");
-    const last = tree.steps.at(-1);
-    step.max = last;
+    step.max = last();
     step.value = upTo;
-    early.value = { true: "True", false: "False" }[stop] ?? stop;
-    if (penalty !== shownPenalty) { // keep what is being typed
-      slider.value = exact.value = shownPenalty = penalty;
-      wrong.textContent = "";
-    }
-    const found = replay(tree, penalty, stop, upTo), over = upTo >= replay(tree, penalty, stop).last;
-    column = Math.max(104, Math.min(150, (root.clientWidth - LEFT - 20) / last));
+    early.value = { true: "True", false: "False" }[ends] ?? ends;
+    slider.value = penalty;
+    exact.show();
+    const found = replay(tree, penalty, ends, upTo), over = upTo >= replay(tree, penalty, ends).last;
+    column = Math.max(124, Math.min(150, (root.clientWidth - LEFT - 20) / last()));
     const source = picture(tree, found, upTo, column);
     if (source !== shown) canvas.innerHTML = shown = source; // 240 boxes take time
     words = summary(tree, found, upTo);
     canvas.setAttribute("aria-label", words);
-    ranked.replaceChildren(cells("th", ["place", "text", "tokens", "sum", `sum / tokens^${penalty}`]),
-      ...ranking(tree, found, penalty, over).map((row) => cells("td", row)));
-    if (details.open) fill(upTo);
+    const rows = ranking(tree, found, penalty, over);
+    ranked.replaceChildren(...tableRows([["place", "text", "tokens", "sum", `sum / tokens^${penalty}`], ...rows.map(({ cells }) => cells)]));
+    rows.forEach(({ node }, i) => Object.assign(ranked.children[i + 1], { tabIndex: 0 }).dataset.node = node);
+    table.show();
     if (tree !== shownTree) chosen = 0;
     if (tree.steps[chosen] > upTo) chosen = pathTo(tree, chosen)[upTo - 1];
     choose(chosen);
-    if (shownTree && upTo * column > walker.clientWidth) walker.scrollLeft = LEFT + upTo * column - walker.clientWidth;
+    if (shownStep && shownStep !== upTo && upTo * column > walker.clientWidth) walker.scrollLeft = LEFT + upTo * column - walker.clientWidth;
     shownTree = tree;
+    shownStep = upTo;
     tell();
   }
   function tell() {
@@ -230,23 +235,20 @@ function render({ model, el }) {
     status.className = kernel.problem ? "status problem" : "status";
     status.textContent = kernel.problem || (isTold() ? model.get("story") : words);
   }
-  function fill(upTo) {
-    const rows = [...tree.steps.keys()].filter((node) => tree.steps[node] <= upTo).map((node) => [tree.steps[node],
-      textTo(tree, tree.parents[node]), tree.tokens[node], number(tree.scores[node]), tree.fates[node]]);
-    all.replaceChildren(cells("th", ["step", "text before", "token", "sum", "fate"]), ...rows.map((row) => cells("td", row)));
-  }
+  const table = asTable(() => [["step", "text before", "token", "sum", "fate"], ...[...tree.steps.keys()]
+    .filter((node) => tree.steps[node] <= model.get("step")).map((node) => [tree.steps[node],
+      textTo(tree, tree.parents[node]), tree.tokens[node], number(tree.scores[node]), tree.fates[node]])]);
 
   const keys = { kept: "kept", pruned: "pruned", finished: "finished", greedy: "greedy's path", winner: "★ the best text" };
-  const details = element("details", { ontoggle: paint }, element("summary", {}, "Show as table"), element("table", {}, all));
   const older = element("div"), results = element("div", {}, controls,
-    line(...Object.entries(keys).map(([kind, words]) => element("span", { class: `key ${kind}` }, words))),
-    walker, said, element("table", { class: "ranking" }, ranked), details);
+    line(...Object.entries(keys).map(([kind, words]) => element("span", { class: `key ${kind}` }, words)), ...swatches([["ramp", "the stronger the shade, the likelier the token"]])),
+    walker, said, element("table", { class: "ranking" }, ranked), table.details);
   const root = element("div", { class: "course-widget beam-tree" },
-    element("p", { class: "intro" }, "Every token that the search considered. Move the step, then the length penalty: which text wins, and why?"),
+    element("p", { class: "intro" }, "Why does the search choose this text? Press Play to see it grow. Then move the length penalty: which text wins?"),
     form, status, older, results);
   const kernel = asking(model, root, status, paint, "Searching …");
   const heard = { "change:tree change:step change:length_penalty change:early_stopping": paint, "change:story change:told": tell };
-  return mount({ model, el }, root, paint, heard, { kernel, resized: paint });
+  return mount({ model, el }, root, paint, heard, { kernel, resized: paint, leave: stop });
 }
 
 export default { render };

@@ -21,8 +21,6 @@ export const timeText = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms`
 /** The first column that is drawn: with too many, the window follows the last token read. */
 export const firstColumn = (now) => Math.max(0, now - MOST_COLUMNS);
 
-const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
-
 /** What happens in this step, as a sentence. */
 export function sentence(run, step, useCache) {
   const prompt = run.promptTokens.length, reads = tokensRead(prompt, step, useCache), last = prompt + step;
@@ -61,24 +59,18 @@ export function proof(run) {
     `the largest difference between their logits is ${run.difference.toFixed(6)}.`;
 }
 
-/** Red, green and blue of the ramp "cividis" at 0 … 255, from its two ends and its middle. */
-export function cividis(value) {
-  const stops = [[0, 34, 78], [124, 123, 120], [254, 232, 56]], at = value / 127.5, low = Math.min(1, Math.floor(at));
-  return stops[low].map((from, i) => Math.round(from + (stops[low + 1][i] - from) * (at - low)));
-}
-
-/** The picture as SVG source: the cache above, the time of every step below, one column per token. */
+/** As SVG source: the cache with a column per token, the time of every step, and the time so far; `keys` are drawn if there are any. */
 export function picture(run, step, useCache, keys, width) {
   const prompt = run.promptTokens.length, tokens = [...run.promptTokens, ...run.newTokens];
   const positions = tokens.length - 1; // the last token is never read
   const now = prompt + step, reads = tokensRead(prompt, step, useCache), kept = now - reads;
   const from = firstColumn(now), shown = Math.min(MOST_COLUMNS, positions);
-  const left = 74, column = Math.min(24, (width - left - 8) / shown), named = column >= 15;
+  const left = 86, column = Math.min(36, (width - left - 8) / shown), named = column >= 15;
   const [layers, heads] = run.shape, row = Math.max(1, Math.round(270 / (layers * heads)));
-  const high = row * layers * heads, top = 44, under = top + high, barTop = under + (named ? 96 : 44), barHigh = 90;
+  const high = row * layers * heads, top = 44, under = top + high, barTop = under + (named ? 112 : 60), barHigh = 80;
   const x = (position) => left + Math.max(0, position - from) * column;
   const parts = [];
-  const text = (at, y, what, extra = "") => parts.push(`<text x="${at}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  const text = (...what) => parts.push(svgText(...what));
   const rect = (at, y, wide, tall, extra = "") => `<rect x="${at}" y="${y}" width="${wide}" height="${tall}" ${extra}/>`;
   const inside = (at, label) => Math.min(at, width - 6.6 * label.length); // no label sticks out to the right
   const bracket = (a, b, y, down, label, free = 0) => {
@@ -89,9 +81,10 @@ export function picture(run, step, useCache, keys, width) {
     return at + 6.6 * label.length;
   };
   const hatch = (name) => `<pattern id="${run.id}-${name}" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path d="M0 0V5" class="${name}"/></pattern>`;
-  parts.push(`<defs>${hatch("light")}${hatch("red")}` +
-    `<clipPath id="${run.id}-clip">${rect(left, top, x(now) - left, high)}</clipPath></defs>` +
-    rect(left, top, shown * column, high, 'class="empty"') + `<image href="${keys}" x="${left - from * column}" y="${top}" width="${positions * column}" height="${high}" preserveAspectRatio="none" clip-path="url(#${run.id}-clip)"/>`);
+  parts.push(`<defs>${hatch("light")}${hatch("red")}<clipPath id="${run.id}-clip">${rect(left, top, x(now) - left, high)}</clipPath></defs>` +
+    rect(left, top, shown * column, high, 'class="empty"'));
+  parts.push(keys ? `<image href="${keys}" x="${left - from * column}" y="${top}" width="${positions * column}" height="${high}" preserveAspectRatio="none" clip-path="url(#${run.id}-clip)"/>`
+    : rect(left, top, x(kept) - left, high, 'class="kept"') + rect(x(kept), top, x(now) - x(kept), high, 'class="now"'));
   if (now > prompt && prompt > from) parts.push(`<path d="M${x(prompt)} ${top}V${under}" class="border"/>`);
   parts.push(rect(x(kept), top, x(now) - x(kept), high, `fill="url(#${run.id}-light)" class="reading"`));
   bracket(0, kept, top - 8, 5, `kept: ${thousands(kept)}`);
@@ -103,58 +96,70 @@ export function picture(run, step, useCache, keys, width) {
   if (named) for (let p = from; p < now; p++) {
     text(0, 0, cut(tokens[p], 10), `${end} transform="translate(${x(p) + column / 2 + 4} ${under + 12}) rotate(-55)"`);
   }
-  const free = bracket(from, prompt, barTop - 26, -5, `prompt: ${thousands(prompt)}`);
-  bracket(prompt, now, barTop - 26, -5, `generated: ${thousands(step)}`, free);
-  const most = Math.max(...run.with, ...run.without), wide = column * 0.4, floor = barTop + barHigh;
-  run.newTokens.forEach((_, s) => {
-    if (prompt + s <= from || prompt + s > from + shown) return;
-    const at = x(prompt + s - 1) + column * 0.08, future = s > step ? " later" : "";
-    const bar = (ms, offset, extra) => parts.push(rect(at + offset, floor - (ms / most) * barHigh, wide, (ms / most) * barHigh, extra));
-    bar(run.with[s], 0, `class="cached${future}"`);
-    bar(run.without[s], wide * 1.05, `class="plain${future}" fill="url(#${run.id}-red)"`);
-    if (s === step) parts.push(`<path d="M${at + wide} ${floor + 3}l6 9h-12z" class="marker"/>`);
+  const free = bracket(from, prompt, barTop - 42, -5, `prompt: ${thousands(prompt)}`);
+  bracket(prompt, now, barTop - 42, -5, `generated: ${thousands(step)}`, free);
+  const most = Math.max(...run.with, ...run.without), steps = run.newTokens.length, floor = barTop + barHigh;
+  const each = Math.min(60, (width - left - 8) / steps), wide = each * 0.4, ends = width - left - 80;
+  text(left, barTop - 4, "time of each step", 'class="head"');
+  text(left, floor + 34, "time so far", 'class="head"');
+  ["with", "without"].forEach((name, way) => {
+    const all = run[name], kind = way ? `plain" fill="url(#${run.id}-red)` : "cached", y = floor + 42 + 20 * way;
+    all.forEach((ms, s) => {
+      const tall = (ms / most) * barHigh;
+      parts.push(rect(left + s * each + way * wide * 1.05, floor - tall, wide, tall, `class="step${s > step ? " later" : ""} ${kind}"`));
+    });
+    const long = (total(all, step) / Math.max(total(run.with, steps), total(run.without, steps))) * ends;
+    parts.push(rect(left, y, long, 14, `class="${kind}"`));
+    text(left - 6, y + 11, `${name} cache`, end);
+    text(left + long + 6, y + 11, timeText(total(all, step)), 'class="head"');
   });
+  parts.push(`<path d="M${left + step * each + wide} ${floor + 3}l6 9h-12z" class="marker"/><path d="M${left} ${floor}H${left + steps * each}" class="bracket"/>`);
   text(left - 6, barTop + 8, timeText(most), end);
-  parts.push(`<path d="M${left} ${floor}H${left + shown * column}" class="bracket"/>`);
-  return `<svg viewBox="0 0 ${width} ${floor + 16}" width="${width}">${parts.join("")}</svg>`;
+  return `<svg viewBox="0 0 ${width} ${floor + 84}" width="${width}">${parts.join("")}</svg>`;
 }
 
-/** The lengths of the keys as the address of a picture, a pixel a key. */
+/** The lengths of the keys as the address of a picture, one pixel per key: the longer, the stronger. */
 function raster(view, rows) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength), columns = bytes.length / rows;
+  const bytes = numbersOf(view, Uint8Array), columns = bytes.length / rows;
   const canvas = element("canvas", { width: columns, height: rows }), context = canvas.getContext("2d");
   const pixels = context.createImageData(columns, rows);
-  bytes.forEach((value, i) => pixels.data.set([...cividis(value), 255], i * 4));
+  bytes.forEach((value, i) => pixels.data.set([0, 114, 178, value], i * 4));
   context.putImageData(pixels, 0, 0);
   return canvas.toDataURL();
 }
 
 function render({ model, el }) {
   const id = `stepper-${Math.random().toString(36).slice(2)}`; // each widget loads its own copy of this module
-  let run, keys, ran, timer = null;
+  let run, keys, ran;
   const set = (name, value) => write(model, { [name]: value });
+  const goTo = (step) => set("step", step), last = () => run.newTokens.length - 1;
   const scrolls = { tabindex: 0 }; // with arrow keys
   const prompt = element("input", { type: "text", "aria-label": "prompt; \\n is a new line" });
   const count = element("input", { type: "text", inputmode: "numeric", size: 3, "aria-label": "number of new tokens" });
-  const boxes = [prompt, count], button = element("button", { type: "button", onclick: start }, "Run"), before = element("span", { class: "estimate" });
+  const boxes = [prompt, count], button = pressed("Run", start), before = element("span", { class: "estimate" });
   const wrong = element("div", { class: "problem", role: "alert" }), older = element("div");
   const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "step" });
   const cached = element("input", { type: "checkbox", id: `${id}-cache` });
-  const play = element("button", { type: "button" }, "▶ Play");
+  const lengths = element("input", { type: "checkbox", id: `${id}-lengths`, onchange: () => set("key_lengths", lengths.checked) });
   const speed = element("select", { "aria-label": "speed of play" }, ...[[1, "measured speed"], [10, "10 times slower"]]
     .map(([value, label]) => element("option", { value }, label)));
+  const { button: play, stop } = player({ now: () => model.get("step"), last, go: goTo, wait(step) {
+    if (!step) strip.replaceChildren("…");
+    return run[model.get("use_cache") ? "with" : "without"][step] * speed.value; // as long as it took the model
+  } });
   const strip = element("div", { class: "strip", role: "region", "aria-label": "the text so far", ...scrolls });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const canvas = element("div", { role: "img", class: "picture", ...scrolls });
   const notice = element("div", { class: "notice" }), facts = element("div", { class: "facts" });
-  const table = element("tbody");
-  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const results = element("div", {}, status, strip, canvas, notice, facts, details);
+  const table = asTable(() => [["step", "phase", "reads", "reads without cache", "ms", "ms without cache", "cache bytes", "chooses"],
+    ...run.newTokens.map((token, s) => [s === model.get("step") ? `▸ ${s}` : s, s ? "decode" : "prefill", tokensRead(prompts(), s, true),
+      tokensRead(prompts(), s, false), run.with[s].toFixed(1), run.without[s].toFixed(1), thousands(run.bytes[s]), token])]);
+  const results = element("div", {}, status, strip, canvas, notice, facts, table.details);
   const root = element("div", { class: "course-widget cache-stepper" },
-    element("p", { class: "intro" }, "One text, generated with a KV cache and without. Press Play, then switch the cache off."),
+    element("p", { class: "intro" }, "What does the KV cache save? One text, generated with it and without it: press Play, then switch the cache off."),
     element("div", { class: "row" }, prompt, element("label", {}, "new tokens ", count), button, before,
       greyed(model, prompt, count, button)), wrong, older,
-    element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache")), results);
+    element("div", { class: "row" }, play, speed, slider, cached, element("label", { for: cached.id }, "KV cache"), lengths, element("label", { for: lengths.id }, "key lengths")), results);
   const kernel = asking(model, root, status, answered);
 
   function start() {
@@ -172,44 +177,14 @@ function render({ model, el }) {
   }
 
   const prompts = () => run.promptTokens.length;
-  const goTo = (step) => set("step", step);
   slider.addEventListener("input", () => (stop(), goTo(+slider.value)));
   cached.addEventListener("change", () => set("use_cache", cached.checked));
-
-  const last = () => run.newTokens.length - 1;
-  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-  function stop() {
-    clearTimeout(timer);
-    timer = null;
-    play.textContent = calm() ? "▶ Next step" : "▶ Play";
-  }
-  /** The next step, after as long as it took the model. */
-  function tick(step) {
-    const name = model.get("use_cache") ? "with" : "without";
-    timer = setTimeout(() => {
-      goTo(step);
-      if (step < last()) tick(step + 1);
-      else stop();
-    }, run[name][step] * speed.value);
-  }
-  play.addEventListener("click", () => {
-    if (timer !== null) return stop();
-    const next = model.get("step") < last() ? model.get("step") + 1 : 0;
-    if (calm()) return goTo(next);
-    play.textContent = "■ Stop";
-    if (next) return tick(next);
-    strip.replaceChildren("…");
-    tick(0);
-  });
 
   function load() {
     stop();
     run = { ...model.get("recorded"), id };
     keys = raster(model.get("_keys"), run.shape[0] * run.shape[1]);
     slider.max = last();
-    const positions = prompts() + last();
-    notice.textContent = `Each column is a token, each row one KV head of a layer. The brighter it is, the longer the key stored there.` +
-      (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit in.` : "");
   }
 
   function chips(step) {
@@ -225,33 +200,29 @@ function render({ model, el }) {
     slider.value = step;
     slider.setAttribute("aria-valuetext", `${step} of ${last()}, ${step ? "decode step" : "prefill"}`);
     cached.checked = useCache;
+    lengths.checked = model.get("key_lengths");
+    const positions = prompts() + last();
+    notice.textContent = "Each column is a token, each row one KV head of a layer." + (lengths.checked ? " The stronger the colour, the longer the key stored there." : "") +
+      (positions > MOST_COLUMNS ? ` Only ${MOST_COLUMNS} of ${thousands(positions)} tokens fit in.` : "");
     chips(step);
     const width = Math.max(600, Math.min(root.clientWidth - 16, 1000));
-    canvas.innerHTML = picture(run, step, useCache, keys, width);
+    canvas.innerHTML = picture(run, step, useCache, lengths.checked && keys, width);
     const said = sentence(run, step, useCache);
     if (!kernel.waiting) status.textContent = said;
     facts.replaceChildren(...[...costs(run, step), useCache ? weight(run, step) : "Cache: none, 0 bytes.", proof(run)].map((text) => element("div", {}, text)));
     canvas.setAttribute("aria-label", `Cache of ${run.model}. ${said} ${facts.textContent}`);
-    if (details.open) fillTable(step);
+    table.show();
     mark();
     markDrawn(root);
-  }
-
-  function fillTable(step) {
-    const rows = [["step", "phase", "reads", "reads without cache", "ms", "ms without cache", "cache bytes", "chooses"]];
-    run.newTokens.forEach((token, s) => rows.push([s === step ? `▸ ${s}` : s, s ? "decode" : "prefill", tokensRead(prompts(), s, true),
-      tokensRead(prompts(), s, false), run.with[s].toFixed(1), run.without[s].toFixed(1), thousands(run.bytes[s]), token]));
-    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, c)))));
   }
 
   function answered() {
     wrong.textContent = kernel.problem;
     paint();
   }
-  details.addEventListener("toggle", () => details.open && fillTable(model.get("step")));
   load();
   ran = [prompt.value, count.value] = [run.prompt.replaceAll("\n", "\\n"), `${run.newTokens.length}`];
-  const heard = { "change:step change:use_cache": paint, "change:recorded": () => (load(), paint()) };
+  const heard = { "change:step change:use_cache change:key_lengths": paint, "change:recorded": () => (load(), paint()) };
   return mount({ model, el }, root, paint, heard, { kernel, resized: paint, leave: stop });
 }
 

@@ -33,6 +33,7 @@ class CacheStepper(AskingWidget):
         run: Records another prompt with this many new tokens; without it, the text box is not there.
         step: Which step to show; None shows the last. Step 0 is prefill.
         use_cache: Which of the two runs to show.
+        key_lengths: Whether the cells show how long each key in the cache is.
 
     Raises:
         ValueError: `step` is not one of the run; the widget keeps its last good state.
@@ -51,6 +52,7 @@ class CacheStepper(AskingWidget):
 
     step = traitlets.Int(0).tag(sync=True)
     use_cache = traitlets.Bool(True).tag(sync=True)
+    key_lengths = traitlets.Bool(False).tag(sync=True)
     recorded = traitlets.Dict().tag(sync=True)
     _keys = traitlets.Bytes().tag(sync=True)  # uint8 (layer, KV head, position): length of the key, 255 is the longest
     called: ClassVar[dict[str, str]] = {"max_new_tokens": "new tokens"}
@@ -62,8 +64,9 @@ class CacheStepper(AskingWidget):
         run: Callable[[str, int], CacheTrace] | None = None,
         step: int | None = None,
         use_cache: bool = True,
+        key_lengths: bool = False,
     ) -> None:
-        super().__init__(can_run=run is not None, use_cache=use_cache)
+        super().__init__(can_run=run is not None, use_cache=use_cache, key_lengths=key_lengths)
         self._run = run
         self._show(trace, step)
 
@@ -129,6 +132,7 @@ class CacheStepper(AskingWidget):
             (trace.milliseconds, trace.milliseconds_without),
             self.step,
             self.use_cache,
+            self.key_lengths,
         )
 
 
@@ -140,7 +144,7 @@ def cache_stepper(model: CausalLM, prompt: str, max_new_tokens: int | None = Non
         model: A `CausalLM`, as `load_causal_lm` returns it.
         prompt: What it reads.
         max_new_tokens: The most tokens to generate; None: 20.
-        settings: `step` and `use_cache` as `CacheStepper` takes them, the others as `record_cache`.
+        settings: `step`, `use_cache` and `key_lengths` as `CacheStepper` takes them, the others as `record_cache`.
 
     Raises:
         TypeError, ValueError: As `record_cache`.
@@ -151,7 +155,7 @@ def cache_stepper(model: CausalLM, prompt: str, max_new_tokens: int | None = Non
     >>> cache_stepper(load_causal_lm(), "The capital of France is", max_new_tokens=2).trace.new_tokens
     ('␣Paris', '.')
     """
-    state = {name: settings.pop(name) for name in ("step", "use_cache") if name in settings}
+    state = {name: settings.pop(name) for name in ("step", "use_cache", "key_lengths") if name in settings}
 
     def run(other: str, new_tokens: int) -> CacheTrace:
         return record_cache(model, other, new_tokens, **settings)

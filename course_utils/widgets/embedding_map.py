@@ -15,20 +15,24 @@ from course_utils.widgets.base import AskingWidget, page_module, page_style
 
 MOST_NEIGHBOURS = 10
 MOST_NAMED = 60  # on the map
+MOST_SENSES = 5  # with a colour of their own
+MOST_PAIRED = 50  # words whose cosines with each other all travel to the page
 
 
 class EmbeddingMap(AskingWidget):
     """Move through the layers of a model and watch where words go.
 
-    The two axes of the map are the same at every layer, so a point that moves has moved. The mean of all words is in
-    the middle at every layer. Moving through the layers does not call the kernel; another pinned word does, for its
-    cosines, but not the model.
+    The two axes of the map have the same direction at every layer, so a point that moves has moved; how far they reach
+    fits the layer, or with `fixed` all of them. The mean of all words is in the middle at every layer. Neither moving
+    through the layers nor pinning another word calls the kernel; of more than 50 words, pinning does, for the cosines.
 
     Args:
         trace: The recorded vectors; `record_embeddings` makes them.
         run: Records one more text; without it, the text boxes are not there.
         settings: `layer`: 0 is the embedding; `pinned` and `compared`: numbers of two words; `neighbours`: how many
-            of the nearest are marked; `path`: draw where the pinned word was at the layers before.
+            of the nearest are marked; `path`: draw where the pinned word was at the layers before; `senses`: what each
+            word means in its text, such as "river" and "money", each in a colour of its own; `fixed`: the axes reach
+            equally far at every layer.
 
     Raises:
         ValueError: A setting is out of its range; the widget keeps its last good state.
@@ -54,13 +58,15 @@ class EmbeddingMap(AskingWidget):
     compared = traitlets.Int(0).tag(sync=True)
     neighbours = traitlets.Int(3).tag(sync=True)
     path = traitlets.Bool(True).tag(sync=True)
+    senses = traitlets.List(traitlets.Unicode()).tag(sync=True)  # one a word, or none at all
+    fixed = traitlets.Bool(False).tag(sync=True)
 
     source = traitlets.Unicode().tag(sync=True)
     words = traitlets.List(traitlets.Unicode()).tag(sync=True)
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     explained = traitlets.List(traitlets.Float()).tag(sync=True)
     _points = traitlets.Bytes().tag(sync=True)  # float32 (layer, word, 2)
-    _cosines = traitlets.Bytes().tag(sync=True)  # float32 (layer, word), with the word `_of`
+    _cosines = traitlets.Bytes().tag(sync=True)  # float32 (word, layer, word); of many words (layer, word) of `_of`
     _of = traitlets.Int(0).tag(sync=True)
 
     @takes(trace=EmbeddingTrace)
@@ -82,19 +88,32 @@ class EmbeddingMap(AskingWidget):
             raise ValueError(f"{name} must be in 0 … {most}, got {value}")
         return value
 
-    @traitlets.observe("pinned")
-    def _send_cosines(self, change: dict) -> None:
-        with self.hold_sync():
-            self._cosines, self._of = self.trace.cosines(self.pinned).astype("<f4").tobytes(), self.pinned
+    @traitlets.validate("senses")
+    def _check_senses(self, proposal: dict) -> list[str]:
+        value, words = proposal["value"], len(self.trace.words)
+        if value and len(value) != words:
+            raise ValueError(f"senses must hold one text per word, {words} in all, got {len(value)}")
+        if len(set(value) - {""}) > MOST_SENSES:
+            raise ValueError(f"senses must be at most {MOST_SENSES}, got {len(set(value) - {''})}")
+        return value
 
-    def _show(self, trace: EmbeddingTrace) -> None:
-        (points, explained), cosines = trace.map(), trace.cosines(self.pinned)
+    @traitlets.observe("pinned")
+    def _send_cosines(self, change: dict | None = None) -> None:
+        trace = self.trace
+        words = [self.pinned] if len(trace.words) > MOST_PAIRED else range(len(trace.words))
+        cosines = np.stack([trace.cosines(word) for word in words])
+        with self.hold_sync():
+            self._cosines, self._of = cosines.astype("<f4").tobytes(), self.pinned
+
+    def _show(self, trace: EmbeddingTrace, senses: list[str] | None = None) -> None:
+        points, explained = trace.map()
         with self.hold_sync():  # one message, so that the page draws once
             self.trace, self._map = trace, points
             self.source, self.words, self.texts = trace.model, list(trace.labels), list(trace.texts)
             self.explained = [round(share, 4) for share in explained]
             self._points = points.astype("<f4").tobytes()
-            self._cosines, self._of = cosines.astype("<f4").tobytes(), self.pinned
+            self.senses = senses or []
+            self._send_cosines()
 
     def answer(self, action: str, *wanted: object) -> None:
         """Do what the page asks for.
@@ -105,9 +124,10 @@ class EmbeddingMap(AskingWidget):
         """
         if action == "pin":
             (self.pinned,) = wanted
-            return
-        text, word = wanted
-        self._show(self.trace.joined(self._run((text, word or text))))
+        else:
+            text, word = wanted
+            added = self._run((text, word or text))
+            self._show(self.trace.joined(added), self.senses and [*self.senses, *[""] * len(added.words)])
 
     def ranking(self) -> list[tuple[int, float]]:
         """Return every other word with its cosine to the pinned one at this layer, the most alike first."""
@@ -132,21 +152,29 @@ class EmbeddingMap(AskingWidget):
         lines.append(f"{pinned} and {compared} through the layers: {said}")
         return "\n".join(lines)
 
+    def _reach(self) -> float:
+        """Return how far the axes go, as the page has it: `reachOf`."""
+        everywhere = float(np.abs(self._map).max()) * 1.1 or 1.0
+        return everywhere if self.fixed else max(float(np.abs(self._map[self.layer]).max()) * 1.15, everywhere / 20)
+
     def figure(self) -> CourseFigure:
         """Draw the map at this layer."""
         near = [word for word, _ in self.ranking()[: self.neighbours]]
-        groups = ["others"] * len(self.words)
+        groups, labels = ["others"] * len(self.words), list(self.words)
         for word in near:
             groups[word] = "nearest"
         groups[self.pinned] = "pinned"
+        if self.senses:
+            groups = [sense or "added" for sense in self.senses]
+            labels[self.pinned] += " (pinned)"
         return word_map(
             self._map[self.layer],
-            self.words,
+            labels,
             self.explained[self.layer],
-            f"{self.source}, layer {self.layer}",
+            f"{self.source}, layer {self.layer}: near is alike",
             groups=groups,
             path=self._map[: self.layer + 1, self.pinned] if self.path else None,
-            reach=float(np.abs(self._map).max()) * 1.1 or 1.0,
+            reach=self._reach(),
             named=None if len(self.words) <= MOST_NAMED else [self.pinned, *near],
         )
 

@@ -41,6 +41,9 @@ export const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.1 %" : `${(p * 100).to
 
 const leader = (best) => best.reduce((a, b) => (b[2] > a[2] ? b : a))[0];
 
+/** Does another token lead in the batch than alone? */
+export const isWrong = ({ best }) => leader(best) !== best[0][0];
+
 /** What one prompt says now, in a sentence. */
 export function sentence({ best, moved }, read) {
   const now = leader(best), alone = best[0][0];
@@ -50,10 +53,9 @@ export function sentence({ best, moved }, read) {
 
 /** What this setting does to the batch. */
 export function verdict(results) {
-  const said = results.flatMap(({ best, moved }, i) => {
-    const now = leader(best);
-    if (now !== best[0][0]) return `Prompt ${i + 1} is wrong now: ${quoted(now)} instead of ${quoted(best[0][0])}.`;
-    return moved > 0.005 ? `Prompt ${i + 1} has moved by ${percent(moved)}.` : [];
+  const said = results.flatMap((result, i) => {
+    if (isWrong(result)) return `Prompt ${i + 1} is wrong now: ${quoted(leader(result.best))} instead of ${quoted(result.best[0][0])}.`;
+    return result.moved > 0.005 ? `Prompt ${i + 1} has moved by ${percent(result.moved)}.` : [];
   });
   return said.join(" ") || "Every prompt says what it says alone.";
 }
@@ -83,7 +85,7 @@ export function grid(setting, tokens, padding, width, blank = null) {
 
 /** One prompt's bars, alone and now, as SVG source. */
 export function bars(best) {
-  const x0 = 110, room = 170, row = 26, parts = [];
+  const x0 = 106, room = 122, row = 26, parts = []; // the same scale for every prompt
   best.forEach(([label, alone, now], i) => {
     const y = i * row;
     parts.push(`<text x="${x0 - 6}" y="${y + 16}" text-anchor="end">${escapeText(cut(label, 13))}</text>`);
@@ -92,7 +94,7 @@ export function bars(best) {
     parts.push(`<text x="${x0 + alone * room + 4}" y="${y + 10}" class="tiny">${percent(alone)}</text>`);
     parts.push(`<text x="${x0 + now * room + 4}" y="${y + 22}" class="tiny">${percent(now)}</text>`);
   });
-  return `<svg viewBox="0 0 340 ${best.length * row + 2}" width="340">${parts.join("")}</svg>`;
+  return `<svg viewBox="0 0 276 ${best.length * row + 2}" width="276">${parts.join("")}</svg>`;
 }
 
 function render({ model, el }) {
@@ -110,12 +112,12 @@ function render({ model, el }) {
   const check = element("input", { type: "checkbox", id: `masked-${group}`, onchange: () => set("masked", check.checked) });
   const masked = element("fieldset", {}, element("legend", {}, "attention mask"), element("span", { class: "choice" }, check, element("label", { for: check.id }, "hide the padding")));
 
-  const boxes = [0, 1, 2, 3].map((i) => element("input", { type: "text", "aria-label": `prompt ${i + 1}; empty: left out` }));
+  const boxes = [0, 1, 2, 3].map((i) => element("input", { type: "text", placeholder: `prompt ${i + 1}`, "aria-label": `prompt ${i + 1}; empty: left out` }));
   const window_ = element("input", { type: "number", min: 1, step: 1, "aria-label": "tokens in the sliding window" });
   const button = element("button", { type: "button", onclick: run }, "Run"), all = [...boxes, window_];
   const wrong = element("div", { class: "problem", role: "alert" }), older = element("div");
-  const status = element("div", { class: "status", "aria-live": "polite" });
-  const rows = element("div", { class: "rows" });
+  const status = element("div", { class: "status verdict", "aria-live": "polite" });
+  const rows = element("div", { class: "rows" }), notice = element("p", { class: "notice" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
   const ask = element("div", { class: "ask" }, ...boxes, element("label", {}, "window ", window_), button,
@@ -123,10 +125,10 @@ function render({ model, el }) {
   const legend = element("p", { class: "legend" }, "Each row is a token that looks: ", element("span", { class: "key may" }), " it may look there, ",
     element("span", { class: "key stripes" }), " padding, ", element("span", { class: "key read" }), " the row that is read. Bars: ",
     element("span", { class: "key alone" }), " the prompt alone, ", element("span", { class: "key now" }), " in this batch.");
-  const results = element("div", {}, element("div", { class: "controls" }, kind.all, padding.all, masked), legend, rows, details);
+  const results = element("div", {}, legend, rows, notice, details);
   const root = element("div", { class: "course-widget mask-lab" },
     element("p", { class: "intro" }, "One batch, and who may look at whom in it. Pad on the right, or show the padding: which prompt goes wrong?"),
-    ask, wrong, status, older, results);
+    ask, wrong, element("div", { class: "controls" }, kind.all, padding.all, masked), status, older, results);
   const kernel = asking(model, root, status, paint, "Running every setting …");
 
   function run() {
@@ -161,11 +163,13 @@ function render({ model, el }) {
       said.push(sentence(result, read));
       const picture = element("div", { class: "picture", role: "img", "aria-label": `Prompt ${i + 1}, ${width - tokens[i].length} of ${width} columns are padding. ${said[i]}` });
       picture.innerHTML = grid(setting, tokens[i], pad, width, blank) + bars(result.best);
-      return element("section", {}, element("b", {}, `${i + 1} · `, element("bdi", {}, cut(prompts[i], 70))), picture, element("div", { class: result.moved > 0.005 ? "said moved" : "said" }, `${result.moved > 0.005 ? "≠" : "="} ${said[i]}`));
+      return element("section", {}, element("b", {}, `${i + 1} · `, element("bdi", {}, cut(prompts[i], 70))),
+        element("div", { class: result.moved > 0.005 ? "said moved" : "said" }, `${result.moved > 0.005 ? "≠" : "="} ${said[i]}`), picture);
     }));
-    if (width > NAMED) rows.append(element("p", { class: "notice" }, `Grids over ${NAMED} tokens are drawn without the tokens' names.`));
+    notice.textContent = width > NAMED ? `Grids over ${NAMED} tokens are drawn without the tokens' names.` : "";
     if (!kernel.waiting) {
       wrong.textContent = kernel.problem;
+      status.className = `status verdict${chosen.some(isWrong) ? " bad" : ""}`; // without it while it runs
       status.textContent = wrong.textContent ? "" : verdict(chosen);
     }
     mark();

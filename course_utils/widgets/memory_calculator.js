@@ -18,8 +18,6 @@ export function parts(shape, set, formats) {
 
 export const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
-const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
-
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
 
 /** "538 MB", "46.1 kB", "7 B": three digits, in units of 1,000. */
@@ -62,6 +60,9 @@ export function fit(total, bytes) {
   return `${share <= 100 ? "fits" : "too small"}, ${thousands(share)} %`;
 }
 
+/** "fits, 7.80 GB left" or "13.0 GB over". */
+export const room = (total, bytes) => (total <= bytes ? `fits, ${sizeText(bytes - total)} left` : `${sizeText(total - bytes)} over`);
+
 /** The limits that can be drawn: not far past the longest bar. */
 export const near = (limits, longest) => limits.filter(([, bytes]) => bytes <= 1.6 * longest).sort((a, b) => a[1] - b[1]);
 
@@ -92,21 +93,16 @@ export const ladder = (least, most) => {
   return steps;
 };
 
-/** A round step of an axis that ends at `end`. */
-export function tick(end) {
-  const power = 10 ** Math.floor(Math.log10(end / 4));
-  return power * [1, 2, 5, 10].find((n) => n * power * 6 >= end);
-}
-
-/** The stacked bars with the limits as SVG source. */
-export function picture(bars, limits, width, id) {
-  const left = 96, right = 64, top = 40, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
-  const drawn = near(limits, longest), end = 1.02 * Math.max(longest, ...drawn.map((limit) => limit[1]));
+/** The stacked bars with the limits as SVG source; a `card` frames the first bar instead. */
+export function picture(bars, limits, width, id, card) {
+  const drawn = card ? [card] : near(limits, Math.max(...bars.map(([, bar]) => sum(bar))));
+  const left = 96, right = 64, top = drawn.length ? 40 : 8, high = 26, row = 40, longest = Math.max(...bars.map(([, bar]) => sum(bar)));
+  const end = 1.02 * Math.max(longest, ...drawn.map((limit) => limit[1]));
   const x = (bytes) => left + (bytes / end) * (width - left - right), floor = top + bars.length * row, out = [];
-  const text = (at, y, what, extra = "") => out.push(`<text x="${at.toFixed(1)}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  const text = (at, ...more) => out.push(svgText(at.toFixed(1), ...more));
   const shape = { 1: '<path d="M0 6L6 0" class="ink"/>', 2: '<circle cx="3" cy="3" r="1.1" class="dot"/>', 3: '<path d="M0 0L6 6M0 6L6 0" class="ink"/>' };
   out.push("<defs>", ...Object.keys(shape).map((i) => `<pattern id="${id}-${i}" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" class="part${i}"/>${shape[i]}</pattern>`), "</defs>");
-  for (let at = 0, step = tick(end) * (width < 480 ? 2 : 1); at <= end; at += step) {
+  for (let at = 0, step = axisStep(end) * (width < 480 ? 2 : 1); at <= end; at += step) {
     out.push(`<path d="M${x(at).toFixed(1)} ${top}V${floor}" class="grid"/>`);
     text(x(at), floor + 14, at ? sizeText(at).replace(/\.0+ /, " ").replace(/(\.\d)0 /, "$1 ") : "0", 'text-anchor="middle"');
   }
@@ -119,12 +115,16 @@ export function picture(bars, limits, width, id) {
       at += bytes;
     });
   });
-  drawn.forEach(([name, bytes, own]) => {
+  if (card) {
+    const total = sum(bars[0][1]), far = x(card[1]), middle = far > width / 2;
+    out.push(`<rect x="${left}" y="${top + 2}" width="${(far - left).toFixed(1)}" height="${high + 8}" class="frame ${total > card[1] ? "over" : ""}"/>`);
+    text(middle ? far : left, 24, `${card[0]}: ${room(total, card[1])}`, `class="head" ${middle ? 'text-anchor="end"' : ""}`);
+  } else drawn.forEach(([name, bytes, own]) => {
     out.push(`<path d="M${x(bytes).toFixed(1)} ${top - 8}V${floor}" class="limit${own ? " own" : ""}"/>`);
     if (own) text(x(bytes), top - 25, name, 'text-anchor="middle" class="halo"');
   });
-  for (const [name, bytes] of limitLabels(drawn.filter((limit) => !limit[2]), (end * 90) / (width - left - right))) text(x(bytes), top - 12, name, 'text-anchor="middle" class="halo"');
-  bars.forEach(([, bar], i) => text(x(sum(bar)) + 5, top + i * row + 23, sizeText(sum(bar)), 'class="head halo"'));
+  for (const [name, bytes] of limitLabels(card ? [] : drawn.filter((limit) => !limit[2]), (end * 90) / (width - left - right))) text(x(bytes), top - 12, name, 'text-anchor="middle" class="halo"');
+  bars.forEach(([, bar], i) => text(x(card && !i ? Math.max(sum(bar), card[1]) : sum(bar)) + 5, top + i * row + 23, sizeText(sum(bar)), 'class="head halo"'));
   return `<svg viewBox="0 0 ${width} ${floor + 20}" width="${width}">${out.join("")}</svg>`;
 }
 
@@ -135,33 +135,23 @@ function render({ model, el }) {
   const set = (name, value) => write(model, { [name]: value });
   const refresh = [];
   const field = (label, ...children) => element("label", { class: "field" }, element("span", {}, label), ...children);
-  function choice(name, label, values) {
+  function choice(name, label, values, words = values) {
     const box = element("select", { "aria-label": label, onchange() {
       if (name === "model") model.set("key_value_heads", null); // another model has other heads
       set(name, box.value);
-    } }, ...values.map((value) => element("option", { value }, value)));
+    } }, ...values.map((value, i) => element("option", { value }, words[i])));
     refresh.push(() => (box.value = model.get(name)));
     return field(label, box);
   }
   function number(name, label, steps) {
     const range = element("input", { type: "range", min: 0, max: steps.length - 1, step: 1, "aria-label": label });
-    const box = element("input", { type: "text", inputmode: "numeric", size: 8, "aria-label": `${label}, exact value` });
-    const wrong = element("span", { class: "problem", role: "alert" });
-    let shown; // a repaint must not wipe what is being typed
+    const { box, wrong, show } = numberBox(model, name, { set, wrongWith: problem, write: thousands, size: 8 });
     range.addEventListener("input", () => set(name, steps[+range.value]));
-    whenTyped(box, () => {
-      const value = readNumber(box.value), said = problem(name, value);
-      wrong.textContent = said && `${said}. It is still ${thousands(model.get(name))}.`;
-      if (said) return;
-      shown = undefined; // 2048 is written as 2,048
-      set(name, value);
-      paint();
-    });
     refresh.push(() => {
       const value = model.get(name), at = steps.findIndex((step) => step >= value);
       range.value = at < 0 ? steps.length - 1 : at;
       range.setAttribute("aria-valuetext", thousands(value));
-      if (shown !== value) box.value = thousands((shown = value)), (wrong.textContent = "");
+      show();
     });
     return element("div", { class: "field" }, element("span", {}, label), range, box, wrong);
   }
@@ -185,20 +175,21 @@ function render({ model, el }) {
   const alarm = element("div", { class: "problem", role: "alert" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
-  const sums = element("table", { class: "sums" }), fits = element("ul", { class: "fits" }), table = element("tbody");
-  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const sums = element("table", { class: "sums" }), fits = element("ul", { class: "fits" });
+  const table = asTable(() => [["bytes", ...PARTS, "in all"], ...bars.map(([what, b]) => [what, ...[...b, sum(b)].map(thousands)])]);
   const formatNames = Object.keys(formats);
   const root = element("div", { class: "course-widget memory-calculator" },
-    element("p", {}, "What fills the memory of a running model, and which machine can hold it? Choose a model, then move the context."),
-    element("div", { class: "controls" }, choice("model", "model", Object.keys(shapes)), field("KV heads", heads),
+    element("p", { class: "intro" }, "What fills the memory of a running model, and which machine can hold it? Choose a model and a card, then move the context."),
+    element("div", { class: "controls" }, choice("model", "model", Object.keys(shapes)),
+      choice("card", "card", ["", ...limits.map(([name]) => name)], ["all that are near", ...limits.map(([name]) => name)]), field("KV heads", heads),
       choice("dtype", "weights in", formatNames), choice("cache_dtype", "KV cache in", formatNames.filter((name) => name !== "int4")),
       number("context", "context", ladder(128, 2 ** 20)), number("batch", "batch", ladder(1, 512)),
       tickBox("naive", "attention scores of a layer written in full (naive)"), tickBox("all_logits", "logits at every position")),
     alarm, canvas, status, sums, fits, element("div", { class: "notice" },
       "GB are 10⁹ bytes; memory is sold in 2³⁰: an 8 GB card holds 8.59 GB. Weights stay as published when KV heads change. Left out: the wide vectors inside the MLPs, which live for a moment."),
-    element("div", { class: "checked" }, model.get("checked")), details);
+    element("div", { class: "checked" }, model.get("checked")), table.details);
 
-  const row = (tag, ...cells) => element("tr", {}, ...cells.map((cell) => element(tag, {}, cell)));
+  let bars;
   const now = () => {
     const shape = shapes[model.get("model")];
     return [shape, { dtype: model.get("dtype"), cache: model.get("cache_dtype"), context: model.get("context"), batch: model.get("batch"),
@@ -207,20 +198,21 @@ function render({ model, el }) {
 
   function paint() {
     refresh.forEach((show) => show());
-    const [shape, chosen] = now(), name = model.get("model"), bars = rows(shape, chosen, formats), bar = bars[0][1], total = sum(bar);
-    canvas.innerHTML = picture(bars, limits, Math.max(300, Math.min(root.clientWidth - 16, 1000)), id);
+    const [shape, chosen] = now(), name = model.get("model");
+    bars = rows(shape, chosen, formats);
+    const bar = bars[0][1], total = sum(bar), card = limits.find(([device]) => device === model.get("card"));
+    canvas.innerHTML = picture(bars, limits, Math.max(300, Math.min(root.clientWidth - 16, 1000)), id, card);
     alarm.textContent = warning(name, shape, chosen.context);
-    status.textContent = `${name}: ${sizeText(total)} in all; ${devices.map(([device, bytes]) => `${device}: ${fit(total, bytes)}`).at(-1)}.`;
+    status.textContent = `${name}: ${sizeText(total)} in all; ${card ? `${card[0]}: ${room(total, card[1])}` : `this machine's RAM: ${fit(total, devices.at(-1)[1])}`}.`;
     const written = formulas(shape, chosen, formats);
     sums.replaceChildren(...PARTS.map((part, i) => element("tr", {}, element("td", {}, element("span", { class: `key part${i}` }), ` ${part}`),
       element("td", {}, sizeText(bar[i])), element("td", {}, `= ${written[i]}`))));
     fits.replaceChildren(...devices.map(([device, bytes]) => element("li", { class: total <= bytes ? "fits" : "small" }, `${total <= bytes ? "✓" : "✗"} ${device}: ${fit(total, bytes)}`)));
     canvas.setAttribute("aria-label", `Stacked bars of memory. ${bars.map(([what, b]) => `${what}: ${sizeText(sum(b))}`).join(", ")}.`);
-    if (details.open) table.replaceChildren(row("th", "bytes", ...PARTS, "in all"), ...bars.map(([what, b]) => row("td", what, ...[...b, sum(b)].map(thousands))));
+    table.show();
     markDrawn(root);
   }
-  details.addEventListener("toggle", paint);
-  const watched = "change:model change:dtype change:cache_dtype change:context change:batch change:key_value_heads change:naive change:all_logits";
+  const watched = "change:model change:dtype change:cache_dtype change:context change:batch change:key_value_heads change:naive change:all_logits change:card";
   const soon = together(paint); // a new model changes the KV heads, too
   return mount({ model, el }, root, paint, { [watched]: soon }, { resized: soon });
 }

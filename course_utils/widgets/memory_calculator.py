@@ -15,6 +15,7 @@ from course_utils.measuring.memory_budget import (
     CACHE_FORMATS,
     DEVICES,
     WEIGHT_FORMATS,
+    Device,
     active_bytes,
     check_format,
     checked_against,
@@ -47,6 +48,7 @@ class MemoryCalculator(CourseWidget):
             "bf16" otherwise.
         naive: Whether the scores of one layer are written down in full; kernels such as FlashAttention do not.
         all_logits: Whether every position gets logits; generation needs the last only.
+        card: The name of a card in `devices`, which then frames the first bar; "" shows all that are near.
         measured: Bytes of a real run of the model to begin with, in its formats: `{"weights": bytes, "cache": bytes,
             "tokens": n}`, and "batch" if it is not 1. A line says whether the formulas give the same.
 
@@ -70,6 +72,7 @@ class MemoryCalculator(CourseWidget):
     key_value_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
     naive = traitlets.Bool(True).tag(sync=True)
     all_logits = traitlets.Bool(False).tag(sync=True)
+    card = traitlets.Unicode("").tag(sync=True)
 
     shapes = traitlets.Dict().tag(sync=True)
     formats = traitlets.Dict().tag(sync=True)  # bytes of a number by the format's name
@@ -88,12 +91,13 @@ class MemoryCalculator(CourseWidget):
         cache_dtype: str | None = None,
         naive: bool = True,
         all_logits: bool = False,
+        card: str = "",
         measured: Mapping[str, int] | None = None,
     ) -> None:
         self._shapes = dict(PUBLISHED if shapes is None else shapes)
         if cache_dtype is None:
             cache_dtype = "fp32" if dtype == "fp32" else "bf16"
-        limits = [[f"{device.gibibytes} GB, {device.name}", device.bytes] for device in DEVICES]
+        limits = [[_name(device), device.bytes] for device in DEVICES]
         super().__init__(
             shapes={name: asdict(shape) for name, shape in self._shapes.items()},
             formats={name: BYTES_PER_NUMBER[name] for name in WEIGHT_FORMATS},
@@ -101,17 +105,21 @@ class MemoryCalculator(CourseWidget):
             naive=naive,
             all_logits=all_logits,
         )
+        self.card = card
         # One after the other: whether the KV heads fit is known when the model is.
         self.model, self.dtype, self.cache_dtype = model, dtype, cache_dtype
         self.context, self.batch, self.key_value_heads = context, batch, key_value_heads
         if measured is not None:
             self.checked = checked_against(self.shape, dtype, cache_dtype, measured)
 
-    @traitlets.validate("model", "dtype", "cache_dtype", "context", "batch", "key_value_heads")
+    @traitlets.validate("model", "dtype", "cache_dtype", "context", "batch", "key_value_heads", "card")
     def _check_setting(self, proposal: dict) -> object:
         name, value = proposal["trait"].name, proposal["value"]
         if name == "model" and value not in self._shapes:
             raise ValueError(f"model must be one of {list(self._shapes)}, got {value!r}")
+        names = ["", *(device for device, _ in self.devices)]
+        if name == "card" and value not in names:
+            raise ValueError(f"card must be one of {names}, got {value!r}")
         if name == "dtype":
             check_format(name, value, WEIGHT_FORMATS)
         elif name == "cache_dtype":
@@ -212,9 +220,9 @@ class MemoryCalculator(CourseWidget):
             lines.append(f"with {name:21}{size_text(sum(row.values())):>9}")
         for device in DEVICES:
             share = total / device.bytes * 100
-            lines.append(
-                f"{device.gibibytes} GB, {device.name}: {'fits' if share <= 100 else 'too small'}, {share:,.0f} %"
-            )
+            lines.append(f"{_name(device)}: {'fits' if share <= 100 else 'too small'}, {share:,.0f} %")
+            if self.card == _name(device):
+                lines[-1] += f" ({room_text(total, device.bytes)})"
         return "\n".join([*lines, *filter(None, [self.checked])])
 
     def figure(self) -> CourseFigure:
@@ -223,7 +231,27 @@ class MemoryCalculator(CourseWidget):
         longest = max(sum(row.values()) for row in rows.values())
         unit = 1e9 if longest >= 1e9 else 1e6
         limits = {f"{device.gibibytes} GB card": device.bytes for device in DEVICES}
-        return memory_bars(rows, limits, unit, self.describe().splitlines()[0].partition(": ")[2])
+        title = f"{size_text(self.total)}: {self.describe().splitlines()[0].partition(': ')[2]}"
+        for device in DEVICES:
+            if self.card == _name(device):
+                name = f"{device.gibibytes} GB card"
+                return memory_bars(rows, limits, unit, f"{title}; {name}: {room_text(self.total, device.bytes)}", name)
+        return memory_bars(rows, limits, unit, title)
+
+
+def room_text(total: float, size: float) -> str:
+    """Say how much memory is left, or missing.
+
+    Lesson: 14 · Speed and memory in practice
+
+    >>> room_text(6e9, 8e9), room_text(9e9, 8e9)
+    ('fits, 2.00 GB left', '1.00 GB over')
+    """
+    return f"fits, {size_text(size - total)} left" if total <= size else f"{size_text(total - size)} over"
+
+
+def _name(device: Device) -> str:
+    return f"{device.gibibytes} GB, {device.name}"
 
 
 def _bytes(name: str) -> str:

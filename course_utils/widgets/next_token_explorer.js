@@ -70,8 +70,9 @@ function render({ model, el }) {
   const count = element("output");
   const second = element("button", { type: "button" });
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const intro = element("p", { class: "intro" }, "What comes next? Click a bar to add its token to the prompt; click a token to see " +
-    "what else could have been there." + (bits ? " The number under a token is its surprisal in bits: how unexpected it was." : ""));
+  const intro = element("p", { class: "intro" }, live
+    ? "What comes next? Click a bar to add its token to the prompt; click a token to see what else could have been there."
+    : "What comes next? Each bar is a token's probability, out of 100 %. Change the number of bars: how much is left for all the others?");
   const places = element("div", { class: "places" });
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
@@ -151,21 +152,29 @@ function render({ model, el }) {
       part.stream.setAttribute("aria-label", `tokens of prompt ${number + 1}${bits ? " with their surprisal in bits" : ""}; arrow keys move`);
       fill(part.stream, side.tokens.map((token, i) => chip(token, side.bits[i], number, i + side.hidden)));
       requestAnimationFrame(() => (part.stream.scrollTop = part.stream.scrollHeight)); // the newest tokens
-      part.notice.textContent = side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "";
+      part.notice.textContent = (bits && side.measured ? "Orange: surprisal in bits. The higher, the less expected. " : "") +
+        (side.hidden ? `The first ${thousands(side.hidden)} tokens are read, and not shown.` : "");
       part.lines = side.best.map((row, rank) => bar(row, rank, number));
     }
     part.said.textContent = summary(side, bars, bits);
     part.bars.setAttribute("aria-label", `likeliest next tokens of prompt ${number + 1}`);
     const left = tail(side.best, bars), lines = part.lines.slice(0, bars), others = side.vocabulary - lines.length;
-    if (others > 0) lines.push(element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
-      element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${100 * left}%` }), element("span", { class: "value" }, percent(left)))));
+    // As wide as the rows above it, or its bar would have another scale.
+    if (others > 0) lines.push(element("div", { class: "pair" }, element("div", { class: "line rest" }, element("span", { class: "label" }, `${thousands(others)} others`),
+      element("span", { class: "track" }, element("span", { class: "bar hatched", style: `width:${100 * left}%` }), element("span", { class: "value" }, percent(left)))),
+      live ? element("span", { class: "branch none", "aria-hidden": "true" }, "compare") : null));
     fill(part.bars, lines);
   }
 
+  /** Before and after in one row, on one scale. */
   function paintShift(changes) {
+    const bars = (a, b) => element("span", { class: "two", "aria-hidden": "true" }, ...[[a, "before"], [b, "after"]].map(([p, kind]) =>
+      element("span", { class: `bar ${kind}`, style: `width:${100 * p}%` })));
     const list = (name, mark, rows) => element("div", {}, element("b", {}, name), element("ul", {}, ...rows.map(([label, a, b]) =>
-      element("li", {}, element("span", { class: "label" }, `${mark} `, element("bdi", {}, label)), ` ${percent(a)} → ${percent(b)}`))));
+      element("li", {}, element("span", { class: "label" }, `${mark} `, element("bdi", {}, label)), bars(a, b), element("span", { class: "moved" }, `${percent(a)} → ${percent(b)}`)))));
+    const key = (kind, said) => [element("span", { class: `key bar ${kind}` }), ` ${said} `];
     shift.replaceChildren(...(changes.gained ? [element("p", {}, shiftSummary(changes)),
+      element("div", { class: "legend" }, ...key("before", "first prompt"), ...key("after", "second prompt")),
       element("div", { class: "lists" }, list("gained", "▲", changes.gained), list("lost", "▽", changes.lost))] : []));
   }
 

@@ -29,9 +29,10 @@ export function barColumns(columns) {
 
 const SAID = {
   preprocess: "The text becomes numbers: tokens and their ids. Nothing is computed yet.",
-  forward: "The model turns the ids into numbers about the text. They are not probabilities yet.",
-  postprocess: "The numbers become an answer that people can read.",
+  forward: "The model turns the ids into logits. They are not probabilities yet.",
+  postprocess: "The logits become an answer that people can read.",
 };
+const SIDE_BY_SIDE = 690; // pixels that three panels need; below, only the chosen one is open
 
 function barOf(number, range) {
   const [left, width] = barSpan(number, range);
@@ -40,15 +41,19 @@ function barOf(number, range) {
     element("span", { class: "zero", style: `left:${barSpan(0, range)[0]}%` }));
 }
 
+/** A title that may go on in a second line after its first underscore. */
+const titled = (name) => name.split(/(?<=_)/).flatMap((part, i) => (i === 1 ? [element("wbr"), part] : part));
+
 function tableOf([title, shape, columns, rows], logits) {
   const bars = barColumns(columns);
-  const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, name)));
+  const head = element("tr", {}, ...columns.map((name) => element("th", { scope: "col" }, ...titled(name))));
   const body = rows.map((row) => element("tr", {}, ...row.map((cell, i) => {
     const made = element("td", { class: typeof cell === "number" ? "number" : "" }, cellText(cell));
     if (bars.includes(i) && typeof cell === "number") made.append(barOf(cell, columns[i] === "score" ? [0, 1] : logits));
     return made;
   })));
-  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}${columns.includes("score") ? " · bars from 0 to 1" : ""}`);
+  const scale = columns.includes("score") ? " · bars from 0 to 1" : columns.includes("logit") ? " · bars from 0" : "";
+  const caption = element("caption", {}, `${title} · shape ${shapeText(shape)}${scale}`);
   return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
@@ -57,36 +62,39 @@ function render({ model, el }) {
   const box = element("input", { type: "text", "aria-label": "text for the pipeline" });
   const button = element("button", { type: "button" }, "Run");
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const radios = [0, 1, 2].map((step) => element("input", { type: "radio", name: group, id: `${group}-${step}`, value: step }));
-  const labels = radios.map((radio, step) => element("label", { for: radio.id }));
-  const tabs = element("div", { class: "steps", role: "radiogroup", "aria-label": "step of the pipeline" },
-    ...radios.flatMap((radio, i) => [i ? element("span", { class: "arrow", "aria-hidden": "true" }, "→") : null,
-      element("span", { class: "step" }, radio, labels[i])]));
-  const tables = element("div", { class: "tables", tabindex: "0", role: "region", "aria-label": "values of this step" });
-  const intro = element("p", { class: "intro" }, "A pipeline is three steps. Look at what each one makes of the text, then try a text of your own.");
+  const panels = [0, 1, 2].map((step) => {
+    const radio = element("input", { type: "radio", name: group, id: `${group}-${step}`, onchange: () => (write(model, { step }), paint()) });
+    const label = element("label", { for: radio.id }), body = element("div", { class: "body" });
+    return { radio, label, body, all: element("section", {}, element("div", { class: "step" }, radio, label), body) };
+  });
+  const tables = element("div", { class: "tables", tabindex: "0", role: "region", "aria-label": "values of the three steps" },
+    element("div", { class: "flow", role: "radiogroup", "aria-label": "step of the pipeline" },
+      ...panels.flatMap(({ all }) => [element("span", { class: "arrow", "aria-hidden": "true" }, "→"), all])));
+  const intro = element("p", { class: "intro" }, "A pipeline is three steps. Follow the text from left to right: what does each step make of it? Then change a word.");
   const ask = element("div", { class: "ask" }, box, button, greyed(model, box, button));
-  const note = element("div"), results = element("div", {}, tabs, tables);
+  const note = element("div"), results = element("div", {}, tables);
   const root = element("div", { class: "course-widget xray" }, intro, ask, status, note, results);
+  let drawn;
 
   const show = keptText(box, note, results);
   const kernel = asking(model, root, status, paint);
   const run = () => kernel.ask(box.value);
   button.addEventListener("click", run);
   onEnter(box, run);
-  radios.forEach((radio, step) => radio.addEventListener("change", () => {
-    write(model, { step });
-    paint();
-  }));
 
   function paint() {
     const steps = model.get("steps"), step = model.get("step"), problem = kernel.problem;
-    steps.forEach(({ name }, i) => {
-      labels[i].textContent = `${i + 1} · ${name}`;
-      radios[i].checked = i === step;
-      labels[i].parentElement.classList.toggle("current", i === step);
+    panels.forEach(({ radio, label, body, all }, i) => {
+      const { name, tables: made } = steps[i];
+      radio.checked = i === step;
+      all.classList.toggle("current", i === step);
+      if (drawn === steps) return;
+      label.textContent = `${i + 1} · ${name}`;
+      const range = logitRange(made);
+      body.replaceChildren(element("p", {}, SAID[name]), ...made.map((table) => tableOf(table, range)));
     });
-    const made = steps[step].tables, range = logitRange(made);
-    tables.replaceChildren(element("p", {}, SAID[steps[step].name]), ...made.map((table) => tableOf(table, range)));
+    drawn = steps;
+    fit();
     show(model.get("text"), problem);
     if (!kernel.waiting) {
       status.className = problem ? "status problem" : "status";
@@ -94,7 +102,8 @@ function render({ model, el }) {
     }
     markDrawn(root);
   }
-  return mount({ model, el }, root, paint, { "change:steps change:step": paint }, { kernel });
+  const fit = () => root.classList.toggle("narrow", root.clientWidth < SIDE_BY_SIDE);
+  return mount({ model, el }, root, paint, { "change:steps change:step": paint }, { kernel, resized: fit });
 }
 
 export default { render };

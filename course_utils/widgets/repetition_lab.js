@@ -1,10 +1,10 @@
 // The whole run is here: moving the step does not wait for the kernel.
 
-const BANNED = -32768, NEW = 32767, ROW = 24, LEFT = 118, RIGHT = 150, PAGE = 10;
-const NUMBERS = ["presence_penalty", "frequency_penalty", "repetition_penalty", "no_repeat_ngram", "min_new_tokens", "max_new_tokens"];
-const HINTS = {
-  presence_penalty: "0 is off", frequency_penalty: "0 is off", repetition_penalty: "1 is off", no_repeat_ngram: "0 is off",
-  max_new_tokens: "up to 200", stop_strings: "\\n: new line, |: or",
+const BANNED = -32768, NEW = 32767, ROW = 24, LEFT = 118, RIGHT = 150, PAGE = 10, HIGH = 70;
+// The first and last place of each slider, its step, and what is off.
+const NUMBERS = {
+  presence_penalty: [-2, 2, 0.1, 0], frequency_penalty: [-2, 2, 0.1, 0], repetition_penalty: [0.5, 2, 0.05, 1],
+  no_repeat_ngram: [0, 10, 1, 0], min_new_tokens: [0, 200, 1], max_new_tokens: [1, 200, 1],
 };
 
 /** "\\n|User:" -> ["\n", "User:"]: what is typed, as stop strings; "\\|" is a bar. */
@@ -57,11 +57,6 @@ export function rowPaths(changes, most, left, width, top, height) {
   return paths;
 }
 
-/** How far below 1 a probability lies on a scale that ends at one in a million. */
-export function depth(probability, height) {
-  return (height * Math.log10(Math.max(probability, 1e-6))) / -6;
-}
-
 /** Which control a sentence is about, if one: "top_p must be …" -> "top_p". */
 export function namedIn(sentence, names) {
   return names.find((name) => sentence.startsWith(name) || sentence.startsWith(`your ${name}`));
@@ -84,7 +79,6 @@ export function picture(data, rows, ids, first, width) {
   const right = width - RIGHT, column = (right - LEFT) / ids.length, parts = [], at = (step) => (LEFT + (step + 0.5) * column).toFixed(1);
   const text = (y, what, kind) => parts.push(`<text x="${LEFT - 8}" y="${y}" text-anchor="end" class="${kind}">${escapeText(what)}</text>`);
   const path = (d, kind) => d && parts.push(`<path d="${d}" class="${kind}"/>`);
-  const plot = (values, y, scale, kind) => path(values.map((p, step) => `${step ? "L" : "M"}${at(step)} ${(y + scale(p)).toFixed(1)}`).join(""), kind);
   let top = 8;
   rows.slice(first, first + PAGE).forEach(([label, id], i) => {
     text(top + 4, cut(label, 14), "");
@@ -94,15 +88,16 @@ export function picture(data, rows, ids, first, width) {
     ids.forEach((other, step) => other === id && parts.push(`<circle cx="${at(step)}" cy="${top}" r="3"/>`));
     top += ROW;
   });
-  for (const [name, scale, height] of [["chosen token", "1 … 0", 40], ["end of text", "1 … 0.000001", 48]]) {
-    text(top + 26, name, "small");
-    text(top + 39, scale, "small");
-    path(`M${LEFT} ${top + 10}H${right}m0 ${height}H${LEFT}`, "base");
-    top += 58;
+  // All probabilities have one scale.
+  for (const mark of [1, 0.5, 0]) {
+    text(top + 10 + HIGH * (1 - mark), mark || "0", "small");
+    path(`M${LEFT} ${top + 6 + HIGH * (1 - mark)}H${right}`, "base");
   }
-  plot(data.chosen, top - 106, (p) => 40 * (1 - p), "line");
-  plot(data.eosBefore, top - 48, (p) => depth(p, 48), "eos");
-  plot(data.eosAfter, top - 48, (p) => depth(p, 48), "after");
+  text(top + 28, "probability", "small");
+  for (const [name, kind] of [["chosen", "line"], ["eosBefore", "eos"], ["eosAfter", "after"]]) {
+    path(data[name].map((p, step) => `${step ? "L" : "M"}${at(step)} ${(top + 6 + HIGH * (1 - p)).toFixed(1)}`).join(""), kind);
+  }
+  top += HIGH + 12;
   return { source: `<svg width="${width}" viewBox="0 0 ${width} ${top + 6}">${parts.join("")}<g></g></svg>`, column, top, right };
 }
 
@@ -111,49 +106,51 @@ export function cursor(data, { column, top, right }, step, first) {
   const said = data.cells.slice(first, first + PAGE).map(({ [step]: cell }) => (cell ? `${number(cell.before)} → ${number(cell.after)}` : "not yet"));
   const text = (y, what) => `<text x="${right + 8}" y="${y}" class="small">${what}</text>`;
   return `<rect x="${LEFT + step * column}" y="2" width="${Math.max(column, 2)}" height="${top}" class="cursor"/>` +
-    said.map((what, i) => text(12 + i * ROW, what)).join("") + text(top - 84, data.chosen[step].toFixed(3)) +
-    text(top - 20, `${chance(data.eosBefore[step])} → ${chance(data.eosAfter[step])}`);
+    said.map((what, i) => text(12 + i * ROW, what)).join("") + text(top - HIGH, `chosen: ${data.chosen[step].toFixed(3)}`) +
+    text(top - HIGH + 26, `end of text: ${chance(data.eosBefore[step])}`) + text(top - HIGH + 40, `→ ${chance(data.eosAfter[step])}`);
 }
 
 function render({ model, el }) {
   const get = (name) => model.get(name);
   let data, ids, rows, drawing, loaded, shown, first = 0, sent, belongs, trouble, marked;
-  const wrongs = {}, boxes = {}, disabled = !get("can_run");
+  const wrongs = {}, boxes = {}, sliders = {}, live = get("can_run");
   const make = (tag, name, ...children) => element(tag, { class: name }, ...children);
   const alarm = () => element("span", { class: "problem", role: "alert" });
   const set = (name, value) => write(model, { [name]: value });
-  const field = (name, size) => {
-    const box = (boxes[name] = element("input", { type: "text", size, disabled, oninput: compare }));
+  const field = (name, size, [min, max, step, off] = [], placeholder) => {
+    const box = (boxes[name] = element("input", { type: "text", size, placeholder, oninput: compare }));
+    if (max) sliders[name] = element("input", { type: "range", min, max, step, "aria-label": `${name}, slider`, oninput: ({ target }) => ((box.value = target.value), compare()) });
     onEnter(box, run);
-    return make("div", `field ${name}`, element("label", {}, `${name} `, box), element("small", {}, HINTS[name] ?? ""), (wrongs[name] = alarm()));
+    return make("div", `field ${name}`, element("label", {}, `${name} `, box, sliders[name]), off === undefined ? "" : make("small", "", off + " is off"), (wrongs[name] = alarm()));
   };
-  const eosBox = element("input", { type: "checkbox", disabled, onchange: compare });
-  const button = element("button", { type: "button", disabled, onclick: run }, "Run"), todo = make("p", "todo");
+  const eosBox = element("input", { type: "checkbox", onchange: compare }), numbers = Object.keys(NUMBERS);
+  const button = element("button", { type: "button", onclick: run }, "Run"), todo = make("p", "todo");
   const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 }), runWrong = alarm();
   const turn = (label, by) => element("button", { type: "button", onclick: () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()) }, label);
   const why = make("p", "why"), words = element("p", { class: "words", dir: "auto" }), buffer = make("p", "buffer"), notice = make("span", "");
   const status = element("div", { class: "status", "aria-live": "polite" }), stage = element("div", { class: "picture", role: "img" }), body = element("tbody"), details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), element("table", {}, body));
   const key = (kind, said) => [make("span", `key ${kind}`), ` ${said} `];
+  const ask = make("div", "ask", field("prompt", 40), button), fields = make("div", "fields", ...numbers.map((name) => field(name, 5, NUMBERS[name])),
+    field("stop_strings", 18, [], "\\n: new line, |: or"), make("div", "field", element("label", {}, "stop_at_eos ", eosBox)));
   const root = make("div", "course-widget repetition-lab",
-    make("p", "", "What do penalties do to a text that repeats itself? Change settings, press Run or Enter, and move the step."),
-    make("div", "ask", field("prompt", 40), button),
-    make("div", "fields", ...NUMBERS.map((name) => field(name, 5)), field("stop_strings", 10), make("div", "field", element("label", {}, "stop_at_eos ", eosBox))),
-    todo, status, why,
-    make("div", "row", element("label", {}, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), runWrong),
-    words, buffer, stage, make("div", "row", turn("Earlier rows", -PAGE), turn("Later rows", PAGE), notice),
-    make("p", "small", ...key("lowered", "lowered"), ...key("raised", "raised"), "× banned ● chosen; end of text: ", ...key("eos", "as the model says"), ...key("after", "after penalties and minimum")), details);
+    make("p", "intro", "What do penalties do to a text that repeats itself (marked)? Move the step, then change a setting and press Enter."),
+    ask, greyed(model, button, eosBox, ...Object.values(boxes), ...Object.values(sliders)), why, words, buffer, status,
+    make("div", "row", element("label", { class: "step" }, "step ", slider), element("label", {}, "mark repeated runs of ", runBox, " tokens"), runWrong),
+    fields, todo, stage, make("div", "row", turn("Earlier rows", -PAGE), turn("Later rows", PAGE), notice),
+    make("p", "small", ...key("lowered", "logit lowered"), ...key("raised", "raised"), "× banned ● chosen; probability: ", ...key("line", "chosen token"),
+      ...key("eos", "end of text"), ...key("after", "the same after penalties")), details);
   const kernel = asking(model, root, status, answered);
 
-  // A text box has no line breaks; a prompt from Python may.
+  // A text box has no line breaks; a prompt may.
   const flat = () => get("prompt").replace(/[\r\n]/g, "");
   const form = () => [boxes.prompt.value === flat() ? get("prompt") : boxes.prompt.value, {
-    ...Object.fromEntries(NUMBERS.map((name) => [name, readNumber(boxes[name].value)])),
+    ...Object.fromEntries(numbers.map((name) => [name, readNumber(boxes[name].value)])),
     stop_strings: readStops(boxes.stop_strings.value), stop_at_eos: eosBox.checked,
   }];
 
   function run() {
     const wanted = form();
-    for (const name in wrongs) wrongs[name].textContent = NUMBERS.includes(name) ? notANumber(name, wanted[1][name]) : "";
+    for (const name in wrongs) wrongs[name].textContent = numbers.includes(name) ? notANumber(name, wanted[1][name]) : "";
     if (Object.values(wrongs).some((wrong) => wrong.textContent)) return compare();
     sent = JSON.stringify(wanted);
     kernel.ask(...wanted);
@@ -162,9 +159,10 @@ function render({ model, el }) {
 
   /** Say when what is in the boxes has not run. */
   function compare() {
-    const older = !disabled && !kernel.waiting && JSON.stringify(form()) !== belongs;
+    const older = live && !kernel.waiting && JSON.stringify(form()) !== belongs;
+    for (const name in sliders) sliders[name].value = readNumber(boxes[name].value);
     root.classList.toggle("older", older);
-    todo.textContent = disabled ? "A recorded run: its settings can't be changed here." : older ? "These settings have not run: press Run or Enter. Below is the run before." : "";
+    todo.textContent = older ? "These settings have not run: press Run or Enter. What you see is the run before." : "";
   }
 
   function answered() {
@@ -202,7 +200,7 @@ function render({ model, el }) {
       eosBox.checked = stopAtEos;
     }
     belongs = JSON.stringify([get("prompt"), {
-      ...Object.fromEntries(NUMBERS.map((name) => [name, shown[name] ?? ""])), stop_strings: [...(shown.stop_strings ?? [])], stop_at_eos: stopAtEos,
+      ...Object.fromEntries(numbers.map((name) => [name, shown[name] ?? ""])), stop_strings: [...(shown.stop_strings ?? [])], stop_at_eos: stopAtEos,
     }]);
     draw();
   }

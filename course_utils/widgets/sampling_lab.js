@@ -3,7 +3,7 @@
 const OFF = { top_k: null, top_p: 1, min_p: 0 };
 const ROWS = 12;
 
-/** Sort once: no filter changes the ranking, so each stage keeps the first `kept`. */
+/** No filter changes the ranking: each stage keeps the first `kept`. */
 export function rank(logits) {
   const ids = Uint32Array.from(logits, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
   return { ids, sorted: Float64Array.from(ids, (id) => logits[id]) };
@@ -11,7 +11,7 @@ export function rank(logits) {
 
 /** Of the first `kept`: probabilities, entropy in bits. */
 export function softmax(sorted, kept, temperature) {
-  // The kernel has 32 bits; with more, the page would keep other tokens.
+  // 32 bits as in the kernel, else other tokens stay.
   const divided = (i) => Math.fround(sorted[i] / Math.fround(temperature));
   const fits = isFinite(divided(0)) && isFinite(divided(kept - 1));
   const p = new Float64Array(kept);
@@ -26,7 +26,7 @@ export function softmax(sorted, kept, temperature) {
   return { p, entropy };
 }
 
-/** How many tokens `name` keeps; the rules of engine/sampling.py. */
+/** How many tokens `name` keeps, as in engine/sampling.py. */
 export function keep(name, value, sorted, stage) {
   const { kept, p } = stage;
   let left = kept;
@@ -75,6 +75,23 @@ export function drawCounts(ids, stage, uniforms, draws) {
   return counts;
 }
 
+/** torch.rand(count, dtype=torch.float64) with this seed: the Mersenne Twister of Matsumoto and Nishimura (1998). */
+export function uniformNumbers(count, seed) {
+  const s = new Uint32Array(624).fill(seed % 2 ** 32);
+  for (let i = 1; i < 624; i++) s[i] = Math.imul(1812433253, s[i - 1] ^ (s[i - 1] >>> 30)) + i;
+  let at = 0;
+  const next = () => {
+    const y = (s[at] & 0x80000000) | (s[(at + 1) % 624] & 0x7fffffff);
+    let x = (s[at] = s[(at + 397) % 624] ^ (y >>> 1) ^ (-(y & 1) & 0x9908b0df));
+    at = (at + 1) % 624;
+    x ^= x >>> 11;
+    x ^= (x << 7) & 0x9d2c5680;
+    x ^= (x << 15) & 0xefc60000;
+    return (x ^ (x >>> 18)) >>> 0;
+  };
+  return Float64Array.from({ length: count }, () => ((next() % 2 ** 21) * 2 ** 32 + next()) / 2 ** 53);
+}
+
 /** What is wrong with a setting, or "". */
 export function problem(name, value) {
   const rules = {
@@ -104,44 +121,38 @@ export function setting({ name, value, own }) {
 /** "top_k 50", "min_p off". */
 export const title = (stage) => `${stage.name} ${setting(stage)}`.trim();
 
-/** The filter that removed the token at `position`, if one did. */
+/** What removed the token at `position`, if anything. */
 export function removedBy(stages, position) {
   return stages[stages.findLastIndex(({ p }) => p[position] !== undefined) + 1]?.name;
 }
 
-/** What the rows share: "42.2 %". */
-export function shareOf({ p }, first, end) {
-  let sum = 0;
-  for (let r = first; r < end; r++) sum += p[r] ?? 0;
-  return `${(sum * 100).toFixed(1)} %`;
-}
-
-/** Where the learner's function differs. */
+/** Where the own function differs. */
 const mark = (stage, position) => (stage.differs?.includes(position) ? " ≠" : "");
 
 /** As SVG. */
 export function picture(stages, labels, first, rows, width, counts, draws) {
-  const left = 130, rowHeight = 22, top = 80, column = (width - left) / stages.length, small = 'class="small"';
+  const left = 130, rowHeight = 22, top = 94, column = (width - left) / stages.length, small = 'class="small"';
   const end = Math.min(first + rows, labels.length), parts = [];
   const share = (s, r) => (s === stages.length - 1 && draws ? (counts.get(r) ?? 0) / draws : 0);
   let most = 1e-12; // one scale: the columns are compared
   for (let r = first; r < end; r++) stages.forEach(({ p }, s) => (most = Math.max(most, p[r] ?? 0, share(s, r))));
-  const text = (x, y, what, extra = "") => parts.push(`<text x="${x}" y="${y}" ${extra}>${escapeText(what)}</text>`);
+  const text = (...what) => parts.push(svgText(...what));
   for (let r = first; r < end; r++) {
     const gone = removedBy(stages, r), y = top + (r - first) * rowHeight + 15;
     text(left - 8, y, `${r + 1}. \u2068${cut(labels[r], 14)}\u2069`, `text-anchor="end"${gone ? ' class="gone"' : ""}`);
   }
-  ["tokens kept", "entropy", `these ${end - first} share`].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
+  ["tokens kept", "entropy", `these ${end - first} | all others`].forEach((what, i) => text(left - 8, 44 + 14 * i, what, `text-anchor="end" ${small}`));
   stages.forEach((stage, s) => {
     const x = left + s * column, room = column - 58;
     text(x, 14, stage.name, 'class="head"');
     text(x, 29, setting(stage), 'class="head"');
     text(x, 44, thousands(stage.kept), small);
     text(x, 58, `${stage.entropy.toFixed(2)} bits`, small);
-    text(x, 72, shareOf(stage, first, end), small);
+    let shown = 0;
     for (let r = first; r < end; r++) {
       const y = top + (r - first) * rowHeight, p = stage.p[r], drawn = (share(s, r) / most) * room;
       if (p !== undefined) {
+        shown += p;
         const long = (p / most) * room;
         parts.push(`<rect x="${x}" y="${y + 3}" width="${Math.max(long, 0.5)}" height="${rowHeight - 7}" class="bar"/>`);
         text(x + Math.max(long + 4, drawn && drawn + 9), y + 15, digits(p) + mark(stage, r), small);
@@ -151,6 +162,10 @@ export function picture(stages, labels, first, rows, width, counts, draws) {
       }
       if (drawn) parts.push(`<path d="M${x + drawn} ${y + 5}l5 6l-5 6l-5 -6z" class="drawn"/>`);
     }
+    // The strip is the whole probability.
+    text(x, 72, `${(shown * 100).toFixed(1)} | ${Math.abs(100 - shown * 100).toFixed(1)} %`, small);
+    for (const [part, kind] of [[1, "others"], [shown, "shown"]])
+      parts.push(`<rect x="${x}" y="77" width="${(column - 14) * part}" height="9" class="${kind}"/>`);
   });
   return `<svg viewBox="0 0 ${width} ${top + rows * rowHeight}" width="${width}">${parts.join("")}</svg>`;
 }
@@ -162,50 +177,35 @@ export function summary(stages, labels) {
     `most likely ${quoted(labels[best])} with ${(last.p[best] * 100).toFixed(1)} %.`;
 }
 
-const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-
 async function unzip(view) {
   const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("gzip"));
   return (await new Response(stream).text()).split("\n");
 }
 
 async function render({ model, el }) {
-  const { ids, sorted } = rank(bytesOf(model.get("_logits"), Float32Array));
   const byId = await unzip(model.get("_labels"));
-  const labels = Array.from(ids, (id) => byId[id]);
-  const own = model.get("_answer") !== null, canRun = model.get("can_run");
-  let answer, stages, uniforms, drawnSeed;
+  const own = model.get("_answer") !== null, needsKernel = own && !model.get("can_run");
+  let logits, ids, sorted, labels, answer, stages, counts, seed, uniforms;
 
   const canvas = element("div", { role: "img", class: "picture" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const said = element("div", { "aria-live": "polite" });
-  const table = element("tbody");
-  const controls = element("fieldset", { class: "controls", disabled: own && !canRun });
+  const controls = element("fieldset", { class: "controls", disabled: needsKernel });
   const refresh = []; // model -> controls
 
   const set = (name, value) => {
     write(model, { [name]: value });
-    if (own || name === "seed") kernel.ask(); // which has the functions, and a seed's numbers
+    if (own) kernel.ask(); // which has the functions
   };
 
-  /** A box, and what is wrong with it. */
   function typed(name) {
-    const wrong = element("span", { class: "problem", role: "alert" });
-    const box = element("input", { type: "text", size: 6, disabled: name === "seed" && !canRun, "aria-label": `${name}, exact value` });
-    let shown; // a repaint must not wipe what is being typed
-    refresh.push(() => {
-      if (shown === (shown = model.get(name))) return;
-      box.value = shown === OFF[name] ? "off" : +shown.toPrecision(9);
-      wrong.textContent = "";
+    const { box, wrong, show } = numberBox(model, name, {
+      set,
+      wrongWith: problem,
+      write: (value) => (value === OFF[name] ? "off" : `${+value.toPrecision(9)}`),
+      read: (text) => (name in OFF && /^\s*(off)?\s*$/i.test(text) ? OFF[name] : readNumber(text)),
     });
-    whenTyped(box, () => {
-      const read = readNumber(box.value), value = name in OFF && /^(off)?$/i.test(read) ? OFF[name] : read, said = problem(name, value);
-      wrong.textContent = said && `${said}. It is still ${shown === OFF[name] ? "off" : shown}.`;
-      if (said) return;
-      shown = undefined;
-      if (value === model.get(name)) changed();
-      else set(name, value);
-    });
+    refresh.push(show);
     return [box, wrong];
   }
 
@@ -218,19 +218,19 @@ async function render({ model, el }) {
       range.value = scale.position(model.get(name));
       range.setAttribute("aria-valuetext", box.value);
     });
-    const move = element("button", { type: "button", "aria-label": `apply ${name} one step earlier` }, "◀ earlier");
-    move.addEventListener("click", () => {
+    const move = pressed("◀ apply earlier", () => {
       const order = [...model.get("order")], at = order.indexOf(name);
-      if (at > 0) [order[at - 1], order[at]] = [order[at], order[at - 1]];
+      if (at) order.splice(at - 1, 2, name, order[at - 1]);
       set("order", order);
       move.focus();
     });
+    move.ariaLabel = `apply ${name} one step earlier`;
     return element("div", { class: "control", "data-filter": name }, element("label", {}, name), range, box, move, wrong);
   }
 
   const linear = { position: Number, value: Number };
-  const powers = [1, 10, 100, 1000, 1e4].flatMap((n) => [1, 2, 3, 5, 8].map((k) => k * n));
-  const steps = [...powers.filter((k) => k < labels.length), null];
+  const steps = [1, 10, 100, 1000, 1e4].flatMap((n) => [1, 2, 3, 5, 8].map((k) => k * n)).filter((k) => k < byId.length);
+  steps.push(null);
   const ladder = {
     position: (value) => steps.findIndex((k) => k === null || (value !== null && k >= value)),
     value: (position) => steps[position],
@@ -246,66 +246,64 @@ async function render({ model, el }) {
     if (order.some((name, i) => controls.children[i] !== made[name])) controls.replaceChildren(...order.map((name) => made[name]));
   });
 
-  const button = (label, onclick) => element("button", { type: "button", onclick }, label);
-  const draw = (label, count) => button(label, () => set("draws", count(model.get("draws"))));
+  const draw = (label, count) => pressed(label, () => set("draws", count(model.get("draws"))));
   // not past the end
-  const go = (label, where) => button(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), labels.length - ROWS))));
-  const buttons = element("fieldset", { class: "row", disabled: own && !canRun }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
+  const go = (label, where) => pressed(label, () => set("_first", Math.max(0, Math.min(where(model.get("_first")), byId.length - ROWS))));
+  const buttons = element("fieldset", { class: "row", disabled: needsKernel }, draw("Draw 1", (now) => Math.min(now + 1, 1000)),
     draw("Draw 1000", () => 1000), draw("Clear draws", () => 0), "seed", ...typed("seed"),
     go("Top tokens", () => 0), go("Earlier", (first) => first - ROWS), go("Later", (first) => first + ROWS),
     go("Where it cuts", () => stages.at(-1).kept - ROWS / 2));
 
+  const ask = (...wanted) => (model.set("_first", 0), kernel.ask(...wanted));
+  const prompt = element("div", { class: "prompt" });
+  const legend = swatches([["bar", "probability, on one scale"], ["shown", "these rows"], ["others", "all others"], ["drawn", "share of the draws"]]);
+  const results = element("div", {}, prompt, controls, buttons, said, element("div", { class: "legend" }, ...legend), canvas);
+  const row = textRow(model, "prompt", (text) => ask("run", text), results, pressed("Draw 1 and append", () => ask("append")));
+
   function changed() {
+    if (logits !== (logits = model.get("_logits"))) {
+      ({ ids, sorted } = rank(numbersOf(logits, Float32Array)));
+      labels = Array.from(ids, (id) => byId[id]);
+      prompt.replaceChildren(...dotted(model.get("prompt_tokens")), " → ?");
+    }
     refresh.forEach((show) => show());
     // With functions of one's own, the kernel answers.
     if (!own || (!kernel.waiting && answer !== model.get("_answer"))) paint();
   }
 
-  function answered() {
-    if (kernel.gone && !own) model.set("seed", drawnSeed);
-    root.classList.toggle("older", own && kernel.gone);
-    paint();
-  }
-
+  const shownFirst = () => answer?.first ?? model.get("_first");
   function paint() {
     answer = model.get("_answer");
-    if (uniforms !== (uniforms = model.get("_uniforms"))) drawnSeed = model.get("seed");
-    const problem = kernel.problem, draws = model.get("draws"), first = answer?.first ?? model.get("_first"), settings = { order: model.get("order") };
+    if (seed !== (seed = model.get("seed"))) uniforms = uniformNumbers(1000, seed);
+    const draws = model.get("draws"), settings = { order: model.get("order") };
     for (const name in made) settings[name] = model.get(name);
     stages = answer?.stages ?? stagesOf(sorted, settings);
-    const counts = answer ? new Map(answer.counts)
-      : draws ? drawCounts(ids, stages.at(-1), bytesOf(uniforms, Float64Array), draws) : new Map();
+    counts = answer ? new Map(answer.counts) : draws ? drawCounts(ids, stages.at(-1), uniforms, draws) : new Map();
     said.replaceChildren(...(answer?.said ?? []).map((line) => element("div", { class: /^[≠✗]/.test(line) && "problem" }, line)));
+    row.show(model.get("prompt"), kernel.problem);
     const width = Math.max(620, Math.min(root.clientWidth - 16, 1000));
-    canvas.innerHTML = picture(stages, labels, first, ROWS, width, counts, draws);
+    canvas.innerHTML = picture(stages, labels, shownFirst(), ROWS, width, counts, draws);
     const words = summary(stages, labels);
     canvas.setAttribute("aria-label", `Sampling lab. ${words}`);
     const best = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([r, n]) => `${quoted(labels[r])} ${n}`);
-    if (!kernel.waiting) {
-      status.className = problem ? "status problem" : "status";
-      status.textContent = problem || words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
-    }
-    if (details.open) fillTable(first, counts);
+    if (!kernel.waiting) status.textContent = words + (draws ? ` ◆ ${thousands(draws)} drawn: ${best.join(", ")}.` : "");
+    table.show();
     markDrawn(root);
   }
 
-  function fillTable(first, counts) {
-    const rows = [["rank", "token", ...stages.map(title), "drawn"]];
+  const table = asTable(() => {
+    const rows = [["rank", "token", ...stages.map(title), "drawn"]], first = shownFirst();
     for (let r = first; r < Math.min(first + ROWS, labels.length); r++) {
       const cells = stages.map((s) => (s.p[r]?.toPrecision(3) ?? (removedBy(stages, r) === s.name ? "removed here" : "–")) + mark(s, r));
       rows.push([r + 1, labels[r], ...cells, counts.get(r) ?? 0]);
     }
-    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", { class: "token" }, String(c))))));
-  }
-
-  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+    return rows;
+  });
   const root = element("div", { class: "course-widget sampling-lab" },
-    element("p", {}, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
-    element("div", { class: "prompt" }, ...dotted(model.get("prompt_tokens")), " → ?"), controls, buttons,
-    canRun ? null : element("p", {}, "What is grey needs a kernel."),
-    said, canvas, status, details);
-  const kernel = asking(model, root, status, answered, own ? "Running your functions …" : "Running …");
-  details.addEventListener("toggle", paint);
+    element("p", { class: "intro" }, "Which tokens may come next? Move a filter, and see what it removes and what the others gain."),
+    ...(model.get("prompt") ? row.parts : row.parts.slice(1, 2)), needsKernel ? inYourCopy("Your own functions need a kernel") : null,
+    results, status, table.details);
+  const kernel = asking(model, root, status, () => (root.classList.toggle("older", own && kernel.gone), paint()), own ? "Running your functions …" : "Running …");
   return mount({ model, el }, root, changed, { change: changed }, { kernel, resized: paint });
 }
 

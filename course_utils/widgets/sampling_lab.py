@@ -1,8 +1,7 @@
 """The sampling lab: what temperature, top-k, top-p and min-p do to one real next-token distribution."""
 
 import gzip
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -13,8 +12,9 @@ from course_utils.engine.arguments import check_whole
 from course_utils.engine.own_filter import Filter, FilterComparison, compare_filter
 from course_utils.figures.base import CourseFigure, quoted
 from course_utils.figures.sampling import sampling_stages
+from course_utils.models import CausalLM
 from course_utils.models.doorway import takes
-from course_utils.traces import NextTokenTrace
+from course_utils.traces import NextTokenTrace, record_next_token
 from course_utils.widgets.base import AskingWidget, page_module, page_style
 from course_utils.widgets.sampling_rows import seen_of_stage
 
@@ -40,6 +40,8 @@ class SamplingLab(AskingWidget):
         own: Functions of the learner's own by the filter they replace, as `{"top_p": my_top_p}`. Each takes
             logits `(vocab,)` and the setting, and returns logits `(vocab,)`. It is not called while its filter is
             off.
+        run: Records what comes after another prompt, or after this one and the token with an id; without it, the
+            box for a prompt is not there.
         temperature: At least 0; 1 changes nothing, 0 keeps the best token only.
         top_k: At least 1; None switches the filter off.
         top_p: In (0, 1]; 1 switches the filter off.
@@ -81,24 +83,29 @@ class SamplingLab(AskingWidget):
     # What the page shows when the kernel runs the filters; None: the page runs them.
     _answer = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
 
+    prompt = traitlets.Unicode().tag(sync=True)  # "": there's no box for another one
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _logits = traitlets.Bytes().tag(sync=True)  # float32, in the order of the vocabulary
     _labels = traitlets.Bytes().tag(sync=True)  # gzip of the labels, one per line
-    _uniforms = traitlets.Bytes().tag(sync=True)  # float64, one number a draw
 
     @takes(trace=NextTokenTrace)
-    def __init__(self, trace: NextTokenTrace, own: Mapping[str, Filter] | None = None, **settings: object) -> None:
-        self.trace, self.own = trace, checked_own(own or {})
-        self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons
+    def __init__(
+        self,
+        trace: NextTokenTrace,
+        own: Mapping[str, Filter] | None = None,
+        run: Callable[[str, int | None], NextTokenTrace] | None = None,
+        **settings: object,
+    ) -> None:
+        self.own, self._read = checked_own(own or {}), run
+        self._take(trace)
         self._is_from_page = False
+        self._appended = 0
         # The moment of compression would be stored too, and no two states would be equal.
         labels = gzip.compress("\n".join(trace.labels).encode(), mtime=0)
         super().__init__(
-            prompt_tokens=list(trace.prompt_tokens),
-            _logits=trace.logits.astype("<f4").tobytes(),
             _labels=labels,
-            _uniforms=_uniform_bytes(0),
             can_run=True,
+            **self._page_state(),
             **settings,
         )
         if self.own:
@@ -120,23 +127,18 @@ class SamplingLab(AskingWidget):
             sampling.check_filter(name, value)
         return value
 
-    @traitlets.observe("seed")
-    def _send_uniforms(self, change: dict) -> None:
-        self._uniforms = _uniform_bytes(change["new"])
+    def _take(self, trace: NextTokenTrace) -> None:
+        self.trace, self._start = trace, torch.from_numpy(trace.logits)
+        self._ranking = self._start.argsort(descending=True, stable=True)  # as the page ranks the tokens
+        self._ranks = self._ranking.argsort()  # of every token, from 0
+        self._run: tuple | None = None  # the settings of the last run, its stages and its comparisons
 
-    @cached_property
-    def _start(self) -> torch.Tensor:
-        return torch.from_numpy(self.trace.logits)
-
-    @cached_property
-    def _ranking(self) -> torch.Tensor:
-        """Tokens by their logit, as the page ranks them."""
-        return self._start.argsort(descending=True, stable=True)
-
-    @cached_property
-    def _ranks(self) -> torch.Tensor:
-        """The rank of every token, from 0."""
-        return self._ranking.argsort()
+    def _page_state(self) -> dict:
+        return {
+            "prompt": self.trace.prompt if self._read else "",
+            "prompt_tokens": list(self.trace.prompt_tokens),
+            "_logits": self.trace.logits.astype("<f4").tobytes(),
+        }
 
     def filters(self) -> list[tuple[str, float]]:
         """Return the settings as `filter_stages` takes them, filters that are off left out."""
@@ -180,16 +182,40 @@ class SamplingLab(AskingWidget):
         finally:
             self._is_from_page = False
 
-    def answer(self) -> None:
-        """Run the learner's functions with the page's settings; the numbers of a new seed are there already."""
-        if not self.own:
-            return
+    def answer(self, action: str = "", prompt: str = "") -> None:
+        """Do what the page asks for.
+
+        Args:
+            action: "run" reads another prompt, "append" draws a token and reads the prompt with it; "" runs the
+                learner's functions with the page's settings.
+            prompt: The other prompt.
+
+        Raises:
+            ValueError: There's no such action.
+        """
+        if action not in ("", "run", "append"):
+            raise ValueError(f"action must be run or append, got {action!r}")
+        before, number = self.trace, self._appended
         try:
-            self._send_answer()
+            if action == "run":
+                self._take(self._read(prompt, None))
+                number = 0
+            elif action == "append":
+                # One number of the seed after the other, as if the text were drawn in one go.
+                token = int(sampling.draw(self.probabilities(), number % MOST_DRAWS + 1, self.seed)[-1])
+                self._take(self._read(self.trace.prompt, token))
+                number += 1
+            if self.own:
+                self._send_answer()
         except BaseException:  # an interrupt, too
-            for name, value in self._shown.items():
-                setattr(self, name, value)
+            self._take(before)
+            if self.own:
+                for name, value in self._shown.items():
+                    setattr(self, name, value)
             raise
+        if self.trace is not before:
+            self._appended = number
+            self.set_all(self._page_state())
 
     def _follow(self, change: dict) -> None:
         if not self._is_from_page:
@@ -260,5 +286,34 @@ def checked_own(own: Mapping[str, Filter]) -> dict[str, Filter]:
     return dict(own)
 
 
-def _uniform_bytes(seed: int) -> bytes:
-    return sampling.uniform_numbers(MOST_DRAWS, seed).numpy().astype("<f8").tobytes()
+@takes(model=CausalLM)
+def sampling_lab(
+    model: CausalLM, prompt: str, own: Mapping[str, Filter] | None = None, **settings: object
+) -> SamplingLab:
+    """Open the sampling lab after a prompt; on the page, the prompt can be changed, and what is drawn be appended.
+
+    Args:
+        model: A `CausalLM`, as `load_causal_lm` returns it.
+        prompt: What the model reads.
+        own: As `SamplingLab` takes it.
+        settings: As `SamplingLab` takes them.
+
+    Raises:
+        TypeError, ValueError: As `record_next_token` and `SamplingLab`.
+
+    Lesson: 11 · Sampling
+
+    >>> from course_utils.models import load_causal_lm
+    >>> sampling_lab(load_causal_lm(), "The capital of France is", top_k=1).describe().splitlines()[-1]
+    'most likely now: “␣Paris” 1.000'
+    """
+
+    def run(text: str, token: int | None = None) -> NextTokenTrace:
+        if token is None:
+            return record_next_token(model, text)
+        drawn = model.tokenizer.decode([token])
+        if "\N{REPLACEMENT CHARACTER}" in drawn:
+            raise ValueError(f"{quoted(model.labels[token])} is only a part of a character: draw again")
+        return record_next_token(model, text + drawn)
+
+    return SamplingLab(run(prompt), own, run, **settings)

@@ -76,28 +76,33 @@ export function totals(machines, set) {
     }));
 }
 
-/** How long a measurement takes, in words: as predicted from the rates, times what the nearest point took beyond that. */
-export function estimate(machines, set) {
-  const asked = set.prompt * set.batch;
-  if (asked > MOST_AT_ONCE) return `too much at once: batch × prompt may be at most ${thousands(MOST_AT_ONCE)} tokens, here it is ${thousands(asked)}`;
+/** What of a curve is measured here: the recorded points, and the one that is set. */
+export function curvePoints(machines, set) {
+  const { x } = CURVES[set.curve], measured = machines.flatMap(({ points }) => groups(points, set)[0] ?? []).map((point) => point[x]);
+  const all = [...new Set([...measured, set[x]])].sort((a, b) => a - b).map((value) => ({ ...set, [x]: value }));
+  return all.filter(({ prompt, batch }) => prompt * batch <= MOST_AT_ONCE);
+}
+
+/** What measuring `points` takes: as predicted from the rates, times what the nearest point took beyond that. */
+export function estimate(machines, points) {
+  const tooMuch = points.map(({ prompt, batch }) => prompt * batch).find((asked) => asked > MOST_AT_ONCE);
+  if (tooMuch) return `too much at once: batch × prompt may be at most ${thousands(MOST_AT_ONCE)} tokens, here it is ${thousands(tooMuch)}`;
   const machine = machines.findLast((one) => one.points.length), far = (a, b) => Math.abs(Math.log(a / b));
-  if (!machine) return "";
-  const distance = (p) => far(p.prompt * p.batch, asked) + far(p.threads, set.threads) + 4 * (p.dtype !== set.dtype);
-  const near = [...machine.points].sort((a, b) => distance(a) - distance(b))[0];
-  const best = (p) => predicted(machine.shape, near, p.prompt, set.count, p.batch, p.dtype).total;
-  const seconds = RUNS * best(set) * spread(runs(near, set.count).total).median / best(near);
-  return `${RUNS} runs: about ${seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`}` +
+  if (!machine || !points.length) return "";
+  let seconds = 0;
+  for (const set of points) {
+    const distance = (p) => far(p.prompt * p.batch, set.prompt * set.batch) + far(p.threads, set.threads) + 4 * (p.dtype !== set.dtype);
+    const near = [...machine.points].sort((a, b) => distance(a) - distance(b))[0];
+    const best = (p) => predicted(machine.shape, near, p.prompt, set.count, p.batch, p.dtype).total;
+    seconds += RUNS * best(set) * spread(runs(near, set.count).total).median / best(near);
+  }
+  return `${RUNS * points.length} runs: about ${seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`}` +
     (machine.name === "here" ? "" : " on the recorded machine");
 }
 
 export function number(value) {
   const tenths = Math.round(value * 10);
   return `${thousands(Math.floor(tenths / 10))}.${tenths % 10}`;
-}
-
-export function tick(end) {
-  const power = 10 ** Math.floor(Math.log10(end / 4));
-  return power * [1, 2, 5, 10].find((n) => n * power * 6 >= end);
 }
 
 /** The curves as SVG source; x in powers of two. */
@@ -109,8 +114,8 @@ export function picture(lines, set, width) {
   const end = 1.08 * Math.max(1e-9, ...points.flatMap((point) => [point.most, point.predicted]));
   const x = (value) => +(left + ((Math.log2(value) - low) / span) * (width - left - right)).toFixed(1);
   const y = (value) => +(floor - (value / end) * high).toFixed(1);
-  const text = (tx, ty, what, extra = "") => out.push(`<text x="${tx}" y="${ty}" ${extra}>${escapeText(what)}</text>`);
-  for (let value = 0, step = tick(end); value <= end && points.length; value += step) {
+  const text = (...what) => out.push(svgText(...what));
+  for (let value = 0, step = axisStep(end); value <= end && points.length; value += step) {
     out.push(`<path d="M${left} ${y(value)}H${width - right}" class="grid"/>`);
     text(left - 6, y(value) + 4, +value.toPrecision(6), 'text-anchor="end"');
   }
@@ -161,8 +166,9 @@ function render({ model, el }) {
     refresh.push(() => {
       const value = model.get(name), at = steps.findIndex((step) => step >= value);
       range.value = at < 0 ? steps.length - 1 : at;
-      shown.textContent = thousands(value);
-      range.setAttribute("aria-valuetext", shown.textContent);
+      const tooMuch = /prompt|batch/.test(name) && model.get("prompt") * model.get("batch") > MOST_AT_ONCE;
+      shown.textContent = `${thousands(value)}${tooMuch ? " ✗" : ""}`;
+      range.ariaValueText = shown.textContent;
     });
     return element("div", { class: "field" }, element("span", {}, label), range, shown);
   }
@@ -171,71 +177,70 @@ function render({ model, el }) {
     const box = element("select", { "aria-label": label, onchange: () => set(name, typeof values()[0] === "number" ? +box.value : box.value) });
     refresh.push(() => {
       const all = values();
-      if (box.textContent !== all.join("")) box.replaceChildren(...all.map((value) => element("option", { value }, String(value))));
+      if (box.textContent !== all.join("")) box.replaceChildren(...all.map((value) => element("option", { value }, value)));
       box.value = model.get(name);
     });
     return element("label", { class: "field" }, element("span", {}, label), box);
   }
   const machines = () => model.get("machines");
   const threads = () => [...new Set([model.get("threads"), model.get("own_threads"), ...machines().flatMap((m) => m.points.map((point) => point.threads))])].sort((a, b) => a - b);
-  const button = element("button", { type: "button", disabled: !model.get("can_run") }, "Measure here"), cost = element("span");
+  const cannot = !model.get("can_run");
+  function measuring(words, points) {
+    const button = pressed(words, () => measure(points())), cost = element("span");
+    button.disabled = cannot;
+    refresh.push(() => {
+      button.ariaDisabled = kernel.waiting;
+      cost.textContent = cannot ? "" : estimate(machines(), points());
+      cost.className = /^too/.test(cost.textContent) ? "problem" : "";
+    });
+    return element("span", { class: "field" }, button, cost);
+  }
   const wrong = element("div", { class: "problem", role: "alert" });
   const legend = element("div", { class: "legend" }), facts = element("div", { class: "facts" });
   const canvas = element("div", { role: "img", class: "picture", tabindex: 0 });
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const table = element("tbody");
-  const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
+  const table = asTable(() => {
+    const wanted = now(), { unit, x } = CURVES[wanted.curve], rows = [["machine", x, `median ${unit}`, "least", "most", "at best"]];
+    for (const line of series(machines(), wanted)) for (const p of line.points) rows.push([line.title, thousands(p.x), ...[p.median, p.least, p.most, p.predicted].map(number)]);
+    return rows;
+  });
   const root = element("div", { class: "course-widget speed-lab" },
-    element("p", {}, "What does one more token cost? TTFT is the time to the first token, TPOT the time per output token after it. Choose a curve, then measure your own machine."),
+    element("p", { class: "intro" }, "What does one more token cost? TTFT is the time to the first token, TPOT the time per output token after it. Choose a curve, then measure your own machine."),
     element("fieldset", {}, element("legend", {}, "curve"), ...radios),
     element("div", { class: "controls" }, slider("prompt", "prompt tokens", powers(8, 1024)), slider("new_tokens", "new tokens", powers(2, 256)),
       slider("batch", "batch", powers(1, 32)), choice("threads", "threads", threads), choice("dtype", "format", () => Object.keys(BYTES)),
-      element("span", { class: "field" }, button, cost)),
-    wrong, status, legend, canvas, facts, details);
+      measuring("Measure here", () => [now()]), measuring("Measure this curve", () => curvePoints(machines(), now())),
+      cannot ? inYourCopy("This is a recorded run. Measuring needs the model") : null),
+    wrong, status, legend, canvas, facts, table.details);
 
   const now = () => Object.fromEntries([["count", model.get("new_tokens")], ...["curve", "prompt", "batch", "threads", "dtype"].map((name) => [name, model.get(name)])]);
 
-  const kernel = asking(model, root, status, answered, "Measuring …");
-  button.addEventListener("click", () => {
-    if (kernel.waiting) return;
-    const { prompt, count, batch, threads: many, dtype } = now();
+  const kernel = asking(model, root, status, () => (wrong.textContent = kernel.problem, paint()), "Measuring …");
+  function measure(points) {
+    if (kernel.waiting || !points.length) return;
+    const { count, threads: many, dtype } = now(), each = (name) => [...new Set(points.map((point) => point[name]))];
     wrong.textContent = "";
-    kernel.ask(prompt, count, batch, many, dtype);
+    kernel.ask(each("prompt"), count, each("batch"), many, dtype);
     paint();
-  });
+  }
 
   function paint() {
     refresh.forEach((show) => show());
     const wanted = now(), lines = series(machines(), wanted), said = totals(machines(), wanted);
     const { prompt, batch } = wanted;
     canvas.innerHTML = picture(lines, wanted, Math.max(300, Math.min(root.clientWidth - 16, 1000)));
-    canvas.setAttribute("aria-label", summary(lines, wanted));
-    button.setAttribute("aria-disabled", kernel.waiting);
-    cost.textContent = button.disabled ? "Nothing can be measured here: no model is running." : estimate(machines(), wanted);
-    cost.className = prompt * batch > MOST_AT_ONCE ? "problem" : "";
+    canvas.ariaLabel = summary(lines, wanted);
     if (!kernel.waiting) status.textContent = lines.length ? "▼ marks your setting. Bars reach from the fastest run to the slowest." : summary(lines, wanted);
     const sign = { recorded: "●○", here: "■□" };
     legend.replaceChildren(...lines.map((line) => element("span", { class: line.name }, element("b", {}, sign[line.name][line.second]), ` ${line.title}`)),
       ...(lines.length ? [element("span", {}, element("b", {}, "- -○- -"), " at best, from GFLOP/s and GB/s alone")] : []));
     const missing = machines().map((m) => m.name).filter((name) => !said.some((line) => line.startsWith(name)));
     facts.replaceChildren(...[...said, ...missing.map((name) => `${name}: ${thousands(prompt)} prompt tokens at batch ${batch} were not measured.`)].map((line) => element("div", {}, line)));
-    if (details.open) fillTable(lines, wanted);
+    table.show();
     markDrawn(root);
   }
 
-  function fillTable(lines, { curve }) {
-    const { unit, x } = CURVES[curve], rows = [["machine", x, `median ${unit}`, "least", "most", "at best"]];
-    for (const line of lines) for (const p of line.points) rows.push([line.title, thousands(p.x), ...[p.median, p.least, p.most, p.predicted].map(number)]);
-    table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((cell) => element(i ? "td" : "th", {}, cell)))));
-  }
-
-  function answered() {
-    wrong.textContent = kernel.problem;
-    paint();
-  }
-  details.addEventListener("toggle", paint);
-  const watched = "change:curve change:prompt change:new_tokens change:batch change:threads change:dtype change:machines";
-  return mount({ model, el }, root, paint, { [watched]: paint }, { kernel, resized: paint });
+  return mount({ model, el }, root, paint, { change: paint }, { kernel, resized: paint });
 }
 
 export default { render };

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, product
 from types import NoneType
 from typing import ClassVar
 
@@ -107,16 +107,20 @@ class SpeedLab(AskingWidget):
     def _show(self) -> None:
         self.machines = [machine_state(name, trace) for name, trace in self._traces().items()]
 
-    def answer(self, prompt: int, new_tokens: int, batch: int, threads: int, dtype: str) -> None:
-        """Measure one point here, and draw it with what was measured before."""
-        point = f"{batch} × {prompt:,} prompt tokens + {new_tokens} new"
-        self.tell(f"{point}: getting ready")
+    def answer(self, prompts: list[int], new_tokens: int, batches: list[int], threads: int, dtype: str) -> None:
+        """Measure every prompt with every batch here, and draw them with what was measured before."""
+        here, points = self.here, list(product(prompts, batches))
+        for number, (prompt, batch) in enumerate(points, start=1):
+            place = f"point {number} of {len(points)}, " * (len(points) > 1)
+            point = f"{place}{batch} × {prompt:,} prompt tokens + {new_tokens} new"
+            self.tell(f"{point}: getting ready")
 
-        def tell_run(run: int, runs: int) -> None:
-            self.tell(f"{point}: run {run} of {runs}")
+            def tell_run(run: int, runs: int, point: str = point) -> None:
+                self.tell(f"{point}: run {run} of {runs}")
 
-        measured = self._measure(prompt, new_tokens, batch, threads, dtype, tell_run)
-        self.here = measured if self.here is None else self.here.joined(measured)
+            measured = self._measure(prompt, new_tokens, batch, threads, dtype, tell_run)
+            here = measured if here is None else here.joined(measured)
+        self.here = here
         self._show()
 
     def groups(self, trace: SpeedTrace) -> list[list[int]]:

@@ -35,6 +35,20 @@ export function stepSaid(pane, view, step) {
 /** 1 token, 2 tokens */
 export const counted = (number, unit) => `${thousands(number)} ${unit}${number === 1 ? "" : "s"}`;
 
+/** How many tokens the text became, in Python's words. */
+export const headline = (text, tokens) => `${counted([...text].length, "character")} → ${counted(tokens, "token")}`;
+
+/** The finished tokens as a text: [{text, id, special, isFirst}]; isFirst: a word begins, which word pieces part with a space. */
+export function running(view) {
+  return wordsAt(view, view.steps.length).flatMap((pieces, word) => pieces.map((piece, i) => ({
+    text: view.labels[piece].replaceAll("␣", " ").replace(/^##(?=.)/, i ? "" : "##"), id: view.pieces[piece][4],
+    special: Boolean(view.words[word][2]), isFirst: !i,
+  })));
+}
+
+/** How long Play waits between `steps` steps: all of them take some seconds. */
+export const pause = (steps) => Math.max(80, Math.min(600, 8000 / steps));
+
 /** What the tokens cost, in Python's words. */
 export function readout(pane, tokens) {
   const share = (100 * tokens) / pane.context;
@@ -93,7 +107,7 @@ export function treeSaid(view, word) {
 function chip(view, piece, step, special) {
   const [, , made, , id] = view.pieces[piece];
   const kind = `chip${special ? " special" : ""}${id < 0 ? " open" : ""}${made && made === step ? " new" : ""}`;
-  return `<span class="${kind}"><b>${escapeText(view.labels[piece])}</b><span>${id < 0 ? "no id yet" : id}</span><small>${bytesOf(view, piece)}</small></span>`;
+  return `<span class="${kind}"><b>${escapeText(view.labels[piece])}</b><span>${id < 0 ? "no id" : id}</span><small>${bytesOf(view, piece)}</small></span>`;
 }
 
 function render({ model, el }) {
@@ -101,37 +115,73 @@ function render({ model, el }) {
   const box = element("input", { type: "text", "aria-label": "text to tokenize" });
   const button = element("button", { type: "button" }, "Tokenize");
   const status = element("div", { class: "status", "aria-live": "polite" });
-  const special = element("input", { type: "checkbox" });
+  const special = element("input", { type: "checkbox" }), play = element("button", { type: "button", onclick: toggle });
+  const bytes = element("input", { type: "checkbox", onchange: () => root.classList.toggle("bytes", bytes.checked) });
   const table = element("div", { class: "tables" });
   const details = element("details", {}, element("summary", {}, "Show as table"), table);
-  const sections = element("div");
-  const intro = element("p", { class: "intro" }, "How a text becomes tokens. Move a step slider to watch the pieces join, then try a text of your own.");
-  const note = element("div"), results = element("div", {}, sections, details);
+  const sections = element("div"), live = model.get("can_run");
+  const intro = element("p", { class: "intro" }, "How a text becomes tokens: each colour below is one. " +
+    `Press Play to watch the pieces join${live ? ", then type a text of your own" : ""}.`);
+  const note = element("div", { class: "note" }), results = element("div", {}, sections, details);
   const root = element("div", { class: "course-widget stepper" }, intro,
     element("div", { class: "ask" }, box, button, greyed(model, box, button)), status, note,
-    element("label", { class: "switch" }, special, " with the special tokens of the model (chat template)"), results);
+    element("div", { class: "switches" }, play, element("label", {}, special, " special tokens of the model (chat template)"),
+      element("label", {}, bytes, " bytes")), results);
 
   const show = keptText(box, note, results);
   const later = together(() => keepFocus(root, paint)), kernel = asking(model, root, status, later, "Tokenizing …");
-  const run = () => kernel.ask(box.value);
+  let timer = null, typed;
+  const run = () => {
+    clearTimeout(typed);
+    stop();
+    kernel.ask(box.value);
+  };
   button.addEventListener("click", run);
   onEnter(box, run);
-  special.addEventListener("change", () => {
-    const views = model.get("panes").map((pane) => pane.views[+special.checked]);
-    set({ special: special.checked, step: views.map((view) => view.steps.length), word: views.map((view) => view.start) });
+  // While someone types, after every short pause; a word that an input method hasn't ended yet waits.
+  box.addEventListener("input", (event) => {
+    clearTimeout(typed);
+    if (!event.isComposing && box.value.trim()) typed = setTimeout(run, 300);
   });
+  const views = () => model.get("panes").map((pane) => pane.views[+model.get("special")]);
+  const ends = () => views().map((view) => view.steps.length);
+  special.addEventListener("change", () => {
+    const done = ends().map((end, i) => model.get("step")[i] === end);
+    stop();
+    model.set("special", special.checked);
+    set({ step: ends().map((end, i) => (done[i] ? end : 0)), word: views().map((view) => view.start) });
+  });
+
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = calm() ? "▶ Next step" : "▶ Play";
+  }
+  /** One step of every tokenizer that has one left; from the end, back to the beginning. */
+  function advance() {
+    const now = model.get("step"), last = ends(), isOver = now.every((step, i) => step >= last[i]);
+    set({ step: now.map((step, i) => (isOver ? 0 : Math.min(step + 1, last[i]))) });
+    if (model.get("step").every((step, i) => step >= last[i])) stop();
+  }
+  function toggle() {
+    if (timer !== null) return stop();
+    if (!calm()) timer = setInterval(advance, pause(Math.max(...ends())));
+    if (timer !== null) play.textContent = "■ Stop";
+    advance();
+  }
 
   /** One tokenizer. */
   function section(number) {
     const name = model.get("panes")[number].model;
-    const change = (trait, value) => set({ [trait]: model.get(trait).map((old, i) => (i === number ? value : old)) });
+    const change = (trait, value) => stop() || set({ [trait]: model.get(trait).map((old, i) => (i === number ? value : old)) });
     const slider = (trait, label) => {
       const range = element("input", { type: "range", min: 0, step: 1, "data-trait": trait, "aria-label": `${label}, ${name}` });
       range.addEventListener("input", () => change(trait, +range.value));
       return range;
     };
     const step = slider("step", "step"), word = slider("word", "word of the tree");
-    const cost = element("div", { class: "cost" }), said = element("div", { class: "said", "aria-live": "polite" });
+    const text = element("p", { class: "running" }), count = element("b"), cost = element("div", { class: "cost" }), said = element("div", { class: "said", "aria-live": "polite" });
     const notice = element("div", { class: "notice" }), wordName = element("span", { class: "word-name" });
     const chips = element("div", { class: "chips", tabindex: "0", role: "region", "aria-label": `tokens of ${name}` });
     const tree = element("div", { class: "tree", role: "img" });
@@ -139,7 +189,7 @@ function render({ model, el }) {
       const found = event.target.closest("[data-word]");
       if (found) change("word", +found.dataset.word);
     });
-    sections.append(element("section", {}, element("h4", {}, `${name}: ${model.get("panes")[number].kind}`), cost,
+    sections.append(element("section", {}, element("h4", {}, `${name}: ${model.get("panes")[number].kind} · `, count), text, cost,
       element("div", { class: "row" }, element("label", {}, "step"), step, said), notice, chips,
       element("div", { class: "row" }, element("label", {}, "tree of"), word, wordName), tree));
 
@@ -155,6 +205,10 @@ function render({ model, el }) {
         const shown = view.pieces.filter((p) => p[3] > view.steps.length).length;
         notice.textContent = shown < view.tokens ? `Only the first ${counted(shown, "token")} of ${thousands(view.tokens)} are drawn.` : "";
         cost.textContent = readout(pane, view.tokens);
+        count.textContent = headline(model.get("text"), view.tokens);
+        text.className = `running${pane.kind === "word pieces" ? " parted" : ""}`;
+        text.replaceChildren(...running(view).map(({ text, id, special, isFirst }) =>
+          element("span", { class: `token${special ? " special" : ""}${isFirst ? " first" : ""}`, title: `id ${id}` }, text)));
       }
       [step.value, word.value] = [at, chosen];
       said.textContent = stepSaid(pane, view, at);
@@ -179,6 +233,7 @@ function render({ model, el }) {
       tree.setAttribute("aria-label", `Tree of ${wordName.textContent}: ${treeSaid(view, chosen)}`);
     };
   }
+  stop();
   const paints = model.get("panes").map((_, number) => section(number));
 
   function fillTable() {
@@ -206,7 +261,7 @@ function render({ model, el }) {
   }
   details.addEventListener("toggle", paint);
   const watched = "change:step change:word change:special change:panes change:problem";
-  return mount({ model, el }, root, paint, { [watched]: later }, { kernel });
+  return mount({ model, el }, root, paint, { [watched]: later }, { kernel, leave: () => (stop(), clearTimeout(typed)) });
 }
 
 export default { render };

@@ -20,6 +20,8 @@ Traces = Sequence[tuple[TokenizationTrace, TokenizationTrace]]
 class TokenizerStepper(AskingWidget):
     """Step through the merges of one tokenizer, and through the longest matches of another.
 
+    The text stands above the steps in the colours of its finished tokens. The steps begin with nothing joined.
+
     Args:
         traces: For each tokenizer the recorded steps, without and with special tokens.
         run: Records another text; without it, the text box is not there.
@@ -34,7 +36,7 @@ class TokenizerStepper(AskingWidget):
     >>> from course_utils.models import load_causal_lm
     >>> print(tokenizer_stepper([load_causal_lm()], "The cat", step=[2]))
     Tokenizer stepper: “The cat”
-    SmolLM2-135M-Instruct: byte pairs
+    SmolLM2-135M-Instruct: byte pairs, 7 characters → 2 tokens: The | ␣cat
       Step 2 of 5: “a” + “t” → “at” (merge 10 of the training)
       T 68 | he 255 | ␣ 216 | c 83 | at 261
       2 tokens · 0.02 % of the context length of 8,192 · 92,160 bytes of KV cache
@@ -57,7 +59,7 @@ class TokenizerStepper(AskingWidget):
         super().__init__(can_run=run is not None, special=settings.pop("special", False))
         self._run = run
         self._show(traces)
-        self.observe(self._begin, "special")
+        self.observe(self._switch, "special")
         self.set_all(settings)
 
     @property
@@ -74,16 +76,25 @@ class TokenizerStepper(AskingWidget):
             raise ValueError(f"{name} must hold one number per tokenizer, in {allowed}, got {value}")
         return value
 
-    def _begin(self, change: dict | None = None) -> None:
-        """Show all steps done, and the tree of the longest word."""
-        self.step = [len(trace.steps) for trace in self.shown]
+    def _begin(self, before: list[TokenizationTrace]) -> None:
+        """Begin with nothing joined, or at the end where all steps of `before` were done; the tree of the longest word.
+
+        A learner who looks at the finished tokens goes on to see them while they type.
+        """
+        done = [step == len(trace.steps) for trace, step in zip(before, self.step, strict=False)] or [False] * len(
+            before
+        )
+        self.step = [len(trace.steps) * end for trace, end in zip(self.shown, done, strict=True)]
         self.word = [_longest_word(trace) for trace in self.shown]
 
+    def _switch(self, change: dict) -> None:
+        self._begin([pair[change["old"]] for pair in self.traces])
+
     def _show(self, traces: Traces) -> None:
-        panes = [_pane(pair) for pair in traces]
+        panes, before = [_pane(pair) for pair in traces], self.shown
         with self.hold_sync():  # one message, so that the page draws once
             self.traces, self.text, self.panes = traces, traces[0][0].text, panes
-            self._begin()
+            self._begin(before)
 
     def answer(self, text: str) -> None:
         """Tokenize another text."""
@@ -97,22 +108,31 @@ class TokenizerStepper(AskingWidget):
             seen = trace.seen_at(step)
             tokens = [_named(trace, piece) for piece in seen[:MOST_SAID]]
             more = f" | … {len(seen) - MOST_SAID} more" if len(seen) > MOST_SAID else ""
-            lines += [f"{trace.model}: {trace.kind}", f"  {step_said(trace, step)}"]
+            whole = " | ".join(trace.labels[piece] for piece in trace.seen_at(len(trace.steps))[:MOST_SAID])
+            lines += [f"{trace.model}: {trace.kind}, {headline(trace)}: {whole}", f"  {step_said(trace, step)}"]
             lines += ["  " + " | ".join(tokens) + more, f"  {readout(trace)}"]
         return "\n".join(lines)
 
     def figure(self) -> CourseFigure:
-        """Draw the tokens of this step as chips."""
+        """Draw the finished tokens as chips, in the colours of the page."""
         rows = []
-        for trace, step in zip(self.shown, self.step, strict=True):
+        for trace in self.shown:
             begins = {first for first, _, is_special in trace.words.tolist() if is_special}
             chips = [
-                (trace.labels[piece], str(row[4]) if row[4] >= 0 else "no id yet", row[0] in begins)
-                for piece in trace.seen_at(step)
+                (trace.labels[piece], str(row[4]), row[0] in begins)
+                for piece in trace.seen_at(len(trace.steps))
                 for row in [trace.pieces[piece].tolist()]
             ]
-            rows.append((f"{trace.model}, step {step} of {len(trace.steps)}", chips))
+            rows.append((f"{trace.model}: {headline(trace)}", chips))
         return token_chips(rows)
+
+
+def headline(trace: TokenizationTrace) -> str:
+    """Say how many tokens the text became.
+
+    Lesson: 05 · From text to vectors
+    """
+    return f"{_counted(len(trace.text), 'character')} → {_counted(trace.tokens, 'token')}"
 
 
 def step_said(trace: TokenizationTrace, step: int) -> str:
@@ -162,7 +182,7 @@ def tokenizer_stepper(models: LoadedModel | Iterable[LoadedModel], text: str, **
 
     >>> from course_utils.models import load_encoder
     >>> tokenizer_stepper([load_encoder()], "Tokenized").step
-    [2]
+    [0]
     """
     several = list(models) if isinstance(models, Iterable) else [models]
 

@@ -125,7 +125,7 @@ print(f"the first token alone, median: {real:.2f} for the real countries, {inven
 # of the thirteen. But it was chosen by looking at them. *Confidence and refusals* tests one on other questions, where
 # it costs more right answers.
 #
-# Try it: France on the left, Veltria on the right. Compare the longest blue bars, and the *entropy* at the bottom. Then
+# Try it: France on the left, Veltria on the right. Compare the longest blue bars, and the *entropy* above them. Then
 # type a country of your own and press Enter.
 
 # %% tags=["nbval-check-output"]

@@ -175,7 +175,7 @@ assert symbols == smollm.tokenizer.tokenize(" tokenization")
 #
 # **Try it** on any text. The second tokenizer belongs to MiniLM, a small model that compares texts.
 #
-# - Drag **step** to the left end, then press → and read which pair is merged.
+# - Press **Play** and watch the pieces join. Then move **step** with ← and → and read which pair is merged.
 # - Click a word to see the tree of its merges. Look at the emoji.
 # - Switch on the **special tokens** (hatched). For SmolLM2 that is the **chat template**, which a chat program puts
 #   around your words. How many tokens does your text cost then?
@@ -405,7 +405,8 @@ banks = [
     "The loan came from the bank",
     "She opened an account at the bank",
 ]
-embedding_map(smollm, [(text, "bank") for text in banks], layer=15)
+senses = ["river"] * 3 + ["money"] * 3
+embedding_map(smollm, [(text, "bank") for text in banks], layer=15, senses=senses)
 
 # %% [markdown]
 # One trap is left. Take twenty words, each as the very first token, then each after “The word is”. How long are their

@@ -5,12 +5,13 @@
 # |---|---|---|
 # | 60 minutes | ●●●●○ | lesson [15 · Capstone](../notebooks/15_your_own_generate.ipynb), sections 1 to 9 |
 #
-# The functions of the lesson, with the same names and arguments: what you wrote there fits here, as it is. (Didn't you
-# write it yourself there? Then do it here, without the lesson's solutions beside you. Allow 30 minutes more.) Two
-# things are new: your beams get a cache, and the model checks several guesses in one read. Where `transformers` has the
-# setting, its `generate` is the judge. All checks run on the **practice model**.
+# The functions of the lesson, with the same names and arguments. **q1** and **q2** are its parts 1 to 5, so what you
+# wrote there fits here, and brings 4 of the 16 points. (Didn't you write it yourself there? Then do it here, without
+# the lesson's solutions beside you. Allow 30 minutes more.) The rest is new: your beams get a cache, the model checks
+# several guesses in one read, and you say what a test leaves open. Where `transformers` has the setting, its `generate`
+# is the judge. All checks run on the **practice model**.
 #
-# Run the first cell, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
+# Run the first two cells, then take the tasks in order. `check("q1")` says what is right so far, as often as you like.
 
 # %%
 import torch
@@ -19,6 +20,8 @@ from course_utils.engine.sampling import FILTERS
 from course_utils.learner import checker
 
 check = checker("15", globals())
+
+# %%
 DEFAULTS = {
     "max_new_tokens": 20,
     "min_new_tokens": 0,
@@ -38,13 +41,13 @@ DEFAULTS = {
 #
 # 8 minutes, ●●●○○, 2 points.
 #
-# Part 4 of the lesson. In the middle of a text the model has returned `logits`, `(vocab,)`. `prompt` and `new` are lists of token ids, and
-# `settings` is a dict. Return the logits as they are after two things:
+# Part 4 of the lesson. In the middle of a text the model has returned `logits`, `(vocab,)`. `prompt` and `new` are
+# lists of token ids, and `settings` is a dict. Return the logits as they are after two things:
 #
 # 1. `settings["penalties"]`, a list of pairs (name, setting), in its order. `"repetition_penalty"` divides a positive
 #    logit and multiplies a negative one, for each token of prompt and new text, once. `"presence_penalty"` subtracts
-#    its setting from each token of the new text, once. `"frequency_penalty"` subtracts it each time that the token
-#    stands in the new text.
+#    its setting from each token of the new text, once. `"frequency_penalty"` subtracts it once for each time the token
+#    is in the new text.
 # 2. As long as there are fewer than `settings["min_new_tokens"]` new tokens, all tokens of `settings["eos_ids"]` get
 #    −∞. There may be none.
 #
@@ -87,11 +90,11 @@ check("q1")
 # %% [markdown]
 # ## q2 · The loop
 #
-# 12 minutes, ●●●●○, 4 points.
+# 12 minutes, ●●●●○, 2 points.
 #
-# Parts 1 to 5 of the lesson in one function, `my_generate(model, ids, tokenizer, **settings)`: return the ids of the prompt and of the new
-# tokens after it as one tensor, `(1, seq)`, as `model.generate` does. Settings come as keyword arguments, and one that
-# doesn't come has its value in `DEFAULTS`: begin with `settings = DEFAULTS | settings`.
+# Parts 1 to 5 of the lesson in one function, `my_generate(model, ids, tokenizer, **settings)`: return the ids of the
+# prompt and of the new tokens after it as one tensor, `(1, seq)`, as `model.generate` does. Settings come as keyword
+# arguments, and one that doesn't come has its value in `DEFAULTS`: begin with `settings = DEFAULTS | settings`.
 #
 # | setting | what it does |
 # |---|---|
@@ -142,7 +145,7 @@ def my_generate(model, ids, tokenizer, **settings):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "q2-check", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q2").is_right
 ### END HIDDEN TESTS
@@ -162,7 +165,7 @@ for part in ("loop", "filters", "penalties", "stopping"):
 # %% [markdown]
 # ## q3 · Beams with a cache
 #
-# 20 minutes, ●●●●●, 4 points.
+# 20 minutes, ●●●●●, 6 points.
 #
 # Your `my_beams` of the lesson, with a cache. `settings` is a dict that has all keys. In each of `max_new_tokens` steps,
 # extend every beam by every token. Of the best `num_beams` candidates, those that end in one of `eos_ids` are finished;
@@ -175,7 +178,9 @@ for part in ("loop", "filters", "penalties", "stopping"):
 #
 # New is the cache, which has a row for each beam. A beam that continues twice needs its keys and values twice, and a
 # pruned one needs none. `cache.select(rows)` gives the new beams the rows that they came from: if beams 0 and 1 both
-# come from row 1, it's `cache.select([1, 1])`. `decode_step` reads one new token for each row, `(rows,)`.
+# come from row 1, it's `cache.select([1, 1])`. `decode_step` reads one new token for each row, `(rows,)`. The prompts
+# of the check have four tokens, and its model refuses to read more than four at once: no search gets far without a
+# cache.
 #
 # <details><summary>Hint 1</summary>After prefill there is one beam, without new tokens and with a sum of 0. So the
 # first step is like all others.</details>
@@ -207,7 +212,7 @@ def my_beams(model, ids, settings):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "q3-check", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q3").is_right
 ### END HIDDEN TESTS
@@ -216,10 +221,10 @@ check("q3")
 # %% [markdown]
 # ## q4 · Guesses, checked in one read
 #
-# 10 minutes, ●●●●○, 3 points.
+# 10 minutes, ●●●●○, 4 points.
 #
 # A decode step waits for memory (lesson 10), so a step that reads five tokens takes little longer than one that reads
-# one. *Speculative decoding* makes use of it: somebody guesses the next tokens, and the model checks all guesses in one
+# one. *Speculative decoding* makes use of it: someone guesses the next tokens, and the model checks all guesses in one
 # read. `guesses` is a list of token ids that may follow `ids`, `(1, seq)`. Read both at once, and return a list: the
 # guesses that are what the model itself would choose (greedy), up to the first wrong one; then one token more, which
 # the model chooses in the place of the wrong guess, or after the last if all are right.
@@ -246,7 +251,7 @@ def checked(model, ids, guesses):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
+# %% nbgrader={"grade": true, "grade_id": "q4-check", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} tags=["nbval-check-output"]
 ### BEGIN HIDDEN TESTS
 assert check("q4").is_right
 ### END HIDDEN TESTS
@@ -262,6 +267,9 @@ from course_utils.models import load_causal_lm
 
 smollm = load_causal_lm()
 ids = smollm.encode("One, two, three, four,")
+[smollm.labels[token] for token in ids[0]]
+
+# %% tags=["raises-exception"]
 for guess in (" five, six, seven", " five, nine, seven", " ten"):
     guesses = smollm.encode(guess)[0].tolist()
     print(f"{guess:18} {len(guesses)} guessed →{smollm.tokenizer.decode(checked(smollm.model, ids, guesses))}")
@@ -286,8 +294,8 @@ for guess in (" five, six, seven", " five, nine, seven", " ten"):
 #
 # 20 minutes, ●●●●○, no points.
 #
-# Put your `checked` to use, without a second model. When the last two tokens of the text stood there before, guess that
-# the same tokens follow as then, `most` at most. Write `with_guesses(model, ids, new_tokens, most)`: return the new
+# Put your `checked` to use, without a second model. If the last two tokens have come before in the text, guess that what
+# followed them then follows now, too, `most` tokens at most. Write `with_guesses(model, ids, new_tokens, most)`: return the new
 # tokens and the number of reads. The tokens must be those of greedy search. When does it save reads, and when does it
 # not?
 

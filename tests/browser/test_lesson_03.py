@@ -23,23 +23,38 @@ def test_every_cell_ran_without_an_error(page):
 def test_steps_by_keyboard(page, artifacts):
     xray = page.locator(".xray")
     xray.scroll_into_view_if_needed()
+    titles = xray.locator("caption").all_text_contents()
+    assert [title.split(" · ")[0] for title in titles] == [
+        "what the model reads", "logits", "softmax of the logits", "the answer",
+    ]  # fmt: skip
+    left = [box["x"] for box in (section.bounding_box() for section in xray.locator("section").all())]
+    assert left == sorted(set(left)), "the three steps are side by side"
     xray.locator("input[type=radio]").first.focus()
-    assert "[CLS]" in xray.locator(".tables").text_content()
     page.screenshot(path=artifacts / "lesson-03-preprocess.png")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => document.querySelector('.xray caption').textContent.startsWith('logits')")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => document.querySelector('.xray caption').textContent.startsWith('softmax')")
-    assert xray.locator(".step.current").text_content() == "3 · postprocess"
-    assert xray.locator(".bar").count() == 3
+    for name in ("2 · forward", "3 · postprocess"):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "(name) => document.querySelector('.xray section.current .step').textContent === name", arg=name
+        )
+    assert xray.locator("section.current .bar").count() == 3
     page.screenshot(path=artifacts / "lesson-03-postprocess.png")
+
+
+def test_on_a_narrow_page_the_chosen_step_is_open(page):
+    xray = page.locator(".xray")
+    xray.evaluate("(xray) => (xray.parentElement.style.width = '500px')")
+    page.wait_for_selector(".xray.narrow")
+    for step in range(3):
+        xray.locator("input[type=radio]").nth(step).check()
+        assert [body.is_visible() for body in xray.locator(".body").all()] == [step == one for one in range(3)]
+    xray.evaluate("(xray) => (xray.parentElement.style.width = '')")
+    page.wait_for_selector(".xray:not(.narrow)")
 
 
 def test_a_negative_logit_points_the_other_way_and_probabilities_go_from_0_to_1(page):
     xray = page.locator(".xray")
     for step in (1, 2):
-        xray.locator("input[type=radio]").nth(step).check()
-        for cell in xray.locator("td.number:has(.bar)").all():
+        for cell in xray.locator("section").nth(step).locator("td.number:has(.bar)").all():
             number = float(cell.text_content().replace("−", "-"))
             place, bar, zero = (cell.locator(part).bounding_box() for part in (".bar-place", ".bar", ".zero"))
             if step == 1:
@@ -81,7 +96,7 @@ def test_tab_reaches_every_control(page):
     for _ in range(3):
         page.keyboard.press("Tab")
         names.append(page.evaluate("() => document.activeElement.type || document.activeElement.className"))
-    assert names == ["button", "radio", "tables"]
+    assert names == ["button", "tables", "radio"]
 
 
 def test_nobody_was_asked_outside(outside_requests):

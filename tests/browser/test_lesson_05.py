@@ -1,6 +1,7 @@
 """Lesson 05 in JupyterLab: the tokenizer stepper and the embedding map by keyboard, with texts of one's own."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import assert_no_errors, choose_from_menu, key_to_paint, lesson_part, open_and_run, within
 
@@ -46,9 +47,10 @@ def test_merges_by_keyboard(page, artifacts):
     shoot(page, artifacts, ".stepper", "stepper")
     slider = page.locator(STEP)
     slider.focus()
-    page.keyboard.press("Home")
     section = page.locator(".stepper section").first
-    page.wait_for_function("() => document.querySelector('.stepper .said').textContent.startsWith('Step 0 of')")
+    assert section.locator(".said").text_content().startswith("Step 0 of"), "merges are there to be seen"
+    assert section.locator("h4").text_content() == "SmolLM2-135M-Instruct: byte pairs · 44 characters → 20 tokens"
+    assert section.locator(".running .token").count() == 20
     bytes_of_text = len("Tokenization isn't obvious: 2,048 naïve 🙂 你好".encode())
     assert section.locator(".chip").count() == bytes_of_text
     page.keyboard.press("ArrowRight")
@@ -57,13 +59,46 @@ def test_merges_by_keyboard(page, artifacts):
     assert section.locator(".chip.new").count() >= 1
     assert section.locator(".chip").count() == bytes_of_text - section.locator(".chip.new").count()
     shoot(page, artifacts, ".stepper", "stepper-first-merge")
-    page.keyboard.press("End")
+    for step in page.locator(".stepper input[data-trait=step]").all():
+        step.focus()
+        page.keyboard.press("End")
     page.wait_for_function("() => !document.querySelector('.stepper .later')")
     assert section.locator(".chip").count() == 20
+    assert section.locator(".chip small").first.is_hidden()
+    page.get_by_label("bytes", exact=True).check()
+    assert section.locator(".chip small").first.text_content() == "54 6F 6B 65 6E"
+    assert section.locator(".chip small").first.is_visible()
+    page.get_by_label("bytes", exact=True).uncheck()
+
+
+def test_play_joins_the_pieces_of_both_tokenizers(page):
+    play = page.locator(".stepper .switches button")
+    steps = "() => [...document.querySelectorAll('.stepper input[data-trait=step]')].map((step) => +step.value)"
+    ends = page.evaluate(steps)
+    play.click()  # from the end back to the beginning
+    page.wait_for_function(f"() => Math.min(...({steps})()) >= 2")
+    assert play.text_content() == "■ Stop"
+    play.click()
+    stopped = page.evaluate(steps)
+    assert all(0 < now < end for now, end in zip(stopped, ends, strict=True))
+    play.click()
+    page.wait_for_function(f"(ends) => ({steps})().join() === ends.join()", arg=ends)
+    assert play.text_content() == "▶ Play"
+
+
+def test_tokens_appear_while_someone_types(page):
+    box, heading = page.locator(".stepper .ask input"), page.locator(".stepper section:first-of-type h4")
+    box.fill("")
+    box.press_sequentially("unbelievable", delay=30)
+    expect(heading).to_contain_text("12 characters → 3 tokens")
+    assert page.locator(".stepper section:first-of-type .running").text_content() == "unbelievable"
+    assert box.input_value() == "unbelievable"
+    box.fill("Tokenization isn't obvious: 2,048 naïve 🙂 你好")
+    expect(heading).to_contain_text("44 characters → 20 tokens")
 
 
 def test_special_tokens_of_the_chat_template(page, artifacts):
-    page.locator(".stepper input[type=checkbox]").focus()
+    page.locator(".stepper input[type=checkbox]").first.focus()
     page.keyboard.press("Space")
     page.wait_for_selector(".stepper .chip.special")
     specials = page.locator(".stepper .chip.special b").all_text_contents()
@@ -107,10 +142,15 @@ def test_a_text_of_ones_own_and_wrong_ones(page, artifacts):
 def test_the_enter_that_ends_a_word_of_an_input_method_runs_nothing(page):
     tokenize(page, "Hi")
     box, status = page.locator(".stepper .ask input"), page.locator(".stepper .status")
-    box.fill("にほん")
+    box.evaluate(
+        """(box) => {
+          box.value = "にほん";
+          box.dispatchEvent(new InputEvent("input", { isComposing: true, bubbles: true }));
+        }"""
+    )
     for composing in ({"isComposing": True}, {"keyCode": 229}):
         box.dispatch_event("keydown", {"key": "Enter", **composing})
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(800)
     assert status.text_content() == "“\u2068Hi\u2069”"
     assert box.input_value() == "にほん"
     box.press("Enter")
@@ -163,26 +203,49 @@ def test_layers_by_keyboard(page, artifacts, record):
     page.keyboard.press("End")
 
 
-def test_pinning_asks_the_kernel_but_not_the_model(page, lab_server, record):
+def test_pinning_among_few_words_is_done_on_the_page(page, record):
     page.locator(".embedding-map select[data-trait=pinned]").focus()
     keys = ["ArrowDown"] * 5 + ["ArrowUp"] * 5 + ["ArrowDown"] * 5
-    times = key_to_paint(page, ".embedding-map", keys, lab_server=lab_server)
-    record("EmbeddingMap", {"pin_through_the_kernel_ms": times})
-    within(times, KERNEL_BUDGET_MILLISECONDS)
+    times = key_to_paint(page, ".embedding-map", keys, BUDGET_MILLISECONDS)
+    record("EmbeddingMap", {"pin_ms": times})
+    within(times, BUDGET_MILLISECONDS)
     heading = page.locator(".embedding-map .heading").text_content()
     assert "“\u2068bank 6\u2069” in “\u2068She opened an account" in heading
-    page.locator(".embedding-map [data-word='0'] circle").click()
+    page.locator(".embedding-map [data-word='0'] .dot").click()
     page.wait_for_function(
         "() => document.querySelector('.embedding-map .heading').textContent.includes('bank 1\u2069” in')"
     )
     page.locator(".embedding-map input[data-trait=neighbours]").focus()
     page.keyboard.press("End")
     page.wait_for_function("() => document.querySelectorAll('.embedding-map .link').length === 5")
-    page.locator(".embedding-map input[type=checkbox]").focus()
+    page.get_by_label("path of the pinned word").focus()
     page.keyboard.press("Space")
     page.wait_for_function("() => !document.querySelector('.embedding-map .path')")
     page.keyboard.press("Space")
     page.wait_for_selector(".embedding-map .path")
+
+
+def test_the_map_fits_the_layer_or_keeps_its_axes(page):
+    """At layer 0 all words are one point; at layer 15 they fill the map, unless it must hold every layer."""
+    layer = page.locator(".embedding-map input[data-trait=layer]")
+    layer.fill("15")
+    widths = []
+    for fixed in (False, True):
+        page.get_by_label("same axes at every layer").set_checked(fixed)
+        page.wait_for_function(
+            "() => document.querySelector('.embedding-map .status').textContent.startsWith('Layer 15')"
+        )
+        places = [box["x"] for box in (dot.bounding_box() for dot in page.locator(".embedding-map .map .dot").all())]
+        widths.append(max(places) - min(places))
+    assert widths[0] > 1.05 * widths[1]
+    assert widths[0] > 0.5 * page.locator(".embedding-map .map svg").bounding_box()["width"]
+    page.get_by_label("same axes at every layer").uncheck()
+
+
+def test_each_sense_of_bank_has_its_colour(page):
+    assert page.locator(".embedding-map .legend").text_content().startswith(" river  money  pinned")
+    for sense in ("s0", "s1"):
+        assert page.locator(f".embedding-map .map :is(.dot, .pin).{sense}").count() == 3
 
 
 def add(page, text, word):
@@ -235,10 +298,11 @@ def focused(page, presses):
 
 def test_tab_reaches_every_control(page):
     page.locator(".stepper .ask input").focus()
-    assert focused(page, 9) == ["BUTTON", "INPUT", "step", "DIV", "word", "step", "DIV", "word", "SUMMARY"]
+    controls = ["BUTTON", "BUTTON", "INPUT", "INPUT", *["step", "DIV", "word"] * 2, "SUMMARY"]
+    assert focused(page, len(controls)) == controls
     page.locator(".embedding-map input[data-trait=layer]").focus()
-    names = focused(page, 8)
-    assert names == ["pinned", "compared", "neighbours", "INPUT", "INPUT", "INPUT", "BUTTON", "SUMMARY"]
+    names = focused(page, 9)
+    assert names == ["pinned", "compared", "neighbours", "INPUT", "INPUT", "INPUT", "INPUT", "BUTTON", "SUMMARY"]
 
 
 MANY_WORDS = """
@@ -252,8 +316,8 @@ EmbeddingMap(EmbeddingTrace("random", names, names, names, states))
 
 
 @pytest.mark.parametrize("size", TEXTS)
-def test_maps_of_many_words_are_fast(page, record, size):
-    """In a new cell at the end of the lesson, from random vectors."""
+def test_maps_of_many_words_are_fast(page, lab_server, record, size):
+    """In a new cell at the end of the lesson, from random vectors; of so many, pinning asks the kernel."""
     page.locator(".embedding-map").first.scroll_into_view_if_needed()
     page.keyboard.press("Escape")
     cell = page.locator(".jp-Notebook .jp-CodeCell").filter(has=page.locator(".embedding-map")).first
@@ -270,6 +334,10 @@ def test_maps_of_many_words_are_fast(page, record, size):
     record("EmbeddingMap", {f"key_to_paint_ms_{size}_words": times})
     within(times, BUDGET_MILLISECONDS)
     if size == 200:
+        page.locator(".embedding-map select[data-trait=pinned]").focus()
+        times = key_to_paint(page, ".embedding-map", ["ArrowDown"] * 8, lab_server=lab_server)
+        record("EmbeddingMap", {"pin_through_the_kernel_ms": times})
+        within(times, KERNEL_BUDGET_MILLISECONDS)
         assert "200 names don't fit" in page.locator(".embedding-map .status").text_content()
 
 

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import (
     assert_no_errors,
@@ -99,7 +100,7 @@ def test_keyboard_moves_layer_head_and_token(page):
     said = root.locator(".status p").all_text_contents()
     assert said[0].startswith("Head 12.4 on KV head 1: previous token ")
     assert said[1].startswith("“\u2068␣dog\u2069” looks at ")
-    assert said[2] == "softmax: every row adds up to 1 ✓ (largest error: 2e-07). Dark is 0.0, bright is 1.0."
+    assert said[2] == "softmax: every row adds up to 1 ✓ (largest error: 2e-07). The colours go from 0.00 to 1.00."
     assert root.locator(".focus > canvas").get_attribute("aria-label") == " ".join(said)
     assert root.locator(".heads .now").get_attribute("title") == "head 12.4"
     assert root.locator(".heads .mate").evaluate_all(TITLES) == ["head 12.3", "head 12.5"]
@@ -110,7 +111,7 @@ def test_keyboard_moves_layer_head_and_token(page):
 def test_keyboard_goes_through_the_stages(page):
     root = explorer_of(page, "first")
     press(page, root.get_by_role("radio", name="softmax"), "ArrowLeft")
-    wait_for_status(page, "first", "+ mask: what comes later becomes −∞ (hatched). Dark is -")
+    wait_for_status(page, "first", "+ mask: what comes later becomes −∞ (hatched). The colours go from -")
     assert root.locator(".strip .masked").count() == 15, "the first token sees itself only"
     page.keyboard.press("ArrowLeft")
     wait_for_status(page, "first", "QKᵀ/√d: how well each query fits each key. Later tokens have scores, too.")
@@ -126,7 +127,15 @@ def test_keyboard_sorts_the_heads_and_goes_through_them(page):
     root = explorer_of(page, "first")
     now, heads = root.locator(".heads .now"), root.locator(".heads i")
     assert heads.evaluate_all(TITLES)[7:11] == ["head 0.7", "head 0.8", "head 1.0", "head 1.1"]
-    assert root.locator(".heads b").all_text_contents() == ["KV 0", "KV 1", "KV 2"]
+    assert root.locator(".heads b").all_text_contents() == ["KV 0", "KV 1", "KV 2", "layer"]
+    assert [text for text in root.locator(".heads small").all_text_contents() if text] == [
+        "0",
+        "5",
+        "10",
+        "15",
+        "20",
+        "25",
+    ]
     press(page, root.get_by_role("combobox", name="order"), "ArrowDown")
     page.wait_for_function("() => document.querySelector('#first .heads').ariaLabel.includes('by previous token')")
     best, tops = heads.evaluate_all(TITLES), heads.evaluate_all("all => all.map(one => one.offsetTop)")[::30]
@@ -147,24 +156,36 @@ def test_keyboard_sorts_the_heads_and_goes_through_them(page):
 def test_a_token_is_looked_at_and_kept(page):
     root = explorer_of(page, "first")
     press(page, root.get_by_role("slider", name="token"), "End", "ArrowLeft")
-    wait_for_status(page, "first", "“\u2068␣on\u2069” looks at")
+    wait_for_status(page, "first", "“\u2068␣on₂\u2069” looks at")
     root.locator(".strip .token").nth(4).hover()
-    wait_for_status(page, "first", "“\u2068␣the\u2069” looks at")
+    wait_for_status(page, "first", "“\u2068␣the₁\u2069” looks at")
     page.mouse.move(2, 2)
-    wait_for_status(page, "first", "“\u2068␣on\u2069” looks at")
+    wait_for_status(page, "first", "“\u2068␣on₂\u2069” looks at")
     picture = root.locator(".focus > canvas")
     row = (picture.bounding_box()["height"] - 70) / 16
     picture.hover(position={"x": 100, "y": 66 + 1.5 * row})
     wait_for_status(page, "first", "“\u2068␣cat\u2069” looks at")
     picture.click(position={"x": 100, "y": 66 + 2.5 * row})
     page.mouse.move(2, 2)
-    wait_for_status(page, "first", "“\u2068␣sat\u2069” looks at")
+    wait_for_status(page, "first", "“\u2068␣sat₁\u2069” looks at")
     assert root.get_by_role("slider", name="token").input_value() == "2"
+
+
+def test_the_first_token_can_be_hidden(page):
+    root = explorer_of(page, "first")
+    press(page, root.get_by_role("slider", name="token"), "End")
+    switch = root.get_by_label("hide the first token")
+    press(page, switch, "Space")
+    expect(root.locator(".strip .masked")).to_have_count(1)
+    said = root.locator(".status p").nth(1).text_content()
+    assert "“\u2068The\u2069”" not in said.partition(" looks at ")[2]
+    press(page, switch, "Space")
+    expect(root.locator(".strip .masked")).to_have_count(0)
 
 
 def test_an_induction_head_and_cross_attention_say_where_they_look(page):
     root = explorer_of(page, "induction")
-    wait_for_status(page, "induction", "“\u2068␣Mr\u2069” looks at “\u2068␣D\u2069” 0.53")
+    wait_for_status(page, "induction", "“\u2068␣Mr₂\u2069” looks at “\u2068␣D\u2069” 0.53")
     root.locator("summary").press("Enter")
     page.wait_for_function("() => document.querySelectorAll('#induction table tr').length === 16")
     assert root.locator("tr").nth(1).text_content() == "␣D30.533"

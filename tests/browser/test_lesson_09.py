@@ -211,9 +211,24 @@ def test_both_prompts_share_one_scale(page, explorer):
         "all => all.map(track => [parseFloat(track.querySelector('.value').textContent),"
         " track.querySelector('.bar').getBoundingClientRect().width, track.clientWidth - 56])"
     )
+    assert len({room for _, _, room in shares}) == 1, "as wide in every row"
     clear = [(share, width / room) for share, width, room in shares if share >= 5]
     assert len(clear) >= 3
     assert all(length == pytest.approx(share / 100, abs=0.02) for share, length in clear)
+
+
+def test_before_and_after_are_in_one_row_on_one_scale(page, explorer):
+    run_with(page, explorer, "prompt 1", "The capital of France is")
+    rows = explorer.locator(".shift li")
+    assert rows.count() >= 4
+    bars = rows.evaluate_all(
+        "all => all.map(row => [row.querySelector('.two').clientWidth, row.querySelector('.moved').textContent,"
+        " ...[...row.querySelectorAll('.bar')].map(bar => bar.getBoundingClientRect().width)])"
+    )
+    assert len({room for room, *_ in bars}) == 1
+    for room, said, *drawn in bars:
+        for share, width in zip(said.split(" → "), drawn, strict=True):
+            assert width == pytest.approx(room * float(share.strip("< %")) / 100, abs=2.5)
 
 
 def test_appending_goes_through_the_model(page, lab_server, explorer, record):
@@ -243,7 +258,8 @@ def test_nothing_and_a_very_long_prompt(page, explorer):
     ]:
         run_with(page, explorer, "prompt 1", text)
         assert explorer.get_by_role("alert").first.text_content().split(", got 9")[0] == sentence
-        assert explorer.locator(".notice").first.text_content() == notice
+        said = explorer.locator(".notice").first.text_content()
+        assert said == f"Orange: surprisal in bits. The higher, the less expected. {notice}"
     assert prompts_of(explorer) == ["The capital of Norway is", "Hello there"]
 
 

@@ -67,7 +67,7 @@ def test_the_cache_switched_off_reads_everything_again(page, stepper):
     page.wait_for_function(f"() => {STATUS}.includes('It ends here: the model chose its end-of-sequence token.')")
     framed = stepper.locator("svg .reading")
     one_column = float(framed.get_attribute("width"))
-    stepper.locator("input[type=checkbox]").focus()
+    stepper.get_by_label("KV cache").focus()
     page.keyboard.press("Space")
     page.wait_for_function(f"() => {STATUS}.includes('reads all 29 tokens again')")
     assert float(framed.get_attribute("width")) == pytest.approx(29 * one_column)
@@ -147,7 +147,7 @@ def test_a_wrong_prompt_is_one_sentence_and_the_old_run_stays(page, stepper, pro
 def test_tab_reaches_every_control(page, stepper):
     stepper.get_by_label("prompt").focus()
     names = ["prompt"]
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         names.append(
             page.evaluate("() => { const at = document.activeElement; return at.className || at.type || at.tagName; }")
@@ -159,6 +159,7 @@ def test_tab_reaches_every_control(page, stepper):
         "button",
         "select-one",
         "range",
+        "checkbox",
         "checkbox",
         "strip",
         "picture",

@@ -35,8 +35,12 @@ def wait_for_status(page, condition, argument=None):
     page.wait_for_function(script, arg=argument)
 
 
+def box_of(lab, name):
+    return lab.locator(f".{name} input[type=text]")
+
+
 def type_into(lab, name, text):
-    box = lab.locator(f".{name} input")
+    box = box_of(lab, name)
     box.fill(text)
     box.press("Enter")
 
@@ -53,7 +57,7 @@ def test_every_cell_ran_without_an_error(page):
 def test_the_keyboard_moves_the_step(page, artifacts):
     lab = page.locator(LAB)
     lab.scroll_into_view_if_needed()
-    slider = lab.locator("input[type=range]")
+    slider = lab.locator(".step input")
     slider.focus()
     assert lab.locator(".status").text_content().startswith("Step 50 of 50")
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
@@ -80,16 +84,16 @@ def test_a_new_setting_runs_the_model(page, artifacts, record):
     assert "Running … token 2 of at most 60" in texts_of(lab)
     waited = page.evaluate("() => performance.now()") - started
     assert lab.locator(".why").text_content().startswith("Stopped: max_new_tokens is reached (60 tokens)")
-    lab.locator(".max_new_tokens input").fill("40")  # these settings show in so many tokens
+    box_of(lab, "max_new_tokens").fill("40")  # these settings show in so many tokens
     run_and_wait(page, lab, "no_repeat_ngram", "4")
     assert "burgab" in lab.locator(".words").text_content()
     assert lab.locator("path.banned").count() >= 1
     page.screenshot(path=artifacts / "lesson-12-banned.png")
-    lab.locator(".no_repeat_ngram input").fill("0")
+    box_of(lab, "no_repeat_ngram").fill("0")
     run_and_wait(page, lab, "presence_penalty", "−2")
     assert lab.locator("path.raised").count() >= 1
     assert lab.locator("td").filter(has_text="+2.00").count() >= 1
-    lab.locator(".presence_penalty input").fill("0")
+    box_of(lab, "presence_penalty").fill("0")
     record("RepetitionLab", {"new_setting_ms": round(waited)})
 
 
@@ -135,7 +139,7 @@ def test_a_stop_string_is_withheld(page, artifacts):
     run_and_wait(page, lab, "stop_strings", "burger")
     assert "the stop string “burger” is complete after 3 tokens" in lab.locator(".why").text_content()
     assert lab.locator(".buffer .cut").text_content() == "cut off: burger"
-    lab.locator("input[type=range]").focus()
+    lab.locator(".step input").focus()
     page.keyboard.press("ArrowLeft")
     wait_for_status(page, "lab.querySelector('.buffer .held')?.textContent === 'held back: bur'")
     page.screenshot(path=artifacts / "lesson-12-stop.png")
@@ -154,7 +158,7 @@ def test_texts_of_ones_own_and_wrong_ones(page):
         ("max_new_tokens", "999", "max_new_tokens must be at most 200 in this lab, got 999"),
         ("min_new_tokens", "50", "min_new_tokens must be at most max_new_tokens (20), got 50"),
     ]:
-        before = lab.locator(f".{name} input").input_value()
+        before = box_of(lab, name).input_value()
         run_and_wait(page, lab, name, text)
         assert lab.locator(f".field.{name} .problem").text_content() == sentence
         assert lab.locator(".words span").count() == 20
@@ -172,40 +176,63 @@ def test_settings_wait_for_enter(page):
     lab = page.locator(LAB)
     why, todo = lab.locator(".why"), lab.locator(".todo")
     before, answers = why.text_content(), page.evaluate(f"() => document.querySelector('{LAB}').dataset.modelMs")
-    lab.locator(".max_new_tokens input").fill("7")
-    lab.locator(".presence_penalty input").fill("0.3")
+    box_of(lab, "max_new_tokens").fill("7")
+    box_of(lab, "presence_penalty").fill("0.3")
     lab.locator(".field:has-text('stop_at_eos') input").click()
     page.keyboard.press("Tab")  # leaving a box runs nothing either
     page.wait_for_timeout(500)
-    assert todo.text_content() == "These settings have not run: press Run or Enter. Below is the run before."
+    assert todo.text_content() == "These settings have not run: press Run or Enter. What you see is the run before."
     assert (why.text_content(), lab.get_attribute("data-model-ms")) == (before, answers)
     lab.get_by_role("button", name="Run").click()
     wait_for_status(page, "!lab.classList.contains('running')")
     assert why.text_content().startswith("Stopped: max_new_tokens is reached (7 tokens)")
     assert todo.text_content() == ""
     lab.locator(".field:has-text('stop_at_eos') input").click()
-    lab.locator(".presence_penalty input").fill("0")
+    box_of(lab, "presence_penalty").fill("0")
     run_and_wait(page, lab, "max_new_tokens", "20")
+
+
+def test_a_slider_writes_into_its_box_and_runs_nothing(page):
+    lab = page.locator(LAB)
+    box, slider = (
+        box_of(lab, "repetition_penalty"),
+        lab.locator(".repetition_penalty input[type=range]"),
+    )
+    answers = lab.get_attribute("data-model-ms")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert box.input_value() == "1.05"
+    assert lab.locator(".todo").text_content().startswith("These settings have not run")
+    assert lab.get_attribute("data-model-ms") == answers
+    box.fill("1.5")
+    assert slider.input_value() == "1.5"
+    box.fill("1")
+    assert lab.locator(".todo").text_content() == ""
+
+
+def test_the_text_comes_before_the_settings(page):
+    places = [page.locator(f"{LAB} {part}").bounding_box()["y"] for part in (".words", ".fields", ".picture")]
+    assert places == sorted(places)
 
 
 def test_what_is_typed_survives_a_run(page):
     lab = page.locator(LAB)
-    presence = lab.locator(".presence_penalty input")
+    presence = box_of(lab, "presence_penalty")
     type_into(lab, "frequency_penalty", "0.5")
     presence.fill("0.7")  # while the first is still running
     wait_for_status(page, "!lab.classList.contains('running')")
     assert presence.input_value() == "0.7"
-    assert lab.locator(".frequency_penalty input").input_value() == "0.5"
+    assert box_of(lab, "frequency_penalty").input_value() == "0.5"
     assert lab.locator(".todo").text_content().startswith("These settings have not run")
     presence.press("Enter")
-    lab.locator(".no_repeat_ngram input").fill("2")
-    lab.locator(".no_repeat_ngram input").press("Enter")  # while the second is still running: it runs after it
+    box_of(lab, "no_repeat_ngram").fill("2")
+    box_of(lab, "no_repeat_ngram").press("Enter")  # while the second is still running: it runs after it
     wait_for_status(page, "!lab.classList.contains('running') && lab.querySelector('.todo').textContent === ''")
-    assert [lab.locator(f".{name} input").input_value() for name in ("presence_penalty", "no_repeat_ngram")] == [
+    assert [box_of(lab, name).input_value() for name in ("presence_penalty", "no_repeat_ngram")] == [
         "0.7",
         "2",
     ]
-    lab.locator(".no_repeat_ngram input").fill("0")
+    box_of(lab, "no_repeat_ngram").fill("0")
     run_and_wait(page, lab, "presence_penalty", "0")
 
 
@@ -275,7 +302,7 @@ def test_light_and_dark_and_narrow(page, artifacts):
 def test_moving_the_step_is_quick_at_any_length(browser, outside_requests, record, tokens):
     page, _ = render_alone(browser, outside_requests, RepetitionLab(random_trace(tokens)))
     assert page.locator(f"{LAB} .words span").count() == tokens
-    page.locator(f"{LAB} input[type=range]").focus()
+    page.locator(f"{LAB} .step input").focus()
     keys = ["ArrowLeft" if press % 20 < 10 else "ArrowRight" for press in range(40)]
     times = key_to_paint(page, LAB, keys, PAGE_BUDGET)
     page.context.close()

@@ -95,7 +95,7 @@ def test_a_wrong_length_penalty_is_one_sentence_beside_it(page):
     box = tree.get_by_label("length penalty, exact value")
     box.fill("9")
     box.press("Enter")
-    assert tree.locator(".row .problem").text_content() == "length penalty must be in [-5, 5], got 9"
+    assert tree.locator(".row .problem").text_content() == "length penalty must be in [-5, 5], got 9. It is still 2.8."
     box.fill("0")
     box.press("Enter")
     wait_for_text(page, "#tree .ranking", "sum / tokens^0")
@@ -146,6 +146,28 @@ def test_step_by_step_and_token_by_token(page, artifacts):
     assert "“" in tree.locator(".said").text_content()
 
 
+def test_play_grows_the_tree_and_a_row_lights_its_path(page):
+    tree = page.locator("#tree")
+    page.emulate_media(reduced_motion="reduce")
+    tree.get_by_role("slider", name="step").focus()
+    page.keyboard.press("End")
+    tree.locator("button", has_text="▶").press("Enter")  # after the end comes the beginning
+    wait_for_text(page, "#tree .status", "Step 1: 4 kept")
+    page.emulate_media(reduced_motion="no-preference")
+    tree.locator("button", has_text="▶").press("Enter")
+    wait_for_text(page, "#tree .status", "Step 2: ")
+    tree.locator("button", has_text="Stop").press("Enter")
+    tree.get_by_role("slider", name="step").focus()
+    page.keyboard.press("End")
+    row = tree.locator(".ranking tr", has_text="anything like it before.")
+    row.hover()
+    assert tree.locator(".node.lit").count() == tree.locator(".edge.lit").count() == 5
+    page.mouse.move(0, 0)
+    assert tree.locator(".lit").count() == 0
+    row.focus()
+    assert tree.locator(".node.lit").count() == 5
+
+
 def test_a_prompt_of_ones_own_and_wrong_ones(page):
     tree = page.locator("#tree")
     box = tree.get_by_label("prompt")
@@ -186,7 +208,7 @@ def test_tab_reaches_every_control(page):
     for _ in range(controls.count() - 1):
         page.keyboard.press("Tab")
         reached += page.evaluate("() => document.activeElement.closest('#tree') !== null")
-    assert reached == controls.count() == 10
+    assert reached == controls.count() == 11 + tree.locator(".ranking tr[tabindex]").count()
     assert tree.locator("input:not([aria-label])").count() == 0
 
 

@@ -162,7 +162,7 @@ def test_the_button_measures_this_machine(page, lab):
     assert lab.get_by_text("4 runs: about ").text_content().endswith(" s")  # from what was measured here
     assert lab.locator("g.here .point").count() == 1
     assert "here: TTFT " in lab.locator(".facts").text_content()
-    assert lab.get_by_role("button").all_text_contents() == ["Measure here"]
+    assert lab.get_by_role("button").all_text_contents() == ["Measure here", "Measure this curve"]
     lab.locator("summary").press("Enter")
     page.wait_for_function(f"() => {text_of('.speed-lab tbody')}.includes('here: ')")
     lab.locator("summary").press("Enter")
@@ -184,6 +184,22 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
             page.keyboard.press("ArrowRight")
     assert measure(page, lab)[-1].startswith("Measuring … 1 × 16")
     expect(page.locator(WRONG)).to_have_text("")
+
+
+def test_a_whole_curve_is_measured(page, lab):
+    lab.get_by_role("button", name="Measure this curve").press("Enter")
+    page.wait_for_function(f"() => {text_of('.speed-lab .status')}.includes('point 2 of ')")
+    lab.get_by_role("button", name="Stop").press("Enter")  # as a whole it takes half a minute
+    page.wait_for_function(f"() => {text_of(WRONG)} === 'Stopped. What you see below is from before.'")
+
+
+def test_a_card_frames_the_bar(page, calculator):
+    box = calculator.get_by_label("card", exact=True)
+    box.select_option("8 GB, GeForce RTX 4060")
+    page.wait_for_function("() => document.querySelector('.memory-calculator .frame')")
+    page.wait_for_function(f"() => {text_of('.memory-calculator .status')}.includes('8 GB, GeForce RTX 4060: fits, ')")
+    box.select_option("")
+    page.wait_for_function("() => !document.querySelector('.memory-calculator .frame')")
 
 
 def test_a_long_measurement_is_stopped(page, lab):
@@ -217,8 +233,9 @@ def names_by_tab(page, presses):
 
 def test_tab_reaches_every_control(page, calculator, lab):
     calculator.get_by_label("model", exact=True).focus()
-    names = names_by_tab(page, 11)
-    assert names[:9] == [
+    names = names_by_tab(page, 12)
+    assert names[:10] == [
+        "card",
         "KV heads",
         "weights in",
         "KV cache in",
@@ -229,13 +246,14 @@ def test_tab_reaches_every_control(page, calculator, lab):
         "attention scores of a layer written in full (naive)",
         "logits at every position",
     ]
-    assert names[9].startswith("Stacked bars of memory. as set: ")
-    assert names[10] == "Show as table"
+    assert names[10].startswith("Stacked bars of memory. as set: ")
+    assert names[11] == "Show as table"
     lab.get_by_label("TTFT by prompt length", exact=True).focus()
-    names = names_by_tab(page, 8)
-    assert names[:6] == ["prompt tokens", "new tokens", "batch", "threads", "format", "Measure here"]
-    assert names[6].startswith("TTFT by prompt length. recorded: ")
-    assert names[7] == "Show as table"
+    names = names_by_tab(page, 9)
+    buttons = ["Measure here", "Measure this curve"]
+    assert names[:7] == ["prompt tokens", "new tokens", "batch", "threads", "format", *buttons]
+    assert names[7].startswith("TTFT by prompt length. recorded: ")
+    assert names[8] == "Show as table"
     for widget in (calculator, lab):
         assert widget.locator("input:not([aria-label]):not([id]):not(label input)").count() == 0
 

@@ -466,7 +466,7 @@ def nothing(*arguments, **settings):
 RIGHT = {
     "q1": [changed_in_a_loop, changed_by_counts, changed_in_doubles],
     "q2": [generate_of_the_lesson, generate_without_cache, generate_by_steps],
-    "q3": [beams_of_transformers, beams_without_cache, beams_of_the_library],
+    "q3": [beams_of_transformers, beams_with(), beams_of_the_library],
     "q4": [checked_in_a_loop, checked_by_cumprod, checked_token_by_token],
 }
 WRONG = {
@@ -523,6 +523,7 @@ WRONG = {
         ("returns nothing", nothing),
     ],
     "q3": [
+        ("reads at most 4 tokens of a text at once", beams_without_cache),
         ("The cache does not follow the beams", beams_with(follows=False)),
         ("You add logits", beams_with(lambda x, p, t, first, s: changed_in_a_loop(x, p, t, s))),
         (

@@ -37,8 +37,20 @@ test("a row is bytes between the head's limits", () => {
 
 test("the last stage weighs the lengths of the shared values", () => {
   assert.deepEqual(page.rowOf(about, packet, "values", 3, 1), [1, 8]);
-  assert.deepEqual(page.limits(packet, "values", 3), [0, 8]);
-  assert.deepEqual(page.limits(packet, "weights", 3), [0, 1]);
+  assert.deepEqual(page.limits(about, packet, "values", 3), [0, 8]);
+  assert.deepEqual(page.limits(about, packet, "weights", 3), [0, 1]);
+});
+
+test("without the first token, the scale is that of the others", () => {
+  const bare = { ...about, bare: true };
+  assert.deepEqual(page.rowOf(bare, packet, "weights", 3, 1), [-Infinity, 0.8]);
+  assert.deepEqual(page.rowOf(bare, packet, "weights", 3, 0), [-Infinity, -Infinity]);
+  assert.deepEqual(page.limits(bare, packet, "weights", 3), [0.8, 0.8]);
+  const scores = { ...packet, low: [0, 0, 0, -2], high: [0, 0, 0, 3] };
+  assert.deepEqual(page.limits(bare, scores, "scores", 3), [-2, 2]);
+  assert.match(page.sentences(bare, packet, { stage: "weights", layer: 0, head: 3 }, 0)[1], /looks at nothing\.$/);
+  const alone = { ...bare, queries: ["a"], keys: ["a"] };
+  assert.deepEqual(page.limits(alone, { ...packet, cells: new Uint8Array(4) }, "weights", 3), [0, 0]);
 });
 
 test("the largest come first, ties by place, and what is masked never", () => {
@@ -51,7 +63,7 @@ test("the sentences name head, KV head, measures and row", () => {
   assert.deepEqual(said, [
     "Head 0.3 on KV head 1: previous token 0.40 · entropy 4.00 bits.",
     `${page.quoted("b")} looks at ${page.quoted("b")} 0.80, ${page.quoted("a")} 0.20.`,
-    "softmax: every row adds up to 1 ✓. Dark is 0.0, bright is 1.0.",
+    "softmax: every row adds up to 1 ✓. The colours go from 0.00 to 1.00.",
   ]);
   const alone = { ...about, key_value_heads: 4, measures: { entropy: [1, 2, 3, 4] } };
   assert.match(page.sentences(alone, { ...packet, lengths: [[], [], [], []] }, { stage: "masked", layer: 0, head: 3 }, 0)[0], /^Head 0\.3: entropy/);

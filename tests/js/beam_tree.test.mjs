@@ -82,9 +82,11 @@ test("what the search did not reach is faint, with a line before it", () => {
 
 test("the ranking has finished texts, growing beams and greedy's text", () => {
   const rows = page.ranking(tree, page.replay(tree, 1, false, 2), 1, false);
-  assert.deepEqual(rows.map((row) => row[0]), ["1", "grows", "grows", "greedy"]);
-  assert.deepEqual(rows[0], ["1", "<b>.", 2, "−1.60", "−0.800"]);
-  assert.deepEqual(rows.at(-1), ["greedy", " adf", 3, "−1.90", "−0.633"]);
+  assert.deepEqual(rows.map(({ cells }) => cells[0]), ["1", "grows", "grows", "greedy"]);
+  assert.deepEqual(rows[0].cells, ["1", "<b>.", 2, "−1.60", "−0.800"]);
+  assert.deepEqual(rows.at(-1).cells, ["greedy", " adf", 3, "−1.90", "−0.633"]);
+  for (const { node, cells } of rows.slice(0, -1)) assert.equal(page.textOf(page.pathTo(tree, node).map((n) => tree.tokens[n])), cells[1]);
+  assert.equal(rows.at(-1).node, tree.greedy.at(-1));
 });
 
 test("a bad length penalty gets Python's sentence", () => {
@@ -99,4 +101,11 @@ test("the summary is words", () => {
     page.summary(tree, page.replay(tree, 1, "never"), 3),
     `Tree of 2 beams up to step 3; step 3: 0 kept, 2 finished, 1 pruned. Best text: ${quoted(" adf")}.`,
   );
+});
+
+test("the shade is the probability after the text before, so those of one text multiply to its sum", () => {
+  const way = page.pathTo(tree, tree.greedy.at(-1));
+  const product = way.map((node) => page.chanceOf(tree, node)).reduce((a, b) => a * b);
+  assert.ok(Math.abs(Math.log(product) - tree.scores[way.at(-1)]) < 1e-9);
+  assert.ok(page.picture(tree, page.replay(tree, 1, "never"), 3, 110).includes(`--part: ${(100 * page.chanceOf(tree, 0)).toFixed(1)}%`));
 });

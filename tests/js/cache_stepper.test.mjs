@@ -69,17 +69,27 @@ test("no label sticks out of the picture, and none lies on another", () => {
   }
 });
 
-test("cividis goes from dark to bright", () => {
-  assert.deepEqual([0, 255].map(page.cividis), [[0, 34, 78], [254, 232, 56]]);
-  const brightness = [0, 60, 127, 190, 255].map((value) => page.cividis(value).reduce((a, b) => a + b));
-  assert.deepEqual(brightness, [...brightness].sort((a, b) => a - b));
+test("the cells are calm, and show the keys where that is switched on", () => {
+  const plain = page.picture(run, 1, true, false, 800), keys = page.picture(run, 1, true, "data:,", 800);
+  assert.deepEqual([count(plain, "<image"), count(plain, 'class="kept"'), count(plain, 'class="now"')], [0, 1, 1]);
+  assert.deepEqual([count(keys, "<image"), count(keys, 'class="kept"')], [1, 0]);
+});
+
+test("the time so far is on one scale, and every step has its place", () => {
+  const bars = (svg, kind) => [...svg.matchAll(new RegExp(`width="([\\d.]+)" height="14" class="${kind}"`, "g"))].map((found) => +found[1]);
+  for (const [step, times] of [[0, [60, 60]], [2, [121, 210]]]) {
+    const svg = page.picture(run, step, true, false, 800), [cached] = bars(svg, "cached"), [plain] = bars(svg, "plain");
+    assert.ok(Math.abs(cached / plain - times[0] / times[1]) < 1e-9);
+    for (const time of times) assert.ok(svg.includes(`>${time} ms<`));
+    assert.equal(count(svg, 'class="step'), 6);
+  }
 });
 
 test("the frame is around what is read, and the rest is kept", () => {
   const width = (svg) => +svg.match(/width="([\d.]+)" height="\d+" fill="url\(#x-light\)"/)[1];
   const cached = page.picture(run, 2, true, "data:,", 800), plain = page.picture(run, 2, false, "data:,", 800);
-  assert.equal(width(cached), 24);
-  assert.equal(width(plain), 5 * 24);
+  assert.equal(width(cached), 36);
+  assert.equal(width(plain), 5 * 36);
   assert.ok(cached.includes("kept: 4") && !plain.includes("kept"));
   assert.ok(plain.includes("reads 5 again") && page.picture(run, 0, false, "data:,", 800).includes("reads 3<"));
 });
@@ -88,8 +98,7 @@ test("prompt and generated tokens are told apart by words, steps by a mark and l
   const svg = page.picture(run, 1, true, "data:,", 800);
   assert.ok(svg.includes("prompt: 3") && svg.includes("generated: 1"));
   assert.equal(count(svg, 'class="marker"'), 1);
-  assert.equal(count(svg, 'class="cached'), 3);
-  assert.equal(count(svg, 'class="cached later"'), 1);
+  assert.deepEqual([count(svg, 'class="step cached"'), count(svg, 'class="step later cached"')], [2, 1]);
 });
 
 test("what a token may contain is escaped", () => assert.ok(!page.picture(run, 2, true, "data:,", 800).includes("<b>")));
@@ -102,7 +111,7 @@ test("more than 200 tokens: the window follows the step, and nothing is drawn ou
     const right = [...svg.matchAll(/<rect x="([\d.-]+)" y="[\d.-]+" width="([\d.-]+)"/g)].map((hit) => +hit[1] + +hit[2]);
     assert.ok(Math.max(...right) <= 1000 && !/width="-/.test(svg), `step ${step}`);
     assert.equal(count(svg, 'class="marker"'), 1);
-    assert.ok(count(svg, 'class="cached') <= 200);
+    assert.equal(count(svg, 'class="step'), 2 * steps, "every step has its time");
   }
   assert.equal(page.firstColumn(200), 0);
   assert.equal(page.firstColumn(260), 60);

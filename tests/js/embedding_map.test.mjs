@@ -12,9 +12,18 @@ test("points lie layer by layer, word by word", () => {
   assert.deepEqual([...page.pointOf(points, 3, 1, 1)], [-1, -0.5]);
 });
 
-test("the map reaches beyond every point of every layer", () => {
-  assert.ok(Math.abs(page.reachOf(points) - 2.2) < 1e-6);
-  assert.equal(page.reachOf(new Float32Array(4)), 1);
+test("the map reaches beyond every point of the layer, or of all layers", () => {
+  const near = (found, wanted) => found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]) < 1e-6, `${found}`));
+  near(page.reachOf(points, 3), [1.1, 2.2]);
+  near(page.reachOf(points, 3, 1), [1.1, 2.2]);
+  near(page.reachOf(points, 3, 0), [0.1, 0.1]); // words that are equal are not torn apart
+  near(page.reachOf(new Float32Array(4), 2, 0), [0.05, 0.05]);
+});
+
+test("cosines with the pinned word: cut out of those of all pairs, or all that there are", () => {
+  const pairs = Float32Array.from([...cosines, 1, 1, 1, 0.25, 1, 0.5, ...cosines]);
+  assert.deepEqual([...page.cosinesOf(pairs, 2, 3, 1)], [1, 1, 1, 0.25, 1, 0.5]);
+  assert.equal(page.cosinesOf(cosines, 2, 3, 1), cosines);
 });
 
 test("the ranking leaves the pinned word out; equals keep their order", () => {
@@ -34,7 +43,7 @@ test("the summary says layer, share and neighbours", () => {
 });
 
 test("the picture escapes names, marks the pinned word and its neighbours", () => {
-  const svg = page.picture({ points, names, layers: 2, layer: 1, pinned: 0, near: [2], path: true, reach: 2.2, width: 500 });
+  const svg = page.picture({ points, names, layers: 2, layer: 1, pinned: 0, near: [2], path: true, reach: [2.2, 2.2], width: 500 });
   assert.ok(svg.includes("\u2068&#60;b&#62;\u2069 (1)"));
   assert.equal(svg.match(/class="pin"/g).length, 1);
   assert.equal(svg.match(/class="dot near"/g).length, 1);
@@ -54,9 +63,19 @@ test("names of six words on one point are written apart, and inside the map", ()
 
 test("with many words only the pinned one and its neighbours are named", () => {
   const many = [...Array(100).keys()].map(String);
-  const svg = page.picture({ points: new Float32Array(200), names: many, layers: 1, layer: 0, pinned: 0, near: [1, 2], path: true, reach: 1, width: 500 });
-  assert.equal(svg.match(/<circle/g).length, 99);
+  const svg = page.picture({ points: new Float32Array(200), names: many, layers: 1, layer: 0, pinned: 0, near: [1, 2], path: true, reach: [1, 1], width: 500 });
+  assert.equal(svg.match(/class="dot/g).length, 99);
   assert.equal(svg.match(/<text/g).length, 2 + 3); // two axes
+});
+
+test("each sense has its colour and its shape, and one scale for both axes", () => {
+  const svg = page.picture({ points, names, senses: [0, 1, -1], layers: 2, layer: 1, pinned: 0, near: [], path: false, reach: [1, 1], width: 1000 });
+  assert.equal(svg.match(/class="pin s0"/g).length, 1);
+  assert.equal(svg.match(/class="dot s1"/g).length, 1);
+  assert.equal(svg.match(/class="dot"/g).length, 1);
+  assert.ok(svg.includes("M700.0 100.0m0-9"), "1, 0.5 on a scale of 200 pixels");
+  const curves = page.curvePicture({ cosines, names, senses: [0, 1, -1], layers: 2, layer: 0, pinned: 0, compared: 2, width: 300 });
+  assert.equal(curves.match(/class="thin s1"/g).length, 1);
 });
 
 test("the curve of one layer and of many has only numbers", () => {

@@ -51,6 +51,7 @@ test("the verdict comes first: which prompt is wrong now, and what it says inste
   assert.equal(page.verdict([wrong, right]), `Prompt 1 is wrong now: ${quoted("⏎")} instead of ${quoted("Paris")}.`);
   assert.equal(page.verdict([right, { ...right, moved: 0.25 }]), "Prompt 2 has moved by 25.0 %.");
   assert.equal(page.verdict([right]), "Every prompt says what it says alone.");
+  assert.deepEqual([wrong, right, { ...right, moved: 0.9 }].map(page.isWrong), [true, false, false]);
 });
 
 test("no seam between the rows of a grid, whatever their height", () => {

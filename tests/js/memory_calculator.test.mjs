@@ -93,7 +93,7 @@ test("ladders go up and end at their end", () => {
 
 test("an axis has three to seven steps", () => {
   for (const end of [1, 7.3, 99, 100, 538e6, 3.3e12]) {
-    const steps = end / page.tick(end);
+    const steps = end / page.axisStep(end);
     assert.ok(steps >= 2 && steps <= 6, `${end}: ${steps}`);
   }
 });
@@ -107,4 +107,17 @@ test("every part is a rectangle with its own pattern, and nothing leaves the pic
   const right = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map((hit) => +hit[1] + +hit[2]);
   assert.ok(Math.max(...right) <= 800);
   assert.equal(count(page.picture(page.rows(shape, { ...set, naive: false }, formats), [], 800, "x"), "part part2"), 0);
+});
+
+test("a card frames the first bar, and says what is left or over", () => {
+  assert.deepEqual([page.room(6e9, 8e9), page.room(9e9, 8e9)], ["fits, 2.00 GB left", "1.00 GB over"]);
+  const bars = page.rows(shape, set, formats), total = page.sum(bars[0][1]);
+  for (const [bytes, words] of [[total * 100, "fits"], [total / 2, "over"]]) {
+    const svg = page.picture(bars, [["far", total * 50]], 800, "x", ["8 GB, toy", bytes]);
+    assert.equal(count(svg, 'class="frame'), 1);
+    assert.equal(count(svg, 'class="limit'), 0);
+    assert.match(svg, new RegExp(`8 GB, toy: [^<]*${words}`));
+    const right = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map((hit) => +hit[1] + +hit[2]);
+    assert.ok(Math.max(...right) <= 800);
+  }
 });

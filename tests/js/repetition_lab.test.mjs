@@ -40,10 +40,6 @@ test("lowered logits hang, raised ones stand, banned ones are crossed", () => {
   assert.equal(paths.banned, "M130.0 0l10.0 20m0-20l-10.0 20");
 });
 
-test("the scale of the end of text goes down to one in a million", () => {
-  assert.deepEqual([1, 1e-3, 1e-6, 0].map((p) => Math.round(page.depth(p, 60)) + 0), [0, 30, 60, 60]);
-});
-
 test("a sentence stands beside the control that it names", () => {
   const names = ["prompt", "presence_penalty", "max_new_tokens"];
   assert.equal(page.namedIn("presence_penalty must be in [-2, 2], got 3", names), "presence_penalty");
@@ -62,4 +58,7 @@ test("the run is unpacked by step and row, and drawn", () => {
   assert.equal(drawn.source.match(/<circle/g).length, 2);
   assert.ok(page.cursor(data, drawn, 1, 0).includes("3.00 → −∞"));
   assert.ok(page.cursor(data, drawn, 0, 0).includes("not yet"));
+  const ends = ["line", "eos", "after"].map((kind) => +drawn.source.match(new RegExp(`d="M[^"]* ([\\d.]+)" class="${kind}"`))[1]);
+  const zero = +drawn.source.match(/>0<|y="([\d.]+)"[^>]*>0</)[1] - 4;
+  assert.deepEqual(ends.map((y) => +((zero - y) / 70).toFixed(2)), [0.9, 0.2, 0.2], "one scale for all probabilities");
 });

@@ -83,11 +83,14 @@ test("the picture escapes what a token may contain and names the killer", () => 
   assert.equal(svg.match(/class="drawn"/g).length, 1);
 });
 
-test("over each column is what the rows on the page share", () => {
+test("over each column is what the rows on the page share, and what is left for all others", () => {
   const stages = page.stagesOf(sorted, { ...plain, top_k: 2 });
-  assert.deepEqual([page.shareOf(stages[0], 0, 2), page.shareOf(stages[2], 0, 2), page.shareOf(stages[2], 2, 4)],
-    ["88.1 %", "100.0 %", "0.0 %"]);
-  assert.ok(page.picture(stages, ["a", "b", "c", "d"], 0, 2, 900, new Map(), 0).includes(">these 2 share<"));
+  const svg = page.picture(stages, ["a", "b", "c", "d"], 0, 2, 900, new Map(), 0);
+  assert.ok(svg.includes(">these 2 | all others<"));
+  assert.deepEqual(svg.match(/[\d.]+ \| [\d.]+ %/g), ["88.1 | 11.9 %", "88.1 | 11.9 %", "100.0 | 0.0 %", "100.0 | 0.0 %", "100.0 | 0.0 %"]);
+  const wide = (kind) => [...svg.matchAll(new RegExp(`width="([\\d.]+)" height="9" class="${kind}"`, "g"))].map((found) => +found[1]);
+  assert.equal(new Set(wide("others")).size, 1, "one scale");
+  assert.ok(Math.abs(wide("shown")[0] / wide("others")[0] - 0.881) < 0.001);
 });
 
 test("the summary is a sentence", () => {

@@ -65,12 +65,20 @@ test("totals are said for machines that have the point", () => {
 test("a measurement is estimated from the nearest point, and what is too much is said", () => {
   // The nearest point, of 64 tokens, takes 0.2 s + 4 · 0.02 s where its rates alone predict `best`.
   const [best, more] = [64, 160].map((prompt) => page.predicted(shape, recorded.points[0], prompt, 5, 1, "fp32").total);
-  assert.equal(page.estimate([recorded], { ...set, count: 5 }), "4 runs: about 1 s on the recorded machine");
-  assert.equal(page.estimate([recorded, { ...recorded, name: "here" }], { ...set, prompt: 160, count: 5 }), `4 runs: about ${Math.round((4 * 0.28 * more) / best)} s`);
-  assert.match(page.estimate([recorded], { ...set, prompt: 8192, count: 200 }), /^4 runs: about \d+ min on the recorded machine$/);
-  assert.equal(page.estimate([recorded], { ...set, prompt: 1024, batch: 16 }), "too much at once: batch × prompt may be at most 8,192 tokens, here it is 16,384");
-  assert.equal(page.estimate([], set), "");
-  assert.equal(page.estimate([{ ...recorded, points: [] }], set), "");
+  assert.equal(page.estimate([recorded], [{ ...set, count: 5 }]), "4 runs: about 1 s on the recorded machine");
+  assert.equal(page.estimate([recorded, { ...recorded, name: "here" }], [{ ...set, prompt: 160, count: 5 }]), `4 runs: about ${Math.round((4 * 0.28 * more) / best)} s`);
+  assert.match(page.estimate([recorded], [{ ...set, prompt: 8192, count: 200 }]), /^4 runs: about \d+ min on the recorded machine$/);
+  assert.equal(page.estimate([recorded], [{ ...set, prompt: 1024, batch: 16 }]), "too much at once: batch × prompt may be at most 8,192 tokens, here it is 16,384");
+  assert.equal(page.estimate([], [set]), "");
+  assert.equal(page.estimate([{ ...recorded, points: [] }], [set]), "");
+});
+
+test("a curve is measured where it was recorded, and where it is set, but not where it is too much", () => {
+  const points = page.curvePoints([recorded], { ...set, prompt: 16 });
+  const wanted = [...new Set([16, ...recorded.points.filter((p) => p.dtype === set.dtype && p.batch === set.batch).map((p) => p.prompt)])];
+  assert.deepEqual(points.map(({ prompt }) => prompt), wanted.sort((a, b) => a - b));
+  assert.equal(page.curvePoints([recorded], { ...set, prompt: 9000 }).some(({ prompt }) => prompt === 9000), false);
+  assert.match(page.estimate([recorded], points), new RegExp(`^${4 * points.length} runs: about `));
 });
 
 test("numbers have one decimal", () => assert.deepEqual([0, 1.04, 9.96, 1234.56].map(page.number), ["0.0", "1.0", "10.0", "1,234.6"]));

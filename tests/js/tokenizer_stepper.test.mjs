@@ -54,3 +54,20 @@ test("the picture dashes what is not made yet, and escapes", () => {
   assert.ok(page.treePicture(view, 0, 0).includes("&#60;e&#62;"));
   assert.ok(!page.treePicture(view, 0, 0).includes("NaN"));
 });
+
+test("the finished tokens read as the text: spaces are spaces, and ## isn't there", () => {
+  assert.deepEqual(page.running(view).map(({ text, id, special, isFirst }) => [text, id, special, isFirst]),
+    [["<e>", 9, true, true], [" an", 4, false, true]]);
+  const pieces = { words: [[0, 2, 0], [2, 4, 0]], labels: ["a", "##b", "##"], steps: [],
+    pieces: [[0, 1, 0, 9, 1], [1, 2, 0, 9, 2], [2, 4, 0, 9, 3]] };
+  assert.deepEqual(page.running(page.withOrder(pieces)).map(({ text, isFirst }) => [text, isFirst]), [["a", true], ["b", false], ["##", true]]);
+});
+
+test("characters are counted as Python counts them", () => {
+  assert.equal(page.headline("🙂", 2), "1 character → 2 tokens");
+  assert.equal(page.headline("x".repeat(1200), 1), "1,200 characters → 1 token");
+});
+
+test("Play takes seconds, whatever the number of steps", () => {
+  assert.deepEqual([1, 20, 1000].map(page.pause), [600, 400, 80]);
+});

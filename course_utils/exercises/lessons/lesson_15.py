@@ -13,9 +13,10 @@ from course_utils.engine.prefill_decode import decode_step, next_logits, prefill
 from course_utils.engine.sampling import FILTERS
 from course_utils.exercises.plain_data import ModelName, Settings
 from course_utils.exercises.task import Check, Mistake, Prose, Task
-from course_utils.models.practice import LETTERS, practice_model
+from course_utils.models.practice import AT_ONCE, LETTERS, practice_model
 
 MODEL, TOKENIZER = ModelName("practice.model"), ModelName("practice.tokenizer")
+NARROW = ModelName("narrow.model")  # who reads all texts again in every step, without a cache, gets an error from it
 GIVEN = ("course_utils.engine.prefill_decode", "course_utils.engine.sampling")
 GONE = -torch.inf
 REPETITION, PRESENCE, FREQUENCY = "repetition_penalty", "presence_penalty", "frequency_penalty"
@@ -474,12 +475,12 @@ def beams_unlike(random, others, *changes):
     for change in changes:
         settings = PLAIN_BEAMS | {name: value for name, value in change.items() if name != "ends"}
         while True:
-            ids = letters(random, 4)
+            ids = letters(random, AT_ONCE)
             settings = settings | {"eos_ids": random.permutation(96)[: change.get("ends", 0)].tolist()}
             found, gap = written(with_smallest_gap, ids, settings)
             if gap > 0.0005 and all(tokens_of(written(other, ids, settings)) != tokens_of(found) for other in others):
                 break
-        cases.append((MODEL, ids, settings))
+        cases.append((NARROW, ids, settings))
     return cases
 
 
@@ -782,7 +783,6 @@ TASKS = (
             ),
         ),
         hint="Four places in a loop: read, change, choose, end. Get the greedy text right first.",
-        points=4,
     ),
     Task(
         name="q3",
@@ -869,7 +869,7 @@ TASKS = (
             ),
         ),
         hint="Each candidate needs three things: its sum, its tokens, and the row of the cache that it came from.",
-        points=4,
+        points=6,
     ),
     Task(
         name="q4",
@@ -928,7 +928,7 @@ TASKS = (
             ),
         ),
         hint="`logits[0, ids.shape[1] - 1:].argmax(-1)` is the model's own choice for every guess, and one token more.",
-        points=3,
+        points=4,
     ),
 )
 PROSE = (
