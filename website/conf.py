@@ -19,4 +19,6 @@ html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["style.css", "static"]
 html_css_files = ["live/widgets.css", "style.css"]
-html_js_files = ["live/live.js"]
+# A page that was opened from a folder may not read other pages: there, a search lists titles only.
+_TITLES_ONLY = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+html_js_files = ["live/live.js", (None, {"body": _TITLES_ONLY})]

@@ -125,5 +125,6 @@ def page(notebook: NotebookNode, alive: Mapping[str, Recorded] = MappingProxyTyp
             assets.add_place(cell, f"{name}/{cell.id}")
         elif MEASURES in cell.source and alive:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
-            cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), "code_prompt_show": "What was measured"}
+            said = {"code_prompt_show": "What was measured (predict first)", "code_prompt_hide": "What was measured"}
+            cell.metadata["mystnb"] = {**cell.metadata.get("mystnb", {}), **said}
     return notebook

@@ -141,7 +141,8 @@ PRESS = """
   const keys = { range: "ArrowLeft ArrowRight", radio: "Space", "select-one": "ArrowDown ArrowUp" };
   const controls = "input[type=range], input[type=radio]:not(:checked), select, button, summary";
   const widget = document.querySelectorAll(".live")[place].querySelector(".course-widget");
-  const usable = [...widget.querySelectorAll(controls)].filter((one) => !one.matches(":disabled") && one.checkVisibility());
+  const seen = [...widget.querySelectorAll(controls)].filter((one) => one.checkVisibility());
+  const usable = seen.filter((one) => !one.matches(":disabled"));
   const control = usable[which];
   control.focus();
   return keys[control.type] ?? "Enter";
@@ -208,6 +209,35 @@ def test_every_widget_answers_a_key(notebook, way, website, served, visit):
     assert visit.locator(".live").count() == len(kept(ROOT, notebook.relative_to(ROOT).with_suffix("").as_posix()))
     home = website.as_uri() if way == "folder" else served
     assert [url for url in asked if not url.startswith((home, "data:", "blob:"))] == []
+
+
+SIZES = pytest.mark.parametrize("size", [(1300, 900), (390, 844)], ids=["desktop", "phone"])
+
+
+@pytest.mark.browser
+@SIZES
+def test_the_first_screen_says_what_this_is_and_moves(size, website, visit):
+    width, height = size
+    visit.set_viewport_size({"width": width, "height": height})
+    visit.goto((website / "index.html").as_uri())
+    visit.wait_for_function(AWAKE, arg=0)
+    for part in ("h1", "article p", ".live [data-filter=temperature] input", ".live .bar"):
+        box = visit.locator(part).first.bounding_box()
+        assert box["y"] + box["height"] < height, part
+        assert box["x"] + box["width"] < width, part
+    value = "document.querySelector('.live [data-filter=temperature] input').value"
+    visit.wait_for_function(f"(before) => {value} !== before", arg=visit.evaluate(value))
+    assert visit.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.browser
+@SIZES
+def test_a_link_to_a_section_shows_it_when_the_widgets_above_it_are_awake(size, website, visit):
+    visit.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    visit.goto((website / "notebooks" / "11_sampling.html").as_uri() + "#top-k")
+    visit.wait_for_function("() => document.querySelectorAll('.has-live').length >= 2")
+    visit.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    assert 0 <= visit.evaluate("document.getElementById('top-k').getBoundingClientRect().top") < 120
 
 
 @pytest.mark.browser

@@ -27,6 +27,14 @@ CUT_OFF = """
   return slide.scrollWidth > slide.clientWidth || getComputedStyle(slide).overflowY !== "auto";
 }).length
 """
+# It comes with its picture, or its question: nobody scrolls to it before it wakes.
+COME = """
+(place) => {
+  const { h, v } = Reveal.getIndices(document.querySelectorAll(".live")[place].closest("section"));
+  Reveal.slide(h, v);
+}
+"""
+AWAKE = "(place) => document.querySelectorAll('.live')[place].querySelector('.course-widget')"
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +108,21 @@ def test_the_room_predicts_before_it_sees_the_answer(opened):
     assert not answer.is_visible()
     page.keyboard.press("Space")
     expect(answer).to_be_visible()
+
+
+def test_every_widget_wakes_with_its_slide_and_has_its_keys_until_escape(opened):
+    page = opened("10")
+    places = page.locator(".live")
+    assert places.count() >= 3
+    for place in range(places.count()):
+        page.evaluate(COME, place)
+        page.wait_for_function(AWAKE, arg=place, timeout=60_000)
+    page.evaluate(COME, 2)
+    slider = places.nth(2).locator("input[type=range]").first
+    slider.focus()
+    before, value = page.evaluate(PLACE), slider.input_value()
+    assert press(page, "ArrowLeft")["h"] == press(page, "PageDown")["h"] == before["h"]
+    assert slider.input_value() != value
+    page.keyboard.press("Escape")
+    assert not page.evaluate("Reveal.isOverview()")
+    assert press(page, "ArrowRight")["h"] == before["h"] + 1

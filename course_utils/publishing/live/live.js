@@ -95,8 +95,8 @@
       remember(place, model, key, module);
       const { render } = await moduleOf(module);
       const el = document.createElement("div");
-      render({ model, el, experimental: {} });
-      place.replaceChildren(el);
+      place.replaceChildren(el); // where it finds how wide it may be
+      await render({ model, el, experimental: {} }); // some unpack first: until then, the picture stays
       (place.closest(".output") ?? place).previousElementSibling?.classList.add("has-live");
       models.set(place, model);
       play(place, model);
@@ -145,7 +145,7 @@
     const near = new IntersectionObserver((seen) => seen.filter(({ isIntersecting }) => isIntersecting).forEach(({ target }) => {
       near.unobserve(target);
       wake(target);
-    }), { rootMargin: "600px" });
+    }), { rootMargin: "600px", scrollMargin: "600px" }); // a long slide scrolls by itself
     document.querySelectorAll(".live").forEach((place) => near.observe(place));
   });
 })();
