@@ -107,7 +107,7 @@ def toy_trace():
     return NextTokenTrace("toy", "once upon", ("once", "␣upon"), logits, tuple("abcdefgh"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_trace():
     """As large as SmolLM2's vocabulary, in no particular order."""
     logits = np.random.default_rng(0).normal(0, 3, 49_152).astype(np.float32)

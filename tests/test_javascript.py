@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from course_utils.engine import sampling
+from course_utils.machine import ROOT
 from course_utils.widgets import SamplingLab
 from course_utils.widgets.base import page_module
 
 HERE = Path(__file__).parent / "js"
-WIDGETS = sorted(path.name.removesuffix(".test.mjs") for path in HERE.glob("*.test.mjs"))
+LIVE = "live"  # no widget: the script of pages without a kernel
+SCRIPT = ROOT / "course_utils" / "publishing" / "live" / "live.js"
+TESTED = sorted(path.name.removesuffix(".test.mjs") for path in HERE.glob("*.test.mjs"))
+WIDGETS = [name for name in TESTED if name != LIVE]
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +34,9 @@ def test_every_widget_has_javascript_tests():
     assert sorted(path.stem for path in folder.glob("*.js") if not path.stem.startswith("_")) == WIDGETS
 
 
-@pytest.mark.parametrize("name", WIDGETS)
+@pytest.mark.parametrize("name", TESTED)
 def test_pure_functions(node, modules, name):
-    environment = {**os.environ, "WIDGET_MODULES": str(modules)}
+    environment = {**os.environ, "WIDGET_MODULES": str(modules), "LIVE_SCRIPT": str(SCRIPT)}
     run = subprocess.run(
         [node, "--test", str(HERE / f"{name}.test.mjs")], env=environment, capture_output=True, text=True
     )

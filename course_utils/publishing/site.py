@@ -64,8 +64,8 @@ def collect_pages(root: Path, folder: Path) -> None:
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
     if (root / IMAGES).is_dir():
         shutil.copytree(root / IMAGES, folder / IMAGES)
-    front = kept(root, "index")
-    widgets = {f"index/{name}": widget for name, widget in front.items()}
+    front = kept(root, "front")
+    widgets = {f"front/{name}": widget for name, widget in front.items()}
     places = "\n".join(assets.fragment(key, play="temperature 0.3 1.7") for key in widgets)
     start = folder / "index.md"
     start.write_text(start.read_text(encoding="utf-8").replace("WIDGET", places), encoding="utf-8")

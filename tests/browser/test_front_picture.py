@@ -66,7 +66,7 @@ def test_the_pictures_of_readme_and_website(page, lab, record, outside_requests)
         root = page.locator(".sampling-lab")
         root.screenshot(path=ROOT / "docs" / "sampling-lab.png")
         save_animation(ROOT / "docs" / "sampling-lab.gif", frames(page, root))
-        keep(ROOT, "index", {"sampling-lab": recorded(lab)})
+        keep(ROOT, "front", {"sampling-lab": recorded(lab)})
     for file in ("README.md", "website/index.md"):
         alt = re.search(r"!\[([^\]]+)\]\((?:docs/)?sampling-lab\.(?:png|gif)\)", (ROOT / file).read_text())[1]
         assert "She opened the door and saw a" in re.sub(r"\s+", " ", alt)
@@ -74,7 +74,7 @@ def test_the_pictures_of_readme_and_website(page, lab, record, outside_requests)
 
 
 def test_the_front_page_has_this_widget(lab):
-    now, stored = recorded(lab), kept(ROOT, "index")["sampling-lab"]
+    now, stored = recorded(lab), kept(ROOT, "front")["sampling-lab"]
     assert stored["text"] == now["text"]
     assert stored["state"].keys() == now["state"].keys()
 

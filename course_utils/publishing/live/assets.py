@@ -98,8 +98,8 @@ def style() -> str:
 
 
 def _in_script(text: str) -> str:
-    """A string of JavaScript that also may stand between the tags of a script."""
-    return json.dumps(text).replace("</", "<\\/")
+    """A string of JavaScript that also may stand between the tags of a script: nothing in it can end or begin one."""
+    return json.dumps(text).replace("<", "\\u003c")
 
 
 def _live_file(name: str) -> str:
