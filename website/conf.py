@@ -19,3 +19,14 @@ html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["style.css"]
 html_css_files = ["style.css"]
+
+# The pages about the library, in api/.
+extensions += ["course_utils.publishing.api_docstrings"]
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 88
+toc_object_entries = False
+html_domain_indices = False
+html_static_path += ["api.css"]
+html_css_files += ["api.css"]

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from course_utils.errors import CourseError
 from course_utils.exercises.assignments import without_solution_links
 from course_utils.files import whole_folder
+from course_utils.publishing.api_pages import Library, with_library_links, write_library_pages
 
 PAGES = ("notebooks", "notebooks/deeper", "exercises")  # the solutions stay with the course
 IMAGES = "notebooks/images"  # in the text of lessons
@@ -59,10 +60,13 @@ def collect_pages(root: Path, folder: Path) -> None:
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
     if (root / IMAGES).is_dir():
         shutil.copytree(root / IMAGES, folder / IMAGES)
+    library = Library(root)
+    if (folder / "api").is_dir():
+        write_library_pages(folder / "api", library)
     for name in PAGES:
         (folder / name).mkdir(exist_ok=True, parents=True)
         for file in sorted((root / name).glob("*.ipynb")):
-            notebook = page(nbformat.read(file, as_version=4))
+            notebook = with_library_links(page(nbformat.read(file, as_version=4)), library)
             nbformat.write(notebook, folder / name / file.name)
 
 

@@ -1,7 +1,9 @@
 """The whole website: links lead somewhere, pictures keep their words, and no page asks the network for anything."""
 
+import ast
 import importlib.util
 import re
+import tomllib
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +11,7 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.api_pages import PACKAGE, ROOMS, Library, room_of
 from course_utils.publishing.site import PAGES, build_site
 from tests.browser.conftest import guarded_page
 from tests.conftest import need
@@ -124,4 +127,102 @@ def test_a_reader_finds_a_lesson_by_links_and_by_a_word(website, browser):
     page.press("input[name=q]", "Enter")
     page.wait_for_selector(".search a:has-text('11 · Sampling')")
     assert outside == []
+    page.context.close()
+
+
+# -------------------------------------------------------------------------------------- the pages about the library
+
+
+def library_page(room, website):
+    return website / "api" / f"{room}.html"
+
+
+def entry(page, place):
+    """What `page` has at `place`, up to the next entry or the next section."""
+    here = page.read_text(encoding="utf-8").partition(f'id="{place}"')[2]
+    return re.split(r'<dl class="py|<section', here)[0]
+
+
+def definitions():
+    """Every public function and class of the rooms, with its room and its module."""
+    for room in ROOMS:
+        for file in sorted((PACKAGE / room).glob("[!_]*.py")):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith(("_", "check_")):
+                    yield room, file.stem, node
+
+
+def lesson_numbers(node):
+    """The lessons that a docstring names, by their two digits."""
+    said = re.findall(r"^Lesson: (.*(?:\n.+)*)", ast.get_docstring(node) or "", re.M)
+    return re.findall(r"(\d\d) · ", " ".join(said))
+
+
+def test_every_room_is_documented_or_is_how_the_course_is_made():
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = {room for layer in layers for room in layer.split(" | ")}
+    assert rooms - set(ROOMS) == {"cli", "classroom", "publishing", "machine", "files", "errors"}
+
+
+def test_everything_public_has_an_entry(website):
+    missing = []
+    for room, module, node in definitions():
+        given_out, home = f"course_utils.{room}.{node.name}", f"course_utils.{room}.{module}.{node.name}"
+        page = Page(library_page(room, website))
+        missing += [home] if not {given_out, home} & page.places else []
+    assert missing == []
+    places = Page(library_page("widgets", website)).places
+    assert {"course_utils.widgets.SamplingLab", "course_utils.widgets.SamplingLab.describe"} <= places
+    assert "course_utils.models.CATALOGUE" in Page(library_page("models", website)).places  # its room gives it out
+    assert "course_utils.experiments.failure_cases.CAPITALS" in Page(library_page("experiments", website)).places
+
+
+def test_every_lesson_that_a_docstring_names_is_a_link(website):
+    wrong, named = [], 0
+    for room, module, node in definitions():
+        source = ast.parse((PACKAGE / room / f"{module}.py").read_text(encoding="utf-8"))
+        page = library_page(room, website)
+        given_out = f"course_utils.{room}.{node.name}"
+        place = given_out if given_out in Page(page).places else f"course_utils.{room}.{module}.{node.name}"
+        for what, where in ((source, f"api-{room}-{module}".replace("_", "-")), (node, place)):
+            linked = set(re.findall(r'href="\.\./notebooks/(\d\d)_', entry(page, where)))
+            numbers = lesson_numbers(what)
+            named += len(numbers)
+            wrong += [f"{where}: {number}" for number in numbers if number not in linked]
+    assert wrong == []
+    assert named > 100
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
+def test_a_lesson_and_the_library_link_each_other(lesson, website):
+    library = Library(ROOT)
+    used = [name for name in library.known.values() if lesson in library.used_in.get(name.path, [])]
+    taught = {name.path: name for name in used if room_of(name) != "learner"}
+    assert taught
+    links = Page(page_of(lesson, website)).links
+    for path, name in taught.items():
+        assert f"../api/{room_of(name)}.html#{path}" in links, path
+        if len(library.used_in[path]) <= 6:
+            assert f"../notebooks/{lesson.stem}.html" in entry(library_page(room_of(name), website), path)
+
+
+def test_every_room_leads_to_a_lesson_unless_none_is_about_it(website):
+    pages = {room: library_page(room, website).read_text(encoding="utf-8") for room in ROOMS}
+    leads = re.compile(r"(?:<strong>Lesson</strong>|<em>Used in</em>)[^\n]*\.\./notebooks/")
+    assert [room for room, page in pages.items() if not leads.search(page)] == ["exercises", "grading"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_library_is_readable_on_every_screen(website, browser, width):
+    outside, wide = [], []
+    page = guarded_page(browser, outside, viewport={"width": width, "height": 844})
+    for file in sorted((website / "api").glob("*.html")):
+        page.goto(file.as_uri())
+        wide += [file.name] if page.evaluate("document.body.scrollWidth > innerWidth") else []
+    page.goto((website / "api" / "engine.html").as_uri() + "#course_utils.engine.sampling.apply_top_p")
+    shown = page.locator("dt:target + dd")
+    assert "smallest set of tokens" in shown.inner_text()
+    assert ">>> apply_top_p(" in shown.inner_text()
+    assert (wide, outside) == ([], [])
     page.context.close()
