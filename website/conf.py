@@ -1,5 +1,8 @@
 """How Sphinx makes the website; `course site` runs it on a copy of this folder with the notebooks beside it."""
 
+import sys
+from pathlib import Path
+
 project = "LLMs by Hand"
 author = "the authors of LLMs by Hand"
 html_title = project
@@ -21,7 +24,8 @@ html_static_path = ["style.css"]
 html_css_files = ["style.css"]
 
 # The pages about the library, in api/.
-extensions += ["course_utils.publishing.api_docstrings"]
+sys.path.append(str(Path(__file__).parent))
+extensions += ["api_docstrings"]
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"

@@ -1,7 +1,7 @@
 """The website's pages about the library: every public name of each room, linked both ways with the lessons.
 
 What there is, is read from the code, and who uses it from the notebooks: nothing is kept up by hand. What a page says
-about a name is its docstring; `api_docstrings` is the part of Sphinx that reads them.
+about a name is its docstring; `website/api_docstrings.py` is the part of Sphinx that reads them.
 """
 
 import ast

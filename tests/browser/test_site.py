@@ -133,14 +133,16 @@ def test_a_reader_finds_a_lesson_by_links_and_by_a_word(website, browser):
 # -------------------------------------------------------------------------------------- the pages about the library
 
 
-def library_page(room, website):
-    return website / "api" / f"{room}.html"
+@pytest.fixture(scope="module")
+def rooms(website):
+    """The page of each room: what it says, and its links and places."""
+    files = {room: website / "api" / f"{room}.html" for room in ROOMS}
+    return {room: (file.read_text(encoding="utf-8"), Page(file)) for room, file in files.items()}
 
 
-def entry(page, place):
-    """What `page` has at `place`, up to the next entry or the next section."""
-    here = page.read_text(encoding="utf-8").partition(f'id="{place}"')[2]
-    return re.split(r'<dl class="py|<section', here)[0]
+def entry(text, place):
+    """What a page says at `place`, up to the next entry or the next section."""
+    return re.split(r'<dl class="py|<section', text.partition(f'id="{place}"')[2], maxsplit=1)[0]
 
 
 def definitions():
@@ -164,38 +166,46 @@ def test_every_room_is_documented_or_is_how_the_course_is_made():
     assert rooms - set(ROOMS) == {"cli", "classroom", "publishing", "machine", "files", "errors"}
 
 
-def test_everything_public_has_an_entry(website):
+def test_everything_public_has_an_entry(rooms):
     missing = []
     for room, module, node in definitions():
         given_out, home = f"course_utils.{room}.{node.name}", f"course_utils.{room}.{module}.{node.name}"
-        page = Page(library_page(room, website))
-        missing += [home] if not {given_out, home} & page.places else []
+        missing += [home] if not {given_out, home} & rooms[room][1].places else []
     assert missing == []
-    places = Page(library_page("widgets", website)).places
-    assert {"course_utils.widgets.SamplingLab", "course_utils.widgets.SamplingLab.describe"} <= places
-    assert "course_utils.models.CATALOGUE" in Page(library_page("models", website)).places  # its room gives it out
-    assert "course_utils.experiments.failure_cases.CAPITALS" in Page(library_page("experiments", website)).places
+    assert {"course_utils.widgets.SamplingLab", "course_utils.widgets.SamplingLab.describe"} <= rooms["widgets"][
+        1
+    ].places
+    assert "course_utils.models.CATALOGUE" in rooms["models"][1].places  # its room gives it out
+    assert "course_utils.experiments.failure_cases.CAPITALS" in rooms["experiments"][1].places  # lessons show it
 
 
-def test_every_lesson_that_a_docstring_names_is_a_link(website):
-    wrong, named = [], 0
+def test_every_lesson_that_a_docstring_names_is_a_link(rooms):
+    modules = {}
     for room, module, node in definitions():
+        modules.setdefault((room, module), []).append(node)
+    wrong, named = [], 0
+    for (room, module), nodes in modules.items():
+        text, page = rooms[room]
         source = ast.parse((PACKAGE / room / f"{module}.py").read_text(encoding="utf-8"))
-        page = library_page(room, website)
-        given_out = f"course_utils.{room}.{node.name}"
-        place = given_out if given_out in Page(page).places else f"course_utils.{room}.{module}.{node.name}"
-        for what, where in ((source, f"api-{room}-{module}".replace("_", "-")), (node, place)):
-            linked = set(re.findall(r'href="\.\./notebooks/(\d\d)_', entry(page, where)))
-            numbers = lesson_numbers(what)
-            named += len(numbers)
-            wrong += [f"{where}: {number}" for number in numbers if number not in linked]
+        said = {f"api-{room}-{module}".replace("_", "-"): source}
+        for node in nodes:
+            given_out = f"course_utils.{room}.{node.name}"
+            said[given_out if given_out in page.places else f"course_utils.{room}.{module}.{node.name}"] = node
+        for place, what in said.items():
+            linked = set(re.findall(r'href="\.\./notebooks/(\d\d)_', entry(text, place)))
+            named += len(lesson_numbers(what))
+            wrong += [f"{place}: {number}" for number in lesson_numbers(what) if number not in linked]
     assert wrong == []
     assert named > 100
 
 
+@pytest.fixture(scope="module")
+def library():
+    return Library(ROOT)
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
-def test_a_lesson_and_the_library_link_each_other(lesson, website):
-    library = Library(ROOT)
+def test_a_lesson_and_the_library_link_each_other(lesson, website, rooms, library):
     used = [name for name in library.known.values() if lesson in library.used_in.get(name.path, [])]
     taught = {name.path: name for name in used if room_of(name) != "learner"}
     assert taught
@@ -203,13 +213,12 @@ def test_a_lesson_and_the_library_link_each_other(lesson, website):
     for path, name in taught.items():
         assert f"../api/{room_of(name)}.html#{path}" in links, path
         if len(library.used_in[path]) <= 6:
-            assert f"../notebooks/{lesson.stem}.html" in entry(library_page(room_of(name), website), path)
+            assert f"../notebooks/{lesson.stem}.html" in entry(rooms[room_of(name)][0], path)
 
 
-def test_every_room_leads_to_a_lesson_unless_none_is_about_it(website):
-    pages = {room: library_page(room, website).read_text(encoding="utf-8") for room in ROOMS}
+def test_every_room_leads_to_a_lesson_unless_none_is_about_it(rooms):
     leads = re.compile(r"(?:<strong>Lesson</strong>|<em>Used in</em>)[^\n]*\.\./notebooks/")
-    assert [room for room, page in pages.items() if not leads.search(page)] == ["exercises", "grading"]
+    assert [room for room, (text, _) in rooms.items() if not leads.search(text)] == ["exercises", "grading"]
 
 
 @pytest.mark.browser

@@ -1,4 +1,4 @@
-"""What Sphinx loads to read the library's docstrings, which are written as people write Markdown.
+"""What Sphinx loads, beside conf.py, to read the library's docstrings, which are written as people write Markdown.
 
 Code in backticks becomes a link where it names something public; the lesson that a docstring names becomes a link to
 its page; and each entry says which lessons use it.
