@@ -52,7 +52,8 @@ class Docstrings:
                 blocks.append(self._linked(block, path, own))
         if what != "module":
             blocks.append(self._used_in(path))
-        return "\n\n".join(filter(None, blocks)).splitlines()
+        # Napoleon would take what a constant's or a property's first line has before a colon for its type.
+        return ["", *"\n\n".join(filter(None, blocks)).splitlines()]
 
     def _linked(self, block: str, path: str, own: set[str]) -> str:
         """Return a paragraph in which what is public, and no argument's name, is a link."""
@@ -134,9 +135,12 @@ def setup(app: Sphinx) -> dict:
 
 
 def _skips(app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
-    """Leave out members that are neither methods nor properties: their docstring is that of their type."""
-    is_code = inspect.isroutine(thing) or isinstance(thing, property | classmethod | staticmethod)
-    return None if is_code or hasattr(thing, "func") else True
+    """Leave out members that aren't code of ours: a setting has the docstring of its type, `set` that of matplotlib."""
+    if isinstance(thing, property):
+        thing = thing.fget
+    thing = getattr(thing, "func", thing)  # of a cached property
+    is_ours = inspect.isroutine(thing) and str(getattr(thing, "__module__", "")).startswith("course_utils")
+    return None if is_ours else True
 
 
 def _signature(
