@@ -1,5 +1,6 @@
 """The real models: quick to load, shared with the disk, and one sentence for a prompt they cannot read."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.machine import ROOT
 from course_utils.models import CATALOGUE, load_causal_lm, load_encoder
 
 
@@ -19,6 +21,16 @@ def smollm():
 def test_same_object_twice(smollm):
     assert load_causal_lm() is smollm
     assert load_encoder() is load_encoder()
+
+
+def test_the_librarys_front_page_runs_as_it_is(smollm, capsys):
+    page = (ROOT / "website" / "api" / "index.md").read_text(encoding="utf-8")
+    lines = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1].rstrip().splitlines()
+    names = {}
+    exec("\n".join(lines[:-1]), names)
+    assert names["smollm"] is smollm
+    assert len(smollm.encode(capsys.readouterr().out)[0]) == pytest.approx(20, abs=2)
+    assert "Sampling lab: what comes after “She opened" in str(eval(lines[-1], names))
 
 
 def test_parameters_are_those_of_the_catalogue(smollm):

@@ -1,5 +1,8 @@
 """How Sphinx makes the website; `course site` runs it on a copy of this folder with the notebooks beside it."""
 
+import sys
+from pathlib import Path
+
 project = "LLMs by Hand"
 author = "the authors of LLMs by Hand"
 html_title = project
@@ -22,3 +25,15 @@ html_css_files = ["live/widgets.css", "style.css"]
 # A page that was opened from a folder may not read other pages: there, a search lists titles only.
 _TITLES_ONLY = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 html_js_files = ["live/live.js", (None, {"body": _TITLES_ONLY})]
+
+# The pages about the library, in api/.
+sys.path.append(str(Path(__file__).parent))
+extensions += ["api_docstrings"]
+autodoc_typehints = "description"
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 88
+toc_object_entries = False
+html_domain_indices = False
+html_static_path += ["api.css"]
+html_css_files += ["api.css"]

@@ -5,7 +5,7 @@ numbers: for 384 × 384 weights and rank 16, 12,288 numbers to train instead of 
 training starts from exactly the model that was there. Afterwards the product can be added to the weights for good.
 
 Source: Hu et al. (2021), LoRA: Low-Rank Adaptation of Large Language Models.
-Lesson: 03 · Pipelines
+Lesson: 06 · Pre-training and fine-tuning
 """
 
 import math

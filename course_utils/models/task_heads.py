@@ -3,7 +3,7 @@
 A head's folder holds `config.json` (what it was trained on top of, and its labels), `head.safetensors` (the LoRA
 corrections of the encoder's linear layers and the head's own weights, fp16) and `README.md` (its model card).
 
-Lesson: 03 · Pipelines
+Lesson: 04 · The pipeline tasks; 06 · Pre-training and fine-tuning
 """
 
 import json
@@ -23,7 +23,7 @@ HEADS = Path(__file__).parent / "heads"
 def shipped_heads() -> list[str]:
     """Name the heads that come with the package.
 
-    Lesson: 03 · Pipelines
+    Lesson: 04 · The pipeline tasks; 06 · Pre-training and fine-tuning
     """
     return sorted(folder.parent.name for folder in HEADS.glob("*/config.json"))
 
@@ -39,7 +39,7 @@ def load_head(task: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
 
     The corrections are added to the encoder's weights, so the model is an ordinary `BertFor…` that every function
     of `transformers` takes.
-    Lesson: 03 · Pipelines
+    Lesson: 04 · The pipeline tasks; 06 · Pre-training and fine-tuning
     """
     folder = task if isinstance(task, Path) else HEADS / task
     if not (folder / "config.json").is_file():

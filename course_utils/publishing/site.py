@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from course_utils.errors import CourseError
 from course_utils.exercises.assignments import without_solution_links
 from course_utils.files import whole_folder
+from course_utils.publishing.api_pages import Library, with_library_links, write_library_pages
 from course_utils.publishing.live import assets
 from course_utils.publishing.live.record import Recorded, kept
 
@@ -60,10 +61,13 @@ def build_site(root: Path, out: Path) -> None:
 
 def collect_pages(root: Path, folder: Path) -> None:
     """Put everything that Sphinx reads into the new `folder`: its settings, the pictures and the notebooks."""
-    shutil.copytree(root / "website", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "website", folder, ignore=shutil.ignore_patterns("__pycache__", "live"))
     shutil.copy(root / "docs" / "sampling-lab.png", folder)
     if (root / IMAGES).is_dir():
         shutil.copytree(root / IMAGES, folder / IMAGES)
+    library = Library(root)
+    if (folder / "api").is_dir():
+        write_library_pages(folder / "api", library)
     front = kept(root, "front")
     widgets = {f"front/{name}": widget for name, widget in front.items()}
     places = "\n".join(assets.fragment(key, play="temperature 0.3 1.7") for key in widgets)
@@ -74,7 +78,7 @@ def collect_pages(root: Path, folder: Path) -> None:
         for file in sorted((root / name).glob("*.ipynb")):
             alive = kept(root, f"{name}/{file.stem}")
             widgets |= {f"{file.stem}/{cell}": widget for cell, widget in alive.items()}
-            notebook = page(nbformat.read(file, as_version=4), alive, file.stem)
+            notebook = with_library_links(page(nbformat.read(file, as_version=4), alive, file.stem), library)
             nbformat.write(notebook, folder / name / file.name)
     _put_live_files(widgets, folder / "static" / "live")
 

@@ -1,5 +1,6 @@
 """The whole website: links lead somewhere, pictures keep their words, widgets answer, no page asks the network."""
 
+import ast
 import functools
 import http.server
 import importlib.util
@@ -7,6 +8,7 @@ import json
 import re
 import threading
 import time
+import tomllib
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +16,7 @@ import nbformat
 import pytest
 
 from course_utils.machine import ROOT
+from course_utils.publishing.api_pages import PACKAGE, ROOMS, Library, room_of
 from course_utils.publishing.live.record import kept
 from course_utils.publishing.site import PAGES, build_site
 from tests.browser.conftest import guarded_page, work_of
@@ -314,3 +317,110 @@ def test_without_scripts_and_on_paper_the_pictures_are_there(website, browser, v
     visit.emulate_media(media="print")
     assert picture.is_visible()
     assert not visit.locator(".live").nth(place).is_visible()
+
+
+# -------------------------------------------------------------------------------------- the pages about the library
+
+
+@pytest.fixture(scope="module")
+def rooms(website):
+    """The page of each room: what it says, and its links and places."""
+    files = {room: website / "api" / f"{room}.html" for room in ROOMS}
+    return {room: (file.read_text(encoding="utf-8"), Page(file)) for room, file in files.items()}
+
+
+def entry(text, place):
+    """What a page says at `place`, up to the next entry or the next section."""
+    return re.split(r'<dl class="py|<section', text.partition(f'id="{place}"')[2], maxsplit=1)[0]
+
+
+def definitions():
+    """Every public function and class of the rooms, with its room and its module."""
+    for room in ROOMS:
+        for file in sorted((PACKAGE / room).glob("[!_]*.py")):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith(("_", "check_")):
+                    yield room, file.stem, node
+
+
+def lesson_numbers(node):
+    """The lessons that a docstring names, by their two digits."""
+    said = re.findall(r"^Lesson: (.*(?:\n.+)*)", ast.get_docstring(node) or "", re.M)
+    return re.findall(r"(\d\d) · ", " ".join(said))
+
+
+def test_every_room_is_documented_or_is_how_the_course_is_made():
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = {room for layer in layers for room in layer.split(" | ")}
+    assert rooms - set(ROOMS) == {"cli", "classroom", "publishing", "machine", "files", "errors"}
+
+
+def test_everything_public_has_an_entry(rooms):
+    missing = []
+    for room, module, node in definitions():
+        given_out, home = f"course_utils.{room}.{node.name}", f"course_utils.{room}.{module}.{node.name}"
+        missing += [home] if not {given_out, home} & rooms[room][1].places else []
+    assert missing == []
+    assert {"course_utils.widgets.SamplingLab", "course_utils.widgets.SamplingLab.describe"} <= rooms["widgets"][
+        1
+    ].places
+    assert "course_utils.models.CATALOGUE" in rooms["models"][1].places  # its room gives it out
+    assert "course_utils.experiments.failure_cases.CAPITALS" in rooms["experiments"][1].places  # lessons show it
+
+
+def test_every_lesson_that_a_docstring_names_is_a_link(rooms):
+    modules = {}
+    for room, module, node in definitions():
+        modules.setdefault((room, module), []).append(node)
+    wrong, named = [], 0
+    for (room, module), nodes in modules.items():
+        text, page = rooms[room]
+        source = ast.parse((PACKAGE / room / f"{module}.py").read_text(encoding="utf-8"))
+        said = {f"api-{room}-{module}".replace("_", "-"): source}
+        for node in nodes:
+            given_out = f"course_utils.{room}.{node.name}"
+            said[given_out if given_out in page.places else f"course_utils.{room}.{module}.{node.name}"] = node
+        for place, what in said.items():
+            linked = set(re.findall(r'href="\.\./notebooks/(\d\d)_', entry(text, place)))
+            named += len(lesson_numbers(what))
+            wrong += [f"{place}: {number}" for number in lesson_numbers(what) if number not in linked]
+    assert wrong == []
+    assert named > 100
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library(ROOT)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
+def test_a_lesson_and_the_library_link_each_other(lesson, website, rooms, library):
+    used = [name for name in library.known.values() if lesson in library.used_in.get(name.path, [])]
+    taught = {name.path: name for name in used if room_of(name) != "learner"}
+    assert taught
+    links = Page(page_of(lesson, website)).links
+    for path, name in taught.items():
+        assert f"../api/{room_of(name)}.html#{path}" in links, path
+        if len(library.used_in[path]) <= 6:
+            assert f"../notebooks/{lesson.stem}.html" in entry(rooms[room_of(name)][0], path)
+
+
+def test_every_room_leads_to_a_lesson_unless_none_is_about_it(rooms):
+    leads = re.compile(r"(?:<strong>Lesson</strong>|<em>Used in</em>)[^\n]*\.\./notebooks/")
+    assert [room for room, (text, _) in rooms.items() if not leads.search(text)] == ["exercises", "grading"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_library_is_readable_on_every_screen(website, browser, width):
+    outside, wide = [], []
+    page = guarded_page(browser, outside, viewport={"width": width, "height": 844})
+    for file in sorted((website / "api").glob("*.html")):
+        page.goto(file.as_uri())
+        wide += [file.name] if page.evaluate("document.body.scrollWidth > innerWidth") else []
+    page.goto((website / "api" / "engine.html").as_uri() + "#course_utils.engine.sampling.apply_top_p")
+    shown = page.locator("dt:target + dd")
+    assert "smallest set of tokens" in shown.inner_text()
+    assert ">>> apply_top_p(" in shown.inner_text()
+    assert (wide, outside) == ([], [])
+    page.context.close()
