@@ -188,8 +188,9 @@ def test_the_picture_has_the_attention_mask():
         PipelineTrace("ner", "good", (("what the model reads", (1, 3), columns, rows),), (LOGITS,), (ANSWER,))
     ).figure()
     drawn = [text.get_text() for text in figure.axes[0].texts]
-    assert drawn[1:] == [
-        *("token", "[CLS]", "good", "[PAD]", "input_ids", "101", "2204", "0"),
+    assert drawn == [
+        *("what the model reads", "shape (1, 3)"),
+        *("token", "[CLS]", "good", "[PAD]", "input\n_ids", "101", "2204", "0"),
         *("token\n_type_ids", "0", "0", "0", "attention\n_mask", "1", "1", "0"),
     ]
     assert "“[PAD]” 0 0 0" in figure.alt
