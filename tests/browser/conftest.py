@@ -245,7 +245,8 @@ async ([code, style, state, binary, status]) => {
     get: (name) => state[name],
     set(name, value) {
       state[name] = value;
-      for (const [names, call] of heard) if (names.split(" ").some((one) => one === "change" || one === "change:" + name)) call();
+      const events = ["change", "change:" + name];
+      for (const [names, call] of heard) if (names.split(" ").some((one) => events.includes(one))) call();
     },
     save_changes() {},
     send() {},
