@@ -143,7 +143,7 @@ function render({ model, el }) {
   const canvas = element("div", { role: "img" });
   const walker = element("div", { class: "picture", tabindex: "0", role: "group",
     "aria-label": "the tree: arrow keys walk from token to token" }, canvas);
-  const lit = ({ target }) => light(target.closest("tr")?.dataset.node ?? ROOT);
+  const lit = ({ target }) => light(target.closest("tr")?.dataset.end ?? ROOT);
   const ranked = element("tbody", { onmouseover: lit, onfocusin: lit, onmouseleave: () => light(ROOT), onfocusout: () => light(ROOT) });
   // The story comes from the kernel, and may come late or never.
   const isTold = () => `${model.get("told")}` === `${["length_penalty", "early_stopping", "step"].map((name) => model.get(name))}`;
@@ -219,7 +219,7 @@ function render({ model, el }) {
     canvas.setAttribute("aria-label", words);
     const rows = ranking(tree, found, penalty, over);
     ranked.replaceChildren(...tableRows([["place", "text", "tokens", "sum", `sum / tokens^${penalty}`], ...rows.map(({ cells }) => cells)]));
-    rows.forEach(({ node }, i) => Object.assign(ranked.children[i + 1], { tabIndex: 0 }).dataset.node = node);
+    rows.forEach(({ node }, i) => Object.assign(ranked.children[i + 1], { tabIndex: 0 }).dataset.end = node);
     table.show();
     if (tree !== shownTree) chosen = 0;
     if (tree.steps[chosen] > upTo) chosen = pathTo(tree, chosen)[upTo - 1];

@@ -245,7 +245,7 @@ async ([code, style, state, binary, status]) => {
     get: (name) => state[name],
     set(name, value) {
       state[name] = value;
-      const events = ["change", `change:${name}`];
+      const events = ["change", "change:" + name];
       for (const [names, call] of heard) if (names.split(" ").some((one) => events.includes(one))) call();
     },
     save_changes() {},
