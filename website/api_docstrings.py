@@ -52,8 +52,9 @@ class Docstrings:
                 blocks.append(self._linked(block, path, own))
         if what != "module":
             blocks.append(self._used_in(path))
-        # Napoleon would take what a constant's or a property's first line has before a colon for its type.
-        return ["", *"\n\n".join(filter(None, blocks)).splitlines()]
+        text = "\n\n".join(filter(None, blocks))
+        # Napoleon takes what their first line has before a colon for a type; this one is a comment.
+        return (f"..\n\n{text}" if what in ("data", "attribute", "property") else text).splitlines()
 
     def _linked(self, block: str, path: str, own: set[str]) -> str:
         """Return a paragraph in which what is public, and no argument's name, is a link."""

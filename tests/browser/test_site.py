@@ -366,6 +366,9 @@ def test_everything_public_has_an_entry(rooms):
     ].places
     assert "course_utils.models.CATALOGUE" in rooms["models"][1].places  # its room gives it out
     assert "course_utils.experiments.failure_cases.CAPITALS" in rooms["experiments"][1].places  # lessons show it
+    assert "course_utils.figures.CourseFigure.set" not in rooms["figures"][1].places  # matplotlib's
+    text = rooms["experiments"][0]
+    assert "As many again: what was" in entry(text, "course_utils.experiments.failure_cases.MORE_CAPITALS")
 
 
 def test_every_lesson_that_a_docstring_names_is_a_link(rooms):
