@@ -180,7 +180,10 @@ function render({ model, el }) {
     runWrong.textContent = ok ? "" : `A run must have a whole number of tokens, at least 1, got ${runBox.value || "nothing"}.`;
     if (ok) set("run_length", value);
   });
-  const point = (event) => event.buttons && go(Math.floor((event.clientX - stage.firstChild.getBoundingClientRect().left - LEFT) / drawing.column));
+  const point = ({ buttons, clientX }) => {
+    const svg = stage.firstChild, { left, width } = svg.getBoundingClientRect(), scale = width / svg.viewBox.baseVal.width; // slides enlarge it
+    if (buttons) go(Math.floor(((clientX - left) / scale - LEFT) / drawing.column));
+  };
   stage.addEventListener("pointerdown", point);
   stage.addEventListener("pointermove", point);
 
