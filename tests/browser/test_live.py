@@ -42,7 +42,8 @@ def folder(widgets, tmp_path_factory):
     for key in widgets:
         name = key.partition("/")[2]
         shown += f'<section id="{name}"><p class="picture">What {name} shows.</p>{assets.fragment(key)}</section>'
-    head = f'<meta charset="utf-8"><style>section {{ min-height: 300vh }}{assets.style()}</style><script src="live.js"></script>'
+    style = f"<style>section {{ min-height: 300vh }}{assets.style()}</style>"
+    head = f'<meta charset="utf-8">{style}<script src="live.js"></script>'
     (folder / "page.html").write_text(f"<!DOCTYPE html>{head}{shown}<p id=end>The end.</p>", encoding="utf-8")
     return folder
 
