@@ -38,11 +38,12 @@ def folder(widgets, tmp_path_factory):
     for name, text in {**files, "live": assets.script()}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.js").write_text(text, encoding="utf-8")
-    shown = "".join(
-        f'<section style="min-height: 300vh"><p class="picture">What {key} shows.</p>{assets.fragment(key)}</section>'
-        for key in widgets
-    )
-    head = f'<meta charset="utf-8"><style>{assets.style()}</style><script src="live.js"></script>'
+    shown = ""
+    for key in widgets:
+        name = key.partition("/")[2]
+        shown += f'<section id="{name}"><p class="picture">What {name} shows.</p>{assets.fragment(key)}</section>'
+    style = f"<style>section {{ min-height: 300vh }}{assets.style()}</style>"
+    head = f'<meta charset="utf-8">{style}<script src="live.js"></script>'
     (folder / "page.html").write_text(f"<!DOCTYPE html>{head}{shown}<p id=end>The end.</p>", encoding="utf-8")
     return folder
 
@@ -167,17 +168,15 @@ def test_nothing_is_loaded_before_it_is_near_and_the_picture_stays_until_then(pa
     held, asked = [], []
     page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
     page.route("**/states/small/quiz.js", lambda route: held.append(route))
-    page.goto((folder / "page.html").as_uri() + "#end")
-    page.wait_for_function("() => scrollY > 0")
-    while not held:
-        page.wait_for_timeout(20)
+    with page.expect_request("**/states/small/quiz.js"):
+        page.goto((folder / "page.html").as_uri() + "#quiz")
     assert picture_of(page, "small/quiz").is_visible()
     assert place_of(page, "small/quiz").text_content() == ""
-    held.pop().continue_()
+    held[0].continue_()
     place_of(page, "small/quiz").locator(".course-widget").wait_for()
     expect(picture_of(page, "small/quiz")).to_be_hidden()
     assert "memory.js" not in asked
-    assert page.locator("#end").evaluate("(end) => end.getBoundingClientRect().bottom <= innerHeight + 1")
+    assert page.locator("#quiz").evaluate("(quiz) => Math.abs(quiz.getBoundingClientRect().top) <= 1")
 
 
 def test_on_paper_are_the_pictures_whether_widgets_are_awake_asleep_or_broken(page, folder, widgets):

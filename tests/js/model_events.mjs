@@ -1,7 +1,7 @@
 // What a widget may expect of its model. Each `does` gets a model with n = 0, list = [1, 2], text = "" and data, two bytes;
 // anywidget's in JupyterLab and the one of pages without a kernel both log into `said` what `says` has.
 async function until(said, count) {
-  while (said.length < count) await new Promise((done) => setTimeout(done, 10));
+  for (let i = 0; i < 3000 && said.length < count; i++) await new Promise((done) => setTimeout(done, 10));
 }
 
 /** What `does` of each name has said, and what it should say; `modelOf` makes a model of the first state. */
@@ -51,14 +51,13 @@ export const promises = {
       model.set("list", [{ a: [null] }]);
       model.set("list", [{ a: [null] }]);
       model.set("list", [{ b: [null] }]);
-      const data = model.get("data"), copy = new Uint8Array([9, ...new Uint8Array(data.buffer, data.byteOffset, 2)]);
-      model.set("data", new DataView(copy.buffer, 1));
-      model.set("data", new DataView(copy.buffer, 0, 2));
-      model.set("data", new DataView(copy.buffer));
+      model.set("data", new DataView(new Uint8Array([1, 2]).buffer));
+      model.set("data", new DataView(new Uint8Array([1, 3]).buffer));
+      model.set("data", new DataView(new Uint8Array([1, 3, 3]).buffer));
     },
     says: [[2], [1], [1], [2], [3]],
   },
-  "set within a handler: its own event at once, the one of all after the others": {
+  "set within a handler: its own event at once, the one of all once": {
     does(model, log) {
       model.on("change:n", (_, value) => {
         log("n", value);
@@ -70,9 +69,9 @@ export const promises = {
       model.on("change", () => log("all", model.get("n"), model.get("text")));
       model.set("n", 1);
     },
-    says: [["n", 1], ["n", 2], ["text", "2"], ["n done", 2], ["text", "1"], ["n done", 1], ["all", 2, "1"]],
+    says: [["n", 1], ["n", 2], ["text", "2"], ["n done", 2], ["text", "1"], ["all", 2, "1"], ["n done", 1]],
   },
-  "set within the handler of all calls it once more": {
+  "set within the handler of all doesn't call it again": {
     does(model, log) {
       model.on("change", () => {
         log("all", model.get("n"));
@@ -80,7 +79,7 @@ export const promises = {
       });
       model.set("n", 1);
     },
-    says: [["all", 1], ["all", 2], ["all", 3]],
+    says: [["all", 1]],
   },
   "a handler that was removed or added meanwhile: from the next event on": {
     does(model, log) {

@@ -71,7 +71,10 @@
       this.calls = new Map(); // event -> functions; a list is never changed, so one that is being called stays whole
     }
     get(name) { return this.state[name]; }
-    /** One event for each value that is new, then one for all; those of a `set` within a handler come before the latter. */
+    /**
+     * One event for each value that is new, then one for all. A `set` within a handler ends what it is in, as the model
+     * of ipywidgets has it: the event for all isn't repeated.
+     */
     set(name, value) {
       const values = typeof name === "object" ? name : { [name]: value };
       const changed = Object.keys(values).filter((one) => !same(this.state[one], values[one]));
@@ -86,7 +89,7 @@
           this.emit("change", this);
         }
       } finally {
-        if (!within) this.changing = this.pending = false;
+        this.changing = this.pending = false;
       }
     }
     on(events, call) { for (const event of events.split(/\s+/)) this.calls.set(event, [...(this.calls.get(event) ?? []), call]); }
