@@ -128,7 +128,7 @@ function render({ model, el }) {
   const results = element("div", {}, legend, rows, notice, details);
   const root = element("div", { class: "course-widget mask-lab" },
     element("p", { class: "intro" }, "One batch, and who may look at whom in it. Pad on the right, or show the padding: which prompt goes wrong?"),
-    ask, wrong, element("div", { class: "controls" }, kind.all, padding.all, masked), status, older, results);
+    ask, wrong, element("div", { class: "settings" }, kind.all, padding.all, masked), status, older, results);
   const kernel = asking(model, root, status, paint, "Running every setting …");
 
   function run() {

@@ -180,7 +180,7 @@ function render({ model, el }) {
   const formatNames = Object.keys(formats);
   const root = element("div", { class: "course-widget memory-calculator" },
     element("p", { class: "intro" }, "What fills the memory of a running model, and which machine can hold it? Choose a model and a card, then move the context."),
-    element("div", { class: "controls" }, choice("model", "model", Object.keys(shapes)),
+    element("div", { class: "settings" }, choice("model", "model", Object.keys(shapes)),
       choice("card", "card", ["", ...limits.map(([name]) => name)], ["all that are near", ...limits.map(([name]) => name)]), field("KV heads", heads),
       choice("dtype", "weights in", formatNames), choice("cache_dtype", "KV cache in", formatNames.filter((name) => name !== "int4")),
       number("context", "context", ladder(128, 2 ** 20)), number("batch", "batch", ladder(1, 512)),

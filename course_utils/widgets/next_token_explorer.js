@@ -77,7 +77,7 @@ function render({ model, el }) {
   const shift = element("div", { class: "shift", "aria-live": "polite" });
   const table = element("tbody");
   const details = element("details", {}, element("summary", {}, "Show as table"), element("table", {}, table));
-  const controls = element("div", { class: "controls" }, element("label", {}, "bars ", range, " ", count), second, greyed(model, second), status);
+  const controls = element("div", { class: "settings" }, element("label", {}, "bars ", range, " ", count), second, greyed(model, second), status);
   const root = element("div", { class: "course-widget explorer" }, intro, controls, places, shift, details);
   const later = together(draw), kernel = asking(model, root, status, later);
   const ask = (side, action, value, focus) => {

@@ -190,7 +190,7 @@ async function render({ model, el }) {
   const canvas = element("div", { role: "img", class: "picture" });
   const status = element("div", { class: "status", "aria-live": "polite" });
   const said = element("div", { "aria-live": "polite" });
-  const controls = element("fieldset", { class: "controls", disabled: needsKernel });
+  const controls = element("fieldset", { class: "settings", disabled: needsKernel });
   const refresh = []; // model -> controls
 
   const set = (name, value) => {

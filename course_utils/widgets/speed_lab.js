@@ -207,7 +207,7 @@ function render({ model, el }) {
   const root = element("div", { class: "course-widget speed-lab" },
     element("p", { class: "intro" }, "What does one more token cost? TTFT is the time to the first token, TPOT the time per output token after it. Choose a curve, then measure your own machine."),
     element("fieldset", {}, element("legend", {}, "curve"), ...radios),
-    element("div", { class: "controls" }, slider("prompt", "prompt tokens", powers(8, 1024)), slider("new_tokens", "new tokens", powers(2, 256)),
+    element("div", { class: "settings" }, slider("prompt", "prompt tokens", powers(8, 1024)), slider("new_tokens", "new tokens", powers(2, 256)),
       slider("batch", "batch", powers(1, 32)), choice("threads", "threads", threads), choice("dtype", "format", () => Object.keys(BYTES)),
       measuring("Measure here", () => [now()]), measuring("Measure this curve", () => curvePoints(machines(), now())),
       cannot ? inYourCopy("This is a recorded run. Measuring needs the model") : null),

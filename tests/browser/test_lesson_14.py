@@ -173,7 +173,7 @@ def test_what_cannot_be_measured_is_one_sentence(page, lab):
         lab.get_by_label(name, exact=True).focus()
         page.keyboard.press("End")
     too_much = "too much at once: batch × prompt may be at most 8,192 tokens, here it is 32,768"
-    page.wait_for_function(f"() => {text_of('.speed-lab .controls')}.includes({too_much!r})")
+    page.wait_for_function(f"() => {text_of('.speed-lab .settings')}.includes({too_much!r})")
     measure(page, lab)
     expect(page.locator(WRONG)).to_have_text("batch × prompt must be at most 8,192 tokens, got 32,768")
     assert lab.locator("g.here .point").count() >= 1
