@@ -267,3 +267,9 @@ def test_a_card_frames_the_bar_and_says_what_is_left():
     assert own.describe() == MemoryCalculator().describe()
     with pytest.raises(ValueError, match=r"card must be one of \['', '8 GB, GeForce RTX 4060'"):
         MemoryCalculator(card="8 GB")
+
+
+def test_a_website_does_not_take_the_machine_that_made_it_for_its_reader_s():
+    devices = MemoryCalculator().recorded_state()["devices"]
+    assert devices[:-1] == MemoryCalculator().devices[:-1]
+    assert devices[-1] == ["RAM of a 16 GB laptop", 16 * 2**30]

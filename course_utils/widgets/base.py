@@ -127,6 +127,10 @@ class CourseWidget(anywidget.AnyWidget):
         modules = [one.__module__ for one in cls.__mro__]  # a learner's own class, or a question's, is elsewhere
         return next(name for name in modules if name.startswith(f"{__package__}.")).rpartition(".")[2]
 
+    def recorded_state(self) -> dict[str, object]:
+        """Return the traits that a page without a kernel has."""
+        return self.get_state()
+
     def recorded_answers(self) -> dict[str, dict]:
         """Return what a page without a kernel can be told: by what it asks, as JSON, the answer.
 

@@ -203,7 +203,7 @@ function render({ model, el }) {
     const bar = bars[0][1], total = sum(bar), card = limits.find(([device]) => device === model.get("card"));
     canvas.innerHTML = picture(bars, limits, Math.max(300, Math.min(root.clientWidth - 16, 1000)), id, card);
     alarm.textContent = warning(name, shape, chosen.context);
-    status.textContent = `${name}: ${sizeText(total)} in all; ${card ? `${card[0]}: ${room(total, card[1])}` : `this machine's RAM: ${fit(total, devices.at(-1)[1])}`}.`;
+    status.textContent = `${name}: ${sizeText(total)} in all; ${card ? `${card[0]}: ${room(total, card[1])}` : `${devices.at(-1)[0]}: ${fit(total, devices.at(-1)[1])}`}.`;
     const written = formulas(shape, chosen, formats);
     sums.replaceChildren(...PARTS.map((part, i) => element("tr", {}, element("td", {}, element("span", { class: `key part${i}` }), ` ${part}`),
       element("td", {}, sizeText(bar[i])), element("td", {}, `= ${written[i]}`))));

@@ -205,6 +205,10 @@ class MemoryCalculator(CourseWidget):
             return ""
         return f"⚠ {self.context:,} tokens are more than the context length of {self.model} ({longest:,})."
 
+    def recorded_state(self) -> dict[str, object]:
+        """Return the traits with a common laptop for this machine, which is not the reader's of a website."""
+        return {**super().recorded_state(), "devices": [*self.devices[:-1], ["RAM of a 16 GB laptop", 16 * 2**30]]}
+
     def describe(self) -> str:
         """Say in words what every part takes, and on which cards it fits. This machine is not in it: it differs."""
         parts, total = self.parts(), self.total

@@ -47,7 +47,7 @@ def recorded(widget: CourseWidget) -> Recorded:
     """
     state = {
         name: value
-        for name, value in sorted(widget.get_state().items())
+        for name, value in sorted(widget.recorded_state().items())
         if name not in _NOT_OWN and not name.startswith(("_model_", "_view_", "_dom_", "_esm", "_css", "_anywidget_"))
     }
     if "can_run" in state:
