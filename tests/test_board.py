@@ -10,27 +10,20 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
 from course_utils.classroom.board import storage as storage_module
-from course_utils.classroom.board.questions import course_questions, course_tasks, place_of
+from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import LONGEST, Board
 from course_utils.classroom.board.storage import LATE, LETTERS, Answer, FullError, Stage, Storage
 from course_utils.errors import CourseError
 from course_utils.grading.spreadsheet import readable
 from course_utils.learner.progress_table import _ASKED
 from course_utils.machine import ROOT
+from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
 from tests.postgres import programs, running_postgres
-
-QUESTIONS = course_questions(ROOT)
-TASKS = course_tasks(ROOT)
-NAME = "00-paris"
-OPTIONS = QUESTIONS[NAME].options
-CODE = "KXWPHT"
 
 
 @pytest.fixture(scope="module")
@@ -452,20 +445,6 @@ def served(sqlite_board):
     """The board behind a real web server, as `course board` runs it."""
     with serving(sqlite_board) as address:
         yield sqlite_board, address
-
-
-@contextmanager
-def serving(board):
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(board.app(), log_level="warning", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{door.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
 
 
 def events(stream):
