@@ -32,8 +32,8 @@ function draw() {
   if (!state) return;
   $("people").textContent = `· ${count(state.people, "learner")}`;
   $("names").textContent = state.asks_names ? "Stop asking for names (deletes them)" : "Ask for names";
-  $("list").replaceChildren(...ofLesson().map(({ name, kind }) => {
-    const button = element("button", { type: "button", onclick: () => choose(name) }, name,
+  $("list").replaceChildren(...ofLesson().map(({ name, kind, text }) => {
+    const button = element("button", { type: "button", onclick: () => choose(name), title: text }, name, element("small", {}, text),
       element("small", {}, `${kind} · ${state.answered[name] ?? 0} answered${stageOf(name) && ` · ${stageOf(name)}`}`));
     button.setAttribute("aria-current", String(name === chosen));
     return element("li", {}, button);
