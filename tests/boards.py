@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from course_utils.classroom.board.command import SERVER
 from course_utils.classroom.board.questions import course_questions, course_tasks
 from course_utils.machine import ROOT
 
@@ -23,7 +24,7 @@ def serving(board, port=0):
     with socket.socket() as door:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind(("127.0.0.1", port))
-        server = uvicorn.Server(uvicorn.Config(board.app(), log_level="warning", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(board.app(), **SERVER))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()
         while not server.started:

@@ -13,7 +13,14 @@ from course_utils.errors import CourseError
 from course_utils.machine import port_is_taken
 
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
-CLOSING_SECONDS = 2  # for answers on their way when the board is stopped
+# No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
+SERVER = {
+    "log_level": "warning",
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 2,  # seconds, for answers on their way when the board is stopped
+}
 
 
 def run_board(root: Path, port: int, database: str | None, code: str | None, address: str | None) -> None:
@@ -54,9 +61,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     print(f"The projector:      {here}/projector/{room.code}", flush=True)
     print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
     print("Press Ctrl+C here to stop. All answers are kept; the same command goes on with this room.", flush=True)
-    # No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
-    quiet = {"log_level": "warning", "access_log": False, "proxy_headers": False, "server_header": False}
-    uvicorn.run(board.app(), host="0.0.0.0", port=port, timeout_graceful_shutdown=CLOSING_SECONDS, **quiet)
+    uvicorn.run(board.app(), host="0.0.0.0", port=port, **SERVER)
 
 
 def address_of_this_machine() -> str:

@@ -37,6 +37,7 @@ COOKIE_SECONDS = 12 * 60 * 60
 GUESSES, GUESSES_PER_SECOND = 10, 10 / 60
 ALL_GUESSES, ALL_GUESSES_PER_SECOND = 30, 30 / 60
 ANSWERS, ANSWERS_PER_SECOND = 40, 1.0  # of one learner
+NEWCOMERS, NEWCOMERS_PER_SECOND = 400, 0.1  # from one address, which may be a whole school's
 STREAMS = {"learner": 400, "projector": 20, "teacher": 20}  # pages that listen, from one address
 LONGEST = {"name": 40, "choice": 500, "said": 500}  # characters
 _KEY = re.compile(r"[\w-]{32,64}", re.ASCII)
@@ -62,7 +63,8 @@ class Board:
         self._pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
         self._guesses = Limiter(GUESSES, GUESSES_PER_SECOND), Limiter(ALL_GUESSES, ALL_GUESSES_PER_SECOND)
         self._answers = Limiter(ANSWERS, ANSWERS_PER_SECOND)
-        self._known: set[tuple[str, str]] = set()  # addresses that have said a code
+        self._newcomers = Limiter(NEWCOMERS, NEWCOMERS_PER_SECOND)
+        self._known: set[tuple[str, str]] = set()  # addresses that have said a code, and learners who are in
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._streams: Counter[tuple[str, str]] = Counter()
 
@@ -157,7 +159,7 @@ class Board:
         said = await _said(request)
         room = await self._room_of_code(request, said.get("code"))
         key = _key(request) or secrets.token_urlsafe(32)
-        self._limit(self._answers, key)
+        self._limit_learner(request, room, key)
         name = " ".join(_text(said, "name", "").split()) or None
         await run_in_threadpool(self.storage.add_person, room.code, key, name)
         self._changed(room.code, "projector", "teacher")
@@ -172,7 +174,7 @@ class Board:
         room = await self._room_of_code(request, said.get("code"))
         if key is None:
             raise HTTPException(403, "Join the room first.")
-        self._limit(self._answers, key)
+        self._limit_learner(request, room, key)
         answer = self._checked(said)
         round_ = await run_in_threadpool(self.storage.take, room.code, key, answer)
         self._changed(room.code, "projector", "teacher")
@@ -321,10 +323,24 @@ class Board:
         if not is_known:
             for limiter, key in zip(self._guesses, (address, "all"), strict=True):
                 limiter.gives_back(key)
-            if len(self._known) >= _KNOWN_MOST:
-                self._known.clear()
-            self._known.add((address, code))
+            self._remember(address, code)
         return room
+
+    def _remember(self, who: str, code: str) -> None:
+        if len(self._known) >= _KNOWN_MOST:
+            self._known.clear()
+        self._known.add((who, code))
+
+    def _limit_learner(self, request: Request, room: Room, key: str) -> None:
+        """Count one more message of a learner.
+
+        Raises:
+            HTTPException: There were too many, or too many learners from one address.
+        """
+        self._limit(self._answers, key)
+        if (key, room.code) not in self._known:
+            self._limit(self._newcomers, address_of(request.scope))
+            self._remember(key, room.code)
 
     async def _room_of_teacher(self, request: Request, secret: str | None = None) -> Room:
         """Return the room of the teacher who asks.
