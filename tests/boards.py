@@ -32,5 +32,6 @@ def serving(board, port=0):
         try:
             yield f"http://127.0.0.1:{door.getsockname()[1]}"
         finally:
+            board.close()
             server.should_exit = True
             thread.join()

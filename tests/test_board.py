@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-import socket
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,12 +19,14 @@ from course_utils.classroom.board import storage as storage_module
 from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import LONGEST, Board
 from course_utils.classroom.board.storage import LATE, LETTERS, Answer, FullError, Stage, Storage
+from course_utils.classroom.hub import free_ports
 from course_utils.errors import CourseError
 from course_utils.grading.spreadsheet import readable
 from course_utils.learner.progress_table import _ASKED
 from course_utils.machine import ROOT
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
 from tests.postgres import programs, running_postgres
+from workshop.board_load import as_markdown, load
 
 
 @pytest.fixture(scope="module")
@@ -467,13 +470,11 @@ def test_pages_hear_of_every_change(served):
 
 
 def test_the_command_says_where_everything_is_and_goes_on_with_its_room(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}"]
     command += [f"--db=sqlite:///{tmp_path / 'board.sqlite'}", "--address=http://board.school"]
     links = []
-    for more in ([], [], ["--room=new"], ["--room=kxwpht"]):
+    for more in ([], [], ["--room=new"], [f"--room={CODE.lower()}"]):
         board = subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True)
         try:
             links.append(next(line for line in board.stdout if "/teacher/" in line).split()[-1])
@@ -497,6 +498,25 @@ def page_of(link):
                 raise
             time.sleep(0.1)
     raise AssertionError(link)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT")
+def test_the_board_stops_at_once_although_pages_listen(tmp_path):
+    database, (port,) = f"sqlite:///{tmp_path / 'board.sqlite'}", free_ports(1)
+    command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}", f"--db={database}"]
+    board = subprocess.Popen([*command, f"--room={CODE}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    page_of(next(line for line in board.stdout if "/teacher/" in line).split()[-1])
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events/projector/{CODE}", timeout=60) as stream:
+        next(events(stream))
+        board.send_signal(signal.SIGINT)
+        assert board.communicate(timeout=300)[1] == "Stopped: run the same command again to continue from here.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_a_board_killed_in_the_middle_loses_nothing(tmp_path):
+    measured = load(f"sqlite:///{tmp_path / 'board.sqlite'}", learners=12, seconds=2, is_killed=True)
+    assert measured["killed"].startswith("killed after 1 s, back ")
+    assert "| SQLite | 12 | killed after 1 s, back " in as_markdown([measured])
 
 
 @pytest.mark.parametrize(

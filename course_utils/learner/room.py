@@ -28,7 +28,7 @@ from course_utils.learner.progress import Progress, reason
 
 ROOM_SECONDS = 24 * 60 * 60  # tomorrow, someone else may have the board's address
 ANSWER_SECONDS = 5  # the board's patience with itself; nobody waits for it but a thread of ours
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two tries
 LONGEST_SAID = 500  # characters
 SHARED = "Shared with the room."
 AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."

@@ -1,12 +1,23 @@
 """The pages of the class board in a browser: a teacher with keys, a projector, phones; and a board that was away."""
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Answer, Storage
+from course_utils.learner.progress import Progress
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
-from tests.browser.conftest import guarded_page
+from tests.browser.conftest import (
+    PATIENCE,
+    _kernel_states,
+    _leave_everything,
+    assert_no_errors,
+    choose_from_menu,
+    guarded_page,
+    scratch_notebook,
+)
 
 pytestmark = pytest.mark.browser
 SCREEN = {"width": 1280, "height": 720}
@@ -122,3 +133,82 @@ def test_pages_find_a_board_again_that_was_away(browser, outside_requests, tmp_p
         board._changed(CODE, "projector")
         expect(projector.locator("#text")).to_have_text(QUESTIONS[NAME].text)
         projector.context.close()
+
+
+# Three learners in JupyterLab
+
+NOTEBOOK = [
+    "import os\nos.environ['COURSE_HOME'] = {home!r}\n"
+    "from course_utils.learner import join, predict\njoin({address!r}, {code!r})",
+    "paris = predict({name!r}, 'How likely is ␣Paris?', {ranges!r})\nparis",
+]
+RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
+
+
+def learner(browser, lab_server, outside_requests, tmp_path, number, address):
+    """The page of a learner: a notebook in JupyterLab, with a kernel and a home of its own."""
+    values = {
+        "home": str(tmp_path / f"learner{number}"),
+        "address": address,
+        "code": CODE,
+        "name": NAME,
+        "ranges": RANGES,
+    }
+    scratch_notebook(lab_server, f"learner{number}", *(cell.format(**values) for cell in NOTEBOOK))
+    page = guarded_page(browser, outside_requests, viewport={"width": 1000, "height": 900})
+    page.goto(f"{lab_server['address']}/lab/workspaces/learner{number}/tree/notebooks/learner{number}.ipynb")
+    page.wait_for_selector("#jp-bottom-panel >> text=Python 3 (ipykernel) | Idle")
+    end = time.monotonic() + PATIENCE
+    while _kernel_states(lab_server) != ["idle"] * number:
+        assert time.monotonic() < end, _kernel_states(lab_server)
+        page.wait_for_timeout(500)
+    choose_from_menu(page, "Run", "Run All Cells")
+    page.wait_for_selector(".course-widget.question")
+    return page
+
+
+def choose(page, option):
+    """Press the option and the button, and wait until the kernel has said that the room has it."""
+    page.click(f".course-widget.question label:text-is('{option}')")
+    page.click(".course-widget.question button:text-is('Keep my prediction')")
+    said = f"Shared with the room. There, your newest choice counts: {option}."
+    expect(page.locator(".course-widget.question .status")).to_contain_text(said)
+
+
+def test_three_learners_in_jupyterlab_predict_discuss_and_see(
+    browser, lab_server, outside_requests, tmp_path, artifacts
+):
+    _leave_everything(browser, lab_server)
+    board = new_board(tmp_path)
+    with serving(board) as address:
+        projector = opened(browser, outside_requests, f"{address}/projector/{CODE}", SCREEN)
+        teacher = opened(browser, outside_requests, f"{address}/teacher/{board.storage.room(CODE).secret}", SCREEN)
+        learners = [learner(browser, lab_server, outside_requests, tmp_path, number, address) for number in (1, 2, 3)]
+        expect(projector.locator("#people")).to_have_text("3 learners joined")
+        teacher.keyboard.press("o")
+        for page, choice in zip(learners, (0, 0, 1), strict=True):
+            choose(page, OPTIONS[choice])
+        expect(projector.locator("#answered")).to_have_text("3 of 3 have answered.")
+        assert numbers(projector) == []
+        teacher.keyboard.press("s")
+        expect(projector.locator("#options .number").first).to_have_text("2 · 67 %")
+        choose(learners[1], OPTIONS[1])  # a bar moves
+        expect(projector.locator("#options .number").nth(1)).to_have_text("2 · 67 %")
+        teacher.keyboard.press("r")
+        expect(projector.locator("#measured")).to_have_text("The course's own run measured: 77.3%.")
+        teacher.keyboard.press("2")
+        expect(projector.locator("#answered")).to_have_text("0 of 3 have answered.")
+        for page in learners:
+            choose(page, OPTIONS[2])
+        learners[0].screenshot(path=artifacts / "board-notebook.png")
+        expect(projector.locator("#answered")).to_have_text("3 of 3 have answered.")
+        teacher.keyboard.press("r")
+        expect(projector.locator("#options .number")).to_have_text(
+            ["1 · 33 %", "0 · 0 %", "2 · 67 %", "0 · 0 %", "0 · 0 %", "3 · 100 %"]
+        )
+        kept = [Progress(tmp_path / f"learner{number}" / "progress.json") for number in (1, 2, 3)]
+        assert [one.get("predictions", NAME)["choice"] for one in kept] == [OPTIONS[0], OPTIONS[0], OPTIONS[1]]
+        for page in learners:
+            assert_no_errors(page)
+        _leave_everything(browser, lab_server)
+    assert outside_requests == []

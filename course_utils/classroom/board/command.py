@@ -6,11 +6,15 @@ Lesson: none (this is for teachers).
 import importlib.util
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
 
 from course_utils.errors import CourseError
 from course_utils.machine import port_is_taken
+
+if TYPE_CHECKING:
+    from course_utils.classroom.board.service import Board
 
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
 # No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
@@ -38,8 +42,6 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
-    import uvicorn
-
     from course_utils.classroom.board.questions import course_questions, course_tasks
     from course_utils.classroom.board.service import Board
     from course_utils.classroom.board.storage import CODE_LENGTH, LETTERS, Storage, is_code
@@ -61,7 +63,24 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     print(f"The projector:      {here}/projector/{room.code}", flush=True)
     print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
     print("Press Ctrl+C here to stop. All answers are kept; the same command goes on with this room.", flush=True)
-    uvicorn.run(board.app(), host="0.0.0.0", port=port, **SERVER)
+    serve(board, host="0.0.0.0", port=port)
+
+
+def serve(board: "Board", **where: object) -> None:
+    """Serve a board until Ctrl+C, or until the process is asked to end.
+
+    Args:
+        board: The board.
+        where: How uvicorn reaches the network: `host` and `port`.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, *arguments: object) -> None:
+            board.close()  # else it would wait for pages that listen for ever
+            super().handle_exit(*arguments)
+
+    Server(uvicorn.Config(board.app(), **SERVER, **where)).run()
 
 
 def address_of_this_machine() -> str:

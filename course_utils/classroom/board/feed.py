@@ -25,12 +25,18 @@ class Feed:
         self._compute = compute
         self._change = asyncio.Event()
         self._computing = asyncio.Lock()
+        self._is_closed = False
         self._known: tuple[asyncio.Event | None, str] = (None, "")
 
     def changed(self) -> None:
         """Wake every page that listens."""
         before, self._change = self._change, asyncio.Event()
         before.set()
+
+    def close(self) -> None:
+        """End all streams: the board is stopped, and their pages wait for it to come back."""
+        self._is_closed = True
+        self.changed()
 
     async def text(self) -> str:
         """Return it as it is now, as JSON."""
@@ -44,7 +50,7 @@ class Feed:
         """Yield events: one now, and one after each change."""
         yield f"retry: {AGAIN_MILLISECONDS}\n\n"
         sent = ""
-        while True:
+        while not self._is_closed:
             change, text = self._change, await self.text()
             yield ": still here\n\n" if text == sent else f"data: {text}\n\n"
             sent = text

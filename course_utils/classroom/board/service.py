@@ -91,6 +91,11 @@ class Board:
         problems = {HTTPException: self._problem, FullError: self._full, Exception: self._broken}
         return Guarded(Starlette(routes=routes, exception_handlers=problems))
 
+    def close(self) -> None:
+        """End the streams of all pages, so that the server needn't wait for them."""
+        for feed in self._feeds.values():
+            feed.close()
+
     # Pages
 
     async def front(self, request: Request) -> Response:
