@@ -516,7 +516,7 @@ def test_the_board_stops_at_once_although_pages_listen(tmp_path):
 def test_a_board_killed_in_the_middle_loses_nothing(tmp_path):
     measured = load(f"sqlite:///{tmp_path / 'board.sqlite'}", learners=12, seconds=2, is_killed=True)
     assert measured["killed"].startswith("killed after 1 s, back ")
-    assert "| SQLite | 12 | killed after 1 s, back " in as_markdown([measured])
+    assert "| SQLite | 12 | killed after 1 s, back " in as_markdown([measured], 0)
 
 
 @pytest.mark.parametrize(

@@ -161,12 +161,12 @@ def load(database: str, learners: int, seconds: float, is_killed: bool, seed: in
     }
 
 
-def as_markdown(rows: list[dict]) -> str:
-    """Return the table of the guide."""
+def as_markdown(rows: list[dict], busy: float) -> str:
+    """Return the table of the guide; `busy` is how many other programs wanted a processor."""
     names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
     lines = [
         f"Measured on {date.today():%d %B %Y} ({processor_name()}, {os.cpu_count()} cores; board and learners on one",
-        "machine): `python -m workshop.board_load`.",
+        f"machine, and before that a load of {busy:.1f} from other programs): `python -m workshop.board_load`.",
         "",
         "| database | learners | board | all had answered after | projector had them all | lost or counted twice "
         "| a learner waited (half, 95 %) | board: memory, processor |",
@@ -191,6 +191,7 @@ def main() -> int:
     )
     parser.add_argument("--record", action="store_true", help="write the table into the guide")
     options = parser.parse_args()
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     with tempfile.TemporaryDirectory(prefix="board-load-") as place:
         databases = options.db or [f"sqlite:///{Path(place) / 'board.sqlite'}"]
         try:
@@ -202,7 +203,7 @@ def main() -> int:
         except LoadError as error:
             print(error, file=sys.stderr)
             return 1
-    table = as_markdown(rows)
+    table = as_markdown(rows, busy)
     print(table)
     if options.record:
         before, marker, after = GUIDE.read_text(encoding="utf-8").partition(MARKER)

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Answer, Storage
 from course_utils.learner.progress import Progress
+from course_utils.machine import ROOT
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
 from tests.browser.conftest import (
     PATIENCE,
@@ -22,6 +23,12 @@ from tests.browser.conftest import (
 pytestmark = pytest.mark.browser
 SCREEN = {"width": 1280, "height": 720}
 PHONE = {"width": 390, "height": 780}
+
+
+@pytest.fixture
+def pictures(request, artifacts):
+    """Where pictures go: with --record, into the guide."""
+    return ROOT / "workshop" / "guide" / "images" if request.config.getoption("--record") else artifacts
 
 
 def new_board(folder):
@@ -45,7 +52,7 @@ def numbers(page):
     return page.locator("#options .number").all_text_contents()
 
 
-def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tmp_path, artifacts):
+def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tmp_path, artifacts, pictures):
     board = new_board(tmp_path)
     with serving(board) as address:
 
@@ -55,7 +62,7 @@ def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tm
         projector = page(f"/projector/{CODE}", SCREEN)
         expect(projector.locator("#people")).to_have_text("0 learners joined")
         assert projector.evaluate("document.querySelector('#welcome img').naturalWidth") > 0
-        projector.screenshot(path=artifacts / "board-welcome.png")
+        projector.screenshot(path=pictures / "board-welcome.png")
         teacher = page(f"/teacher/{board.storage.room(CODE).secret}", SCREEN)
         assert board.storage.room(CODE).secret not in teacher.url
         phones = [page(f"/join/{CODE}", PHONE) for _ in range(3)]
@@ -90,11 +97,12 @@ def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tm
         expect(projector.locator("#answered")).to_have_text("3 of 3 have answered.")
         phones[0].screenshot(path=artifacts / "board-phone.png")
         assert projector.locator("#measured").text_content() == ""
+        teacher.screenshot(path=pictures / "board-teacher.png")
         teacher.keyboard.press("r")
         expect(projector.locator("#measured")).to_have_text("The course's own run measured: 77.3%.")
         assert numbers(projector) == ["1 · 33 %", "0 · 0 %", "1 · 33 %", "0 · 0 %", "1 · 33 %", "3 · 100 %"]
         expect(projector.locator("#options li.right .option")).to_have_text(f"✓ {OPTIONS[2]}")
-        projector.screenshot(path=artifacts / "board-revealed.png")
+        projector.screenshot(path=pictures / "board-revealed.png")
         expect(phones[0].locator("#said")).to_contain_text("This question is closed.")
 
         # What the room gets stuck on, as text whatever a learner sends.
@@ -107,7 +115,7 @@ def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tm
         expect(teacher.locator("#stuck li").first).to_have_text("2 learners now, 2 so far: You keep k + 1 tokens.")
         expect(teacher.locator("#stuck li").nth(1)).to_have_text(f"1 learner now, 1 so far: {rude}")
         assert teacher.locator("#stuck img").count() == 0
-        teacher.screenshot(path=artifacts / "board-teacher.png")
+        teacher.screenshot(path=artifacts / "board-stuck.png")
         teacher.once("dialog", lambda dialog: dialog.accept())
         teacher.select_option("#lesson", QUESTIONS[NAME].lesson)
         teacher.keyboard.press("x")
@@ -138,7 +146,7 @@ def test_pages_find_a_board_again_that_was_away(browser, outside_requests, tmp_p
 # Three learners in JupyterLab
 
 NOTEBOOK = [
-    "import os\nos.environ['COURSE_HOME'] = {home!r}\n"
+    "import os\nos.environ['COURSE_HOME'] = {home!r}",
     "from course_utils.learner import join, predict\njoin({address!r}, {code!r})",
     "paris = predict({name!r}, 'How likely is ␣Paris?', {ranges!r})\nparis",
 ]
@@ -176,7 +184,7 @@ def choose(page, option):
 
 
 def test_three_learners_in_jupyterlab_predict_discuss_and_see(
-    browser, lab_server, outside_requests, tmp_path, artifacts
+    browser, lab_server, outside_requests, tmp_path, pictures
 ):
     _leave_everything(browser, lab_server)
     board = new_board(tmp_path)
@@ -200,7 +208,7 @@ def test_three_learners_in_jupyterlab_predict_discuss_and_see(
         expect(projector.locator("#answered")).to_have_text("0 of 3 have answered.")
         for page in learners:
             choose(page, OPTIONS[2])
-        learners[0].screenshot(path=artifacts / "board-notebook.png")
+        learners[0].locator(".jp-NotebookPanel").screenshot(path=pictures / "board-notebook.png")
         expect(projector.locator("#answered")).to_have_text("3 of 3 have answered.")
         teacher.keyboard.press("r")
         expect(projector.locator("#options .number")).to_have_text(
