@@ -255,6 +255,18 @@ def test_a_hub_joins_its_learners_by_the_environment(progress, address, board, m
     assert leave(progress) == "Your server joins a room by itself (COURSE_BOARD): ask your teacher."
 
 
+def test_a_hubs_token_goes_to_the_hubs_own_board_only(tmp_path, monkeypatch):
+    hub, other = room.Room("http://127.0.0.1:8011/services/board", CODE), room.Room("http://192.168.1.20:8010", CODE)
+    monkeypatch.setenv(room.TOKEN, "secret")
+    assert room._who(tmp_path, hub).startswith("Bearer ")
+    monkeypatch.setenv(room.BOARD, f"{hub.address}/")
+    assert room._who(tmp_path, hub) == "token secret"
+    key = room._who(tmp_path, other)
+    assert key.startswith("Bearer ")
+    assert key == room._who(tmp_path, other)
+    assert key != room._who(tmp_path, other._replace(code="BBBBBB")), "another room can't tell that it's the same one"
+
+
 @pytest.mark.parametrize(
     ("place", "code", "said"),
     [

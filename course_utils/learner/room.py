@@ -34,6 +34,7 @@ SHARED = "Shared with the room."
 AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."
 # How a hub joins its learners: an administrator sets both for their servers.
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
+TOKEN = "JUPYTERHUB_API_TOKEN"  # of the learner's server; the hub's board asks the hub whose it is
 _AGAIN = {408, 425, 429}  # and everything from 500 on: not now
 
 
@@ -222,14 +223,16 @@ def _checked(address: str, code: str) -> Room:
     return Room(address, code)
 
 
-def _key(folder: Path, room: Room) -> str:
+def _who(folder: Path, room: Room) -> str:
     """Return what tells this learner's answers from others' in this room, and says nothing in another one."""
+    if os.environ.get(TOKEN) and os.environ.get(BOARD, "").strip().rstrip("/") == room.address:
+        return f"token {os.environ[TOKEN]}"  # the hub's own board, and no other place, learns the hub's token
     file = folder / "learner"
     with FileLock(folder / "learner.lock"):
         if not file.is_file():
             write_whole(file, secrets.token_hex(32))
         secret = file.read_bytes()
-    return hmac.new(secret, f"{room.address} {room.code}".encode(), hashlib.sha256).hexdigest()
+    return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
 
 
 def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
@@ -240,7 +243,7 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
         NotNowError: It doesn't answer, or something else does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    headers = {"Authorization": f"Bearer {_key(folder, room)}", "Content-Type": "application/json"}
+    headers = {"Authorization": _who(folder, room), "Content-Type": "application/json"}
     request = urllib.request.Request(room.address + path, body and json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:

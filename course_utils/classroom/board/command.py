@@ -4,9 +4,11 @@ Lesson: none (this is for teachers).
 """
 
 import importlib.util
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
@@ -16,6 +18,7 @@ from course_utils.machine import port_is_taken
 if TYPE_CHECKING:
     from course_utils.classroom.board.service import Board
 
+TEACHERS = "COURSE_BOARD_TEACHERS"  # on a hub: the group that has the teacher's page, if it isn't "teachers"
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
 # No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
 SERVER = {
@@ -37,6 +40,8 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
         code: The room, which is made if it isn't there; "new" is a new one; by default the one that was made last.
         address: What learners type to reach this machine; by default its address in the network.
 
+    A JupyterHub that starts it as a service says where, and who comes in.
+
     Raises:
         CourseError: Something is missing or taken, or `code` can't be a code.
     """
@@ -49,21 +54,42 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     code = code.upper() if code else None
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
-    if port_is_taken(port):
-        raise CourseError(f"Port {port} is taken: choose another with --port.")
     storage = Storage(database or f"sqlite:///{user_data_path('llms-by-hand', appauthor=False) / 'board.sqlite'}")
     room = storage.latest_room() if code is None else storage.room(code)
     room = room or storage.make_room(None if code in (None, "NEW") else code)
+    contents = storage, course_questions(root), course_tasks(root)
+    if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+        serve_on_hub(contents, address, room.code)
+        return
+    if port_is_taken(port):
+        raise CourseError(f"Port {port} is taken: choose another with --port.")
     address = (address or f"http://{address_of_this_machine()}:{port}").rstrip("/")
-    board = Board(storage, course_questions(root), course_tasks(root), address)
     here = f"http://127.0.0.1:{port}"
     print(f"Room {room.code} is open. Learners type, once, in any notebook:\n", flush=True)
     print(f'    from course_utils.learner import join\n    join("{address}", "{room.code}")\n', flush=True)
     print(f"or open {address}/join/{room.code} on a phone.", flush=True)
     print(f"The projector:      {here}/projector/{room.code}", flush=True)
     print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
-    print("Press Ctrl+C here to stop. All answers are kept; the same command goes on with this room.", flush=True)
-    serve(board, host="0.0.0.0", port=port)
+    print("Press Ctrl+C here to stop. All answers are kept; the same command continues with this room.", flush=True)
+    serve(Board(*contents, address), host="0.0.0.0", port=port)
+
+
+def serve_on_hub(contents: tuple, address: str | None, code: str) -> None:
+    """Serve the board as the service that a JupyterHub has started.
+
+    Args:
+        contents: The storage, the questions and the tasks.
+        address: What browsers type to reach it; by default what the hub says.
+        code: The code of its room.
+    """
+    from course_utils.classroom.board.hub_sign_in import HubSignIn
+    from course_utils.classroom.board.service import Board
+
+    prefix = os.environ["JUPYTERHUB_SERVICE_PREFIX"].rstrip("/")
+    address = (address or os.environ.get("JUPYTERHUB_PUBLIC_URL") or prefix).rstrip("/")
+    where = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+    sign_in = HubSignIn(os.environ.get(TEACHERS) or "teachers", is_https=address.startswith("https://"))
+    serve(Board(*contents, address, prefix, sign_in, code), host=where.hostname, port=where.port)
 
 
 def serve(board: "Board", **where: object) -> None:

@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import segno
 from jinja2 import Environment, FileSystemLoader
@@ -29,6 +30,9 @@ from course_utils.classroom.board.limits import LARGEST_BODY, Guarded, Limiter, 
 from course_utils.classroom.board.questions import Question
 from course_utils.classroom.board.storage import ACTS, LATE, ROUNDS, Answer, FullError, Room, Stage, Storage, is_code
 from course_utils.grading.spreadsheet import readable, table_text
+
+if TYPE_CHECKING:
+    from course_utils.classroom.board.hub_sign_in import HubSignIn
 
 PAGES = Path(__file__).with_name("pages")
 TEACHER, LEARNER = "board_teacher", "board_learner"  # cookies
@@ -54,12 +58,22 @@ class Board:
         tasks: The titles of the tasks of its exercises by their names.
         address: What learners type to reach it, such as "http://192.168.1.20:8010".
         prefix: What comes before every path, such as "/services/board"; "" is nothing.
+        sign_in: How a hub says who it is; None is a board of its own.
+        room: The code of the hub's room.
     """
 
     def __init__(
-        self, storage: Storage, questions: dict[str, Question], tasks: dict[str, str], address: str, prefix: str = ""
+        self,
+        storage: Storage,
+        questions: dict[str, Question],
+        tasks: dict[str, str],
+        address: str,
+        prefix: str = "",
+        sign_in: "HubSignIn | None" = None,
+        room: str = "",
     ) -> None:
         self.storage, self.questions, self.tasks, self.address, self.prefix = storage, questions, tasks, address, prefix
+        self.sign_in, self.room = sign_in, room
         self._pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
         self._guesses = Limiter(GUESSES, GUESSES_PER_SECOND), Limiter(ALL_GUESSES, ALL_GUESSES_PER_SECOND)
         self._answers = Limiter(ANSWERS, ANSWERS_PER_SECOND)
@@ -84,9 +98,12 @@ class Board:
             Route("/teacher/events", self.teacher_events),
             Route("/teacher/answers.csv", self.answers_csv),
             Route("/teacher/act", self.act, methods=["POST"]),
-            Route("/teacher/{secret}", self.teacher_link),
+            Route("/oauth_callback", self.sign_in.finish)
+            if self.sign_in
+            else Route("/teacher/{secret}", self.teacher_link),
             Mount("/static", StaticFiles(directory=PAGES / "static"), name="static"),
         ]
+        routes += [Route("/oauth_callback", self.sign_in.finish)] if self.sign_in else []
         routes = [Mount(self.prefix, routes=routes)] if self.prefix else routes
         problems = {HTTPException: self._problem, FullError: self._full, Exception: self._broken}
         return Guarded(Starlette(routes=routes, exception_handlers=problems))
@@ -99,7 +116,9 @@ class Board:
     # Pages
 
     async def front(self, request: Request) -> Response:
-        """Ask for the code of a room."""
+        """Ask for the code of a room; a hub has one."""
+        if self.sign_in:
+            return RedirectResponse(f"{self.prefix}/join/{self.room}", 303)
         return self._page("join.html", room=None)
 
     async def learner_page(self, request: Request) -> Response:
@@ -163,19 +182,19 @@ class Board:
         """Note that someone is in the room; a browser gets a cookie by which its answers are one learner's."""
         said = await _said(request)
         room = await self._room_of_code(request, said.get("code"))
-        key = _key(request) or secrets.token_urlsafe(32)
+        key = await self._key(request) or secrets.token_urlsafe(32)
         self._limit_learner(request, room, key)
         name = " ".join(_text(said, "name", "").split()) or None
         await run_in_threadpool(self.storage.add_person, room.code, key, name)
         self._changed(room.code, "projector", "teacher")
         answer = JSONResponse({"code": room.code, "asks_names": room.asks_names})
-        if "authorization" not in request.headers:
+        if "authorization" not in request.headers and not self.sign_in:
             self._set_cookie(request, answer, LEARNER, key)
         return answer
 
     async def answer(self, request: Request) -> Response:
         """Keep an answer; say in which round it counts."""
-        said, key = await _said(request), _key(request)
+        said, key = await _said(request), await self._key(request)
         room = await self._room_of_code(request, said.get("code"))
         if key is None:
             raise HTTPException(403, "Join the room first.")
@@ -316,6 +335,8 @@ class Board:
         Raises:
             HTTPException: There is no such room, or there were too many wrong codes.
         """
+        if self.sign_in and await self.sign_in.user(request) is None:
+            raise HTTPException(401, "Sign in to the hub first.")
         code = str(request.path_params.get("code") if code is None else code).strip().upper()
         address = address_of(request.scope)
         is_known = (address, code) in self._known  # whoever knows a code stays in, whatever others try
@@ -330,6 +351,17 @@ class Board:
                 limiter.gives_back(key)
             self._remember(address, code)
         return room
+
+    async def _key(self, request: Request) -> str | None:
+        """Return by what a learner's answers are one learner's; None if there is nothing.
+
+        On a hub it's the name there, so that nobody counts twice, whatever they send or delete.
+        """
+        if self.sign_in:
+            user = await self.sign_in.user(request)
+            return user and f"hub {user.name}"
+        key = request.headers.get("authorization", "").removeprefix("Bearer ") or request.cookies.get(LEARNER, "")
+        return key if _KEY.fullmatch(key) else None
 
     def _remember(self, who: str, code: str) -> None:
         if len(self._known) >= _KNOWN_MOST:
@@ -353,6 +385,13 @@ class Board:
         Raises:
             HTTPException: It's no teacher of a room.
         """
+        if self.sign_in:
+            user = await self.sign_in.user(request)
+            if user is None:
+                raise HTTPException(401, "Sign in to the hub first.")
+            if not user.is_teacher:
+                raise HTTPException(403, f"This page is for the hub's group {self.sign_in.teachers}.")
+            return await run_in_threadpool(self.storage.room, self.room)
         secret = request.cookies.get(TEACHER, "") if secret is None else secret
         room = await run_in_threadpool(self.storage.room_of_teacher, secret) if _KEY.fullmatch(secret) else None
         if room is None:
@@ -375,10 +414,14 @@ class Board:
 
     def _page(self, name: str, status: int = 200, **values: object) -> HTMLResponse:
         template = self._pages.get_template(name)
-        return HTMLResponse(template.render(base=self.prefix, address=self.address, **values), status)
+        return HTMLResponse(
+            template.render(base=self.prefix, address=self.address, on_hub=bool(self.sign_in), **values), status
+        )
 
     async def _problem(self, request: Request, problem: HTTPException) -> Response:
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            if problem.status_code == 401:
+                return self.sign_in.begin(request)
             return self._page("join.html", problem.status_code, room=None, problem=problem.detail)
         return JSONResponse({"problem": problem.detail}, problem.status_code, problem.headers)
 
@@ -392,12 +435,6 @@ class Board:
 def _token(room: Room) -> str:
     """Return what every press of a teacher's button carries: another site can make a browser send its cookies only."""
     return hmac.new(room.secret.encode(), b"teacher's buttons", hashlib.sha256).hexdigest()
-
-
-def _key(request: Request) -> str | None:
-    """Return the secret by which a learner's answers are one learner's; None if there is none."""
-    key = request.headers.get("authorization", "").removeprefix("Bearer ") or request.cookies.get(LEARNER, "")
-    return key if _KEY.fullmatch(key) else None
 
 
 async def _said(request: Request) -> dict:
