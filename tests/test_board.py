@@ -16,9 +16,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from course_utils.classroom.board import storage as storage_module
+from course_utils.classroom.board.messages import LONGEST
 from course_utils.classroom.board.questions import place_of
-from course_utils.classroom.board.service import LONGEST, Board
+from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import LATE, LETTERS, Answer, FullError, Stage, Storage
+from course_utils.classroom.board.tables import TABLES
 from course_utils.classroom.hub import free_ports
 from course_utils.errors import CourseError
 from course_utils.grading.spreadsheet import readable
@@ -45,7 +47,7 @@ def storage(request, tmp_path):
     else:
         kept = Storage(request.getfixturevalue("postgres"))
     yield kept
-    storage_module._TABLES.drop_all(kept.engine)
+    TABLES.drop_all(kept.engine)
     kept.engine.dispose()
 
 
@@ -357,21 +359,21 @@ def press(teacher, act, question=NAME):
 
 def test_an_hour_with_the_board(board):
     teacher, ada, bob = teacher_of(board), learner_of(board), learner_of(board, "b" * 40)
-    assert board.for_projector(CODE) == {"asks_names": False, "question": None, "people": 0}
+    assert board.shown.for_projector(CODE) == {"asks_names": False, "question": None, "people": 0}
     press(teacher, "open")
     assert post(ada, OPTIONS[0]).json() == {"round": 1}
     assert post(bob, OPTIONS[2]).json() == {"round": 1}
-    shown = board.for_projector(CODE)
+    shown = board.shown.for_projector(CODE)
     assert (shown["people"], shown["question"]["answered"], shown["question"]["rounds"]) == (2, 2, None)
     press(teacher, "show")
-    assert board.for_projector(CODE)["question"]["rounds"] == [[1, 0, 1]]
+    assert board.shown.for_projector(CODE)["question"]["rounds"] == [[1, 0, 1]]
     press(teacher, "second")
     assert post(ada, OPTIONS[2], "message-2").json() == {"round": 2}
-    shown = board.for_projector(CODE)["question"]
+    shown = board.shown.for_projector(CODE)["question"]
     assert (shown["answered"], shown["rounds"], shown["right"], shown["measured"]) == (1, None, None, None)
     press(teacher, "reveal")
     assert post(bob, OPTIONS[2], "message-2").json() == {"round": LATE}
-    shown = board.for_projector(CODE)["question"]
+    shown = board.shown.for_projector(CODE)["question"]
     assert (shown["rounds"], shown["right"], shown["measured"], shown["late"]) == (
         [[1, 0, 1], [0, 0, 1]],
         (2,),
@@ -379,9 +381,9 @@ def test_an_hour_with_the_board(board):
         1,
     )
     press(teacher, "leave")
-    assert board.for_projector(CODE)["question"] is None
+    assert board.shown.for_projector(CODE)["question"] is None
     press(teacher, "reset")
-    assert board.for_teacher(CODE)["answered"] == {}
+    assert board.shown.for_teacher(CODE)["answered"] == {}
 
 
 def test_the_teacher_sees_everything_at_once(board):
@@ -389,7 +391,7 @@ def test_the_teacher_sees_everything_at_once(board):
     press(teacher, "open")
     post(learner_of(board), OPTIONS[1])
     post(learner_of(board), "wrong", "message-2", "11-q3", said="You drop the token that crosses p.")
-    shown = board.for_teacher(CODE)
+    shown = board.shown.for_teacher(CODE)
     assert shown["question"]["rounds"] == [[0, 1, 0]]
     assert shown["question"]["right"] == (2,)
     assert shown["answered"] == {NAME: 1, "11-q3": 1}

@@ -14,10 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from course_utils.classroom.board import limits, service
+from course_utils.classroom.board import limits, service, visitors
 from course_utils.classroom.board.limits import Limiter
-from course_utils.classroom.board.service import Board, _token
-from course_utils.classroom.board.storage import CODE_LENGTH, LETTERS, Storage
+from course_utils.classroom.board.service import Board
+from course_utils.classroom.board.storage import LETTERS, Storage
+from course_utils.classroom.board.tables import CODE_LENGTH
+from course_utils.classroom.board.visitors import button_token
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
 
 RUDE = "<script>alert(1)</script>"
@@ -33,7 +35,7 @@ def clock(monkeypatch):
         def __init__(self, burst, per_second):
             super().__init__(burst, per_second, lambda: time[0])
 
-    monkeypatch.setattr(service, "Limiter", Slow)
+    monkeypatch.setattr(visitors, "Limiter", Slow)
     monkeypatch.setattr(limits, "Limiter", Slow)
     return time
 
@@ -66,7 +68,7 @@ def post(client, message="message-1", **more):
 def teacher(app, board, code=CODE):
     client = someone(app, "127.0.0.1", key=None)
     assert client.get(f"/teacher/{board.storage.room(code).secret}").status_code == 200
-    client.headers["x-board-token"] = _token(board.storage.room(code))
+    client.headers["x-board-token"] = button_token(board.storage.room(code))
     return client
 
 
@@ -80,7 +82,7 @@ PATHS = ["/join/{}", "/projector/{}", "/qr/{}", "/events/learner/{}", "/events/p
 
 
 def test_an_hour_at_the_limit_has_no_chance():
-    tries = service.ALL_GUESSES + 3600 * service.ALL_GUESSES_PER_SECOND
+    tries = visitors.ALL_GUESSES + 3600 * visitors.ALL_GUESSES_PER_SECOND
     assert tries / len(LETTERS) ** CODE_LENGTH < 1 / 30_000
 
 
@@ -91,7 +93,7 @@ def test_an_hour_of_guessing_from_everywhere_gets_no_more_tries(board, clock, mo
     async def guess(address):
         scope = {"type": "http", "client": (address, 5000), "headers": [], "path_params": {"code": "BBBBBB"}}
         with pytest.raises(HTTPException):
-            await board._room_of_code(Request(scope))
+            await board.visitors.room_of_code(Request(scope))
 
     async def an_hour():
         for minute in range(60):
@@ -99,28 +101,28 @@ def test_an_hour_of_guessing_from_everywhere_gets_no_more_tries(board, clock, mo
             await asyncio.gather(*(guess(f"10.0.{number}.1") for number in range(50)))
 
     asyncio.run(an_hour())
-    allowed = service.ALL_GUESSES + 3600 * service.ALL_GUESSES_PER_SECOND
+    allowed = visitors.ALL_GUESSES + 3600 * visitors.ALL_GUESSES_PER_SECOND
     assert 0.9 * allowed < len(looked) <= allowed < 60 * 50
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_way_to_try_a_code_counts(app, path):
     client = someone(app)
-    tried = [client.get(path.format("BBBBBB")).status_code for _ in range(service.GUESSES + 1)]
-    assert tried == [404] * service.GUESSES + [429]
+    tried = [client.get(path.format("BBBBBB")).status_code for _ in range(visitors.GUESSES + 1)]
+    assert tried == [404] * visitors.GUESSES + [429]
 
 
 @pytest.mark.parametrize("path", ["/api/answers", "/api/join"])
 def test_a_code_in_a_message_counts_too(app, path):
     client = someone(app)
     said = {"code": "BBBBBB", "message": "message-1", "question": NAME, "choice": OPTIONS[0]}
-    tried = [client.post(path, json=said).status_code for _ in range(service.GUESSES + 1)]
-    assert tried == [404] * service.GUESSES + [429]
+    tried = [client.post(path, json=said).status_code for _ in range(visitors.GUESSES + 1)]
+    assert tried == [404] * visitors.GUESSES + [429]
 
 
 def test_a_right_guess_does_not_show_once_there_were_too_many(app):
     client = someone(app)
-    for _ in range(service.GUESSES):
+    for _ in range(visitors.GUESSES):
         client.get("/join/BBBBBB")
     assert client.get(f"/join/{CODE}").status_code == 429
 
@@ -129,7 +131,7 @@ def test_a_thousand_at_once_are_no_more_tries_than_one_after_the_other(app):
     client = someone(app)
     with ThreadPoolExecutor(50) as together:
         tried = list(together.map(lambda _: client.get("/api/rooms/BBBBBB").status_code, range(200)))
-    assert tried.count(404) == service.GUESSES
+    assert tried.count(404) == visitors.GUESSES
 
 
 def test_who_guesses_locks_nobody_out_who_is_in(app, clock):
@@ -144,7 +146,7 @@ def test_who_guesses_locks_nobody_out_who_is_in(app, clock):
 def test_a_word_about_the_address_is_not_believed(board):
     with serving(board) as address:
         seen = []
-        for number in range(service.GUESSES + 1):
+        for number in range(visitors.GUESSES + 1):
             said = {
                 "X-Forwarded-For": f"10.0.0.{number}",
                 "Forwarded": f"for=10.0.0.{number}",
@@ -154,7 +156,7 @@ def test_a_word_about_the_address_is_not_believed(board):
                 urllib.request.urlopen(urllib.request.Request(f"{address}/api/rooms/BBBBBB", headers=said))
             seen.append(caught.value.code)
             assert "server" not in caught.value.headers
-    assert seen == [404] * service.GUESSES + [429]
+    assert seen == [404] * visitors.GUESSES + [429]
 
 
 def test_a_network_of_ipv6_is_one_address():
@@ -175,8 +177,8 @@ def test_what_is_no_code_is_no_room(app, code):
 
 def test_who_answers_too_often_waits_and_others_do_not(app, clock):
     troll, learner = someone(app, key="t" * 40), someone(app)
-    tried = [post(troll, f"message-{number}").status_code for number in range(service.ANSWERS + 5)]
-    assert tried == [200] * service.ANSWERS + [429] * 5
+    tried = [post(troll, f"message-{number}").status_code for number in range(visitors.ANSWERS + 5)]
+    assert tried == [200] * visitors.ANSWERS + [429] * 5
     assert post(learner).status_code == 200
     clock[0] += 10
     assert post(troll, "message-later").status_code == 200
@@ -197,7 +199,7 @@ def test_a_class_behind_one_address_is_not_too_much(app, clock):
 
 
 def test_one_machine_does_not_fill_the_room(app, board, monkeypatch):
-    board._newcomers.burst = 5
+    board.visitors._newcomers.burst = 5
     joined = [post(someone(app, key=f"{number:040}")).status_code for number in range(8)]
     assert joined == [200] * 5 + [429] * 3
     assert post(someone(app, key=f"{0:040}"), "message-2").status_code == 200, "who is in stays in"
@@ -290,9 +292,9 @@ def test_the_teachers_link_is_in_nothing_that_a_learner_loads(app, board):
     paths = ["/", f"/join/{CODE}", f"/projector/{CODE}", f"/qr/{CODE}", f"/api/rooms/{CODE}", "/teacher", *static]
     answers = [learner.get(path) for path in paths] + [post(learner), learner.get("/teacher/wrong")]
     texts = [f"{answer.headers}{answer.text}" for answer in answers]
-    texts += [json.dumps(show(CODE)) for show in (board.for_learners, board.for_projector)]
+    texts += [json.dumps(show(CODE)) for show in (board.shown.for_learners, board.shown.for_projector)]
     assert all(texts)
-    assert not any(secret in text for secret in (room.secret, _token(room)) for text in texts)
+    assert not any(secret in text for secret in (room.secret, button_token(room)) for text in texts)
 
 
 @pytest.mark.parametrize("path", ["/teacher", "/teacher/events", "/teacher/answers.csv"])
@@ -308,7 +310,7 @@ def test_another_site_cannot_press_the_buttons(app, board):
     token = browser.headers.pop("x-board-token")
     browser.headers.encoding = "latin-1"
     assert press(browser, "open").status_code == 403
-    for wrong in ("", token[:-1], token.upper(), "ä", _token(board.storage.make_room())):
+    for wrong in ("", token[:-1], token.upper(), "ä", button_token(board.storage.make_room())):
         browser.headers["x-board-token"] = wrong
         assert press(browser, "open").status_code == 403
     browser.headers["x-board-token"] = token
@@ -362,9 +364,9 @@ def test_there_is_no_such_button(app, board, act, question):
 def test_nobody_sees_results_before_they_are_opened(app, board):
     client = teacher(app, board)
     press(client, "open")
-    before = [board.for_projector(CODE), board.for_learners(CODE)]
+    before = [board.shown.for_projector(CODE), board.shown.for_learners(CODE)]
     post(someone(app))
-    after = [board.for_projector(CODE), board.for_learners(CODE)]
+    after = [board.shown.for_projector(CODE), board.shown.for_learners(CODE)]
     assert before[1] == after[1], "a learner's page doesn't even say how many"
     assert after[0]["question"].pop("answered") == 1
     assert before[0]["question"].pop("answered") == 0
@@ -373,12 +375,12 @@ def test_nobody_sees_results_before_they_are_opened(app, board):
     assert after[0]["question"]["rounds"] is after[0]["question"]["right"] is after[0]["question"]["measured"] is None
     for act in ("close", "second", "close"):
         press(client, act)
-        assert board.for_projector(CODE)["question"]["rounds"] is None
+        assert board.shown.for_projector(CODE)["question"]["rounds"] is None
     press(client, "show")
-    shown = board.for_projector(CODE)["question"]
+    shown = board.shown.for_projector(CODE)["question"]
     assert (shown["rounds"], shown["right"], shown["measured"]) == ([[1, 0, 0], [0, 0, 0]], None, None)
     press(client, "hide")
-    assert board.for_projector(CODE)["question"]["rounds"] is None
+    assert board.shown.for_projector(CODE)["question"]["rounds"] is None
 
 
 def test_nobody_sees_what_another_chose(app, board):
@@ -389,10 +391,10 @@ def test_nobody_sees_what_another_chose(app, board):
     ada.post("/api/join", json={"code": CODE, "name": "Ada"})
     post(ada, choice=OPTIONS[1])
     press(client, "reveal")
-    for shown in (board.for_projector(CODE), board.for_learners(CODE)):
+    for shown in (board.shown.for_projector(CODE), board.shown.for_learners(CODE)):
         assert "Ada" not in json.dumps(shown)
         assert KEY not in json.dumps(shown)
-    assert set(board.for_learners(CODE)["question"]) == {"name", "text", "options", "round", "is_open"}
+    assert set(board.shown.for_learners(CODE)["question"]) == {"name", "text", "options", "round", "is_open"}
     other = someone(app, key="o" * 40)
     for path in ("/api/answers", "/api/join", "/api/people", f"/api/rooms/{CODE}/answers", f"/api/answers/{KEY}"):
         assert other.get(path).status_code in (404, 405)

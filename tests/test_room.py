@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from course_utils.classroom.board.service import LONGEST, Board
+from course_utils.classroom.board.messages import LONGEST
+from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Storage
 from course_utils.exercises.task import load_tasks
 from course_utils.learner import Progress, checker, join, leave, predict, quiz_question, room

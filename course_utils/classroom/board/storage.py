@@ -19,61 +19,20 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from course_utils.classroom.board.tables import CODE_LENGTH, TABLES
+from course_utils.classroom.board.tables import answers as _answers
+from course_utils.classroom.board.tables import asked as _asked
+from course_utils.classroom.board.tables import people as _people
+from course_utils.classroom.board.tables import rooms as _rooms
 from course_utils.errors import CourseError
 
 # No vowels, so no words; no letter that looks like another one or like a digit.
 LETTERS = "BCDFGHJKMNPQRSTVWXYZ"
-CODE_LENGTH = 6
 MOST_PEOPLE = 1_000  # in a room
 MOST_ANSWERS = 2_000  # of one learner: ten times a whole course
 LATE = 0  # the round of an answer that came after its question was closed
 ROUNDS = (1, 2)
 ACTS = ("open", "close", "show", "hide", "second", "reveal", "reset", "leave", "names", "no names")
-
-_TABLES = sa.MetaData()
-_rooms = sa.Table(
-    "rooms",
-    _TABLES,
-    sa.Column("code", sa.String(CODE_LENGTH), primary_key=True),
-    sa.Column("secret", sa.String(64), nullable=False, unique=True),
-    sa.Column("asks_names", sa.Boolean, nullable=False, default=False),
-    sa.Column("current", sa.String(80)),
-    sa.Column("made", sa.DateTime(timezone=True), nullable=False),
-)
-_people = sa.Table(
-    "people",
-    _TABLES,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("room", sa.ForeignKey("rooms.code"), nullable=False),
-    sa.Column("key", sa.String(64), nullable=False),  # a hash of what the learner's machine or the hub says
-    sa.Column("name", sa.String(40)),
-    sa.UniqueConstraint("room", "key"),
-)
-_asked = sa.Table(
-    "asked",
-    _TABLES,
-    sa.Column("room", sa.ForeignKey("rooms.code"), primary_key=True),
-    sa.Column("question", sa.String(80), primary_key=True),
-    sa.Column("round", sa.Integer, nullable=False),
-    sa.Column("is_open", sa.Boolean, nullable=False),
-    sa.Column("is_shown", sa.Boolean, nullable=False),
-    sa.Column("is_revealed", sa.Boolean, nullable=False),
-)
-_answers = sa.Table(
-    "answers",
-    _TABLES,
-    sa.Column("id", sa.Integer, primary_key=True),  # their order
-    sa.Column("room", sa.ForeignKey("rooms.code"), nullable=False),
-    sa.Column("person", sa.ForeignKey("people.id"), nullable=False),
-    sa.Column("message", sa.String(64), nullable=False),
-    sa.Column("question", sa.String(80), nullable=False),
-    sa.Column("round", sa.Integer, nullable=False),
-    sa.Column("choice", sa.String(500), nullable=False),
-    sa.Column("said", sa.String(500), nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    sa.UniqueConstraint("person", "message"),
-    sa.Index("of_a_question", "room", "question"),
-)
 
 
 class Room(NamedTuple):
@@ -137,7 +96,7 @@ class Storage:
                     os.close(os.open(where.database, os.O_CREAT | os.O_RDWR, 0o600))  # ours alone
             self._reader = self.engine.execution_options(reads=True)
             self._writing = threading.Lock()  # one board writes into a database, one answer after the other
-            _TABLES.create_all(self.engine)
+            TABLES.create_all(self.engine)
         except (sa.exc.SQLAlchemyError, KeyError, OSError, ModuleNotFoundError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             raise CourseError(f"The board's database {_without_password(url)} cannot be opened: {reason}") from error
