@@ -153,7 +153,7 @@ class _Sender:
         self._news.set()
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
+        pause = FIRST_PAUSE / 2  # doubled after each failure
         while True:
             self._news.wait(pause if _waiting(self.folder) else None)
             self._news.clear()
@@ -161,7 +161,7 @@ class _Sender:
                 # Two kernels may have one folder; in order means one at a time.
                 with FileLock(self.folder / "sending.lock", timeout=0):
                     self._send_all()
-                pause = FIRST_PAUSE
+                pause = FIRST_PAUSE / 2
             except NotNowError:
                 self.problem, pause = AWAY, min(2 * pause, LONGEST_PAUSE)
             except (Timeout, OSError):  # the other kernel sends, or the disk has a problem: soon again

@@ -208,7 +208,9 @@ def test_three_learners_in_jupyterlab_predict_discuss_and_see(
         expect(projector.locator("#answered")).to_have_text("0 of 3 have answered.")
         for page in learners:
             choose(page, OPTIONS[2])
-        learners[0].locator(".jp-NotebookPanel").screenshot(path=pictures / "board-notebook.png")
+        first, last = (learners[0].locator(".jp-Notebook .jp-Cell").nth(number).bounding_box() for number in (1, 2))
+        height = last["y"] + last["height"] - first["y"]
+        learners[0].screenshot(path=pictures / "board-notebook.png", clip={**first, "height": height})
         expect(projector.locator("#answered")).to_have_text("3 of 3 have answered.")
         teacher.keyboard.press("r")
         expect(projector.locator("#options .number")).to_have_text(

@@ -30,6 +30,7 @@ from course_utils.errors import CourseError
 LETTERS = "BCDFGHJKMNPQRSTVWXYZ"
 MOST_PEOPLE = 1_000  # in a room
 MOST_ANSWERS = 2_000  # of one learner: ten times a whole course
+CONNECTIONS = 15  # kept open: a new one costs more than an answer
 LATE = 0  # the round of an answer that came after its question was closed
 ROUNDS = (1, 2)
 ACTS = ("open", "close", "show", "hide", "second", "reveal", "reset", "leave", "names", "no names")
@@ -88,7 +89,9 @@ class Storage:
             where = sa.make_url(url)
             if where.drivername == "postgresql":
                 where = where.set(drivername="postgresql+psycopg")
-            self.engine = sa.create_engine(where, pool_pre_ping=True)
+            # As many as Starlette has threads would be more than one writer and its readers can use.
+            kept = {} if where.database in (None, "", ":memory:") else {"pool_size": CONNECTIONS, "max_overflow": 0}
+            self.engine = sa.create_engine(where, pool_pre_ping=True, **kept)
             if where.get_backend_name() == "sqlite":
                 _make_durable(self.engine)
                 if where.database:
