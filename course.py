@@ -12,6 +12,7 @@ usage: python3 course.py COMMAND [options]
   site           make the website (--out DIR)
   slides         make slides, one file per lesson (--out DIR, LESSON ...)
   hub            rehearse a class on this machine (--users N --port P)
+  board          open the class board, on which a room answers together (--port P --room CODE --db URL)
   sync           make the notebooks from their sources (--check, --execute, --record)
   setup-tests    install the programs that the tests need
 
@@ -38,10 +39,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "course-installed"
 LOG = VENV / "install.log"
-ALL = "[dev,site,hub]"  # for who makes, tests or shows the course; who takes it needs none of it
+ALL = "[dev,site,hub,board]"  # for who makes, tests or shows the course; who takes it needs none of it
 EXTRA = {
     **dict.fromkeys(("lab", "copy", "grade", "models", "bundle"), ""),
-    **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides", "hub"), ALL),
+    **dict.fromkeys(("test", "sync", "setup-tests", "site", "slides", "hub", "board"), ALL),
 }
 WELCOME = """LLMs by Hand: a course on how large language models work and how they run.
 

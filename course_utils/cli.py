@@ -226,6 +226,18 @@ def make_bundle(out: Path) -> int:
     return 0
 
 
+def open_board(port: int, database: str | None, room: str | None, address: str | None) -> int:
+    """Serve the class board until Ctrl+C.
+
+    Raises:
+        CourseError: Something is missing or taken.
+    """
+    from course_utils.classroom.board.command import run_board  # no other command needs it
+
+    run_board(ROOT, port, database, room, address)
+    return 0
+
+
 def grade_submissions(options: argparse.Namespace) -> int:
     """Grade what was handed in; return 1 if a person must look at something.
 
@@ -382,6 +394,15 @@ def _parser() -> argparse.ArgumentParser:
     hub.add_argument("--port", type=_port, default=8000, help="the port to use (default: 8000)")
     hub.add_argument("--folder", type=_path, metavar="DIR", help="for the learners' files and the log")
     hub.add_argument("--password", help="of all learners (default: a random one, which is printed)")
+    board = add(
+        "board",
+        "open the class board: a room's answers, live on the projector",
+        lambda o: open_board(o.port, o.db, o.room, o.address),
+    )
+    board.add_argument("--port", type=_port, default=8010, help="the port to use (default: 8010)")
+    board.add_argument("--db", metavar="URL", help="the database (default: a SQLite file of yours)")
+    board.add_argument("--room", metavar="CODE", help="the room's six letters, or new (default: the room of last time)")
+    board.add_argument("--address", metavar="URL", help="what learners type to reach this machine")
     add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")

@@ -1,5 +1,7 @@
 """What remembers a learner: predictions, quiz answers, checks, progress, scores, their own copy of the course.
 
+What of it also goes to a room's board, once they have joined one, is in `room`.
+
 Widgets that show models are in `widgets`; what is right in an exercise is decided in `exercises`.
 """
 
@@ -11,6 +13,8 @@ _HOMES = {
     "beside_recorded": "tables",
     "checker": "check_card",
     "export_progress": "progress_table",
+    "join": "room",
+    "leave": "room",
     "machine_check": "this_machine",
     "predict": "questions",
     "progress_report": "progress_table",
@@ -24,6 +28,8 @@ __all__ = [
     "beside_recorded",
     "checker",
     "export_progress",
+    "join",
+    "leave",
     "machine_check",
     "predict",
     "progress_report",

@@ -16,6 +16,7 @@ from course_utils.learner.long_checks import LongCheck
 from course_utils.learner.markup import html_link
 from course_utils.learner.not_written import explain_stubs
 from course_utils.learner.progress import Progress, reason
+from course_utils.learner.room import share
 from course_utils.learner.stop_button import insistent_stop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +143,11 @@ class Checker:
             kept = progress.update("exercises", f"{self.lesson}-{task.name}", lambda before: _entry(before, result))
         except OSError as error:
             return [f"This couldn't be saved: {reason(error)} ({progress.path})."]
-        return [f"Hint: {task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
+        # The room gets the sentence that holds no value and no word of the learner's own.
+        told = next((line.told for line in result.lines if line.told), "")
+        shared = share(progress, f"{self.lesson}-{task.name}", result.status, told)
+        hint = [f"Hint: {task.hint}"] if not result.is_right and kept["tries"] >= HINT_AFTER else []
+        return hint + [shared] * bool(shared)
 
     def _passed(self, task: Task, tasks: tuple[Task, ...], prose: tuple[Prose, ...]) -> list[str]:
         """Say what a full pass is worth, what comes next, and where a solution is."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from course_utils.learner.progress import Progress, reason
+from course_utils.learner.room import joined, share
 from course_utils.widgets.question import QuestionWidget
 
 Range = tuple[float | None, float | None]
@@ -22,7 +23,9 @@ class Prediction(QuestionWidget):
         _check_texts(identifier, question, list(options))
         self.identifier, self.progress = identifier, progress
         self.ranges = dict(options) if isinstance(options, Mapping) else {option: option for option in options}
-        super().__init__(question=question, options=list(options), button="Keep my prediction", once=True)
+        # In a room there's a second round: the prediction stays, and the room gets the new choice.
+        is_alone = joined(progress) is None
+        super().__init__(question=question, options=list(options), button="Keep my prediction", once=is_alone)
         try:
             self._show_kept(progress.get("predictions", identifier))
         except OSError as error:
@@ -39,7 +42,8 @@ class Prediction(QuestionWidget):
 
     def _show_kept(self, kept: dict | None) -> None:
         if kept and kept.get("choice") in self.options:
-            self.choice, self.attempt = self.options.index(kept["choice"]), 1
+            # Of a later press the number stays: a new one would be one more press.
+            self.choice, self.attempt = self.options.index(kept["choice"]), self.attempt or 1
             self.feedback = f"Your prediction: {kept['choice']}."
 
     def _keep(self, change: dict) -> None:
@@ -62,9 +66,13 @@ class Prediction(QuestionWidget):
         except BaseException:  # an interrupt while another program holds the file, or something unforeseen
             self.attempt, self.feedback = 0, f"Not saved: {chosen['choice']}."
             raise
+        shared = share(self.progress, self.identifier, chosen["choice"])
         self._show_kept(kept)
         if kept["choice"] != chosen["choice"]:
             self.feedback += " That was your first choice, and the first one counts."
+        if shared:
+            self.choice = self.options.index(chosen["choice"])
+            self.feedback += f"\n{shared} There, your newest choice counts: {chosen['choice']}."
 
     def compare(self, measured: float | str, show: str = "{}") -> str:
         """Set what was measured beside what was predicted, and keep whether they agree.
@@ -127,6 +135,8 @@ class QuizQuestion(QuestionWidget):
             self.progress.update("quizzes", self.identifier, one_more)
         except OSError as error:
             self.feedback += f"\n{_could_not('kept', self.progress, error)}"
+        if shared := share(self.progress, self.identifier, label):
+            self.feedback += f"\n{shared}"
 
     def _said(self, choice: int) -> str:
         _, right, explanation = self.answers[choice]

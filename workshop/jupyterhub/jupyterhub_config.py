@@ -14,5 +14,9 @@ c = get_config()  # noqa: F821 (JupyterHub puts it here)
 configure_servers(c.Spawner, python=sys.executable)
 stop_idle_servers(c.JupyterHub)
 
+# The class board, at /services/board: take away the # in these lines, and put in your address and your names.
+# from shared_settings import add_board
+# add_board(c.JupyterHub, c.Spawner, "https://hub.example.org", teachers=["ada"])
+
 # Who may come in: the members of this group of the server. JupyterHub asks for their password by PAM.
 c.LocalAuthenticator.allowed_groups = {"learners"}

@@ -30,6 +30,10 @@ START_SECONDS = 300  # when the whole class comes in at once, the last server ta
 IDLE_SECONDS = 2 * 60 * 60  # a lunch break is shorter; what is saved stays, only variables are lost
 LOOK_EVERY_SECONDS = 5 * 60
 
+BOARD_PORT = 8011  # of this machine only; browsers come through the hub
+BOARD_ROOM = "BRDRMS"  # no secret: the hub knows who comes in
+TEACHERS = "teachers"  # the group of the hub whose members have the board's teacher page
+
 
 def configure_servers(spawner: object, python: str) -> None:
     """Set up the learners' servers.
@@ -53,3 +57,24 @@ def stop_idle_servers(hub: object) -> None:
     hub.services = [{"name": "idle-culler", "command": [sys.executable, "-P", "-m", "jupyterhub_idle_culler", *times]}]
     scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
     hub.load_roles = [{"name": "idle-culler", "scopes": scopes, "services": ["idle-culler"]}]
+
+
+def add_board(hub: object, spawner: object, address: str, teachers: list[str]) -> None:
+    """Add the class board as a service of the hub, after `configure_servers` and `stop_idle_servers`.
+
+    Args:
+        hub: `c.JupyterHub`.
+        spawner: The section of the servers, as `configure_servers` got it.
+        address: What browsers type to reach the hub, such as "https://hub.example.org".
+        teachers: Names of users who have the teacher's page, `address` + "/services/board/teacher".
+    """
+    python, place = spawner.cmd[0], "/services/board"
+    command = [python, "-P", "-m", "course_utils.cli", "board", f"--room={BOARD_ROOM}", f"--address={address}{place}"]
+    board = {"name": "board", "url": f"http://127.0.0.1:{BOARD_PORT}", "command": command, "oauth_no_confirm": True}
+    hub.services.extend([board])
+    may_come_in = "access:services!service=board"
+    own_server = ["users:activity!user", "access:servers!server", may_come_in]
+    hub.load_roles.extend([{"name": "user", "scopes": ["self", may_come_in]}, {"name": "server", "scopes": own_server}])
+    hub.load_groups.update({TEACHERS: {"users": list(teachers)}})
+    inside = f"http://127.0.0.1:{BOARD_PORT}{place}"
+    spawner.environment.update({"COURSE_BOARD": inside, "COURSE_BOARD_ROOM": BOARD_ROOM})

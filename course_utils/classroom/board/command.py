@@ -1,0 +1,119 @@
+"""`course board`: find the room, say how to reach it, and serve it until Ctrl+C.
+
+Lesson: none (this is for teachers).
+"""
+
+import importlib.util
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+
+from course_utils.errors import CourseError
+from course_utils.machine import port_is_taken
+
+if TYPE_CHECKING:
+    from course_utils.classroom.board.service import Board
+
+TEACHERS = "COURSE_BOARD_TEACHERS"  # on a hub: the group that has the teacher's page, if it isn't "teachers"
+PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
+# No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
+SERVER = {
+    "log_level": "warning",
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 2,  # seconds, for answers on their way when the board is stopped
+}
+
+
+def run_board(root: Path, port: int, database: str | None, code: str | None, address: str | None) -> None:
+    """Serve the board until Ctrl+C; say where the pages are.
+
+    Args:
+        root: The folder of the course.
+        port: Where browsers find it.
+        database: Its URL; by default a SQLite file in this user's data folder.
+        code: The room, which is made if it isn't there; "new" is a new one; by default the one that was made last.
+        address: What learners type to reach this machine; by default its address in the network.
+
+    A JupyterHub that starts it as a service says where, and who comes in.
+
+    Raises:
+        CourseError: Something is missing or taken, or `code` can't be a code.
+    """
+    if not all(map(importlib.util.find_spec, PACKAGES)):
+        raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
+    from course_utils.classroom.board.questions import course_questions, course_tasks
+    from course_utils.classroom.board.service import Board
+    from course_utils.classroom.board.storage import CODE_LENGTH, LETTERS, Storage, is_code
+
+    code = code.upper() if code else None
+    if code not in (None, "NEW") and not is_code(code):
+        raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
+    storage = Storage(database or f"sqlite:///{user_data_path('llms-by-hand', appauthor=False) / 'board.sqlite'}")
+    room = storage.latest_room() if code is None else storage.room(code)
+    room = room or storage.make_room(None if code in (None, "NEW") else code)
+    contents = storage, course_questions(root), course_tasks(root)
+    if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+        serve_on_hub(contents, address, room.code)
+        return
+    if port_is_taken(port):
+        raise CourseError(f"Port {port} is taken: choose another with --port.")
+    address = (address or f"http://{address_of_this_machine()}:{port}").rstrip("/")
+    here = f"http://127.0.0.1:{port}"
+    print(f"Room {room.code} is open. Learners type, once, in any notebook:\n", flush=True)
+    print(f'    from course_utils.learner import join\n    join("{address}", "{room.code}")\n', flush=True)
+    print(f"or open {address}/join/{room.code} on a phone.", flush=True)
+    print(f"The projector:      {here}/projector/{room.code}", flush=True)
+    print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
+    print("Press Ctrl+C here to stop. All answers are kept; the same command continues with this room.", flush=True)
+    serve(Board(*contents, address), host="0.0.0.0", port=port)
+
+
+def serve_on_hub(contents: tuple, address: str | None, code: str) -> None:
+    """Serve the board as the service that a JupyterHub has started.
+
+    Args:
+        contents: The storage, the questions and the tasks.
+        address: What browsers type to reach it; by default what the hub says.
+        code: The code of its room.
+    """
+    from course_utils.classroom.board.hub_sign_in import HubSignIn
+    from course_utils.classroom.board.service import Board
+
+    prefix = os.environ["JUPYTERHUB_SERVICE_PREFIX"].rstrip("/")
+    address = (address or os.environ.get("JUPYTERHUB_PUBLIC_URL") or prefix).rstrip("/")
+    where = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
+    sign_in = HubSignIn(os.environ.get(TEACHERS) or "teachers", is_https=address.startswith("https://"))
+    serve(Board(*contents, address, prefix, sign_in, code), host=where.hostname, port=where.port)
+
+
+def serve(board: "Board", **where: object) -> None:
+    """Serve a board until Ctrl+C, or until the process is asked to end.
+
+    Args:
+        board: The board.
+        where: How uvicorn reaches the network: `host` and `port`.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, *arguments: object) -> None:
+            board.close()  # else it would wait for pages that listen for ever
+            super().handle_exit(*arguments)
+
+    Server(uvicorn.Config(board.app(), **SERVER, **where)).run()
+
+
+def address_of_this_machine() -> str:
+    """Return the address by which others in the network reach this machine; 127.0.0.1 where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for examples: nothing is sent, the system only picks a way
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"

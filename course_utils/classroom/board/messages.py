@@ -1,0 +1,50 @@
+"""What a request to the board may hold: a small JSON object with texts of a known length.
+
+Lesson: none (this is for teachers).
+"""
+
+import json
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from course_utils.classroom.board.limits import LARGEST_BODY
+from course_utils.grading.spreadsheet import readable
+
+LONGEST = {"name": 40, "choice": 500, "said": 500}  # characters
+OTHERWISE = 100
+
+
+async def said_in(request: Request) -> dict:
+    """Return what a request holds.
+
+    Raises:
+        HTTPException: It's too large, or no JSON object.
+    """
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise HTTPException(415, "Send JSON.")  # a form on another site can't
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_BODY:
+            raise HTTPException(413, "Too large.")
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise HTTPException(422, "Send a JSON object.")
+    return said
+
+
+def text_of(said: dict, field: str, default: str | None = None) -> str:
+    """Return a text of a request, without control characters.
+
+    Raises:
+        HTTPException: There is none, it's something else, or it's too long.
+    """
+    value = said.get(field, default)
+    longest = LONGEST.get(field, OTHERWISE)
+    if not isinstance(value, str) or len(value) > longest:
+        raise HTTPException(422, f"{field} must be a text of at most {longest} characters.")
+    return readable(value)

@@ -1,0 +1,68 @@
+// What the pages of the board share. Whatever comes from a learner is set as text, never as markup.
+
+export const base = document.documentElement.dataset.base, room = document.documentElement.dataset.room;
+export const $ = (id) => document.getElementById(id);
+
+/** Make an element with properties and children. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** "1 learner", "2 learners". */
+export function count(number, one, more = `${one}s`) {
+  return `${number} ${number === 1 ? one : more}`;
+}
+
+/** Call `show` with what the board says now, and after each change; a board that was away is found again. */
+export function listen(path, show) {
+  let source;
+  const connect = () => {
+    source = new EventSource(base + path);
+    source.onopen = () => ($("connection").hidden = true);
+    source.onmessage = (event) => show(JSON.parse(event.data));
+    source.onerror = () => {
+      $("connection").hidden = false;
+      // The browser tries again by itself, but not after an answer that is no stream.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+    };
+  };
+  connect();
+}
+
+/** Send JSON; return the answer, or throw what the board says is wrong. */
+export async function send(path, said, headers = {}) {
+  const options = { method: "POST", body: JSON.stringify(said), headers: { "Content-Type": "application/json", ...headers } };
+  const answer = await fetch(base + path, options).catch(() => {
+    throw new Error("The board doesn't answer: try again.");
+  });
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(content.problem ?? `The board says ${answer.status}.`);
+  return content;
+}
+
+/** Draw the options of a question with a bar for each round, as far as they may be seen. */
+export function drawOptions(list, question) {
+  const totals = (question.rounds ?? []).map((counts) => counts.reduce((sum, one) => sum + one, 0));
+  list.replaceChildren(...question.options.map((option, place) => {
+    const isRight = question.right?.includes(place) ?? false;
+    const row = element("li", { className: isRight ? "right" : "" }, element("span", { className: "option" }, (isRight ? "✓ " : "") + option));
+    totals.forEach((total, round) => {
+      const chosen = question.rounds[round][place], share = total ? chosen / total : 0;
+      const bar = element("span", { className: `bar round${round + 1}` });
+      bar.style.width = `${(100 * share).toFixed(1)}%`;
+      const name = totals.length > 1 ? ["before", "after"][round] : "";
+      row.append(element("span", { className: "track" }, element("span", { className: "which" }, name), element("span", { className: "room" }, bar),
+        element("span", { className: "number" }, `${chosen} · ${Math.round(100 * share)} %`)));
+    });
+    return row;
+  }));
+}
+
+/** What was measured, or "" before it's revealed. */
+export function measured(question) {
+  if (question.right === null || question.right === undefined) return "";
+  if (question.measured) return `The course's own run measured: ${question.measured}.`;
+  return question.right.length ? `✓ ${question.right.map((place) => question.options[place]).join(" · ")}` : "";
+}

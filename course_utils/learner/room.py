@@ -1,0 +1,262 @@
+"""Answers that also go to the class board: `join` once, and they are sent in the background. Nobody else sends any.
+
+What is sent waits as one small file beside the learner's progress until the board has taken it, so that nothing is lost
+and nothing waits for a network. The board's side is `classroom/board`.
+
+Lesson: none (a teacher says when to join).
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+from course_utils.files import write_whole
+from course_utils.learner.progress import Progress, reason
+
+ROOM_SECONDS = 24 * 60 * 60  # tomorrow, someone else may have the board's address
+ANSWER_SECONDS = 5  # the board's patience with itself; nobody waits for it but a thread of ours
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two tries
+LONGEST_SAID = 500  # characters
+SHARED = "Shared with the room."
+AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."
+# How a hub joins its learners: an administrator sets both for their servers.
+BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
+TOKEN = "JUPYTERHUB_API_TOKEN"  # of the learner's server; the hub's board asks the hub whose it is
+_AGAIN = {408, 425, 429}  # and everything from 500 on: not now
+
+
+class Room(NamedTuple):
+    """Where the answers go: the board's address and the room's code."""
+
+    address: str
+    code: str
+
+
+class NotNowError(Exception):
+    """The board doesn't answer, or has too much to do."""
+
+
+class RefusedError(Exception):
+    """The board says no, and will say so again; the message is its sentence."""
+
+
+def join(address: str, code: str, name: str | None = None, progress: Progress | None = None) -> str:
+    """Share predictions, quiz answers and checks with a room from now on, for a day; return what came of it.
+
+    Args:
+        address: The board's, such as "http://192.168.1.20:8010"; it's on the projector.
+        code: The room's six letters.
+        name: Yours, if the room asks for names and you want to say it.
+        progress: Beside which the answers wait; by default the learner's own.
+
+    Raises:
+        ValueError: It's no address or no code, or the board has no such room.
+
+    >>> join("192.168.1.20", "KXWPHT")
+    Traceback (most recent call last):
+    ValueError: address must begin with http:// or https://, got '192.168.1.20'
+    """
+    room, folder = _checked(address, code), _folder(progress)
+    try:
+        facts = _ask(folder, room, f"/api/rooms/{room.code}")
+        sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
+        _ask(folder, room, "/api/join", sent)
+    except RefusedError as error:
+        raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
+    except NotNowError:
+        facts = None
+    write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
+    _sender(folder).wake()
+    said = f"You've joined room {room.code}. What you predict, answer and check goes there, too; leave() ends it."
+    if facts is None:
+        return f"{said} The board doesn't answer now: your answers wait until it does. Is {room.address} right?"
+    if facts.get("asks_names"):
+        return f"{said} " + (f"Your name there is {name}." if name else "The room asks for names: join(…, name=…).")
+    return said + " Your name isn't sent: the room doesn't ask for it." * bool(name)
+
+
+def leave(progress: Progress | None = None) -> str:
+    """Send nothing more; what still waits is deleted.
+
+    >>> leave(Progress(Path("/nowhere/progress.json")))
+    'Nothing is sent to a room.'
+    """
+    folder = _folder(progress)
+    for file in [folder / "room.json", *_waiting(folder)]:
+        with suppress(OSError):
+            file.unlink()
+    if os.environ.get(BOARD):
+        return f"Your server joins a room by itself ({BOARD}): ask your teacher."
+    return "Nothing is sent to a room."
+
+
+def joined(progress: Progress) -> Room | None:
+    """Return the room to which answers go, or None; what another kernel left waiting is sent."""
+    folder = _folder(progress)
+    with suppress(OSError, RuntimeError):  # a lesson must continue whatever is wrong here
+        if folder.is_dir() or os.environ.get(BOARD):  # else nobody has ever joined: nearly everyone, nearly always
+            if _waiting(folder):
+                _sender(folder).wake()
+            return _room(folder)
+    return None
+
+
+def share(progress: Progress, question: str, choice: str, said: str = "") -> str:
+    """Send an answer to the room in the background; return what the learner should know, "" if there's no room.
+
+    Args:
+        progress: Beside which it waits.
+        question: The name of the question or task.
+        choice: The option, or "right" or "wrong".
+        said: What is wrong, in a sentence without the learner's own words.
+    """
+    room, folder, message = joined(progress), _folder(progress), secrets.token_hex(16)
+    if room is None:
+        return ""
+    body = {"code": room.code, "message": message, "question": question, "choice": choice}
+    body |= {"said": said[:LONGEST_SAID]} if said else {}
+    try:
+        # By the time in its name, what was chosen first is sent first.
+        file = folder / "waiting" / f"{time.time_ns():020}-{message}.json"
+        write_whole(file, json.dumps({"address": room.address, "body": body}))
+        sender = _sender(folder)
+    except OSError as error:
+        return f"This couldn't be kept for the room: {reason(error)}."
+    except RuntimeError:  # no thread can be started: the next kernel sends it
+        return AWAY
+    sender.wake()
+    return sender.problem or SHARED
+
+
+class _Sender:
+    """A thread that sends what waits in a folder, the oldest first, and tries again as long as it must."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.problem = folder, ""
+        self._news = threading.Event()
+        threading.Thread(target=self._run, name="to the class board", daemon=True).start()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE / 2  # doubled after each failure
+        while True:
+            self._news.wait(pause if _waiting(self.folder) else None)
+            self._news.clear()
+            try:
+                # Two kernels may have one folder; in order means one at a time.
+                with FileLock(self.folder / "sending.lock", timeout=0):
+                    self._send_all()
+                pause = FIRST_PAUSE / 2
+            except NotNowError:
+                self.problem, pause = AWAY, min(2 * pause, LONGEST_PAUSE)
+            except (Timeout, OSError):  # the other kernel sends, or the disk has a problem: soon again
+                pause = FIRST_PAUSE
+
+    def _send_all(self) -> None:
+        while waiting := _waiting(self.folder):
+            self._send(waiting[0])
+
+    def _send(self, file: Path) -> None:
+        try:
+            waits = json.loads(file.read_bytes())
+            room = Room(waits["address"], waits["body"]["code"])
+            if time.time() - int(file.name[:20]) / 1e9 < ROOM_SECONDS:
+                _ask(self.folder, room, "/api/answers", waits["body"])
+            self.problem = ""
+        except RefusedError as error:
+            self.problem = f"The board didn't take an answer: {error}"
+        except (ValueError, KeyError, TypeError, FileNotFoundError):
+            pass  # damaged, or the learner has left the room
+        file.unlink(missing_ok=True)
+
+
+_senders: dict[Path, _Sender] = {}
+
+
+def _sender(folder: Path) -> _Sender:
+    if folder not in _senders:
+        folder.mkdir(parents=True, exist_ok=True)
+        _senders[folder] = _Sender(folder)
+    return _senders[folder]
+
+
+def _folder(progress: Progress | None) -> Path:
+    return (progress or Progress()).path.parent / "board"
+
+
+def _waiting(folder: Path) -> list[Path]:
+    return sorted((folder / "waiting").glob("[0-9]*.json"))
+
+
+def _room(folder: Path) -> Room | None:
+    """Return the room that the environment names, or the one that was joined in the last day."""
+    try:
+        if os.environ.get(BOARD):
+            return _checked(os.environ[BOARD], os.environ.get(ROOM, ""))
+        kept = json.loads((folder / "room.json").read_bytes())
+        return Room(kept["address"], kept["code"]) if time.time() - kept["since"] < ROOM_SECONDS else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checked(address: str, code: str) -> Room:
+    address, code = str(address).strip().partition("/join/")[0].rstrip("/"), str(code).strip().upper()
+    if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", address):
+        raise ValueError(f"address must begin with http:// or https://, got {address!r}")
+    if not re.fullmatch("[A-Z]{6}", code):
+        raise ValueError(f"code must be the six letters on the projector, got {code!r}")
+    return Room(address, code)
+
+
+def _who(folder: Path, room: Room) -> str:
+    """Return what tells this learner's answers from others' in this room, and says nothing in another one."""
+    if os.environ.get(TOKEN) and os.environ.get(BOARD, "").strip().rstrip("/") == room.address:
+        return f"token {os.environ[TOKEN]}"  # the hub's own board, and no other place, learns the hub's token
+    file = folder / "learner"
+    with FileLock(folder / "learner.lock"):
+        if not file.is_file():
+            write_whole(file, secrets.token_hex(32))
+        secret = file.read_bytes()
+    return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
+    """Send a request to the board; return its answer.
+
+    Raises:
+        RefusedError: The board says no.
+        NotNowError: It doesn't answer, or something else does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    headers = {"Authorization": _who(folder, room), "Content-Type": "application/json"}
+    request = urllib.request.Request(room.address + path, body and json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+            said = json.loads(answer.read(100_000))
+    except urllib.error.HTTPError as error:
+        # In a hotel's network, another page answers in the board's place.
+        with suppress(ValueError, OSError, HTTPException):
+            said = json.loads(error.read(100_000))
+            if isinstance(said, dict) and "problem" in said and error.code < 500 and error.code not in _AGAIN:
+                raise RefusedError(str(said["problem"])) from None
+        raise NotNowError from None
+    except (OSError, ValueError, HTTPException):
+        raise NotNowError from None
+    if not isinstance(said, dict) or not said.keys() & {"code", "round"}:
+        raise NotNowError
+    return said

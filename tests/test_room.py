@@ -1,0 +1,454 @@
+"""The learner's side of the board: only after joining, in the background, once, in order, and never in the way."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import Counter
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from course_utils.classroom.board.messages import LONGEST
+from course_utils.classroom.board.service import Board
+from course_utils.classroom.board.storage import Storage
+from course_utils.exercises.task import load_tasks
+from course_utils.learner import Progress, checker, join, leave, predict, quiz_question, room
+from course_utils.learner.check_card import CHECKS
+from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
+
+RANGES = {"below 10 %": (0, 0.1), "10 % to 50 %": (0.1, 0.5), "over 50 %": (0.5, None)}
+PATIENCE = 300  # seconds: only what hangs takes as long
+
+
+@pytest.fixture(autouse=True)
+def no_board_of_this_machine(monkeypatch):
+    for variable in (room.BOARD, room.ROOM, "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(room, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(room, "LONGEST_PAUSE", 0.2)
+
+
+@pytest.fixture
+def progress(tmp_path):
+    progress = Progress(tmp_path / "home" / "progress.json")
+    yield progress
+    leave(progress)
+
+
+@pytest.fixture
+def board(tmp_path):
+    kept = Storage(f"sqlite:///{tmp_path / 'board.sqlite'}")
+    kept.make_room(CODE)
+    yield Board(kept, QUESTIONS, TASKS, "http://board.school")
+    kept.engine.dispose()
+
+
+@pytest.fixture
+def address(board):
+    with serving(board) as address:
+        yield address
+
+
+def press(question, choice):
+    """What the page does when the button is pressed."""
+    question.asked = [question.asked[0] + 1, choice]
+
+
+def paris(progress):
+    return predict(NAME, "How likely?", RANGES, progress)
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+def waiting(progress):
+    return room._waiting(progress.path.parent / "board")
+
+
+def all_sent(progress):
+    until(lambda: not waiting(progress))
+
+
+def a_free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def something_else(answer):
+    """A web server that is no board: `answer` gets the request's handler."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            answer(self)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def page(status, text):
+    def answer(handler):
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text.encode())
+
+    return answer
+
+
+# Who hasn't joined
+
+
+def test_nobody_who_has_not_joined_sends_anything(progress, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("something was sent"))
+    before = threading.active_count()
+    question = paris(progress)
+    press(question, 1)
+    assert question.once
+    assert question.feedback == "Your prediction: 10 % to 50 %."
+    quiz = quiz_question("11-quiz-nucleus", "?", [("One token", False, "No."), ("Two tokens", True, "Yes.")], progress)
+    press(quiz, 1)
+    assert quiz.feedback == "✓ Right. Yes."
+    assert "room" not in repr(checker("11", {"with_temperature": lambda *_: None}, progress)("q1"))
+    assert sorted(file.name for file in progress.path.parent.iterdir()) == ["progress.json", "progress.lock"]
+    assert threading.active_count() == before
+
+
+def test_who_has_left_sends_nothing_more(progress, board):
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+    press(paris(progress), 1)
+    assert len(waiting(progress)) == 1
+    assert leave(progress) == "Nothing is sent to a room."
+    question = predict("02-sums", "How many?", ["a", "b"], progress)
+    press(question, 0)
+    assert question.feedback == "Your prediction: a."
+    with serving(board, port):
+        time.sleep(1)
+    assert board.storage.answered(CODE) == {}
+
+
+def test_a_room_is_forgotten_after_a_day(progress, address, board, monkeypatch):
+    join(address, CODE, progress=progress)
+    days = iter([time.time() + room.ROOM_SECONDS + 1] * 1000)
+    monkeypatch.setattr(room.time, "time", lambda: next(days))
+    question = paris(progress)
+    press(question, 1)
+    assert question.feedback == "Your prediction: 10 % to 50 %."
+
+
+# What arrives
+
+
+def test_what_is_predicted_answered_and_checked_arrives(progress, address, board):
+    assert join(f"{address}/join/{CODE}", CODE.lower(), progress=progress).startswith(f"You've joined room {CODE}. ")
+    assert board.storage.people(CODE) == 1
+    question = paris(progress)
+    press(question, 1)
+    shared = "Shared with the room. There, your newest choice counts: 10 % to 50 %."
+    assert question.feedback == f"Your prediction: 10 % to 50 %.\n{shared}"
+    quiz = quiz_question("11-quiz-nucleus", "?", [("One token", False, "No."), ("Two tokens", True, "Yes.")], progress)
+    press(quiz, 0)
+    assert quiz.feedback == "✗ Not quite. No.\nShared with the room."
+    card = checker("11", {"with_temperature": lambda logits, temperature: logits * temperature}, progress)("q1")
+    assert card.notes[-1] == "Shared with the room."
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {"10 % to 50 %": 1}
+    assert board.storage.counts(CODE, "11-quiz-nucleus")[1] == {"One token": 1}
+    (stuck,) = board.storage.stuck(CODE, TASKS)
+    assert (stuck["task"], stuck["tried"], stuck["solved"]) == ("11-q1", 1, 0)
+    assert [one["said"] for one in stuck["sentences"]] == [card.message]
+    assert board.storage.people(CODE) == 1
+
+
+def test_the_room_counts_the_newest_choice_and_the_prediction_stays_the_first(progress, address, board):
+    join(address, CODE, progress=progress)
+    board.storage.act(CODE, "open", NAME)
+    question = paris(progress)
+    assert not question.once
+    press(question, 0)
+    press(question, 1)
+    assert question.feedback.startswith(
+        "Your prediction: below 10 %. That was your first choice, and the first one counts.\n"
+    )
+    assert question.choice == 1
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+    board.storage.act(CODE, "second", NAME)
+    press(paris(progress), 2)  # the cell was run again
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+    assert board.storage.counts(CODE, NAME)[2] == {OPTIONS[2]: 1}
+    assert progress.get("predictions", NAME)["choice"] == OPTIONS[0]
+
+
+def test_a_check_sends_no_word_and_no_value_of_the_learners_own(progress, address, monkeypatch):
+    join(address, CODE, progress=progress)
+    bodies = []
+    monkeypatch.setattr(room, "_ask", lambda folder, room, path, body=None: bodies.append(body) or {"round": 1})
+
+    def with_temperature(logits, temperature):
+        raise type("SecretError", (ValueError,), {})("my password is swordfish")
+
+    checker("11", {"with_temperature": with_temperature}, progress)("q1")
+    all_sent(progress)
+    assert {**bodies[0], "message": ""} == {
+        "code": CODE,
+        "message": "",
+        "question": "11-q1",
+        "choice": "wrong",
+        "said": "Your function raises an exception.",
+    }
+
+
+def test_every_named_mistake_fits_whole():
+    named = [
+        mistake.says
+        for file in sorted(CHECKS.glob("lesson_[0-9]*.py"))
+        for task in load_tasks(file)[0]
+        for mistake in task.mistakes
+    ]
+    assert len(named) > 100
+    assert max(map(len, named)) <= min(room.LONGEST_SAID, LONGEST["said"])
+
+
+def test_a_name_goes_only_where_it_is_asked_for(progress, address, board):
+    assert join(address, CODE, "Ada", progress).endswith("Your name isn't sent: the room doesn't ask for it.")
+    press(paris(progress), 1)
+    all_sent(progress)
+    assert board.storage.table(CODE)[0][2] == "learner 1"
+    board.storage.act(CODE, "names")
+    assert join(address, CODE, progress=progress).endswith("The room asks for names: join(…, name=…).")
+    assert board.storage.table(CODE)[0][2] == "learner 1"
+    assert join(address, CODE, "Ada", progress).endswith("Your name there is Ada.")
+    assert board.storage.table(CODE)[0][2] == "Ada"
+
+
+def test_a_hub_joins_its_learners_by_the_environment(progress, address, board, monkeypatch):
+    monkeypatch.setenv(room.BOARD, address)
+    monkeypatch.setenv(room.ROOM, CODE)
+    press(paris(progress), 1)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+    assert leave(progress) == "Your server joins a room by itself (COURSE_BOARD): ask your teacher."
+
+
+def test_a_hubs_token_goes_to_the_hubs_own_board_only(tmp_path, monkeypatch):
+    hub, other = room.Room("http://127.0.0.1:8011/services/board", CODE), room.Room("http://192.168.1.20:8010", CODE)
+    monkeypatch.setenv(room.TOKEN, "secret")
+    assert room._who(tmp_path, hub).startswith("Bearer ")
+    monkeypatch.setenv(room.BOARD, f"{hub.address}/")
+    assert room._who(tmp_path, hub) == "token secret"
+    key = room._who(tmp_path, other)
+    assert key.startswith("Bearer ")
+    assert key == room._who(tmp_path, other)
+    assert key != room._who(tmp_path, other._replace(code="BBBBBB")), "another room can't tell that it's the same one"
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"),
+    [
+        ("ftp://x", CODE, "address must begin with http:// or https://, got 'ftp://x'"),
+        ("file:///etc/passwd", CODE, "address must begin with http"),
+        ("http://x", "ABC", "code must be the six letters on the projector, got 'ABC'"),
+        (None, "BBBBBB", "code must be that of a room, got 'BBBBBB': There is no room of this code."),
+    ],
+)
+def test_what_cannot_be_joined_is_one_sentence(progress, address, place, code, said):
+    with pytest.raises(ValueError, match=said.split("://")[0].replace("(", "\\(")) as caught:
+        join(place or address, code, progress=progress)
+    assert str(caught.value).startswith(said)
+    assert room.joined(progress) is None
+
+
+# A board that is away, slow, or someone else
+
+
+def test_what_was_answered_while_the_board_was_away_is_sent_once_and_in_order(progress, board):
+    port = a_free_port()
+    said = join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+    assert "The board doesn't answer now: your answers wait until it does." in said
+    question = paris(progress)
+    for choice in (0, 2, 1):
+        press(question, choice)
+    until(lambda: room._sender(progress.path.parent / "board").problem)
+    press(question, 1)
+    assert room.AWAY in question.feedback
+    assert len(waiting(progress)) == 4
+    with serving(board, port):
+        all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+    press(question, 1)
+    assert room.SHARED in question.feedback
+
+
+def test_an_answer_whose_receipt_was_lost_counts_once(progress, address, board):
+    lost = []
+
+    def forwarded(handler):
+        body = {"data": handler.body} if handler.body else {}
+        request = urllib.request.Request(address + handler.path, headers=dict(handler.headers), **body)
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        if handler.path == "/api/answers" and len(lost) < 2:
+            lost.append(text)
+            handler.close_connection = True  # the board has it, and the learner hears nothing
+            return
+        page(200, text.decode())(handler)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            forwarded(self)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    join(f"http://127.0.0.1:{server.server_port}", CODE, progress=progress)
+    board.storage.act(CODE, "open", NAME)
+    press(paris(progress), 1)
+    until(lambda: len(lost) == 2)
+    board.storage.act(CODE, "second", NAME)
+    all_sent(progress)
+    server.shutdown()
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+    assert board.storage.counts(CODE, NAME)[2] == {}
+
+
+def test_a_board_that_hangs_lets_nobody_wait(progress):
+    with socket.socket() as door:  # takes connections, and says nothing
+        door.bind(("127.0.0.1", 0))
+        door.listen(50)
+        folder = progress.path.parent / "board"
+        folder.mkdir(parents=True)
+        kept = {"address": f"http://127.0.0.1:{door.getsockname()[1]}", "code": CODE, "since": time.time()}
+        (folder / "room.json").write_text(json.dumps(kept))
+        question = paris(progress)
+        before = time.thread_time()
+        for choice in (0, 1, 2) * 5:
+            press(question, choice)
+        assert time.thread_time() - before < 3  # without the other thread's five seconds of patience, each time
+        assert len(waiting(progress)) == 15
+        names = [thread.name for thread in threading.enumerate()]
+        assert Counter(names)["to the class board"] >= 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(404, "<h1>Not found</h1>"),
+        page(200, "<h1>Welcome to our hotel</h1>"),
+        page(200, "[]"),
+        page(502, '{"problem": "no board behind this proxy"}'),
+        page(429, '{"problem": "Too many tries: wait a minute."}'),
+    ],
+)
+def test_what_another_page_says_loses_no_answer(progress, answer):
+    with something_else(answer) as address:
+        assert "The board doesn't answer now" in join(address, CODE, progress=progress)
+        press(paris(progress), 1)
+        until(lambda: room._sender(progress.path.parent / "board").problem)
+        assert len(waiting(progress)) == 1
+
+
+def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
+    join(address, CODE, progress=progress)
+    press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
+    press(paris(progress), 1)
+    all_sent(progress)
+    assert board.storage.answered(CODE) == {NAME: 1}
+
+
+def test_a_damaged_file_does_not_hold_up_the_rest(progress, address, board):
+    join(address, CODE, progress=progress)
+    folder = progress.path.parent / "board" / "waiting"
+    folder.mkdir()
+    for number, text in enumerate(
+        ["", "{", "[]", "{}", '{"address": 1, "body": {"code": 2}}', '{"address": "x", "body": 3}']
+    ):
+        (folder / f"{number:020}-x.json").write_text(text)
+    press(paris(progress), 1)
+    all_sent(progress)
+    assert board.storage.answered(CODE) == {NAME: 1}
+
+
+def test_a_folder_that_cannot_be_written_stops_no_lesson(progress, address):
+    join(address, CODE, progress=progress)
+    (progress.path.parent / "board" / "waiting").write_text("a file where the folder should be")
+    question = paris(progress)
+    press(question, 1)
+    assert question.feedback.startswith("Your prediction: 10 % to 50 %.\nThis couldn't be kept for the room: ")
+
+
+# Several kernels, and killed ones
+
+KERNEL = """
+import sys
+from pathlib import Path
+from course_utils.learner.progress import Progress
+from course_utils.learner.room import share
+for number in range(int(sys.argv[2])):
+    share(Progress(Path(sys.argv[1])), "00-paris", ["below 10 %", "10 % to 50 %", "over 50 %"][number % 3])
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def kernel(progress, answers):
+    command = [sys.executable, "-c", KERNEL, str(progress.path), str(answers)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_what_a_killed_kernel_left_is_sent_by_the_next(progress, board):
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+    process = kernel(progress, 3)
+    until(lambda: process.stdout.readline() == "done\n")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    room._senders.clear()  # a kernel of another day
+    assert len(waiting(progress)) == 3
+    with serving(board, port):
+        paris(progress)  # a question is shown; nothing is pressed
+        all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+
+
+def test_two_kernels_send_everything_once(progress, address, board):
+    join(address, CODE, progress=progress)
+    kernels = [kernel(progress, 6) for _ in range(2)]
+    for process in kernels:
+        until(lambda process=process: process.stdout.readline() == "done\n")
+    all_sent(progress)
+    for process in kernels:
+        process.communicate("\n", timeout=PATIENCE)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+    assert board.storage.people(CODE) == 1
