@@ -162,7 +162,7 @@ def test_budgets(tokens, record):
 def test_more_than_fits_is_cut_with_a_notice():
     figure = CacheStepper(as_large_as_smollm2(260)).figure()
     assert figure.axes[0].get_xlim() == (59.5, 259.5)
-    assert "the last 200 of 260" in figure.axes[1].get_xlabel()
+    assert "the last 200 of 260" in figure.axes[0].get_xlabel()
 
 
 def test_another_prompt_is_run_and_a_wrong_one_leaves_the_old():
