@@ -20,3 +20,13 @@ html_show_copyright = False
 html_static_path = ["style.css", "static"]
 html_css_files = ["live/widgets.css", "style.css"]
 html_js_files = ["live/live.js"]
+
+
+def setup(app):
+    """Say of the headings over the lists of pages which level they have: Sphinx calls them headings and doesn't."""
+    app.connect("html-page-context", _with_levels, priority=900)  # after the theme has made the lists
+
+
+def _with_levels(_app, _page, _template, context, _doctree):
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
