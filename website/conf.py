@@ -37,3 +37,13 @@ toc_object_entries = False
 html_domain_indices = False
 html_static_path += ["api.css"]
 html_css_files += ["api.css"]
+
+
+def setup(app):
+    """Say of the headings over the lists of pages which level they have: Sphinx calls them headings and doesn't."""
+    app.connect("html-page-context", _with_levels, priority=900)  # after the theme has made the lists
+
+
+def _with_levels(_app, _page, _template, context, _doctree):
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')

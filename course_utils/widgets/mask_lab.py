@@ -156,7 +156,7 @@ def _row(trace: MaskTrace, kind: int, padding: int, masked: int, prompt: int) ->
     alone, now = (_softmax(logits) for logits in (trace.alone[prompt], trace.logits[kind, padding, masked, prompt]))
     first = _likeliest(alone)
     others = [token for token in _likeliest(now) if token not in first]
-    best = [[trace.labels[t], *(float(f"{p[t]:.4g}") for p in (alone, now))] for t in first + others]
+    best = [[trace.labels[t], *(float(f"{p[t]:.6g}") for p in (alone, now))] for t in first + others]
     return {"best": best, "moved": round(float(abs(now - alone).sum() / 2), 5)}
 
 

@@ -5,7 +5,13 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import choose_from_menu, open_and_run, scratch_notebook, serve_lab
+from course_utils.machine import ROOT
+from tests.browser.conftest import (
+    choose_from_menu,
+    open_and_run,
+    scratch_notebook,
+    serve_lab,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -61,6 +67,32 @@ def slow(text):
     return record_pipeline(load_pipeline("sentiment-analysis"), text)
 PipelineXray(slow("first"), slow)
 """
+# A widget of which the page has nothing but its model.
+PROBE = """
+import anywidget, traitlets
+class Probe(anywidget.AnyWidget):
+    _esm = "export default { render({ model }) { window.realModel = model; } }"
+    n = traitlets.Int(0).tag(sync=True)
+    list = traitlets.List([1, 2]).tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Any(bytes([1, 2])).tag(sync=True)
+    asked = traitlets.List([0]).tag(sync=True)
+    answered = traitlets.Int(0).tag(sync=True)
+    problem = traitlets.Unicode().tag(sync=True)
+    def __init__(self):
+        super().__init__()
+        self.on_msg(self.tell)
+        self.observe(self.reply, "asked")
+    def tell(self, _widget, content, _buffers):
+        layers = [layer for layer, _ in content["ask"]]
+        packets = [{"layer": layer, "version": content["version"]} for layer in layers]
+        self.send({"packets": packets}, [bytes([5 + layer] * 3) for layer in layers])
+    def reply(self, change):
+        self.send({"begun": change["new"][0]})
+        with self.hold_sync():
+            self.text, self.answered = "the answer", change["new"][0]
+Probe()
+"""
 NOTE_KEYS = "() => window.addEventListener('keydown', (event) => (window.lastKey = event), true)"
 # JupyterLab takes a key by preventing what the browser would do with it.
 TAKEN = "() => [window.lastKey.key, window.lastKey.defaultPrevented]"
@@ -69,7 +101,7 @@ CONTROLS = "input, textarea, select, button, summary"
 
 @pytest.fixture(scope="module")
 def page(browser, lab_server, outside_requests):
-    scratch_notebook(lab_server, "every_widget", SETUP, *WIDGETS.values(), SLOW)
+    scratch_notebook(lab_server, "every_widget", SETUP, *WIDGETS.values(), SLOW, PROBE)
     drawn = f"document.querySelectorAll('.course-widget[data-drawn]').length === {len(WIDGETS) + 1}"
     page = open_and_run(browser, lab_server, outside_requests, "every_widget", drawn)
     page.evaluate(NOTE_KEYS)
@@ -100,6 +132,28 @@ def enabled(root):
         }""",
         CONTROLS,
     )
+
+
+HEARD = """
+async (text) => {
+  const first = { n: 0, list: [1, 2], text: "", data: window.realModel.get("data") };
+  const { heard } = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  return heard(() => {
+    window.realModel.off();
+    window.realModel.set(first);
+    return window.realModel;
+  });
+}
+"""
+
+
+def test_a_model_in_jupyterlab_keeps_the_promises_that_pages_without_a_kernel_keep(page):
+    """tests/js/live.test.mjs asks the stand-in for the same."""
+    page.wait_for_function("() => window.realModel")
+    heard = page.evaluate(HEARD, (ROOT / "tests" / "js" / "model_events.mjs").read_text())
+    assert len(heard) > 8
+    for one in heard:
+        assert one["said"] == one["says"], one["name"]
 
 
 @pytest.mark.parametrize("name", WIDGETS)

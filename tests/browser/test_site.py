@@ -3,6 +3,7 @@
 import ast
 import functools
 import http.server
+import importlib.resources
 import importlib.util
 import json
 import re
@@ -428,3 +429,43 @@ def test_the_library_is_readable_on_every_screen(website, browser, width):
     assert ">>> apply_top_p(" in shown.inner_text()
     assert (wide, outside) == ([], [])
     page.context.close()
+
+
+# One page of each kind, and the lessons whose widgets have the most colours.
+JUDGED = [
+    "index",
+    "notebooks/00_start_here",
+    "notebooks/08_attention",
+    "notebooks/11_sampling",
+    "exercises/11_sampling",
+]
+VIOLATIONS = """
+async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], preload: false });
+  const bad = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  return bad.flatMap(({ id, nodes }) => nodes.map(({ target, html }) => `${id}: ${target}: ${html.slice(0, 200)}`));
+}
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", JUDGED)
+def test_axe_finds_no_serious_fault_in_light_and_dark(name, website, visit):
+    need("axe-core", importlib.util.find_spec("axe_playwright_python") is not None)
+    visit.emulate_media(reduced_motion="reduce")  # what fades in has no colour yet
+    visit.goto((website / f"{name}.html").as_uri())
+    for place in range(visit.locator(".live").count()):
+        visit.locator(".live").nth(place).evaluate("(place) => place.scrollIntoView()")
+        visit.wait_for_function(AWAKE, arg=place)
+    visit.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    for scheme in ("light", "dark"):
+        visit.emulate_media(color_scheme=scheme)
+        assert visit.evaluate(VIOLATIONS) == [], scheme
+
+
+@pytest.mark.browser
+def test_axe_would_find_a_fault(visit):
+    need("axe-core", importlib.util.find_spec("axe_playwright_python") is not None)
+    visit.set_content("<html lang=en><title>A</title><main><h1>A</h1><p style='color: #999'>Pale.</p><input></main>")
+    visit.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    assert [found.partition(":")[0] for found in visit.evaluate(VIOLATIONS)] == ["color-contrast", "label"]
