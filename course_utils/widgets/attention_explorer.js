@@ -158,7 +158,7 @@ function render({ model, el }) {
     drawMatrix(packet, stage, head, query, share);
     [...strip.children].forEach((span, key) => {
       const masked = hidden(about, stage, query, key), part = masked ? 0 : share(row[key]);
-      span.className = `token ${masked && "masked"} ${key === best && "best"} ${about.kind !== "cross" && key === query && "looks"}`;
+      span.className = `token ${masked ? "masked" : ""} ${key === best ? "best" : ""} ${about.kind !== "cross" && key === query ? "looks" : ""}`;
       span.style.setProperty("--part", `${100 * part}%`);
       span.children[1].textContent = part >= 0.05 || key === best ? row[key].toFixed(2) : "";
     });

@@ -460,6 +460,10 @@ def test_axe_finds_no_serious_fault_in_light_and_dark(name, website, visit):
     visit.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
     for scheme in ("light", "dark"):
         visit.emulate_media(color_scheme=scheme)
+        if visit.locator(".live").count():  # what follows the theme has heard of it
+            light = str(scheme == "light").lower()
+            visit.wait_for_function("(light) => document.body.dataset.jpThemeLight === light", arg=light)
+            visit.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
         assert visit.evaluate(VIOLATIONS) == [], scheme
 
 

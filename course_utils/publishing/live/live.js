@@ -188,8 +188,21 @@
     })();
   }
 
+  /** Say as JupyterLab does whether the page is light; the website's theme may follow the reader's system, or a switch. */
+  function sayTheme() {
+    const { theme } = document.body.dataset, system = matchMedia("(prefers-color-scheme: dark)");
+    if (!theme) return; // slides are light
+    document.body.dataset.jpThemeLight = !(theme === "dark" || (theme === "auto" && system.matches));
+    return system;
+  }
+  function followTheme() {
+    sayTheme()?.addEventListener("change", sayTheme);
+    new MutationObserver(sayTheme).observe(document.body, { attributeFilter: ["data-theme"] });
+  }
+
   window.courseLive = { put: (name, text) => files.set(name, text), models, Model };
   window.addEventListener("DOMContentLoaded", () => {
+    followTheme();
     const near = new IntersectionObserver((seen) => seen.filter(({ isIntersecting }) => isIntersecting).forEach(({ target }) => {
       near.unobserve(target);
       wake(target);
