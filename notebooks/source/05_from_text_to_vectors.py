@@ -175,7 +175,7 @@ assert symbols == smollm.tokenizer.tokenize(" tokenization")
 #
 # **Try it** on any text. The second tokenizer belongs to MiniLM, a small model that compares texts.
 #
-# - Press **Play** and watch the pieces join. Then move **step** with ← and → and read which pair is merged.
+# - Press **Play**, then → and ← on **step**, and read which pair is merged.
 # - Click a word to see the tree of its merges. Look at the emoji.
 # - Switch on the **special tokens** (hatched). For SmolLM2 that is the **chat template**, which a chat program puts
 #   around your words. How many tokens does your text cost then?
