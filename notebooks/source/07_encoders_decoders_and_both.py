@@ -183,8 +183,8 @@ for change, source, target in (("car → dog", dog, voiture), ("voiture → chie
 # per text, and every step of the decoder uses what it returned.
 #
 # **Try it.** A layer has several **attention heads** (nothing to do with task heads), each with its own pattern; 2.3 is
-# head 3 of layer 2, counted from 0. Left: all heads, brighter if they look more widely. Right: one head. Its row *une*
-# is the step that writes *une*.
+# head 3 of layer 2, counted from 0. You see all heads, and one of them in full: its row *une* is the step
+# that writes *une*.
 #
 # 1. Where do *une* and *petite* look?
 # 2. Write *I have a small dog.* and press **Run**. Does *un* look at its noun?
