@@ -228,6 +228,20 @@ def test_thumbnails_keep_the_largest_of_each_patch():
     assert np.argwhere(small).tolist() == [[1, 13]]
 
 
+def test_the_page_gets_measures_that_round_as_pythons_do():
+    trace = made_trace(30, 9, 3, 6, 6)
+    sent = AttentionExplorer(trace).about["measures"]
+    for name, values in trace.measures().items():
+        assert [f"{value:.2f}" for value in sent[name]] == [f"{value:.2f}" for value in values.ravel()]
+
+
+def test_a_row_in_which_all_is_hidden_has_no_largest():
+    figure = AttentionExplorer(made_trace(), hide_first=True).figure()
+    assert "“a₁” looks at nothing, “b” at “b” (" in figure.alt
+    (marks,) = [line for line in figure.axes[1].lines if line.get_marker() == "o"]
+    assert marks.get_ydata().tolist() == [1, 2]
+
+
 def test_figure_wants_a_matrix_that_fits():
     with pytest.raises(ValueError, match=r"^matrix must have shape \(1, 2\) like the tokens, got \(2, 2\)$"):
         figures.head_explorer(np.zeros((1, 1)), "entropy", np.zeros((2, 2)), ["a"], ["b", "c"], (0, 0))

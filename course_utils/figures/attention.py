@@ -99,10 +99,11 @@ def head_explorer(
     marks = ", ○ largest of its row" if max(shape) <= _MOST_NAMED else ""
     full.set_title(f"head {focus[0]}.{focus[1]}, {title}{marks}", loc="left", fontsize=10)
     figure.headline("All heads by one number, and one head in full: who looks at whom")
-    most = matrix.argmax(-1)[:8]
+    looking = _looking(matrix)
     looks = ", ".join(
-        f"{_named(query_tokens[row])}{' looks' * (row == 0)} at {_named(key_tokens[key])} ({matrix[row, key]:.2f})"
-        for row, key in enumerate(most)
+        f"{_named(query_tokens[row])}{' looks' * (row == 0)} at "
+        + (f"{_named(key_tokens[key])} ({matrix[row, key]:.2f})" if looking[row] else "nothing")
+        for row, key in enumerate(matrix.argmax(-1)[:8])
     )
     more = f", and {shape[0] - 8} more rows" if shape[0] > 8 else ""
     figure.alt = (
@@ -162,6 +163,11 @@ def _named(token: str) -> str:
     return quoted(spoken(token))
 
 
+def _looking(matrix: np.ndarray) -> np.ndarray:
+    """Whether a row has a largest value: not if all that it might look at is hidden."""
+    return (np.isfinite(matrix) & (matrix != 0)).any(-1)
+
+
 def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Sequence[str]) -> AxesImage:
     """One head: colours, a hatch over what is masked, and the tokens at the sides while they can be read."""
     hidden = np.isneginf(matrix)
@@ -180,5 +186,6 @@ def _full(axes, matrix: np.ndarray, query_tokens: Sequence[str], key_tokens: Seq
     look = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "fontsize": 9}
     axes.set_xticks(range(matrix.shape[1]), map(drawable, key_tokens), **look)
     axes.set_yticks(range(matrix.shape[0]), map(drawable, query_tokens), fontsize=9)
-    axes.plot(matrix.argmax(-1), range(len(matrix)), "o", fillstyle="none", markersize=4, color=PALETTE["vermilion"])
+    rows = np.flatnonzero(_looking(matrix))
+    axes.plot(matrix[rows].argmax(-1), rows, "o", fillstyle="none", markersize=4, color=PALETTE["vermilion"])
     return image

@@ -133,7 +133,9 @@ class AttentionExplorer(AskingWidget):
                 "stages": {stage: [STAGES[stage], words] for stage, words in self._words().items() if stage in stages},
                 "orders": {name: self._sorted(name) for name in ("place", *measures)},
                 "measures": {
-                    name: np.round(values.astype(float), 3).ravel().tolist() for name, values in measures.items()
+                    # The page rounds to two digits: from three, it wouldn't always be what Python says.
+                    name: np.round(values.astype(float), 6).ravel().tolist()
+                    for name, values in measures.items()
                 },
                 "version": self.about.get("version", 0) + 1,
             }
