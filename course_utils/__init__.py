@@ -2,7 +2,7 @@
 
 Rooms, in the direction that data flows: `models` (where weights come from), `engine` (how a model generates),
 `tokenizers`, `measuring` and `experiments` (what the lessons count and try), `traces` (a real run, recorded), `figures`
-(arrays in, picture out), `widgets` (a picture you can touch), `learner` (predictions, quizzes, progress). `cli` is the
+(arrays in, picture out), `widgets` (an interactive picture), `learner` (predictions, quizzes, progress). `cli` is the
 `course` command. CONTRIBUTING.md has the whole map.
 """
 

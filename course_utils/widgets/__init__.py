@@ -1,4 +1,4 @@
-"""Pictures you can touch: a Python class and a plain JavaScript module each, on top of `traces` and `figures`.
+"""Interactive pictures: a Python class and a plain JavaScript module each, on top of `traces` and `figures`.
 
 What remembers a learner is in `learner`; what is computed when a control moves is in `engine`.
 """

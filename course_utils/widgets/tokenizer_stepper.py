@@ -1,4 +1,4 @@
-"""The tokenizer stepper: how a text becomes tokens, step by step, with two tokenizers below each other."""
+"""The tokenizer stepper: how a text becomes tokens, step by step, with two tokenizers, one below the other."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -20,7 +20,7 @@ Traces = Sequence[tuple[TokenizationTrace, TokenizationTrace]]
 class TokenizerStepper(AskingWidget):
     """Step through the merges of one tokenizer, and through the longest matches of another.
 
-    The text stands above the steps in the colours of its finished tokens. The steps begin with nothing joined.
+    The text is above the steps, in the colours of its finished tokens. The steps begin with nothing joined.
 
     Args:
         traces: For each tokenizer the recorded steps, without and with special tokens.
