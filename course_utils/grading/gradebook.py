@@ -219,8 +219,9 @@ def write_gradebook(
             rows.append((*entry.cells, f"{points:g}"))
             if not is_complete:
                 unmarked.append((learner, "has an answer in words without a mark: the points are those of the tasks"))
-    for learner in gradebook.entries.keys() - learners:  # nobody's submission is theirs: they have no id of their own
-        refused.append((learner, gradebook.entries[learner].why_not))
+    for learner, entry in gradebook.entries.items():
+        if learner not in learners:  # nobody's submission is theirs: they have no id of their own
+            refused.append((learner, entry.why_not))
     total = max((report["of"] for report in reports), default=0) + sum(question.points for question in prose)
     heading = [gradebook.heading]
     if lms == "canvas":
