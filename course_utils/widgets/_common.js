@@ -66,6 +66,9 @@ export function thousands(number) {
 /** "1 token", "1,000 tokens". */
 export const plural = (count, what) => `${thousands(count)} ${what}${count === 1 ? "" : "s"}`;
 
+/** 0.7712 -> "77.1 %"; what is not 0 is never written as 0. */
+export const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.1 %" : `${(p * 100).toFixed(1)} %`);
+
 /** A round step of an axis that ends at `end`. */
 export function axisStep(end) {
   const power = 10 ** Math.floor(Math.log10(end / 4));

@@ -53,7 +53,7 @@ export function nodeWords(tree, node, penalty) {
     finished: `finished: score ${number(scores[node] / step ** penalty, 3)} (${number(scores[node])} / ${step}^${penalty})`,
     pruned: `pruned: ${better} of step ${step} had larger sums, and there ${beams === 1 ? "is 1 beam" : `are ${beams} beams`}`,
   }[fates[node]];
-  return `Step ${step}, ${quoted(tokens[node])}: log-probability ${number(own)} (${(100 * chanceOf(tree, node)).toFixed(1)} %), ` +
+  return `Step ${step}, ${quoted(tokens[node])}: log-probability ${number(own)} (${percent(chanceOf(tree, node))}), ` +
     `sum ${number(scores[node])}, ${fate}. Text: ${quoted(textTo(tree, node))}`;
 }
 

@@ -125,7 +125,7 @@ export function curvePicture({ cosines, names, senses = [], layers, layer, pinne
   return svgOf(width, high, parts);
 }
 
-const floatsOf = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+const floatsOf = (view) => numbersOf(view, Float32Array);
 
 function render({ model, el }) {
   let source, points, cosines, widthDrawn;

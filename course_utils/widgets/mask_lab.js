@@ -37,8 +37,6 @@ export function columns(tokens, width, left) {
   return left ? [...pads, ...tokens] : [...tokens, ...pads];
 }
 
-export const percent = (p) => (p > 0 && p < 0.0005 ? "< 0.1 %" : `${(p * 100).toFixed(1)} %`);
-
 const leader = (best) => best.reduce((a, b) => (b[2] > a[2] ? b : a))[0];
 
 /** Does another token lead in the batch than alone? */

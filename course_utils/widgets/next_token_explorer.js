@@ -1,13 +1,6 @@
 // Pure functions first (tests import them), then the page. The kernel sends the 30 likeliest tokens of the full
 // softmax, its entropy and the shift; showing more or fewer bars doesn't ask the kernel.
 
-const LEAST = 0.00005;
-
-/** 0.7712 -> "77.1 %"; what is not 0 is never written as 0. */
-export function percent(p) {
-  return p > 0 && p < LEAST * 10 ? "< 0.1 %" : `${(p * 100).toFixed(1)} %`;
-}
-
 /** The probability that is left for the tokens without a bar. */
 export function tail(best, bars) {
   return Math.max(1 - best.slice(0, bars).reduce((sum, [, , p]) => sum + p, 0), 0);

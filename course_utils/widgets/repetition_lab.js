@@ -62,7 +62,6 @@ export function namedIn(sentence, names) {
   return names.find((name) => sentence.startsWith(name) || sentence.startsWith(`your ${name}`));
 }
 
-const bytesOf = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 const visible = (text) => text.replaceAll("\n", "⏎");
 
 /** As the page needs it. */
@@ -124,9 +123,9 @@ function render({ model, el }) {
     return make("div", `field ${name}`, element("label", {}, `${name} `, box, sliders[name]), off === undefined ? "" : make("small", "", off + " is off"), (wrongs[name] = alarm()));
   };
   const eosBox = element("input", { type: "checkbox", onchange: compare }), numbers = Object.keys(NUMBERS);
-  const button = element("button", { type: "button", onclick: run }, "Run"), todo = make("p", "todo");
+  const button = pressed("Run", run), todo = make("p", "todo");
   const slider = element("input", { type: "range", min: 0 }), runBox = element("input", { type: "text", size: 3 }), runWrong = alarm();
-  const turn = (label, by) => element("button", { type: "button", onclick: () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()) }, label);
+  const turn = (label, by) => pressed(label, () => ((first = Math.max(0, Math.min(first + by, rows.length - PAGE))), draw(), paint()));
   const why = make("p", "why"), words = element("p", { class: "words", dir: "auto" }), buffer = make("p", "buffer"), notice = make("span", "");
   const status = element("div", { class: "status", "aria-live": "polite" }), stage = element("div", { class: "picture", role: "img" }), body = element("tbody"), details = element("details", { ontoggle: () => paint() }, element("summary", {}, "Show as table"), element("table", {}, body));
   const key = (kind, said) => [make("span", `key ${kind}`), ` ${said} `];
@@ -192,7 +191,7 @@ function render({ model, el }) {
     shown = get("settings");
     ids = get("ids");
     rows = get("rows");
-    data = unpack(bytesOf(loaded, Int16Array), bytesOf(get("_chances"), Float32Array), ids.length, rows.length);
+    data = unpack(numbersOf(loaded, Int16Array), numbersOf(get("_chances"), Float32Array), ids.length, rows.length);
     first = marked = 0;
     slider.max = ids.length - 1;
     words.replaceChildren(...get("tokens").map((token) => element("span", {}, token.replaceAll("␣", " "))));

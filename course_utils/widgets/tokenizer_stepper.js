@@ -25,18 +25,15 @@ export function withOrder(view) {
 export function stepSaid(pane, view, step) {
   const start = `Step ${step} of ${view.steps.length}: `;
   const unit = pane.kind === "byte pairs" ? "byte" : "character";
-  if (!step) return `${start}${counted(view.atoms.length, unit)}, nothing joined yet`;
+  if (!step) return `${start}${plural(view.atoms.length, unit)}, nothing joined yet`;
   const [made, parts, number] = view.steps[step - 1];
   if (unit === "byte") return `${start}${quoted(parts[0])} + ${quoted(parts[1])} → ${quoted(made)} (merge ${thousands(number)} of the training)`;
   if (made === "[UNK]") return `${start}${quoted(parts[0])} can't be built from known pieces: ${made}`;
-  return `${start}${quoted(parts[0])} begins with ${quoted(made)} (${counted(number, "candidate")} looked up)`;
+  return `${start}${quoted(parts[0])} begins with ${quoted(made)} (${plural(number, "candidate")} looked up)`;
 }
 
-/** 1 token, 2 tokens */
-export const counted = (number, unit) => `${thousands(number)} ${unit}${number === 1 ? "" : "s"}`;
-
 /** How many tokens the text became, in Python's words. */
-export const headline = (text, tokens) => `${counted([...text].length, "character")} → ${counted(tokens, "token")}`;
+export const headline = (text, tokens) => `${plural([...text].length, "character")} → ${plural(tokens, "token")}`;
 
 /** The finished tokens as a text: [{text, id, special, isFirst}]; isFirst: a word begins, which word pieces part with a space. */
 export function running(view) {
@@ -56,7 +53,7 @@ export function readout(pane, tokens) {
   const length = pane.context ? `${share.toFixed(2)} % of the context length of ${thousands(pane.context)}${fits}` : "no limit to the context length";
   const cache = pane.bytes > 0 ? `${thousands(tokens * pane.bytes)} bytes of KV cache`
     : pane.bytes ? "no KV cache that grows by the same with every token" : "an encoder keeps no KV cache";
-  return `${counted(tokens, "token")} · ${length} · ${cache}`;
+  return `${plural(tokens, "token")} · ${length} · ${cache}`;
 }
 
 /** The bytes of a piece, as hexadecimal numbers. */
@@ -203,7 +200,7 @@ function render({ model, el }) {
         chips.replaceChildren(...spans);
         [step.max, word.max] = [view.steps.length, view.words.length - 1];
         const shown = view.pieces.filter((p) => p[3] > view.steps.length).length;
-        notice.textContent = shown < view.tokens ? `Only the first ${counted(shown, "token")} of ${thousands(view.tokens)} are drawn.` : "";
+        notice.textContent = shown < view.tokens ? `Only the first ${plural(shown, "token")} of ${thousands(view.tokens)} are drawn.` : "";
         cost.textContent = readout(pane, view.tokens);
         count.textContent = headline(model.get("text"), view.tokens);
         text.className = `running${pane.kind === "word pieces" ? " parted" : ""}`;

@@ -47,6 +47,7 @@ test("a token in words: log-probability, sum, fate, text", () => {
   );
   assert.match(page.nodeWords(tree, 2, 1), /pruned: 2 of step 1 had larger sums, and there are 2 beams/);
   assert.match(page.nodeWords(tree, 5, 1), /kept: number 3 of step 2/);
+  assert.match(page.nodeWords({ ...tree, scores: tree.scores.with(2, -9) }, 2, 1), /−9\.00 \(< 0\.1 %\), sum/, "never 0.0 %");
 });
 
 test("arrow keys walk along the tree and stay in it", () => {
