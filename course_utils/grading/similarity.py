@@ -107,7 +107,7 @@ def write_similarity(folder: Path, submissions: Sequence[Submission], given: Pat
             cut.append(one.learner)
     pairs = [*_pairs(prints)]
     write_whole(folder / PAGE, _page(prints, pairs, cut, given))
-    return f"{PAGE} compares {len(prints)} submissions; it is for you, and changes no points."
+    return f"{PAGE} compares {_submissions(prints)}; it is for you, and changes no points."
 
 
 def own_code(cells: Sequence[str], given: Sequence[str]) -> str:
@@ -151,13 +151,17 @@ def _page(prints: dict, pairs: list[Pair], cut: list[str], given: Path | None) -
 
 def _usual(prints: dict, ordered: list[Pair]) -> str:
     if not ordered:
-        return f"<p>{len(prints)} submission with code: there is nothing to compare.</p>"
+        return f"<p>{_submissions(prints)} with code: there is nothing to compare.</p>"
     shares = [max(pair.shares) for pair in ordered]
     said = f"Half of the pairs share at most {shares[len(shares) // 2]:.0%} of one's code, "
     if len(shares) >= 20:
         said += f"nine in ten at most {shares[len(shares) // 10]:.0%}, "
     said += f"and the most is {shares[0]:.0%}. Where many share much, the task leaves little choice."
     return f"<p>{len(prints)} submissions make {len(ordered)} pairs. {said}</p>"
+
+
+def _submissions(prints: dict) -> str:
+    return f"{len(prints)} submission{'s' * (len(prints) != 1)}"
 
 
 def _row(at: int, pair: Pair) -> str:

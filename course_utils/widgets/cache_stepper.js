@@ -16,7 +16,7 @@ export function totalRead(prompt, step, useCache) {
 export const total = (milliseconds, step) => milliseconds.slice(0, step + 1).reduce((a, b) => a + b, 0);
 
 /** "64 ms", "1.42 s". */
-export const timeText = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`);
+export const timeText = (ms) => (ms < 999.5 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`);
 
 /** The first column that is drawn: with too many, the window follows the last token read. */
 export const firstColumn = (now) => Math.max(0, now - MOST_COLUMNS);

@@ -23,7 +23,7 @@ test("the total is the sum of the steps", () => {
   assert.equal(page.total(run.without, 1), 130);
 });
 
-test("times have units", () => assert.deepEqual([1.23, 64.4, 1420].map(page.timeText), ["1.2 ms", "64 ms", "1.42 s"]));
+test("times have units", () => assert.deepEqual([1.23, 64.4, 999.7, 1420].map(page.timeText), ["1.2 ms", "64 ms", "1.00 s", "1.42 s"]));
 
 test("the step is a sentence", () => {
   assert.equal(page.sentence(run, 0, true), `Step 0 · prefill: reads all 3 prompt tokens at once, chooses ${quoted("c")}.`);
