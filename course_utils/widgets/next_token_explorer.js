@@ -174,7 +174,7 @@ function render({ model, el }) {
   function fillTable(sides) {
     const rows = [["prompt", "rank", "token", "probability"]];
     sides.forEach((side, n) => side.best.slice(0, model.get("bars")).forEach(([, label, p], r) => rows.push([n + 1, r + 1, label, p])));
-    sides.forEach((side, n) => side.tokens.forEach((token, i) => rows.push([n + 1, `token ${i + side.hidden + 1}`, token, !bits || side.bits[i] === null ? "–" : `${side.bits[i]} bits`])));
+    sides.forEach((side, n) => side.tokens.forEach((token, i) => rows.push([n + 1, `token ${i + side.hidden + 1}`, token, !bits || side.bits[i] === null ? "–" : `${side.bits[i].toFixed(2)} bits`])));
     table.replaceChildren(...rows.map((row, i) => element("tr", {}, ...row.map((c) => element(i ? "td" : "th", {}, String(c))))));
   }
 

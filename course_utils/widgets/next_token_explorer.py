@@ -186,7 +186,7 @@ def _side(trace: NextTokenTrace) -> dict:
     positive = probabilities[probabilities > 0]
     bits = [None] * len(trace.prompt_tokens)
     if trace.surprisals is not None:
-        bits = [None, *(None if np.isnan(value) else round(float(value), 2) for value in trace.surprisals)]
+        bits = [None, *(None if np.isnan(value) else round(float(value), 5) for value in trace.surprisals)]
     return {
         "prompt": trace.prompt,
         "tokens": list(trace.prompt_tokens[-MOST_CHIPS:]),
@@ -194,7 +194,7 @@ def _side(trace: NextTokenTrace) -> dict:
         "measured": trace.surprisals is not None,
         "hidden": max(len(bits) - MOST_CHIPS, 0),
         "best": [[int(token), trace.labels[token], float(f"{probabilities[token]:.6g}")] for token in best],
-        "entropy": round(float(abs((positive * np.log2(positive)).sum())), 4),
+        "entropy": round(float(abs((positive * np.log2(positive)).sum())), 6),
         "vocabulary": len(trace.labels),
     }
 
