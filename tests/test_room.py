@@ -378,6 +378,27 @@ def test_what_another_page_says_loses_no_answer(progress, answer):
         assert len(waiting(progress)) == 1
 
 
+def test_a_board_that_never_answers_does_not_hold_up_another_ones_answers(progress, address, board):
+    join(f"http://127.0.0.1:{a_free_port()}", "BCDFGH", progress=progress)
+    press(paris(progress), 1)
+    join(address, CODE, progress=progress)
+    press(paris(progress), 2)
+    until(lambda: board.storage.answered(CODE) == {NAME: 1})
+    assert len(waiting(progress)) == 1
+    question = paris(progress)
+    press(question, 2)
+    assert room.SHARED in question.feedback, "the room that counts has everything"
+
+
+def test_a_room_whose_board_has_a_new_address_gets_what_waited(progress, address, board):
+    join(f"http://127.0.0.1:{a_free_port()}", CODE, progress=progress)
+    press(paris(progress), 1)
+    press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
+    join(address, CODE, progress=progress)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+
+
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
     join(address, CODE, progress=progress)
     press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)

@@ -79,6 +79,7 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
     except NotNowError:
         facts = None
     write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
+    _readdress(folder, room)
     _sender(folder).wake()
     said = f"You've joined room {room.code}. What you predict, answer and check goes there, too; leave() ends it."
     if facts is None:
@@ -163,21 +164,31 @@ class _Sender:
                     self._send_all()
                 pause = FIRST_PAUSE / 2
             except NotNowError:
-                self.problem, pause = AWAY, min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
             except (Timeout, OSError):  # the other kernel sends, or the disk has a problem: soon again
                 pause = FIRST_PAUSE
 
     def _send_all(self) -> None:
-        while waiting := _waiting(self.folder):
-            self._send(waiting[0])
+        away: set[Room] = set()  # a board that is gone, or was never there, holds up no other one's answers
+        for file in _waiting(self.folder):
+            self._send(file, away)
+        if away:
+            if _room(self.folder) in away:
+                self.problem = AWAY
+            raise NotNowError
 
-    def _send(self, file: Path) -> None:
+    def _send(self, file: Path, away: set[Room]) -> None:
         try:
             waits = json.loads(file.read_bytes())
             room = Room(waits["address"], waits["body"]["code"])
             if time.time() - int(file.name[:20]) / 1e9 < ROOM_SECONDS:
+                if room in away:  # what was chosen first is sent first
+                    return
                 _ask(self.folder, room, "/api/answers", waits["body"])
             self.problem = ""
+        except NotNowError:
+            away.add(room)
+            return
         except RefusedError as error:
             self.problem = f"The board didn't take an answer: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
@@ -201,6 +212,15 @@ def _folder(progress: Progress | None) -> Path:
 
 def _waiting(folder: Path) -> list[Path]:
     return sorted((folder / "waiting").glob("[0-9]*.json"))
+
+
+def _readdress(folder: Path, room: Room) -> None:
+    """Send what waits for a room to its new address: the board's machine has moved to another network."""
+    for file in _waiting(folder):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # sent in this moment, or damaged
+            waits = json.loads(file.read_bytes())
+            if waits["body"]["code"] == room.code and waits["address"] != room.address:
+                write_whole(file, json.dumps({**waits, "address": room.address}))
 
 
 def _room(folder: Path) -> Room | None:
