@@ -360,6 +360,23 @@ def test_a_board_that_hangs_lets_nobody_wait(progress):
         assert Counter(names)["to the class board"] >= 1
 
 
+def test_nothing_goes_to_where_another_page_sends_it(progress, address, board, monkeypatch):
+    def elsewhere(handler):
+        handler.send_response(301)
+        handler.send_header("Location", address + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    heard = []
+    monkeypatch.setattr(board.visitors, "key", heard.append)
+    with something_else(elsewhere) as old:
+        assert "The board doesn't answer now" in join(old, CODE, progress=progress)
+        press(paris(progress), 1)
+        until(lambda: room._sender(progress.path.parent / "board").problem)
+    assert len(waiting(progress)) == 1
+    assert not heard
+
+
 @pytest.mark.parametrize(
     "answer",
     [

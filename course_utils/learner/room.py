@@ -255,6 +255,13 @@ def _who(folder: Path, room: Room) -> str:
     return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
 
 
+class _NotElsewhere(urllib.request.HTTPRedirectHandler):
+    """Follow no page that sends elsewhere: the answer would become a question, and who it is would go there, too."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
     """Send a request to the board; return its answer.
 
@@ -266,7 +273,7 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
     headers = {"Authorization": _who(folder, room), "Content-Type": "application/json"}
     request = urllib.request.Request(room.address + path, body and json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.build_opener(_NotElsewhere).open(request, timeout=ANSWER_SECONDS) as answer:
             said = json.loads(answer.read(100_000))
     except urllib.error.HTTPError as error:
         # In a hotel's network, another page answers in the board's place.
