@@ -383,6 +383,8 @@ def test_nothing_goes_to_where_another_page_sends_it(progress, address, board, m
         page(404, "<h1>Not found</h1>"),
         page(200, "<h1>Welcome to our hotel</h1>"),
         page(200, "[]"),
+        page(200, "[" * 50_000),
+        page(404, "[" * 50_000),
         page(502, '{"problem": "no board behind this proxy"}'),
         page(429, '{"problem": "Too many tries: wait a minute."}'),
     ],

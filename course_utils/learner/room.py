@@ -36,6 +36,7 @@ AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's b
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
 TOKEN = "JUPYTERHUB_API_TOKEN"  # of the learner's server; the hub's board asks the hub whose it is
 _AGAIN = {408, 425, 429}  # and everything from 500 on: not now
+_NO_ANSWER = OSError, ValueError, HTTPException, RecursionError  # a thousand brackets are no JSON, either
 
 
 class Room(NamedTuple):
@@ -277,12 +278,12 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
             said = json.loads(answer.read(100_000))
     except urllib.error.HTTPError as error:
         # In a hotel's network, another page answers in the board's place.
-        with suppress(ValueError, OSError, HTTPException):
+        with suppress(*_NO_ANSWER):
             said = json.loads(error.read(100_000))
             if isinstance(said, dict) and "problem" in said and error.code < 500 and error.code not in _AGAIN:
                 raise RefusedError(str(said["problem"])) from None
         raise NotNowError from None
-    except (OSError, ValueError, HTTPException):
+    except _NO_ANSWER:
         raise NotNowError from None
     if not isinstance(said, dict) or not said.keys() & {"code", "round"}:
         raise NotNowError
