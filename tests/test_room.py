@@ -18,6 +18,7 @@ import pytest
 from course_utils.classroom.board.messages import LONGEST
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Storage
+from course_utils.errors import CourseError
 from course_utils.exercises.task import load_tasks
 from course_utils.learner import Progress, checker, join, leave, predict, quiz_question, room
 from course_utils.learner.check_card import CHECKS
@@ -445,6 +446,12 @@ def test_a_folder_that_cannot_be_written_stops_no_lesson(progress, address):
     question = paris(progress)
     press(question, 1)
     assert question.feedback.startswith("Your prediction: 10 % to 50 %.\nThis couldn't be kept for the room: ")
+
+
+def test_who_has_no_folder_of_their_own_reads_why_they_cannot_join(tmp_path, address):
+    (tmp_path / "home").write_text("a file where the folder should be")
+    with pytest.raises(CourseError, match=r"board can't be written, so nothing can wait for the room: .+\."):
+        join(address, CODE, progress=Progress(tmp_path / "home" / "progress.json"))
 
 
 # Several kernels, and killed ones

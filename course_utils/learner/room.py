@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+from course_utils.errors import CourseError
 from course_utils.files import write_whole
 from course_utils.learner.progress import Progress, reason
 
@@ -65,6 +66,7 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
 
     Raises:
         ValueError: It's no address or no code, or the board has no such room.
+        CourseError: Nothing can be kept beside the progress file.
 
     >>> join("192.168.1.20", "KXWPHT")
     Traceback (most recent call last):
@@ -72,16 +74,19 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
     """
     room, folder = _checked(address, code), _folder(progress)
     try:
-        facts = _ask(folder, room, f"/api/rooms/{room.code}")
-        sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
-        _ask(folder, room, "/api/join", sent)
+        try:
+            facts = _ask(folder, room, f"/api/rooms/{room.code}")
+            sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
+            _ask(folder, room, "/api/join", sent)
+        except NotNowError:
+            facts = None
+        write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
+        _readdress(folder, room)
+        _sender(folder).wake()
     except RefusedError as error:
         raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
-    except NotNowError:
-        facts = None
-    write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
-    _readdress(folder, room)
-    _sender(folder).wake()
+    except OSError as error:
+        raise CourseError(f"{folder} can't be written, so nothing can wait for the room: {reason(error)}.") from None
     said = f"You've joined room {room.code}. What you predict, answer and check goes there, too; leave() ends it."
     if facts is None:
         return f"{said} The board doesn't answer now: your answers wait until it does. Is {room.address} right?"
