@@ -1,13 +1,17 @@
 """Attacks on the class board: each is tried as someone in the room, or outside of it, would try it."""
 
 import asyncio
+import base64
+import hashlib
 import http.client
+import importlib.util
 import json
 import sqlite3
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -21,6 +25,7 @@ from course_utils.classroom.board.storage import LETTERS, Storage
 from course_utils.classroom.board.tables import CODE_LENGTH
 from course_utils.classroom.board.visitors import button_token
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
+from tests.conftest import need
 
 RUDE = "<script>alert(1)</script>"
 KEY = "k" * 40
@@ -494,3 +499,66 @@ def test_a_page_that_is_gone_is_forgotten(board):
         return feed
 
     assert asyncio.run(come_and_go())._known[1] == ""
+
+
+# On a hub
+
+
+@pytest.fixture
+def hub(tmp_path, clock, monkeypatch):
+    """The board of a hub that knows each token's user, and signs in whoever comes back with the right verifier."""
+    need("JupyterHub", importlib.util.find_spec("jupyterhub") is not None)
+    from course_utils.classroom.board.hub_sign_in import HubSignIn, HubUser
+
+    for name, value in {"API_TOKEN": "secret", "CLIENT_ID": "service-board", "SERVICE_NAME": "board"}.items():
+        monkeypatch.setenv(f"JUPYTERHUB_{name}", value)
+    sign_in = HubSignIn("teachers")
+    sign_in.auth.base_url = "/services/board/"
+
+    async def user(request):
+        name = request.headers.get("authorization", "").removeprefix("token ") or request.cookies.get("board_hub")
+        return HubUser(name, name == "ada") if name else None
+
+    async def token_for_code(code, code_verifier, sync):
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).rstrip(b"=").decode()
+        assert code == challenge
+        return "ada"
+
+    monkeypatch.setattr(sign_in, "user", user)
+    monkeypatch.setattr(sign_in.auth, "token_for_code", token_for_code)
+    kept = Storage(f"sqlite:///{tmp_path / 'board.sqlite'}")
+    kept.make_room(CODE)
+    address = "http://hub.school/services/board"
+    yield Board(kept, QUESTIONS, TASKS, address, "/services/board", sign_in, CODE)
+    kept.engine.dispose()
+
+
+def begins(browser, page):
+    """Open a page without being signed in; the way back from the hub."""
+    answer = browser.get(page, headers={"accept": "text/html"}, follow_redirects=False)
+    asked = parse_qs(urlsplit(answer.headers["location"]).query)
+    return "/services/board/oauth_callback", {"state": asked["state"][0], "code": asked["code_challenge"][0]}
+
+
+def test_two_pages_of_one_browser_sign_in_at_once(hub):
+    browser, pages = someone(hub.app(), key=None), ["/services/board/teacher", f"/services/board/projector/{CODE}"]
+    ways = [begins(browser, page) for page in pages]
+    for page, (path, query) in zip(pages, ways, strict=True):
+        answer = browser.get(path, params=query, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+    assert browser.get(pages[0]).status_code == 200
+
+
+def test_strangers_end_nobodys_sign_in_and_take_none(hub):
+    app = hub.app()
+    browser, stranger = someone(app, key=None), someone(app, "10.0.0.66", key=None)
+    path, query = begins(browser, "/services/board/teacher")
+    for _ in range(3):
+        begins(stranger, "/services/board/teacher")
+    assert stranger.get(path, params=query).status_code == 403
+    for state in ("", "x", "_", query["state"][:-1]):
+        assert browser.get(path, params={**query, "state": state}).status_code == 403
+    for elsewhere in ("verifier", "verifier//evil.example/", "verifier/services/other", "/services/board/"):
+        forged = {"cookie": f"board_state_x={elsewhere}"}
+        assert stranger.get(path, params={**query, "state": "x"}, headers=forged).status_code == 403
+    assert browser.get(path, params=query, follow_redirects=False).status_code == 303
