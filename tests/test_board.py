@@ -408,7 +408,7 @@ def test_answers_as_a_table(board):
     post(ada, "right", "message-3", "11-q3")
     file = teacher.get("/teacher/answers.csv")
     assert file.headers["content-disposition"] == f'attachment; filename="board-{CODE}.csv"'
-    rows = list(csv.reader(io.StringIO(file.text)))
+    rows = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
     assert rows == [
         ["question", "round", "learner", "answer", "right", "sentence"],
         [NAME, "1", "'=HYPERLINK(1)", OPTIONS[2], "yes", ""],

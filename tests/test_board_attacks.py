@@ -2,9 +2,12 @@
 
 import asyncio
 import base64
+import codecs
+import csv
 import hashlib
 import http.client
 import importlib.util
+import io
 import json
 import sqlite3
 import urllib.error
@@ -447,6 +450,22 @@ def test_texts_of_learners_are_never_markup(app, board):
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_no_text_is_a_formula_wherever_a_spreadsheet_splits(app, board, separator):
+    client, ada = teacher(app, board), someone(app)
+    press(client, "names", "")
+    ada.post("/api/join", json={"code": CODE, "name": "Ada;=1+1"})
+    post(ada, question="11-q1", choice="wrong", said='a;=HYPERLINK("http://evil");b\t=1+1|@c;\n ＝d;"=e",+1')
+    table = client.get("/teacher/answers.csv").content.decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(table), delimiter=separator) for cell in row]
+    assert not [cell for cell in cells if cell.strip(' "\n').startswith(("=", "+", "-", "@", "＝"))]
+
+
+def test_excel_reads_the_options_as_they_are_written(app, board):
+    client = teacher(app, board)
+    assert client.get("/teacher/answers.csv").content.startswith(codecs.BOM_UTF8)
 
 
 def test_pages_have_no_code_of_their_own_and_set_no_markup():

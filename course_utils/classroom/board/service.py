@@ -3,6 +3,7 @@
 Lesson: none (this is for teachers).
 """
 
+import codecs
 import hmac
 import io
 import re
@@ -226,7 +227,8 @@ class Board:
         room = await self.visitors.room_of_teacher(request)
         rows = await run_in_threadpool(self.shown.table, room.code)
         file = {"Content-Disposition": f'attachment; filename="board-{room.code}.csv"'}
-        return Response(table_text(rows), media_type="text/csv; charset=utf-8", headers=file)
+        table = codecs.BOM_UTF8 + table_text(rows).encode()  # without the mark, Excel reads another code page
+        return Response(table, media_type="text/csv; charset=utf-8", headers=file)
 
     # Everything else
 

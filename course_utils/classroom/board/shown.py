@@ -3,8 +3,13 @@
 Lesson: none (this is for teachers).
 """
 
+import re
+
 from course_utils.classroom.board.questions import Question
 from course_utils.classroom.board.storage import LATE, ROUNDS, Room, Stage, Storage
+
+# Half of the world's spreadsheets split at semicolons, and there a learner's "; =1+1" would begin a cell of its own.
+_FORMULA_WITHIN = re.compile(r"""([;,|\t\n][\s"]*)(?=[=+\-@＝＋－＠])""")
 
 
 class Shown:
@@ -72,6 +77,7 @@ class Shown:
         """Return what counts as rows, below their heading."""
         rows: list[tuple[str, ...]] = [("question", "round", "learner", "answer", "right", "sentence")]
         for name, round_, learner, choice, sentence in self.storage.table(code):
+            learner, sentence = (_FORMULA_WITHIN.sub(r"\1'", text) for text in (learner, sentence))
             rows.append((name, round_, learner, choice, self._is_right(name, choice), sentence))
         return rows
 
