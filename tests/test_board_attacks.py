@@ -581,3 +581,32 @@ def test_strangers_end_nobodys_sign_in_and_take_none(hub):
         forged = {"cookie": f"board_state_x={elsewhere}"}
         assert stranger.get(path, params={**query, "state": "x"}, headers=forged).status_code == 403
     assert browser.get(path, params=query, follow_redirects=False).status_code == 303
+
+
+def as_user(app, name):
+    return TestClient(app, headers={"authorization": f"token {name}"}, raise_server_exceptions=False)
+
+
+def test_one_user_of_a_hub_keeps_nobody_out(hub, monkeypatch):
+    app, rooms = hub.app(), "/services/board/api/rooms/"
+    tried = [as_user(app, "troll").get(f"{rooms}BBBBBB").status_code for _ in range(2 * visitors.ALL_GUESSES)]
+    assert set(tried) == {404}
+    assert as_user(app, "grace").get(rooms + CODE).status_code == 200
+
+    hub.visitors._newcomers.burst = 0
+    said = {"code": CODE, "message": "message-1", "question": NAME, "choice": OPTIONS[0]}
+    assert as_user(app, "grace").post("/services/board/api/answers", json=said).status_code == 200
+
+    async def opens(name):
+        scope = {"type": "http", "client": ("127.0.0.1", 1), "headers": [(b"authorization", f"token {name}".encode())]}
+        return await hub._stream(Request(scope), "projector", hub.storage.room(CODE))
+
+    async def a_room():
+        monkeypatch.setattr(service, "STREAMS", {"projector": 3})
+        for _ in range(3):
+            await anext((await opens("troll")).body_iterator)
+        with pytest.raises(HTTPException):
+            await opens("troll")
+        await opens("ada")
+
+    asyncio.run(a_room())
