@@ -471,6 +471,18 @@ def test_pages_hear_of_every_change(served):
         assert any(one["question"] and one["question"]["answered"] == 5 for one in said)
 
 
+def test_two_boards_do_not_share_a_file(tmp_path, capsys):
+    from course_utils.cli import main
+
+    database = f"sqlite:///{tmp_path / 'board.sqlite'}"
+    first = Storage(database)
+    first.keep_others_out()
+    assert main(["board", "--port", "1", "--db", database]) == 1
+    said = capsys.readouterr().err
+    assert said == f"Another board uses {tmp_path / 'board.sqlite'}: stop it, or choose another database with --db.\n"
+    first.engine.dispose()
+
+
 def test_the_command_says_where_everything_is_and_goes_on_with_its_room(tmp_path):
     (port,) = free_ports(1)
     command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}"]

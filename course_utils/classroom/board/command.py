@@ -43,7 +43,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     A JupyterHub that starts it as a service says where, and who comes in.
 
     Raises:
-        CourseError: Something is missing or taken, or `code` can't be a code.
+        CourseError: Something is missing or taken, such as the database by another board, or `code` can't be a code.
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
@@ -55,6 +55,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
     storage = Storage(database or f"sqlite:///{user_data_path('llms-by-hand', appauthor=False) / 'board.sqlite'}")
+    storage.keep_others_out()
     room = storage.latest_room() if code is None else storage.room(code)
     room = room or storage.make_room(None if code in (None, "NEW") else code)
     contents = storage, course_questions(root), course_tasks(root)
