@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from course_utils.classroom.board import limits, service, visitors
 from course_utils.classroom.board.limits import Limiter
 from course_utils.classroom.board.service import Board
-from course_utils.classroom.board.storage import LETTERS, Storage
+from course_utils.classroom.board.storage import LETTERS, Answer, Storage
 from course_utils.classroom.board.tables import CODE_LENGTH
 from course_utils.classroom.board.visitors import button_token
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
@@ -168,8 +168,15 @@ def test_a_word_about_the_address_is_not_believed(board):
 
 
 def test_a_network_of_ipv6_is_one_address():
-    addresses = [f"2001:db8:1:2::{number}" for number in range(5)]
-    assert len({limits.address_of({"client": (address, 1)}) for address in addresses}) == 1
+    networks = ("2001:db8:1:2::{}", "2001:db8::{}", "fe80::{}:2:3:4", "fe80::{}%eth0", "::{}")
+    for network in networks:
+        addresses = [network.format(number) for number in range(1, 6)]
+        assert len({limits.address_of({"client": (address, 1)}) for address in addresses}) == 1, network
+    assert limits.address_of({"client": ("2001:db8:1:2::1", 1)}) != limits.address_of(
+        {"client": ("2001:db8:1:3::1", 1)}
+    )
+    assert limits.address_of({"client": ("::ffff:10.0.0.1", 1)}) == "10.0.0.1"
+    assert limits.address_of({"client": ("testclient", 1)}) == "testclient"
     assert limits.address_of({"client": ("10.0.0.1", 1)}) != limits.address_of({"client": ("10.0.0.2", 1)})
 
 
@@ -279,6 +286,13 @@ def test_open_pages_are_limited_and_the_teachers_is_none_of_them(board, monkeypa
 
         assert [listen(f"/events/learner/{CODE}") for _ in range(5)] == [200, 200, 200, 429, 429]
         assert listen("/teacher/events", Cookie=f"board_teacher={secret}") == 200
+
+
+def test_made_up_sentences_do_not_make_the_teachers_page_slow(board):
+    for number in range(60):
+        board.storage.take(CODE, f"{number:040}", Answer(f"message-{number}", "11-q1", "wrong", f"{number} " * 100))
+    (task,) = board.shown.for_teacher(CODE)["stuck"]
+    assert (task["tried"], len(task["sentences"])) == (60, 5)
 
 
 def test_a_full_memory_of_addresses_is_emptied():
