@@ -16,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from course_utils.classroom.board import storage as storage_module
+from course_utils.classroom.board.command import FILES, allow_many_connections
 from course_utils.classroom.board.messages import LONGEST
 from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import Board
@@ -524,6 +525,20 @@ def test_the_board_stops_at_once_although_pages_listen(tmp_path):
         next(events(stream))
         board.send_signal(signal.SIGINT)
         assert board.communicate(timeout=300)[1] == "Stopped: run the same command again to continue from here.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of POSIX")
+def test_a_whole_class_of_open_pages_is_not_too_many_files():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))  # as macOS begins
+    try:
+        allow_many_connections()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 2 * storage_module.MOST_PEOPLE <= allowed <= FILES
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEACHERS = "COURSE_BOARD_TEACHERS"  # on a hub: the group that has the teacher's page, if it isn't "teachers"
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
+FILES = 10_000  # open at once: each page that listens is one
 # No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
 SERVER = {
     "log_level": "warning",
@@ -102,12 +103,26 @@ def serve(board: "Board", **where: object) -> None:
     """
     import uvicorn
 
+    allow_many_connections()
+
     class Server(uvicorn.Server):
         def handle_exit(self, *arguments: object) -> None:
             board.close()  # else it would wait for pages that listen for ever
             super().handle_exit(*arguments)
 
     Server(uvicorn.Config(board.app(), **SERVER, **where)).run()
+
+
+def allow_many_connections() -> None:
+    """Take as many open pages as this system lets a program have: macOS begins with 256 files, and a page is one."""
+    if os.name == "nt":
+        return
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def address_of_this_machine() -> str:
