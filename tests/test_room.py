@@ -285,6 +285,14 @@ def test_what_cannot_be_joined_is_one_sentence(progress, address, place, code, s
     assert room.joined(progress) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_neighbour_on_the_machine_cannot_answer_in_the_learners_place(progress, address):
+    join(address, CODE, progress=progress)
+    secret = progress.path.parent / "board" / "learner"
+    assert len(secret.read_bytes()) == 64
+    assert secret.stat().st_mode & 0o077 == 0
+
+
 # A board that is away, slow, or someone else
 
 

@@ -256,6 +256,9 @@ def _who(folder: Path, room: Room) -> str:
     file = folder / "learner"
     with FileLock(folder / "learner.lock"):
         if not file.is_file():
+            write_whole(file, "")
+            file.chmod(0o600)  # with it, a neighbour on this machine could answer in the learner's place
+        if not file.stat().st_size:  # a kernel that was killed between the two has left it empty
             write_whole(file, secrets.token_hex(32))
         secret = file.read_bytes()
     return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
