@@ -16,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from course_utils.classroom.board import storage as storage_module
+from course_utils.classroom.board.command import FILES, allow_many_connections
 from course_utils.classroom.board.messages import LONGEST
 from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import Board
@@ -408,7 +409,7 @@ def test_answers_as_a_table(board):
     post(ada, "right", "message-3", "11-q3")
     file = teacher.get("/teacher/answers.csv")
     assert file.headers["content-disposition"] == f'attachment; filename="board-{CODE}.csv"'
-    rows = list(csv.reader(io.StringIO(file.text)))
+    rows = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
     assert rows == [
         ["question", "round", "learner", "answer", "right", "sentence"],
         [NAME, "1", "'=HYPERLINK(1)", OPTIONS[2], "yes", ""],
@@ -471,6 +472,18 @@ def test_pages_hear_of_every_change(served):
         assert any(one["question"] and one["question"]["answered"] == 5 for one in said)
 
 
+def test_two_boards_do_not_share_a_file(tmp_path, capsys):
+    from course_utils.cli import main
+
+    database = f"sqlite:///{tmp_path / 'board.sqlite'}"
+    first = Storage(database)
+    first.keep_others_out()
+    assert main(["board", "--port", "1", "--db", database]) == 1
+    said = capsys.readouterr().err
+    assert said == f"Another board uses {tmp_path / 'board.sqlite'}: stop it, or choose another database with --db.\n"
+    first.engine.dispose()
+
+
 def test_the_command_says_where_everything_is_and_goes_on_with_its_room(tmp_path):
     (port,) = free_ports(1)
     command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}"]
@@ -512,6 +525,20 @@ def test_the_board_stops_at_once_although_pages_listen(tmp_path):
         next(events(stream))
         board.send_signal(signal.SIGINT)
         assert board.communicate(timeout=300)[1] == "Stopped: run the same command again to continue from here.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a limit of POSIX")
+def test_a_whole_class_of_open_pages_is_not_too_many_files():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))  # as macOS begins
+    try:
+        allow_many_connections()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 2 * storage_module.MOST_PEOPLE <= allowed <= FILES
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")

@@ -1,13 +1,20 @@
 """Attacks on the class board: each is tried as someone in the room, or outside of it, would try it."""
 
 import asyncio
+import base64
+import codecs
+import csv
+import hashlib
 import http.client
+import importlib.util
+import io
 import json
 import sqlite3
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -17,10 +24,11 @@ from starlette.testclient import TestClient
 from course_utils.classroom.board import limits, service, visitors
 from course_utils.classroom.board.limits import Limiter
 from course_utils.classroom.board.service import Board
-from course_utils.classroom.board.storage import LETTERS, Storage
+from course_utils.classroom.board.storage import LETTERS, Answer, Storage
 from course_utils.classroom.board.tables import CODE_LENGTH
 from course_utils.classroom.board.visitors import button_token
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
+from tests.conftest import need
 
 RUDE = "<script>alert(1)</script>"
 KEY = "k" * 40
@@ -160,8 +168,15 @@ def test_a_word_about_the_address_is_not_believed(board):
 
 
 def test_a_network_of_ipv6_is_one_address():
-    addresses = [f"2001:db8:1:2::{number}" for number in range(5)]
-    assert len({limits.address_of({"client": (address, 1)}) for address in addresses}) == 1
+    networks = ("2001:db8:1:2::{}", "2001:db8::{}", "fe80::{}:2:3:4", "fe80::{}%eth0", "::{}")
+    for network in networks:
+        addresses = [network.format(number) for number in range(1, 6)]
+        assert len({limits.address_of({"client": (address, 1)}) for address in addresses}) == 1, network
+    assert limits.address_of({"client": ("2001:db8:1:2::1", 1)}) != limits.address_of(
+        {"client": ("2001:db8:1:3::1", 1)}
+    )
+    assert limits.address_of({"client": ("::ffff:10.0.0.1", 1)}) == "10.0.0.1"
+    assert limits.address_of({"client": ("testclient", 1)}) == "testclient"
     assert limits.address_of({"client": ("10.0.0.1", 1)}) != limits.address_of({"client": ("10.0.0.2", 1)})
 
 
@@ -271,6 +286,13 @@ def test_open_pages_are_limited_and_the_teachers_is_none_of_them(board, monkeypa
 
         assert [listen(f"/events/learner/{CODE}") for _ in range(5)] == [200, 200, 200, 429, 429]
         assert listen("/teacher/events", Cookie=f"board_teacher={secret}") == 200
+
+
+def test_made_up_sentences_do_not_make_the_teachers_page_slow(board):
+    for number in range(60):
+        board.storage.take(CODE, f"{number:040}", Answer(f"message-{number}", "11-q1", "wrong", f"{number} " * 100))
+    (task,) = board.shown.for_teacher(CODE)["stuck"]
+    assert (task["tried"], len(task["sentences"])) == (60, 5)
 
 
 def test_a_full_memory_of_addresses_is_emptied():
@@ -444,6 +466,22 @@ def test_texts_of_learners_are_never_markup(app, board):
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_no_text_is_a_formula_wherever_a_spreadsheet_splits(app, board, separator):
+    client, ada = teacher(app, board), someone(app)
+    press(client, "names", "")
+    ada.post("/api/join", json={"code": CODE, "name": "Ada;=1+1"})
+    post(ada, question="11-q1", choice="wrong", said='a;=HYPERLINK("http://evil");b\t=1+1|@c;\n ＝d;"=e",+1')
+    table = client.get("/teacher/answers.csv").content.decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(table), delimiter=separator) for cell in row]
+    assert not [cell for cell in cells if cell.strip(' "\n').startswith(("=", "+", "-", "@", "＝"))]
+
+
+def test_excel_reads_the_options_as_they_are_written(app, board):
+    client = teacher(app, board)
+    assert client.get("/teacher/answers.csv").content.startswith(codecs.BOM_UTF8)
+
+
 def test_pages_have_no_code_of_their_own_and_set_no_markup():
     for page in service.PAGES.glob("*.html"):
         text = page.read_text(encoding="utf-8")
@@ -494,3 +532,95 @@ def test_a_page_that_is_gone_is_forgotten(board):
         return feed
 
     assert asyncio.run(come_and_go())._known[1] == ""
+
+
+# On a hub
+
+
+@pytest.fixture
+def hub(tmp_path, clock, monkeypatch):
+    """The board of a hub that knows each token's user, and signs in whoever comes back with the right verifier."""
+    need("JupyterHub", importlib.util.find_spec("jupyterhub") is not None)
+    from course_utils.classroom.board.hub_sign_in import HubSignIn, HubUser
+
+    for name, value in {"API_TOKEN": "secret", "CLIENT_ID": "service-board", "SERVICE_NAME": "board"}.items():
+        monkeypatch.setenv(f"JUPYTERHUB_{name}", value)
+    sign_in = HubSignIn("teachers")
+    sign_in.auth.base_url = "/services/board/"
+
+    async def user(request):
+        name = request.headers.get("authorization", "").removeprefix("token ") or request.cookies.get("board_hub")
+        return HubUser(name, name == "ada") if name else None
+
+    async def token_for_code(code, code_verifier, sync):
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).rstrip(b"=").decode()
+        assert code == challenge
+        return "ada"
+
+    monkeypatch.setattr(sign_in, "user", user)
+    monkeypatch.setattr(sign_in.auth, "token_for_code", token_for_code)
+    kept = Storage(f"sqlite:///{tmp_path / 'board.sqlite'}")
+    kept.make_room(CODE)
+    address = "http://hub.school/services/board"
+    yield Board(kept, QUESTIONS, TASKS, address, "/services/board", sign_in, CODE)
+    kept.engine.dispose()
+
+
+def begins(browser, page):
+    """Open a page without being signed in; the way back from the hub."""
+    answer = browser.get(page, headers={"accept": "text/html"}, follow_redirects=False)
+    asked = parse_qs(urlsplit(answer.headers["location"]).query)
+    return "/services/board/oauth_callback", {"state": asked["state"][0], "code": asked["code_challenge"][0]}
+
+
+def test_two_pages_of_one_browser_sign_in_at_once(hub):
+    browser, pages = someone(hub.app(), key=None), ["/services/board/teacher", f"/services/board/projector/{CODE}"]
+    ways = [begins(browser, page) for page in pages]
+    for page, (path, query) in zip(pages, ways, strict=True):
+        answer = browser.get(path, params=query, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, page)
+    assert browser.get(pages[0]).status_code == 200
+
+
+def test_strangers_end_nobodys_sign_in_and_take_none(hub):
+    app = hub.app()
+    browser, stranger = someone(app, key=None), someone(app, "10.0.0.66", key=None)
+    path, query = begins(browser, "/services/board/teacher")
+    for _ in range(3):
+        begins(stranger, "/services/board/teacher")
+    assert stranger.get(path, params=query).status_code == 403
+    for state in ("", "x", "_", query["state"][:-1]):
+        assert browser.get(path, params={**query, "state": state}).status_code == 403
+    for elsewhere in ("verifier", "verifier//evil.example/", "verifier/services/other", "/services/board/"):
+        forged = {"cookie": f"board_state_x={elsewhere}"}
+        assert stranger.get(path, params={**query, "state": "x"}, headers=forged).status_code == 403
+    assert browser.get(path, params=query, follow_redirects=False).status_code == 303
+
+
+def as_user(app, name):
+    return TestClient(app, headers={"authorization": f"token {name}"}, raise_server_exceptions=False)
+
+
+def test_one_user_of_a_hub_keeps_nobody_out(hub, monkeypatch):
+    app, rooms = hub.app(), "/services/board/api/rooms/"
+    tried = [as_user(app, "troll").get(f"{rooms}BBBBBB").status_code for _ in range(2 * visitors.ALL_GUESSES)]
+    assert set(tried) == {404}
+    assert as_user(app, "grace").get(rooms + CODE).status_code == 200
+
+    hub.visitors._newcomers.burst = 0
+    said = {"code": CODE, "message": "message-1", "question": NAME, "choice": OPTIONS[0]}
+    assert as_user(app, "grace").post("/services/board/api/answers", json=said).status_code == 200
+
+    async def opens(name):
+        scope = {"type": "http", "client": ("127.0.0.1", 1), "headers": [(b"authorization", f"token {name}".encode())]}
+        return await hub._stream(Request(scope), "projector", hub.storage.room(CODE))
+
+    async def a_room():
+        monkeypatch.setattr(service, "STREAMS", {"projector": 3})
+        for _ in range(3):
+            await anext((await opens("troll")).body_iterator)
+        with pytest.raises(HTTPException):
+            await opens("troll")
+        await opens("ada")
+
+    asyncio.run(a_room())

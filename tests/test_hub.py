@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import tomllib
 from contextlib import nullcontext
@@ -107,6 +108,56 @@ def test_kubernetes_has_the_shared_settings(shared):
         "timeout": shared.IDLE_SECONDS,
         "every": shared.LOOK_EVERY_SECONDS,
     }
+
+
+SIGN_IN = """
+from course_utils.classroom.board.hub_sign_in import HubSignIn
+auth = HubSignIn("teachers").auth
+print(*auth.access_scopes, auth.oauth_redirect_uri, auth.login_url.partition("?")[0], auth.api_url, sep="\\n")
+"""
+
+
+def test_the_board_on_kubernetes_has_the_shared_settings(shared):
+    values = yaml.safe_load((HUB / "zero-to-jupyterhub-board.yaml").read_text(encoding="utf-8"))
+    made = list(yaml.safe_load_all((HUB / "kubernetes-board.yaml").read_text(encoding="utf-8")))
+    made = {one["kind"]: one["spec"] for one in made}
+    hub, spawner = SimpleNamespace(services=[], load_roles=[], load_groups={}), SimpleNamespace(environment={})
+    spawner.cmd, address = ["python3"], "https://hub.example.org"
+    shared.add_board(hub, spawner, address, ["learner1"])
+    pod, (container,) = made["Deployment"]["template"], made["Deployment"]["template"]["spec"]["containers"]
+
+    inside = f"http://{next(iter(values['hub']['services']))}:{shared.BOARD_PORT}"
+    assert values["hub"]["services"] == {"board": {"url": inside, "oauth_no_confirm": True}}
+    roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
+    assert roles == hub.load_roles
+    assert values["hub"]["config"]["JupyterHub"]["load_groups"] == hub.load_groups
+    ours = {"COURSE_BOARD": f"{inside}/services/board"}
+    assert values["singleuser"]["extraEnv"] == spawner.environment | ours
+
+    # Whoever is allowed through finds the pod, and its port.
+    (way,) = values["singleuser"]["networkPolicy"]["egress"]
+    labels = way["to"][0]["podSelector"]["matchLabels"]
+    assert labels == made["Service"]["selector"] == made["Deployment"]["selector"]["matchLabels"]
+    assert labels.items() <= pod["metadata"]["labels"].items()
+    ports = [*way["ports"], *made["Service"]["ports"]]
+    assert {port["port"] for port in ports} == {container["ports"][0]["containerPort"]} == {shared.BOARD_PORT}
+
+    learners = yaml.safe_load((HUB / "zero-to-jupyterhub.yaml").read_text(encoding="utf-8"))["singleuser"]["image"]
+    assert container["image"] == f"{learners['name']}:{learners['tag']}"
+    assert container["command"][:-1] == hub.services[0]["command"]
+    assert "board" in re.search(r"\.\[(.+)\]", "".join(arguments("RUN")))[1].split(",")
+
+    # The sign-in has what it needs.
+    need("JupyterHub", has_jupyterhub())
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTERHUB_")}
+    environment |= {one["name"]: one.get("value", "secret") for one in container["env"]}
+    found = subprocess.run([sys.executable, "-c", SIGN_IN], env=environment, capture_output=True, text=True)
+    assert found.stdout.splitlines() == [
+        "access:services!service=board",
+        "/services/board/oauth_callback",
+        "/hub/api/oauth2/authorize",
+        "http://hub:8081/hub/api",
+    ], found.stderr
 
 
 def test_the_image_has_the_shared_settings(shared):

@@ -18,6 +18,7 @@ import pytest
 from course_utils.classroom.board.messages import LONGEST
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Storage
+from course_utils.errors import CourseError
 from course_utils.exercises.task import load_tasks
 from course_utils.learner import Progress, checker, join, leave, predict, quiz_question, room
 from course_utils.learner.check_card import CHECKS
@@ -284,6 +285,14 @@ def test_what_cannot_be_joined_is_one_sentence(progress, address, place, code, s
     assert room.joined(progress) is None
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_neighbour_on_the_machine_cannot_answer_in_the_learners_place(progress, address):
+    join(address, CODE, progress=progress)
+    secret = progress.path.parent / "board" / "learner"
+    assert len(secret.read_bytes()) == 64
+    assert secret.stat().st_mode & 0o077 == 0
+
+
 # A board that is away, slow, or someone else
 
 
@@ -360,12 +369,31 @@ def test_a_board_that_hangs_lets_nobody_wait(progress):
         assert Counter(names)["to the class board"] >= 1
 
 
+def test_nothing_goes_to_where_another_page_sends_it(progress, address, board, monkeypatch):
+    def elsewhere(handler):
+        handler.send_response(301)
+        handler.send_header("Location", address + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    heard = []
+    monkeypatch.setattr(board.visitors, "key", heard.append)
+    with something_else(elsewhere) as old:
+        assert "The board doesn't answer now" in join(old, CODE, progress=progress)
+        press(paris(progress), 1)
+        until(lambda: room._sender(progress.path.parent / "board").problem)
+    assert len(waiting(progress)) == 1
+    assert not heard
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         page(404, "<h1>Not found</h1>"),
         page(200, "<h1>Welcome to our hotel</h1>"),
         page(200, "[]"),
+        page(200, "[" * 50_000),
+        page(404, "[" * 50_000),
         page(502, '{"problem": "no board behind this proxy"}'),
         page(429, '{"problem": "Too many tries: wait a minute."}'),
     ],
@@ -376,6 +404,27 @@ def test_what_another_page_says_loses_no_answer(progress, answer):
         press(paris(progress), 1)
         until(lambda: room._sender(progress.path.parent / "board").problem)
         assert len(waiting(progress)) == 1
+
+
+def test_a_board_that_never_answers_does_not_hold_up_another_ones_answers(progress, address, board):
+    join(f"http://127.0.0.1:{a_free_port()}", "BCDFGH", progress=progress)
+    press(paris(progress), 1)
+    join(address, CODE, progress=progress)
+    press(paris(progress), 2)
+    until(lambda: board.storage.answered(CODE) == {NAME: 1})
+    assert len(waiting(progress)) == 1
+    question = paris(progress)
+    press(question, 2)
+    assert room.SHARED in question.feedback, "the room that counts has everything"
+
+
+def test_a_room_whose_board_has_a_new_address_gets_what_waited(progress, address, board):
+    join(f"http://127.0.0.1:{a_free_port()}", CODE, progress=progress)
+    press(paris(progress), 1)
+    press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
+    join(address, CODE, progress=progress)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
 
 
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
@@ -405,6 +454,12 @@ def test_a_folder_that_cannot_be_written_stops_no_lesson(progress, address):
     question = paris(progress)
     press(question, 1)
     assert question.feedback.startswith("Your prediction: 10 % to 50 %.\nThis couldn't be kept for the room: ")
+
+
+def test_who_has_no_folder_of_their_own_reads_why_they_cannot_join(tmp_path, address):
+    (tmp_path / "home").write_text("a file where the folder should be")
+    with pytest.raises(CourseError, match=r"board can't be written, so nothing can wait for the room: .+\."):
+        join(address, CODE, progress=Progress(tmp_path / "home" / "progress.json"))
 
 
 # Several kernels, and killed ones

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+from course_utils.errors import CourseError
 from course_utils.files import write_whole
 from course_utils.learner.progress import Progress, reason
 
@@ -36,6 +37,7 @@ AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's b
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
 TOKEN = "JUPYTERHUB_API_TOKEN"  # of the learner's server; the hub's board asks the hub whose it is
 _AGAIN = {408, 425, 429}  # and everything from 500 on: not now
+_NO_ANSWER = OSError, ValueError, HTTPException, RecursionError  # a thousand brackets are no JSON, either
 
 
 class Room(NamedTuple):
@@ -64,6 +66,7 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
 
     Raises:
         ValueError: It's no address or no code, or the board has no such room.
+        CourseError: Nothing can be kept beside the progress file.
 
     >>> join("192.168.1.20", "KXWPHT")
     Traceback (most recent call last):
@@ -71,15 +74,19 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
     """
     room, folder = _checked(address, code), _folder(progress)
     try:
-        facts = _ask(folder, room, f"/api/rooms/{room.code}")
-        sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
-        _ask(folder, room, "/api/join", sent)
+        try:
+            facts = _ask(folder, room, f"/api/rooms/{room.code}")
+            sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
+            _ask(folder, room, "/api/join", sent)
+        except NotNowError:
+            facts = None
+        write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
+        _readdress(folder, room)
+        _sender(folder).wake()
     except RefusedError as error:
         raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
-    except NotNowError:
-        facts = None
-    write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
-    _sender(folder).wake()
+    except OSError as error:
+        raise CourseError(f"{folder} can't be written, so nothing can wait for the room: {reason(error)}.") from None
     said = f"You've joined room {room.code}. What you predict, answer and check goes there, too; leave() ends it."
     if facts is None:
         return f"{said} The board doesn't answer now: your answers wait until it does. Is {room.address} right?"
@@ -163,21 +170,31 @@ class _Sender:
                     self._send_all()
                 pause = FIRST_PAUSE / 2
             except NotNowError:
-                self.problem, pause = AWAY, min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
             except (Timeout, OSError):  # the other kernel sends, or the disk has a problem: soon again
                 pause = FIRST_PAUSE
 
     def _send_all(self) -> None:
-        while waiting := _waiting(self.folder):
-            self._send(waiting[0])
+        away: set[Room] = set()  # a board that is gone, or was never there, holds up no other one's answers
+        for file in _waiting(self.folder):
+            self._send(file, away)
+        if away:
+            if _room(self.folder) in away:
+                self.problem = AWAY
+            raise NotNowError
 
-    def _send(self, file: Path) -> None:
+    def _send(self, file: Path, away: set[Room]) -> None:
         try:
             waits = json.loads(file.read_bytes())
             room = Room(waits["address"], waits["body"]["code"])
             if time.time() - int(file.name[:20]) / 1e9 < ROOM_SECONDS:
+                if room in away:  # what was chosen first is sent first
+                    return
                 _ask(self.folder, room, "/api/answers", waits["body"])
             self.problem = ""
+        except NotNowError:
+            away.add(room)
+            return
         except RefusedError as error:
             self.problem = f"The board didn't take an answer: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
@@ -201,6 +218,15 @@ def _folder(progress: Progress | None) -> Path:
 
 def _waiting(folder: Path) -> list[Path]:
     return sorted((folder / "waiting").glob("[0-9]*.json"))
+
+
+def _readdress(folder: Path, room: Room) -> None:
+    """Send what waits for a room to its new address: the board's machine has moved to another network."""
+    for file in _waiting(folder):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # sent in this moment, or damaged
+            waits = json.loads(file.read_bytes())
+            if waits["body"]["code"] == room.code and waits["address"] != room.address:
+                write_whole(file, json.dumps({**waits, "address": room.address}))
 
 
 def _room(folder: Path) -> Room | None:
@@ -230,9 +256,19 @@ def _who(folder: Path, room: Room) -> str:
     file = folder / "learner"
     with FileLock(folder / "learner.lock"):
         if not file.is_file():
+            write_whole(file, "")
+            file.chmod(0o600)  # with it, a neighbour on this machine could answer in the learner's place
+        if not file.stat().st_size:  # a kernel that was killed between the two has left it empty
             write_whole(file, secrets.token_hex(32))
         secret = file.read_bytes()
     return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+class _NotElsewhere(urllib.request.HTTPRedirectHandler):
+    """Follow no page that sends elsewhere: the answer would become a question, and who it is would go there, too."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
 
 
 def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
@@ -246,16 +282,16 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
     headers = {"Authorization": _who(folder, room), "Content-Type": "application/json"}
     request = urllib.request.Request(room.address + path, body and json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.build_opener(_NotElsewhere).open(request, timeout=ANSWER_SECONDS) as answer:
             said = json.loads(answer.read(100_000))
     except urllib.error.HTTPError as error:
         # In a hotel's network, another page answers in the board's place.
-        with suppress(ValueError, OSError, HTTPException):
+        with suppress(*_NO_ANSWER):
             said = json.loads(error.read(100_000))
             if isinstance(said, dict) and "problem" in said and error.code < 500 and error.code not in _AGAIN:
                 raise RefusedError(str(said["problem"])) from None
         raise NotNowError from None
-    except (OSError, ValueError, HTTPException):
+    except _NO_ANSWER:
         raise NotNowError from None
     if not isinstance(said, dict) or not said.keys() & {"code", "round"}:
         raise NotNowError

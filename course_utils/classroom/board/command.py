@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEACHERS = "COURSE_BOARD_TEACHERS"  # on a hub: the group that has the teacher's page, if it isn't "teachers"
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
+FILES = 10_000  # open at once: each page that listens is one
 # No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
 SERVER = {
     "log_level": "warning",
@@ -43,7 +44,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     A JupyterHub that starts it as a service says where, and who comes in.
 
     Raises:
-        CourseError: Something is missing or taken, or `code` can't be a code.
+        CourseError: Something is missing or taken, such as the database by another board, or `code` can't be a code.
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
@@ -55,6 +56,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
     storage = Storage(database or f"sqlite:///{user_data_path('llms-by-hand', appauthor=False) / 'board.sqlite'}")
+    storage.keep_others_out()
     room = storage.latest_room() if code is None else storage.room(code)
     room = room or storage.make_room(None if code in (None, "NEW") else code)
     contents = storage, course_questions(root), course_tasks(root)
@@ -101,12 +103,26 @@ def serve(board: "Board", **where: object) -> None:
     """
     import uvicorn
 
+    allow_many_connections()
+
     class Server(uvicorn.Server):
         def handle_exit(self, *arguments: object) -> None:
             board.close()  # else it would wait for pages that listen for ever
             super().handle_exit(*arguments)
 
     Server(uvicorn.Config(board.app(), **SERVER, **where)).run()
+
+
+def allow_many_connections() -> None:
+    """Take as many open pages as this system lets a program have: macOS begins with 256 files, and a page is one."""
+    if os.name == "nt":
+        return
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def address_of_this_machine() -> str:

@@ -15,9 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-COOKIE, STATE = "board_hub", "board_state"
+COOKIE, STATE = "board_hub", "board_state"  # a cookie for each sign-in: a browser opens several pages at once
 SIGN_IN_SECONDS = 600
-_MOST_PENDING = 1_000
 
 
 class HubUser(NamedTuple):
@@ -37,7 +36,6 @@ class HubSignIn:
 
     def __init__(self, teachers: str, is_https: bool = False) -> None:
         self.auth, self.teachers, self.is_https = HubOAuth(cache_max_age=60), teachers, is_https
-        self._pending: dict[str, tuple[str, str]] = {}  # what a sign-in that has begun will need
 
     async def user(self, request: Request) -> HubUser | None:
         """Return who it is, or None; the hub must let them use the board."""
@@ -51,13 +49,11 @@ class HubSignIn:
     def begin(self, request: Request) -> Response:
         """Send a browser to the hub; it comes back to the page that it wanted."""
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
-        while len(self._pending) >= _MOST_PENDING:
-            self._pending.pop(next(iter(self._pending)))
-        self._pending[state] = verifier, request.url.path
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         more = f"&state={state}&code_challenge={challenge}&code_challenge_method=S256"
         answer = RedirectResponse(self.auth.login_url + more, 303)
-        self._keep(answer, STATE, state, SIGN_IN_SECONDS)
+        # What it will need then stays in that browser: here, strangers could push out who is just signing in.
+        self._keep(answer, f"{STATE}_{state}", verifier + request.url.path, SIGN_IN_SECONDS)
         return answer
 
     async def finish(self, request: Request) -> Response:
@@ -66,18 +62,19 @@ class HubSignIn:
         Raises:
             HTTPException: This browser hasn't begun to sign in, or the hub says no.
         """
-        state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
+        name, code = f"{STATE}_{request.query_params.get('state', '')}", request.query_params.get("code", "")
         # Someone else's link would sign a browser in as someone else.
-        if not state or state != request.cookies.get(STATE) or state not in self._pending:
+        verifier, _, page = request.cookies.get(name, "").partition("/")
+        page = f"/{page}"
+        if not verifier or not page.startswith(self.auth.base_url):
             raise HTTPException(403, "The sign-in took too long: open the board again.")
-        verifier, page = self._pending.pop(state)
         try:
             token = await self.auth.token_for_code(code, code_verifier=verifier, sync=False)
         except Exception as error:  # tornado's, whatever it is
             raise HTTPException(403, "The hub didn't sign you in: open the board again.") from error
         answer = RedirectResponse(page, 303)
         self._keep(answer, COOKIE, token, None)
-        answer.delete_cookie(STATE, path=self.auth.base_url)
+        answer.delete_cookie(name, path=self.auth.base_url)
         return answer
 
     def _keep(self, answer: Response, name: str, value: str, seconds: int | None) -> None:

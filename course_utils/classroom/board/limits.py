@@ -3,6 +3,7 @@
 Lesson: none (this is for teachers).
 """
 
+import ipaddress
 import time
 from collections.abc import Callable
 
@@ -89,4 +90,8 @@ class Guarded:
 def address_of(scope: Scope) -> str:
     """Return where a request comes from; all of an IPv6 network of one customer count as one."""
     address = (scope.get("client") or ("?", 0))[0]
-    return ":".join(address.split(":")[:4]) if address.count(":") > 1 else address
+    try:
+        number = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    return str(number.ipv4_mapped or ipaddress.IPv6Address(int(number) >> 64 << 64))

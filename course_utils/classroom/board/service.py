@@ -3,6 +3,7 @@
 Lesson: none (this is for teachers).
 """
 
+import codecs
 import hmac
 import io
 import re
@@ -24,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from course_utils.classroom.board.feed import Feed
-from course_utils.classroom.board.limits import Guarded, address_of
+from course_utils.classroom.board.limits import Guarded
 from course_utils.classroom.board.messages import said_in, text_of
 from course_utils.classroom.board.questions import Question
 from course_utils.classroom.board.shown import Shown
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from course_utils.classroom.board.hub_sign_in import HubSignIn
 
 PAGES = Path(__file__).with_name("pages")
-STREAMS = {"learner": 400, "projector": 20, "teacher": 20}  # pages that listen, from one address
+STREAMS = {"learner": 400, "projector": 20, "teacher": 20}  # pages that listen, from one address or one user of a hub
 _MESSAGE = re.compile(r"[\w-]{8,64}", re.ASCII)
 
 
@@ -146,17 +147,17 @@ class Board:
     async def learner_events(self, request: Request) -> Response:
         """Tell a learner's page which question is open: never what others answered."""
         room = await self.visitors.room_of_code(request)
-        return self._stream(request, "learner", room)
+        return await self._stream(request, "learner", room)
 
     async def projector_events(self, request: Request) -> Response:
         """Tell the projector what everyone may see."""
         room = await self.visitors.room_of_code(request)
-        return self._stream(request, "projector", room)
+        return await self._stream(request, "projector", room)
 
     async def teacher_events(self, request: Request) -> Response:
         """Tell the teacher's page everything."""
         room = await self.visitors.room_of_teacher(request)
-        return self._stream(request, "teacher", room)
+        return await self._stream(request, "teacher", room)
 
     # What learners send
 
@@ -226,7 +227,8 @@ class Board:
         room = await self.visitors.room_of_teacher(request)
         rows = await run_in_threadpool(self.shown.table, room.code)
         file = {"Content-Disposition": f'attachment; filename="board-{room.code}.csv"'}
-        return Response(table_text(rows), media_type="text/csv; charset=utf-8", headers=file)
+        table = codecs.BOM_UTF8 + table_text(rows).encode()  # without the mark, Excel reads another code page
+        return Response(table, media_type="text/csv; charset=utf-8", headers=file)
 
     # Everything else
 
@@ -241,8 +243,8 @@ class Board:
         for audience in audiences:
             self._feed(audience, code).changed()
 
-    def _stream(self, request: Request, audience: str, room: Room) -> Response:
-        who = audience, address_of(request.scope)
+    async def _stream(self, request: Request, audience: str, room: Room) -> Response:
+        who = audience, await self.visitors.source(request)
         if self._streams[who] >= STREAMS[audience]:
             raise HTTPException(429, "Too many pages are open.", {"Retry-After": "5"})
 

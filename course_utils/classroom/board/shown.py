@@ -3,8 +3,14 @@
 Lesson: none (this is for teachers).
 """
 
+import re
+
 from course_utils.classroom.board.questions import Question
 from course_utils.classroom.board.storage import LATE, ROUNDS, Room, Stage, Storage
+
+# Half of the world's spreadsheets split at semicolons, and there a learner's "; =1+1" would begin a cell of its own.
+_FORMULA_WITHIN = re.compile(r"""([;,|\t\n][\s"]*)(?=[=+\-@＝＋－＠])""")
+MOST_SENTENCES = 5  # of a task, on the teacher's page
 
 
 class Shown:
@@ -50,7 +56,9 @@ class Shown:
             shown["question"] |= {"is_shown": stage.is_shown, "is_revealed": stage.is_revealed}
         shown["answered"] = self.storage.answered(code)
         shown["stages"] = {name: stage._asdict() for name, stage in stages.items()}
-        shown["stuck"] = self.storage.stuck(code, self.tasks)
+        # As many sentences as the page has room for: someone who makes up thousands doesn't make it slow.
+        stuck = self.storage.stuck(code, self.tasks)
+        shown["stuck"] = [{**task, "sentences": task["sentences"][:MOST_SENTENCES]} for task in stuck]
         return shown
 
     def _results(self, room: Room, stage: Stage, everything: bool) -> dict:
@@ -72,6 +80,7 @@ class Shown:
         """Return what counts as rows, below their heading."""
         rows: list[tuple[str, ...]] = [("question", "round", "learner", "answer", "right", "sentence")]
         for name, round_, learner, choice, sentence in self.storage.table(code):
+            learner, sentence = (_FORMULA_WITHIN.sub(r"\1'", text) for text in (learner, sentence))
             rows.append((name, round_, learner, choice, self._is_right(name, choice), sentence))
         return rows
 

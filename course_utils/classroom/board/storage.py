@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 
 from course_utils.classroom.board.tables import CODE_LENGTH, TABLES
 from course_utils.classroom.board.tables import answers as _answers
@@ -103,6 +104,23 @@ class Storage:
         except (sa.exc.SQLAlchemyError, KeyError, OSError, ModuleNotFoundError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             raise CourseError(f"The board's database {_without_password(url)} cannot be opened: {reason}") from error
+
+    def keep_others_out(self) -> None:
+        """Be the only board of a file for as long as this process lives: of two, neither hears of the other's answers.
+
+        Raises:
+            CourseError: Another board has this file.
+        """
+        file = self.engine.url.database
+        if self.engine.url.get_backend_name() != "sqlite" or not file:
+            return
+        self._alone = FileLock(f"{file}.lock", timeout=0)
+        try:
+            self._alone.acquire()
+        except Timeout:
+            raise CourseError(f"Another board uses {file}: stop it, or choose another database with --db.") from None
+        except (OSError, NotImplementedError):
+            pass  # a disk without locks
 
     def room(self, code: str) -> Room | None:
         """Return the room of this code."""

@@ -57,7 +57,8 @@ class Visitors:
             raise HTTPException(401, "Sign in to the hub first.")
         code = str(request.path_params.get("code") if code is None else code).strip().upper()
         address = address_of(request.scope)
-        is_known = (address, code) in self._known  # whoever knows a code stays in, whatever others try
+        # Whoever knows a code stays in, whatever others try; a hub has let them in already, all by its one address.
+        is_known = bool(self.sign_in) or (address, code) in self._known
         limits = () if is_known else zip(self._guesses, (address, "all"), strict=True)
         for limiter, key in limits:  # counted before, or a thousand at once would be one try
             self._limit(limiter, key)
@@ -69,6 +70,11 @@ class Visitors:
                 limiter.gives_back(key)
             self._remember(address, code)
         return room
+
+    async def source(self, request: Request) -> str:
+        """Return by what open pages are counted: where they are, or on a hub, which has one address, whose."""
+        user = await self.sign_in.user(request) if self.sign_in else None
+        return user.name if user else address_of(request.scope)
 
     async def key(self, request: Request) -> str | None:
         """Return by what a learner's answers are one learner's; None if there is nothing.
@@ -93,7 +99,7 @@ class Visitors:
             HTTPException: There were too many, or too many learners from one address.
         """
         self._limit(self._answers, key)
-        if (key, room.code) not in self._known:
+        if not self.sign_in and (key, room.code) not in self._known:  # nobody makes up names of a hub
             self._limit(self._newcomers, address_of(request.scope))
             self._remember(key, room.code)
 

@@ -72,7 +72,7 @@ function drawStuck() {
   const tasks = state.stuck.filter(({ task }) => task.startsWith($("lesson").value.match(/\d\d/)?.[0] ?? ""));
   $("stuck").replaceChildren(...tasks.map(({ task, title, tried, solved, sentences }) => element("section", {},
     element("h3", {}, `${task.slice(0, 2)} · ${title}: ${solved} of ${tried} solved`),
-    element("ul", {}, ...sentences.slice(0, 5).map(({ said, learners, now }) =>
+    element("ul", {}, ...sentences.map(({ said, learners, now }) =>
       element("li", {}, element("strong", {}, `${count(now, "learner")} now`), `, ${learners} so far: ${said}`))))));
   if (!tasks.length) $("stuck").replaceChildren(element("p", {}, "Nobody has checked a task of this lesson yet."));
 }
