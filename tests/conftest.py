@@ -35,6 +35,7 @@ TIERS = {
 # What takes longest, by --minutes, the longest first. A file that isn't here any more does no harm.
 LONGEST_FIRST = [
     "tests/test_grader_attacks.py",
+    "tests/browser/test_site.py",
     "tests/browser/test_day_two.py",
     "tests/test_capstone.py",
     "tests/test_final_comparison.py",
@@ -57,6 +58,8 @@ LONGEST_FIRST = [
     "notebooks/15_your_own_generate.ipynb",
     "notebooks/09_context_length_and_prompting.ipynb",
     "tests/test_hub.py",
+    "tests/test_board_hub.py",
+    "tests/browser/test_board.py",
     "tests/test_hub_profile.py",
     "tests/test_lines_people_know.py",
     "tests/browser/test_lesson_05.py",
