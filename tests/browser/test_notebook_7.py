@@ -80,7 +80,7 @@ def test_a_function_that_takes_too_long_is_stopped_on_the_page_and_from_the_menu
             lab.locator(".stop").click()
         else:
             choose_from_menu(page, "Kernel", "Interrupt Kernel")
-        expect(status).to_have_text("Stopped. What you see below is from before.")
+        expect(lab.locator(".problem[role=alert]").first).to_have_text("Stopped. What you see below is from before.")
         expect(box).to_have_value("50")
         expect(lab).not_to_have_class(re.compile(r"\brunning\b"))
 
