@@ -57,7 +57,7 @@ class Visitors:
             raise HTTPException(401, "Sign in to the hub first.")
         code = str(request.path_params.get("code") if code is None else code).strip().upper()
         address = address_of(request.scope)
-        # Who knows a code stays in, whatever others try; a hub has let them in already, all by its one address.
+        # Those who know a code stay in, whatever others try; a hub has let them in already, all by its one address.
         is_known = bool(self.sign_in) or (address, code) in self._known
         limits = () if is_known else zip(self._guesses, (address, "all"), strict=True)
         for limiter, key in limits:  # counted before, or a thousand at once would be one try
