@@ -305,7 +305,9 @@ from course_utils.traces import EmbeddingTrace
 from course_utils.widgets import EmbeddingMap
 names = tuple(f"w{i}" for i in range(SIZE))
 states = np.random.default_rng(0).normal(size=(31, SIZE, 576)).astype("f4")
-EmbeddingMap(EmbeddingTrace("random", names, names, names, states))
+many = EmbeddingMap(EmbeddingTrace("random", names, names, names, states))
+many._store_after = 600.0  # the picture that is stored is drawn in a pause: not while keys are timed
+many
 """
 
 
