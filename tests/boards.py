@@ -9,6 +9,8 @@ import uvicorn
 
 from course_utils.classroom.board.command import SERVER
 from course_utils.classroom.board.questions import course_questions, course_tasks
+from course_utils.classroom.board.service import Board
+from course_utils.classroom.board.storage import Storage
 from course_utils.machine import ROOT
 
 QUESTIONS = course_questions(ROOT)
@@ -16,6 +18,15 @@ TASKS = course_tasks(ROOT)
 NAME = "00-paris"
 OPTIONS = QUESTIONS[NAME].options
 CODE = "KXWPHT"
+
+
+@contextmanager
+def new_board(folder, address="http://192.168.1.20:8010"):
+    """A board of one room over a new SQLite file in `folder`."""
+    kept = Storage(f"sqlite:///{folder / 'board.sqlite'}")
+    kept.make_room(CODE)
+    yield Board(kept, QUESTIONS, TASKS, address)
+    kept.engine.dispose()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from course_utils.errors import CourseError
 from course_utils.grading.spreadsheet import readable
 from course_utils.learner.progress_table import _ASKED
 from course_utils.machine import ROOT
-from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
+from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, new_board, serving
 from tests.postgres import programs, running_postgres
 from workshop.board_load import as_markdown, load
 
@@ -60,10 +60,8 @@ def board(storage):
 
 @pytest.fixture
 def sqlite_board(tmp_path):
-    kept = Storage(f"sqlite:///{tmp_path / 'board.sqlite'}")
-    kept.make_room(CODE)
-    yield Board(kept, QUESTIONS, TASKS, "http://192.168.1.20:8010")
-    kept.engine.dispose()
+    with new_board(tmp_path) as board:
+        yield board
 
 
 def answer(message, choice=OPTIONS[0], question=NAME, said=""):

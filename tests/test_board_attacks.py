@@ -27,7 +27,7 @@ from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import LETTERS, Answer, Storage
 from course_utils.classroom.board.tables import CODE_LENGTH
 from course_utils.classroom.board.visitors import button_token
-from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
+from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, new_board, serving
 from tests.conftest import need
 
 RUDE = "<script>alert(1)</script>"
@@ -50,10 +50,8 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def board(tmp_path, clock):
-    kept = Storage(f"sqlite:///{tmp_path / 'board.sqlite'}")
-    kept.make_room(CODE)
-    yield Board(kept, QUESTIONS, TASKS, "http://192.168.1.20:8010")
-    kept.engine.dispose()
+    with new_board(tmp_path) as board:
+        yield board
 
 
 @pytest.fixture

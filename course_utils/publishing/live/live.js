@@ -168,7 +168,7 @@
     window.addEventListener("storage", (event) => event.key === name && event.newValue && show(event.newValue));
   }
   function unfold(place) {
-    const all = [...document.querySelectorAll(".live, .tag_hide-output details, details.measured")];
+    const all = [...document.querySelectorAll(".live, .tag_hide-output details")];
     const next = all[all.indexOf(place) + 1];
     if (next?.matches("details")) next.open = true;
   }
@@ -182,8 +182,8 @@
     for (const event of ["pointerdown", "keydown", "focusin"]) place.addEventListener(event, () => (on = false), { once: true });
     (function step() {
       if (!on) return;
-      const phase = (1 - Math.cos((performance.now() - start) / 2500)) / 2;
-      model.set(name, Math.round((low + (high - low) * phase) * 50) / 50);
+      const phase = (1 - Math.cos((performance.now() - start) / 2500)) / 2, { top, bottom } = place.getBoundingClientRect();
+      if (bottom > 0 && top < innerHeight) model.set(name, Math.round((low + (high - low) * phase) * 50) / 50);
       setTimeout(() => requestAnimationFrame(step), 60);
     })();
   }
