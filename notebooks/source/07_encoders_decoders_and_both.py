@@ -263,9 +263,9 @@ for name, make_mask in {"causal": causal_mask, "bidirectional": bidirectional_ma
 # Not one capital is left. The last token saw all five before, too. But the four others have new vectors now, and these
 # weights never met a token that had looked ahead. The mask makes the architecture; training fits the weights to it.
 #
-# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders (Mistral 7B hardly needed it),
-# and T5Gemma 2 is an encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the
-# prompt's tokens see each other, and only what's written is causal (Raffel et al., 2020).
+# More training can refit them: BehnamGhader et al. (2024) turned decoders into encoders, and T5Gemma 2 is an
+# encoder–decoder made from a decoder (B. Zhang et al., 2025). There's also a **prefix mask**: the prompt's tokens see
+# each other, and only what's written is causal (Raffel et al., 2020).
 #
 # ## 5 · What the causal mask costs
 #
