@@ -21,10 +21,10 @@ CODE = "KXWPHT"
 
 
 @contextmanager
-def new_board(folder, address="http://192.168.1.20:8010"):
+def new_board(folder, address="http://192.168.1.20:8010", code=CODE):
     """A board of one room over a new SQLite file in `folder`."""
     kept = Storage(f"sqlite:///{folder / 'board.sqlite'}")
-    kept.make_room(CODE)
+    kept.make_room(code)
     yield Board(kept, QUESTIONS, TASKS, address)
     kept.engine.dispose()
 

@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -22,6 +24,7 @@ from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import LATE, LETTERS, Answer, FullError, Stage, Storage
 from course_utils.classroom.board.tables import TABLES
+from course_utils.classroom.board.visitors import GUESSES
 from course_utils.classroom.hub import free_ports
 from course_utils.errors import CourseError
 from course_utils.grading.spreadsheet import readable
@@ -162,6 +165,37 @@ def test_what_comes_after_the_end_is_late_and_kept(storage):
     assert [row[:2] for row in storage.table(room.code)] == [(NAME, "1"), (NAME, "late"), (NAME, "1")]
 
 
+def test_an_answer_counts_in_the_round_in_which_it_was_chosen(storage):
+    """Its sender's network was away, and it comes after the question was opened, closed, opened again, revealed."""
+    room = storage.make_room()
+    chosen = {"before": datetime.now(UTC)}
+    for act in ("open", "close", "open", "show", "second", "reveal"):
+        storage.act(room.code, act, NAME)
+        chosen[f"{act} {len(chosen)}"] = datetime.now(UTC)
+    storage.act(room.code, "open", "11-ten-best")
+    chosen["after"] = datetime.now(UTC)
+    rounds = [storage.take(room.code, f"learner {number}", answer(0), at) for number, at in enumerate(chosen.values())]
+    assert rounds == [1, 1, LATE, 1, 1, 2, LATE, LATE]
+    storage.act(room.code, "second", NAME)
+    storage.act(room.code, "leave", NAME)
+    assert storage.take(room.code, "in time", answer(0)) == 2, "it's off the projector, and still open"
+    storage.act(room.code, "open", "11-ten-best")
+    assert storage.take(room.code, "too late", answer(0)) == LATE, "another question's answers count now"
+
+
+def test_what_was_chosen_last_counts_although_it_came_first(storage):
+    """On a hub someone may answer in a notebook without a network, and then on a phone."""
+    room = storage.make_room()
+    earlier = datetime.now(UTC)
+    storage.take(room.code, "ada", answer(1, OPTIONS[2]))
+    storage.take(room.code, "ada", answer(2, OPTIONS[0]), earlier)
+    assert storage.counts(room.code, NAME)[1] == {OPTIONS[2]: 1}
+    storage.take(room.code, "ada", answer(3, "right", "11-q2"))
+    storage.take(room.code, "ada", answer(4, "wrong", "11-q2", "You square."), earlier)
+    assert storage.stuck(room.code, TASKS)[0]["solved"] == 1
+    assert [row[3] for row in storage.table(room.code)] == [OPTIONS[2], "right"]
+
+
 def test_one_room_knows_nothing_of_another(storage):
     rooms = [storage.make_room().code for _ in range(2)]
     storage.take(rooms[0], "ada", answer(1))
@@ -220,6 +254,18 @@ def test_reset_forgets_the_answers_of_one_question(storage):
     storage.take(room.code, "ada", answer(2, "One token", "11-quiz-nucleus"))
     storage.act(room.code, "reset", NAME)
     assert storage.answered(room.code) == {"11-quiz-nucleus": 1}
+
+
+def test_what_was_chosen_before_a_reset_does_not_count_when_it_comes_after_it(storage):
+    room = storage.make_room()
+    storage.act(room.code, "open", NAME)
+    chosen = datetime.now(UTC)
+    storage.act(room.code, "reset", NAME)
+    assert storage.take(room.code, "ada", answer(1), chosen) == LATE
+    assert storage.take(room.code, "ada", answer(2)) == 1
+    storage.act(room.code, "open", NAME)
+    assert storage.take(room.code, "ada", answer(3, OPTIONS[1])) == 1
+    assert storage.counts(room.code, NAME)[1] == {OPTIONS[1]: 1}
 
 
 def test_names_are_kept_only_while_the_room_asks(storage):
@@ -385,6 +431,18 @@ def test_an_hour_with_the_board(board):
     assert board.shown.for_teacher(CODE)["answered"] == {}
 
 
+def test_an_answer_says_how_long_it_waited(board):
+    teacher, ada = teacher_of(board), learner_of(board)
+    press(teacher, "open")
+    time.sleep(1)
+    chosen = time.time()
+    time.sleep(1)
+    press(teacher, "second")
+    assert post(ada, OPTIONS[1], "message-2").json() == {"round": 2}
+    assert post(ada, OPTIONS[0], age=time.time() - chosen).json() == {"round": 1}
+    assert board.storage.counts(CODE, NAME) == {LATE: {}, 1: {OPTIONS[0]: 1}, 2: {OPTIONS[1]: 1}}
+
+
 def test_the_teacher_sees_everything_at_once(board):
     teacher = teacher_of(board)
     press(teacher, "open")
@@ -480,6 +538,48 @@ def test_two_boards_do_not_share_a_file(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said == f"Another board uses {tmp_path / 'board.sqlite'}: stop it, or choose another database with --db.\n"
     first.engine.dispose()
+
+
+def test_two_boards_do_not_share_a_database_of_postgresql(postgres):
+    first, second = Storage(postgres), Storage(postgres)
+    first.keep_others_out()
+    with pytest.raises(CourseError, match=r"^Another board uses .+: stop it, or choose another database with --db\.$"):
+        second.keep_others_out()
+    first._alone.close()  # as it ends with its process
+    first.engine.dispose()
+    second.keep_others_out()
+    second._alone.close()
+    second.engine.dispose()
+
+
+@pytest.mark.parametrize("address", ["http://board.school", "https://board.school"])
+def test_a_server_that_speaks_https_before_it_says_who_it_is(tmp_path, address):
+    """Else the whole world would be one address to the board, and its cookies would travel without HTTPS, too."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}", f"--room={CODE}"]
+    command += [f"--db=sqlite:///{tmp_path / 'board.sqlite'}", f"--address={address}"]
+    board = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        page_of(next(line for line in board.stdout if "/teacher/" in line).split()[-1])
+        seen = Counter()
+        for number in range(GUESSES + 5):
+            said = {"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Proto": "https"}
+            wrong = urllib.request.Request(f"http://127.0.0.1:{port}/api/rooms/BBBBBB", headers=said)
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(wrong, timeout=60)
+            seen[caught.value.code] += 1
+        joins = json.dumps({"code": CODE}).encode()
+        joining = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/join", joins, {**said, "Content-Type": "application/json"}
+        )
+        if address.startswith("https"):
+            assert seen == {404: GUESSES + 5}
+            assert "secure" in urllib.request.urlopen(joining, timeout=60).headers["set-cookie"].lower()
+        else:
+            assert seen == {404: GUESSES, 429: 5}
+    finally:
+        board.terminate()
+        board.wait(60)
 
 
 def test_the_command_says_where_everything_is_and_goes_on_with_its_room(tmp_path):

@@ -261,6 +261,10 @@ def test_what_is_no_message_is_refused(app, body):
         {"question": "11-q1", "choice": "wrong", "said": "x" * 501},
         {"question": "11-q1", "choice": "wrong", "said": {"html": RUDE}},
         {"question": "11-q1", "choice": "solved"},
+        {"age": -1},
+        {"age": 100_000},
+        {"age": "1"},
+        {"age": None},
     ],
 )
 def test_an_answer_that_there_is_not_is_refused(app, board, change):

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from course_utils.classroom.board import storage
 from course_utils.classroom.board.messages import LONGEST
 from course_utils.errors import CourseError
 from course_utils.exercises.task import load_tasks
@@ -138,7 +139,7 @@ def test_who_has_left_sends_nothing_more(progress, board):
     port = a_free_port()
     join(f"http://127.0.0.1:{port}", CODE, progress=progress)
     press(paris(progress), 1)
-    assert len(waiting(progress)) == 1
+    assert len(waiting(progress)) == 2, "that someone is there, and the answer"
     assert leave(progress) == "Nothing is sent to a room."
     question = predict("02-sums", "How many?", ["a", "b"], progress)
     press(question, 0)
@@ -212,6 +213,7 @@ def test_a_check_sends_no_word_and_no_value_of_the_learners_own(progress, addres
 
     checker("11", {"with_temperature": with_temperature}, progress)("q1")
     all_sent(progress)
+    assert 0 <= bodies[0].pop("age") < PATIENCE
     assert {**bodies[0], "message": ""} == {
         "code": CODE,
         "message": "",
@@ -265,6 +267,39 @@ def test_a_hubs_token_goes_to_the_hubs_own_board_only(tmp_path, monkeypatch):
     assert key != room._who(tmp_path, other._replace(code="BBBBBB")), "another room can't tell that it's the same one"
 
 
+def test_a_name_said_while_the_board_was_away_is_sent_later_if_it_is_asked_for(progress, board):
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", CODE, "Ada Lovelace", progress)
+    press(paris(progress), 1)
+    with serving(board, port):
+        all_sent(progress)
+        assert board.storage.table(CODE)[0][2] == "learner 1"
+    join(f"http://127.0.0.1:{port}", CODE, "Ada  Lovelace", progress)
+    board.storage.act(CODE, "names")
+    with serving(board, port):
+        all_sent(progress)
+        assert board.storage.table(CODE)[0][2] == "Ada Lovelace"
+    join(f"http://127.0.0.1:{port}", CODE, "Typo", progress)
+    with serving(board, port):
+        join(f"http://127.0.0.1:{port}", CODE, "Grace", progress)
+        all_sent(progress)
+        assert board.storage.table(CODE)[0][2] == "Grace"
+
+
+@pytest.mark.parametrize("name", ["x" * 41, 7, ["Ada"]])
+def test_what_is_no_name_is_one_sentence(progress, address, name):
+    with pytest.raises(ValueError, match=r"^name must be a text of at most 40 characters, got "):
+        join(address, CODE, name, progress)
+    assert LONGEST["name"] == room.LONGEST_NAME
+
+
+def test_a_full_room_is_not_called_a_wrong_code(progress, address, monkeypatch):
+    monkeypatch.setattr(storage, "MOST_PEOPLE", 0)
+    with pytest.raises(CourseError, match=r"^The board didn't let you in: It can't be kept: the room is full.$"):
+        join(address, CODE, progress=progress)
+    assert room.joined(progress) is None
+
+
 @pytest.mark.parametrize(
     ("place", "code", "said"),
     [
@@ -302,12 +337,30 @@ def test_what_was_answered_while_the_board_was_away_is_sent_once_and_in_order(pr
     until(lambda: room._sender(progress.path.parent / "board").problem)
     press(question, 1)
     assert room.AWAY in question.feedback
-    assert len(waiting(progress)) == 4
+    assert len(waiting(progress)) == 1 + 4
     with serving(board, port):
         all_sent(progress)
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
     press(question, 1)
     assert room.SHARED in question.feedback
+
+
+def test_what_was_chosen_before_the_second_round_counts_in_the_first_however_late_it_comes(progress, board):
+    port = a_free_port()
+    board.storage.act(CODE, "open", NAME)
+    with serving(board, port):
+        join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+        all_sent(progress)
+    question = paris(progress)
+    press(question, 0)
+    time.sleep(1)  # in which the network is away, and the room talks
+    board.storage.act(CODE, "second", NAME)
+    time.sleep(1)
+    press(question, 2)
+    with serving(board, port):
+        all_sent(progress)
+    counts = board.storage.counts(CODE, NAME)
+    assert (counts[1], counts[2]) == ({OPTIONS[0]: 1}, {OPTIONS[2]: 1})
 
 
 def test_an_answer_whose_receipt_was_lost_counts_once(progress, address, board):
@@ -378,7 +431,7 @@ def test_nothing_goes_to_where_another_page_sends_it(progress, address, board, m
         assert "The board doesn't answer now" in join(old, CODE, progress=progress)
         press(paris(progress), 1)
         until(lambda: room._sender(progress.path.parent / "board").problem)
-    assert len(waiting(progress)) == 1
+    assert len(waiting(progress)) == 1 + 1
     assert not heard
 
 
@@ -399,7 +452,7 @@ def test_what_another_page_says_loses_no_answer(progress, answer):
         assert "The board doesn't answer now" in join(address, CODE, progress=progress)
         press(paris(progress), 1)
         until(lambda: room._sender(progress.path.parent / "board").problem)
-        assert len(waiting(progress)) == 1
+        assert len(waiting(progress)) == 1 + 1
 
 
 def test_a_board_that_never_answers_does_not_hold_up_another_ones_answers(progress, address, board):
@@ -408,7 +461,7 @@ def test_a_board_that_never_answers_does_not_hold_up_another_ones_answers(progre
     join(address, CODE, progress=progress)
     press(paris(progress), 2)
     until(lambda: board.storage.answered(CODE) == {NAME: 1})
-    until(lambda: len(waiting(progress)) == 1)  # the receipt may still be on its way
+    until(lambda: len(waiting(progress)) == 1 + 1)  # the receipt may still be on its way
     question = paris(progress)
     press(question, 2)
     assert room.SHARED in question.feedback, "the room that counts has everything"
@@ -421,6 +474,45 @@ def test_a_room_whose_board_has_a_new_address_gets_what_waited(progress, address
     join(address, CODE, progress=progress)
     all_sent(progress)
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
+
+
+def test_a_board_that_moves_to_another_address_counts_nobody_twice(progress, board):
+    for choice in (1, 2):
+        with serving(board) as address:
+            join(address, CODE, progress=progress)
+            press(paris(progress), choice)
+            all_sent(progress)
+    assert board.storage.people(CODE) == 1
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+
+
+def test_a_board_started_with_another_database_loses_no_answer(progress, board, tmp_path):
+    port = a_free_port()
+    with serving(board, port):
+        join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+        all_sent(progress)
+    (tmp_path / "other").mkdir()
+    with new_board(tmp_path / "other", "http://board.school", "BCDFGH") as wrong, serving(wrong, port):
+        press(paris(progress), 1)
+        until(lambda: room._sender(progress.path.parent / "board").problem.startswith(room.UNKNOWN))
+        question = paris(progress)
+        press(question, 2)
+        assert f"Kept for the room: the board knows no room {CODE}: ask your teacher." in question.feedback
+        assert len(waiting(progress)) == 2
+    with serving(board, port):
+        paris(progress)  # the lesson goes on
+        all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+
+
+def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, board):
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", "BCDFGH", progress=progress)
+    press(paris(progress), 1)
+    with serving(board, port):
+        join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+        all_sent(progress)
+    assert board.storage.answered(CODE) == {}
 
 
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
@@ -486,7 +578,7 @@ def test_what_a_killed_kernel_left_is_sent_by_the_next(progress, board):
     process.send_signal(signal.SIGKILL)
     process.wait()
     room._senders.clear()  # a kernel of another day
-    assert len(waiting(progress)) == 3
+    assert len(waiting(progress)) == 1 + 3
     with serving(board, port):
         paris(progress)  # a question is shown; nothing is pressed
         all_sent(progress)

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -30,8 +31,9 @@ from course_utils.learner.progress import Progress, reason
 ROOM_SECONDS = 24 * 60 * 60  # tomorrow, someone else may have the board's address
 ANSWER_SECONDS = 5  # the board's patience with itself; nobody waits for it but a thread of ours
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two tries
-LONGEST_SAID = 500  # characters
+LONGEST_SAID, LONGEST_NAME = 500, 40  # characters
 SHARED = "Shared with the room."
+UNKNOWN = "Kept for the room: the board knows no room"
 AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."
 # How a hub joins its learners: an administrator sets both for their servers.
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
@@ -55,6 +57,10 @@ class RefusedError(Exception):
     """The board says no, and will say so again; the message is its sentence."""
 
 
+class NoRoomError(RefusedError):
+    """The board has no room of this code: someone mistyped it, or started the board with another database."""
+
+
 def join(address: str, code: str, name: str | None = None, progress: Progress | None = None) -> str:
     """Share predictions, quiz answers and checks with a room from now on, for a day; return what came of it.
 
@@ -65,26 +71,28 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
         progress: Beside which the answers wait; by default the learner's own.
 
     Raises:
-        ValueError: It's no address or no code, or the board has no such room.
-        CourseError: Nothing can be kept beside the progress file.
+        ValueError: It's no address, code or name, or the board has no such room.
+        CourseError: The board lets nobody else in, or nothing can be kept beside the progress file.
 
     >>> join("192.168.1.20", "KXWPHT")
     Traceback (most recent call last):
     ValueError: address must begin with http:// or https://, got '192.168.1.20'
     """
-    room, folder = _checked(address, code), _folder(progress)
+    room, name, folder = _checked(address, code), _name(name), _folder(progress)
     try:
         try:
-            facts = _ask(folder, room, f"/api/rooms/{room.code}")
-            sent = {"code": room.code, "name": name} if name and facts.get("asks_names") else {"code": room.code}
-            _ask(folder, room, "/api/join", sent)
+            facts = _enter(folder, room, name)
         except NotNowError:
             facts = None
         write_whole(folder / "room.json", json.dumps({**room._asdict(), "since": time.time()}))
         _readdress(folder, room)
+        if facts is None:
+            _keep(folder, room, {"code": room.code, "name": name})
         _sender(folder).wake()
-    except RefusedError as error:
+    except NoRoomError as error:
         raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
+    except RefusedError as error:
+        raise CourseError(f"The board didn't let you in: {error}") from None
     except OSError as error:
         raise CourseError(f"{folder} can't be written, so nothing can wait for the room: {reason(error)}.") from None
     said = f"You've joined room {room.code}. What you predict, answer and check goes there, too; leave() ends it."
@@ -130,15 +138,13 @@ def share(progress: Progress, question: str, choice: str, said: str = "") -> str
         choice: The option, or "right" or "wrong".
         said: What is wrong, in a sentence without the learner's own words.
     """
-    room, folder, message = joined(progress), _folder(progress), secrets.token_hex(16)
+    room, folder = joined(progress), _folder(progress)
     if room is None:
         return ""
-    body = {"code": room.code, "message": message, "question": question, "choice": choice}
+    body = {"code": room.code, "message": secrets.token_hex(16), "question": question, "choice": choice}
     body |= {"said": said[:LONGEST_SAID]} if said else {}
     try:
-        # By the time in its name, what was chosen first is sent first.
-        file = folder / "waiting" / f"{time.time_ns():020}-{message}.json"
-        write_whole(file, json.dumps({"address": room.address, "body": body}))
+        _keep(folder, room, body)
         sender = _sender(folder)
     except OSError as error:
         return f"This couldn't be kept for the room: {reason(error)}."
@@ -160,41 +166,52 @@ class _Sender:
         self._news.set()
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE / 2  # doubled after each failure
+        pause = None  # until there is something to send; doubled after each failure
         while True:
-            self._news.wait(pause if _waiting(self.folder) else None)
+            self._news.wait(pause)
             self._news.clear()
             try:
                 # Two kernels may have one folder; in order means one at a time.
                 with FileLock(self.folder / "sending.lock", timeout=0):
                     self._send_all()
-                pause = FIRST_PAUSE / 2
+                pause = None
             except NotNowError:
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE) if pause else FIRST_PAUSE
             except (Timeout, OSError):  # the other kernel sends, or the disk has a problem: soon again
                 pause = FIRST_PAUSE
 
     def _send_all(self) -> None:
-        away: set[Room] = set()  # a board that is gone, or was never there, holds up no other one's answers
+        # A board that is gone, or was never there, holds up no other one's answers.
+        away: set[Room] = set()
+        unknown: set[Room] = set()
         for file in _waiting(self.folder):
-            self._send(file, away)
+            self._send(file, away, unknown)
         if away:
             if _room(self.folder) in away:
                 self.problem = AWAY
             raise NotNowError
 
-    def _send(self, file: Path, away: set[Room]) -> None:
+    def _send(self, file: Path, away: set[Room], unknown: set[Room]) -> None:
         try:
             waits = json.loads(file.read_bytes())
-            room = Room(waits["address"], waits["body"]["code"])
-            if time.time() - int(file.name[:20]) / 1e9 < ROOM_SECONDS:
-                if room in away:  # what was chosen first is sent first
+            room, body = Room(waits["address"], waits["body"]["code"]), waits["body"]
+            age = max(0.0, time.time() - int(file.name[:20]) / 1e9)
+            if age < ROOM_SECONDS:
+                if room in away | unknown:  # what was chosen first is sent first
                     return
-                _ask(self.folder, room, "/api/answers", waits["body"])
+                if "question" in body:
+                    _ask(self.folder, room, "/api/answers", {**body, "age": age})
+                else:
+                    _enter(self.folder, room, body["name"])
             self.problem = ""
         except NotNowError:
             away.add(room)
             return
+        except NoRoomError:
+            if room == _room(self.folder):  # started with another database? Asked again with the next answer, no sooner
+                self.problem = f"{UNKNOWN} {room.code}: ask your teacher."
+                unknown.add(room)
+                return
         except RefusedError as error:
             self.problem = f"The board didn't take an answer: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
@@ -220,12 +237,33 @@ def _waiting(folder: Path) -> list[Path]:
     return sorted((folder / "waiting").glob("[0-9]*.json"))
 
 
+def _keep(folder: Path, room: Room, body: dict) -> None:
+    """Have something wait for the room: an answer, or that someone is there."""
+    # By the time in its name, what was chosen first is sent first, and with it goes how long it waited.
+    file = folder / "waiting" / f"{time.time_ns():020}-{secrets.token_hex(8)}.json"
+    write_whole(file, json.dumps({"address": room.address, "body": body}))
+
+
+def _enter(folder: Path, room: Room, name: str | None) -> dict:
+    """Tell the board that someone is in the room, and the name if it's asked for; return what it says of the room."""
+    facts = _ask(folder, room, f"/api/rooms/{room.code}")
+    _ask(folder, room, "/api/join", {"code": room.code, **({"name": name} if name and facts.get("asks_names") else {})})
+    return facts
+
+
 def _readdress(folder: Path, room: Room) -> None:
-    """Send what waits for a room to its new address: the board's machine has moved to another network."""
+    """Send what waits for a room to its new address: the board's machine has moved to another network.
+
+    That someone is there needn't wait any longer: `join` has just said so.
+    """
     for file in _waiting(folder):
         with suppress(OSError, ValueError, KeyError, TypeError):  # sent in this moment, or damaged
             waits = json.loads(file.read_bytes())
-            if waits["body"]["code"] == room.code and waits["address"] != room.address:
+            if waits["body"]["code"] != room.code:
+                continue
+            if "question" not in waits["body"]:
+                file.unlink()
+            elif waits["address"] != room.address:
                 write_whole(file, json.dumps({**waits, "address": room.address}))
 
 
@@ -249,8 +287,18 @@ def _checked(address: str, code: str) -> Room:
     return Room(address, code)
 
 
+def _name(name: object) -> str | None:
+    given = " ".join(name.split()) if isinstance(name, str) else name
+    if given is not None and (not isinstance(given, str) or len(given) > LONGEST_NAME):
+        raise ValueError(f"name must be a text of at most {LONGEST_NAME} characters, got {name!r}")
+    return given or None
+
+
 def _who(folder: Path, room: Room) -> str:
-    """Return what tells this learner's answers from others' in this room, and says nothing in another one."""
+    """Return what tells this learner's answers from others' in this room, and says nothing in another one.
+
+    It's the same when the board's machine has moved to another network, so that nobody is counted twice.
+    """
     if os.environ.get(TOKEN) and os.environ.get(BOARD, "").strip().rstrip("/") == room.address:
         return f"token {os.environ[TOKEN]}"  # the hub's own board, and no other place, learns the hub's token
     file = folder / "learner"
@@ -261,7 +309,7 @@ def _who(folder: Path, room: Room) -> str:
         if not file.stat().st_size:  # a kernel that was killed between the two has left it empty
             write_whole(file, secrets.token_hex(32))
         secret = file.read_bytes()
-    return f"Bearer {hmac.new(secret, f'{room.address} {room.code}'.encode(), hashlib.sha256).hexdigest()}"
+    return f"Bearer {hmac.new(secret, room.code.encode(), hashlib.sha256).hexdigest()}"
 
 
 class _NotElsewhere(urllib.request.HTTPRedirectHandler):
@@ -275,7 +323,7 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
     """Send a request to the board; return its answer.
 
     Raises:
-        RefusedError: The board says no.
+        RefusedError: The board says no; NoRoomError if it has no such room.
         NotNowError: It doesn't answer, or something else does.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -289,7 +337,7 @@ def _ask(folder: Path, room: Room, path: str, body: dict | None = None) -> dict:
         with suppress(*_NO_ANSWER):
             said = json.loads(error.read(100_000))
             if isinstance(said, dict) and "problem" in said and error.code < 500 and error.code not in _AGAIN:
-                raise RefusedError(str(said["problem"])) from None
+                raise (NoRoomError if error.code == HTTPStatus.NOT_FOUND else RefusedError)(said["problem"]) from None
         raise NotNowError from None
     except _NO_ANSWER:
         raise NotNowError from None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TEACHERS = "COURSE_BOARD_TEACHERS"  # on a hub: the group that has the teacher's page, if it isn't "teachers"
 PACKAGES = ("segno", "sqlalchemy", "starlette", "uvicorn")
 FILES = 10_000  # open at once: each page that listens is one
-# No log of requests: the teacher's link would be in it. No proxy's word about addresses: anyone could give it.
+# No log of requests: the teacher's link would be in it. No word about addresses: anyone could give it.
 SERVER = {
     "log_level": "warning",
     "access_log": False,
@@ -73,7 +73,8 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     print(f"The projector:      {here}/projector/{room.code}", flush=True)
     print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
     print("Press Ctrl+C here to stop. All answers are kept; the same command continues with this room.", flush=True)
-    serve(Board(*contents, address), host="0.0.0.0", port=port)
+    # Before it is a server that speaks HTTPS, on this machine: its word about addresses is believed, nobody else's.
+    serve(Board(*contents, address), host="0.0.0.0", port=port, proxy_headers=address.startswith("https://"))
 
 
 def serve_on_hub(contents: tuple, address: str | None, code: str) -> None:
@@ -99,7 +100,7 @@ def serve(board: "Board", **where: object) -> None:
 
     Args:
         board: The board.
-        where: How uvicorn reaches the network: `host` and `port`.
+        where: How uvicorn reaches the network: `host` and `port`, and whether a proxy stands before it.
     """
     import uvicorn
 
@@ -110,7 +111,7 @@ def serve(board: "Board", **where: object) -> None:
             board.close()  # else it would wait for pages that listen for ever
             super().handle_exit(*arguments)
 
-    Server(uvicorn.Config(board.app(), **SERVER, **where)).run()
+    Server(uvicorn.Config(board.app(), **SERVER | where)).run()
 
 
 def allow_many_connections() -> None:

@@ -4,6 +4,7 @@ Lesson: none (this is for teachers).
 """
 
 import json
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from course_utils.grading.spreadsheet import readable
 
 LONGEST = {"name": 40, "choice": 500, "said": 500}  # characters
 OTHERWISE = 100
+OLDEST = 24 * 60 * 60  # seconds: a learner's machine keeps nothing for longer
 
 
 async def said_in(request: Request) -> dict:
@@ -48,3 +50,15 @@ def text_of(said: dict, field: str, default: str | None = None) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise HTTPException(422, f"{field} must be a text of at most {longest} characters.")
     return readable(value)
+
+
+def age_of(said: dict) -> timedelta:
+    """Return how long an answer waited on the learner's machine before it was sent.
+
+    Raises:
+        HTTPException: It's no number of seconds, or more than a day.
+    """
+    age = said.get("age", 0)
+    if not isinstance(age, int | float) or not 0 <= age <= OLDEST:  # NaN isn't, either
+        raise HTTPException(422, f"age must be a number of seconds from 0 to {OLDEST:,}.")
+    return timedelta(seconds=age)

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp
 
 from course_utils.classroom.board.feed import Feed
 from course_utils.classroom.board.limits import Guarded
-from course_utils.classroom.board.messages import said_in, text_of
+from course_utils.classroom.board.messages import age_of, said_in, text_of
 from course_utils.classroom.board.questions import Question
 from course_utils.classroom.board.shown import Shown
 from course_utils.classroom.board.storage import ACTS, Answer, FullError, Room, Storage
@@ -181,14 +182,15 @@ class Board:
         return answer
 
     async def answer(self, request: Request) -> Response:
-        """Keep an answer; say in which round it counts."""
+        """Keep an answer; say in which round it counts: the one in which it was chosen, however late it comes."""
+        now = datetime.now(UTC)  # before it waits here for its turn
         said, key = await said_in(request), await self.visitors.key(request)
         room = await self.visitors.room_of_code(request, said.get("code"))
         if key is None:
             raise HTTPException(403, "Join the room first.")
         self.visitors.limit_learner(request, room, key)
         answer = self._checked(said)
-        round_ = await run_in_threadpool(self.storage.take, room.code, key, answer)
+        round_ = await run_in_threadpool(self.storage.take, room.code, key, answer, now - age_of(said))
         self._changed(room.code, "projector", "teacher")
         return JSONResponse({"round": round_})
 

@@ -1,7 +1,7 @@
 """What the board keeps: rooms, who is in them, what is open, and every answer, in SQLite or PostgreSQL.
 
-Answers are only ever added (until a question is reset); what counts is a learner's newest in each round. So nothing is
-lost when the board is killed, and an answer that is sent again is recognised by its message.
+Answers are only ever added (until a question is reset); what counts is what a learner chose last in each round. So
+nothing is lost when the board is killed, and an answer that is sent again is recognised by its message.
 
 Lesson: none (this is for teachers).
 """
@@ -25,15 +25,18 @@ from course_utils.classroom.board.tables import answers as _answers
 from course_utils.classroom.board.tables import asked as _asked
 from course_utils.classroom.board.tables import people as _people
 from course_utils.classroom.board.tables import rooms as _rooms
+from course_utils.classroom.board.tables import rounds as _rounds
 from course_utils.errors import CourseError
 
 # No vowels, so no words; no letter that looks like another one or like a digit.
 LETTERS = "BCDFGHJKMNPQRSTVWXYZ"
 MOST_PEOPLE = 1_000  # in a room
 MOST_ANSWERS = 2_000  # of one learner: ten times a whole course
+BOARD_LOCK = 0x6C6C6D62  # a number of our own: "llmb"
 CONNECTIONS = 15  # kept open: a new one costs more than an answer
-LATE = 0  # the round of an answer that came after its question was closed
+LATE = 0  # the round of an answer that was chosen after its question was closed
 ROUNDS = (1, 2)
+ALWAYS = datetime.fromtimestamp(0, UTC)
 ACTS = ("open", "close", "show", "hide", "second", "reveal", "reset", "leave", "names", "no names")
 
 
@@ -106,21 +109,31 @@ class Storage:
             raise CourseError(f"The board's database {_without_password(url)} cannot be opened: {reason}") from error
 
     def keep_others_out(self) -> None:
-        """Be the only board of a file for as long as this process lives: of two, neither hears of the other's answers.
+        """Be a database's only board for as long as this process lives: of two, neither hears of the other's answers.
 
         Raises:
-            CourseError: Another board has this file.
+            CourseError: Another board has this database.
         """
-        file = self.engine.url.database
-        if self.engine.url.get_backend_name() != "sqlite" or not file:
+        where = self.engine.url.database
+        if not where:  # in memory
             return
-        self._alone = FileLock(f"{file}.lock", timeout=0)
-        try:
-            self._alone.acquire()
-        except Timeout:
-            raise CourseError(f"Another board uses {file}: stop it, or choose another database with --db.") from None
-        except (OSError, NotImplementedError):
-            pass  # a disk without locks
+        if self.engine.url.get_backend_name() == "sqlite":
+            self._alone = FileLock(f"{where}.lock", timeout=0)
+            try:
+                self._alone.acquire()
+                is_alone = True
+            except Timeout:
+                is_alone = False
+            except (OSError, NotImplementedError):  # a disk without locks
+                return
+        else:  # PostgreSQL has locks that end with their connection
+            self._alone = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            # One whose machine lost its power is let go within half a minute, not two hours.
+            for setting in ("idle = 10", "interval = 5", "count = 3"):
+                self._alone.exec_driver_sql(f"SET tcp_keepalives_{setting}")
+            is_alone = self._alone.scalar(sa.select(sa.func.pg_try_advisory_lock(BOARD_LOCK)))
+        if not is_alone:
+            raise CourseError(f"Another board uses {where}: stop it, or choose another database with --db.")
 
     def room(self, code: str) -> Room | None:
         """Return the room of this code."""
@@ -155,12 +168,14 @@ class Storage:
             if name and asks:
                 connection.execute(_people.update().where(_people.c.id == person).values(name=name))
 
-    def take(self, room: str, key: str, answer: Answer) -> int:
+    def take(self, room: str, key: str, answer: Answer, chosen: datetime | None = None) -> int:
         """Keep an answer, once; return its round, 0 if its question was closed. When this returns, it is on the disk.
 
         Args:
             room: The code of the room.
             key: What the learner's machine or the hub says about who it is; only a hash is kept.
+            answer: The answer.
+            chosen: When the learner chose it, which decides its round; by default now.
 
         Raises:
             FullError: There are too many learners, or too many answers of this one.
@@ -173,10 +188,12 @@ class Storage:
                 return before
             if connection.scalar(sa.select(sa.func.count()).select_from(earlier.subquery())) >= MOST_ANSWERS:
                 raise FullError("too many answers")
-            asked = sa.select(_asked).where(_asked.c.room == room, _asked.c.question == answer.question)
-            row = connection.execute(asked).first()
-            round_ = 1 if row is None else row.round if row.is_open else LATE
-            values = answer._asdict() | {"room": room, "person": person, "round": round_, "at": datetime.now(UTC)}
+            chosen = chosen or datetime.now(UTC)
+            then = _rounds.c.room == room, _rounds.c.question == answer.question, _rounds.c.since <= chosen
+            rounds = sa.select(_rounds.c.round).where(*then).order_by(_rounds.c.since.desc(), _rounds.c.id.desc())
+            round_ = connection.scalar(rounds.limit(1))
+            round_ = 1 if round_ is None else round_
+            values = answer._asdict() | {"room": room, "person": person, "round": round_, "at": chosen}
             connection.execute(_answers.insert(), values)
             return round_
 
@@ -187,7 +204,8 @@ class Storage:
             room: The code of the room.
             act: "open" makes the question the one on the projector and takes answers; after the reveal it only brings
                 it back. "second" opens the second round and hides the first. "reveal" closes, and shows what is right.
-                "reset" forgets its answers. "leave" takes it from the projector, and it stays open or closed as it is.
+                "reset" forgets its answers, and those on their way. "leave" takes it from the projector, and it stays
+                open or closed as it is.
             question: Which question.
         """
         with self._write() as connection:
@@ -196,25 +214,35 @@ class Storage:
                 if act == "no names":
                     connection.execute(_people.update().where(_people.c.room == room).values(name=None))
                 return
-            here = sa.and_(_asked.c.room == room, _asked.c.question == question)
-            row = connection.execute(sa.select(_asked).where(here)).first()
+            before = _counting(connection, room)
+            self._act(connection, room, act, question)
+            now = datetime.now(UTC)
+            for name, round_ in _counting(connection, room).items():
+                if before.get(name) != round_:
+                    _count_since(connection, room, name, round_, now)
             if act == "reset":
-                of_it = _answers.c.room == room, _answers.c.question == question
-                connection.execute(_answers.delete().where(*of_it))
-                connection.execute(_asked.delete().where(here))
-            if act in ("reset", "leave"):
-                is_current = _rooms.c.code == room, _rooms.c.current == question
-                connection.execute(_rooms.update().where(*is_current).values(current=None))
+                _count_since(connection, room, question, LATE, ALWAYS)
+                _count_since(connection, room, question, 1, now)
+
+    def _act(self, connection: sa.Connection, room: str, act: str, question: str) -> None:
+        here = sa.and_(_asked.c.room == room, _asked.c.question == question)
+        row = connection.execute(sa.select(_asked).where(here)).first()
+        if act == "reset":
+            for table in (_answers, _rounds, _asked):
+                connection.execute(table.delete().where(table.c.room == room, table.c.question == question))
+        if act in ("reset", "leave"):
+            is_current = _rooms.c.code == room, _rooms.c.current == question
+            connection.execute(_rooms.update().where(*is_current).values(current=None))
+            return
+        if row is None:
+            if act != "open":
                 return
-            if row is None:
-                if act != "open":
-                    return
-                connection.execute(_asked.insert(), Stage()._asdict() | {"room": room, "question": question})
-            if act in ("open", "second"):  # only one question takes answers
-                connection.execute(_asked.update().where(_asked.c.room == room).values(is_open=False))
-                connection.execute(_rooms.update().where(_rooms.c.code == room).values(current=question))
-            before = Stage() if row is None else _stage(row)
-            connection.execute(_asked.update().where(here).values(**_next(before, act)._asdict()))
+            connection.execute(_asked.insert(), Stage()._asdict() | {"room": room, "question": question})
+        if act in ("open", "second"):  # only one question takes answers
+            connection.execute(_asked.update().where(_asked.c.room == room).values(is_open=False))
+            connection.execute(_rooms.update().where(_rooms.c.code == room).values(current=question))
+        before = Stage() if row is None else _stage(row)
+        connection.execute(_asked.update().where(here).values(**_next(before, act)._asdict()))
 
     def stages(self, room: str) -> dict[str, Stage]:
         """Return how far each question is that was ever opened."""
@@ -255,7 +283,7 @@ class Storage:
         """
         wanted = sa.select(_answers).where(_answers.c.room == room, _answers.c.question.in_(tasks))
         with self._reader.begin() as connection:
-            rows = connection.execute(wanted.order_by(_answers.c.id)).all()
+            rows = connection.execute(wanted.order_by(_answers.c.at, _answers.c.id)).all()
         solved, last, said = set(), {}, set()
         for row in rows:
             who = row.question, row.person
@@ -293,8 +321,9 @@ class Storage:
 
     def _newest(self, where: sa.ColumnElement) -> list[sa.Row]:
         group = (_answers.c.question, _answers.c.person, _answers.c.round)
-        newest = sa.select(sa.func.max(_answers.c.id)).where(where).group_by(*group)
-        wanted = sa.select(_answers).where(_answers.c.id.in_(newest)).order_by(_answers.c.question, _answers.c.id)
+        newest_first = {"partition_by": group, "order_by": (_answers.c.at.desc(), _answers.c.id.desc())}
+        ranked = sa.select(_answers, sa.func.row_number().over(**newest_first).label("place")).where(where).subquery()
+        wanted = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.question, ranked.c.id)
         with self._reader.begin() as connection:
             return list(connection.execute(wanted))
 
@@ -324,6 +353,16 @@ def is_code(text: str) -> bool:
 
 def _room(row: sa.Row | None) -> Room | None:
     return None if row is None else Room(row.code, row.secret, row.asks_names, row.current)
+
+
+def _counting(connection: sa.Connection, room: str) -> dict[str, int]:
+    """Return the round in which answers to each question count that was opened."""
+    rows = connection.execute(sa.select(_asked).where(_asked.c.room == room))
+    return {row.question: row.round if row.is_open else LATE for row in rows}
+
+
+def _count_since(connection: sa.Connection, room: str, question: str, round_: int, since: datetime) -> None:
+    connection.execute(_rounds.insert(), {"room": room, "question": question, "round": round_, "since": since})
 
 
 def _stage(row: sa.Row) -> Stage:

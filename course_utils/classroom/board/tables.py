@@ -36,10 +36,21 @@ asked = sa.Table(
     sa.Column("is_shown", sa.Boolean, nullable=False),
     sa.Column("is_revealed", sa.Boolean, nullable=False),
 )
+# Since when answers to a question count in which round; before the first of its rows they count in round 1.
+rounds = sa.Table(
+    "rounds",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("room", sa.ForeignKey("rooms.code"), nullable=False),
+    sa.Column("question", sa.String(80), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("rounds_of_a_question", "room", "question"),
+)
 answers = sa.Table(
     "answers",
     TABLES,
-    sa.Column("id", sa.Integer, primary_key=True),  # their order
+    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("room", sa.ForeignKey("rooms.code"), nullable=False),
     sa.Column("person", sa.ForeignKey("people.id"), nullable=False),
     sa.Column("message", sa.String(64), nullable=False),
@@ -47,7 +58,7 @@ answers = sa.Table(
     sa.Column("round", sa.Integer, nullable=False),
     sa.Column("choice", sa.String(500), nullable=False),
     sa.Column("said", sa.String(500), nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),  # when it was chosen, which may be long before it came
     sa.UniqueConstraint("person", "message"),
     sa.Index("of_a_question", "room", "question"),
 )
