@@ -155,7 +155,7 @@ def test_all_ways_to_ask(code, tmp_path):
         ('predict("x", "?", ["a", str(1)])', f"{RUN} options of predict('x')"),
         ('predict(f"{n}-x", "?", ["a", "b"])', f"{RUN} name of predict(…)"),
         ('predict("x", f"{n} words?", ["a", "b"])', f"{RUN} question of"),
-        ('for x in "xy":\n    predict(x, "?", ["a", "b"])', f"{RUN} name of"),
+        ('x = "x"\nfor x in "xy":\n    predict(x, "?", ["a", "b"])', f"{RUN} name of"),
         ('o = ["a", "b"]\no.append(c)\npredict("x", "?", o)', f"{RUN} options"),
         ('o = {"a": 1, "b": 2}\no["c"] = 3\npredict("x", "?", o)', f"{RUN} options of predict('x') in the cell."),
         ('predict("x", "?", [*common, "b"])', f"{RUN} options"),
@@ -169,10 +169,11 @@ def test_all_ways_to_ask(code, tmp_path):
         ('predict("x" * 81, "?", ["a", "b"])', "has 81 characters: shorten it to 80."),
         ('predict("x", "?", ["a", "b" * 501])', "an option of predict('x') has 501 characters: shorten it to 500."),
         ('quiz_question("x", "?", ["a", "b"])', "each option of quiz_question('x') must be (text, True or False, expl"),
-        ('predict("11-q2", "?", ["a", "b"])', "11-q2 is a task of an exercise: choose another name."),
+        ('predict("11-q2", "?", ["a", "b"])', "'11-q2' is the name of a task: choose another name."),
         ('predict("x", "?", ["a", "b"', BROKEN),
         ('%%time\npredict("x", "?", ["a" "b"', BROKEN),
-        ('predict("mine", "Other?", ["a", "b"])', "own.ipynb, cell 3 asks mine already: choose another name."),
+        ('predict("mine", "Other?", ["a", "b"])', "own.ipynb, cell 3 asks 'mine' already: choose another name."),
+        ('predict("a\\nb", "?", ["a", "a"])', "predict('a\\nb') needs at least two different options."),
         ("x = 1\0\npredict('x')", BROKEN),
         (f'predict("x", {"+".join(["1"] * 9000)}, [])', BROKEN),
     ],
@@ -187,11 +188,20 @@ def test_what_cannot_be_asked_is_one_sentence_and_takes_nothing_else_away(code, 
     assert said.endswith(".")
 
 
-def test_cells_that_ask_nothing_are_nobodys_business(tmp_path):
-    cells = ["%%bash\nfor f in *; do echo $f; done", "def broken(:", "model.predict(text)", "!rm -r /"]
-    cells += ["from sklearn.dummy import predict\npredict(1)", new_markdown_cell('predict("x", "?", ["a", "b"])')]
-    cells += ["def predict(model):\n    return model(1)\npredict(model)", "predict = pipeline()\npredict(1)"]
-    assert own(tmp_path, *cells) == ({}, [])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%bash\nfor f in *; do echo $f; done",
+        "def broken(:",
+        "model.predict(text)",
+        "from sklearn.dummy import predict\npredict(1)",
+        "def predict(model):\n    return model(1)\npredict(model)",
+        "predict = pipeline()\npredict(1)",
+        new_markdown_cell('predict("x", "?", ["a", "b"])'),
+    ],
+)
+def test_cells_that_ask_nothing_are_nobodys_business(cell, tmp_path):
+    assert own(tmp_path, cell) == ({}, [])
 
 
 def test_a_stored_run_says_what_is_right(tmp_path):
@@ -208,6 +218,7 @@ def test_a_stored_run_says_what_is_right(tmp_path):
 
 
 def test_a_variable_that_is_used_again_measures_the_newest_question(tmp_path):
+    assert own(tmp_path, ASK, "guess = other", run_cell(COMPARE, MEASURED))[0]["mine"].measured == ""
     again = ASK.replace("mine", "other").replace("How much?", "And now?")
     low = "Measured: 3.0%. You predicted “a lot”: ✗ not this time."
     questions, _ = own(tmp_path, ASK, run_cell(COMPARE, MEASURED), again, run_cell(COMPARE, low))
@@ -250,11 +261,12 @@ def test_a_copy_of_the_course_without_outputs_changes_nothing_but_what_was_chang
 def test_a_folder_has_its_notebooks_and_no_checkpoints(tmp_path):
     for folder in ("week 1", "week 1/.ipynb_checkpoints", ".trash"):
         (tmp_path / folder).mkdir()
-        own(tmp_path / folder, ASK.replace("mine", folder))
+        own(tmp_path / folder, ASK.replace("mine", folder), "predict(")
     (tmp_path / "script.py").write_text("predict(1)")
     (tmp_path / "folder.ipynb").mkdir()
-    assert [*questions_of(tmp_path, tmp_path / "week 1" / "own.ipynb")[0]] == ["week 1"]
-    assert questions_of(tmp_path, tmp_path)[1] == []
+    questions, problems = questions_of(tmp_path, tmp_path / "week 1" / "own.ipynb")
+    assert [*questions] == ["week 1"]
+    assert problems == [f"{tmp_path / 'week 1' / 'own.ipynb'}, cell 3: {BROKEN}"], "said once"
 
 
 def test_a_notebook_without_a_title_has_its_files_name(tmp_path):

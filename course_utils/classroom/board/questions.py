@@ -51,10 +51,10 @@ def own_questions(
             name = question.name
             first, same = seen.setdefault(name, (where, question))
             if name in tasks:
-                problems.append(f"{where}: {name} is a task of an exercise: choose another name.")
+                problems.append(f"{where}: {name!r} is the name of a task: choose another name.")
             elif same is not question:
                 if not _asks_the_same(question, same):
-                    problems.append(f"{where}: {first} asks {name} already: choose another name.")
+                    problems.append(f"{where}: {first} asks {name!r} already: choose another name.")
             elif not _is_unrun(question, course.get(name)) and question != course.get(name):
                 own[name] = question
     return own, problems
