@@ -12,7 +12,7 @@ usage: python3 course.py COMMAND [options]
   site           make the website (--out DIR)
   slides         make slides, one file per lesson (--out DIR, LESSON ...)
   hub            rehearse a class on this machine (--users N --port P)
-  board          open the class board, on which a room answers together (--port P --room CODE --db URL)
+  board          open the class board, on which a room answers together (--port P --room CODE --db URL --notebooks PATH)
   sync           make the notebooks from their sources (--check, --execute, --record)
   setup-tests    install the programs that the tests need
 

@@ -226,7 +226,7 @@ def make_bundle(out: Path) -> int:
     return 0
 
 
-def open_board(port: int, database: str | None, room: str | None, address: str | None) -> int:
+def open_board(port: int, database: str | None, room: str | None, address: str | None, notebooks: list[Path]) -> int:
     """Serve the class board until Ctrl+C.
 
     Raises:
@@ -234,7 +234,7 @@ def open_board(port: int, database: str | None, room: str | None, address: str |
     """
     from course_utils.classroom.board.command import run_board  # no other command needs it
 
-    run_board(ROOT, port, database, room, address)
+    run_board(ROOT, port, database, room, address, notebooks)
     return 0
 
 
@@ -397,12 +397,14 @@ def _parser() -> argparse.ArgumentParser:
     board = add(
         "board",
         "open the class board: a room's answers, live on the projector",
-        lambda o: open_board(o.port, o.db, o.room, o.address),
+        lambda o: open_board(o.port, o.db, o.room, o.address, o.notebooks),
     )
     board.add_argument("--port", type=_port, default=8010, help="the port to use (default: 8010)")
     board.add_argument("--db", metavar="URL", help="the database (default: a SQLite file of yours)")
     board.add_argument("--room", metavar="CODE", help="the room's six letters, or new (default: the room of last time)")
     board.add_argument("--address", metavar="URL", help="what learners type to reach this machine")
+    own = "your own notebooks, or folders of them: their questions are on the board, too"
+    board.add_argument("--notebooks", nargs="+", action="extend", type=_path, default=[], metavar="PATH", help=own)
     add("setup-tests", "install the programs that the tests need", lambda o: setup_tests())
     models = add("models", "list the models, verify them, fetch them", lambda o: list_models())
     actions = models.add_subparsers(metavar="ACTION")

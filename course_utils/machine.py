@@ -1,4 +1,4 @@
-"""This machine: the course's folder, ports, browsers, what we may do here, and JupyterLab as the course starts it."""
+"""This machine: the course's folder, terminal, ports, browsers, what we may do here, and JupyterLab as we start it."""
 
 import importlib.util
 import os
@@ -6,6 +6,7 @@ import platform
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from course_utils.errors import CourseError
@@ -96,6 +97,12 @@ def port_is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def say(text: str) -> None:
+    """Print a text on any terminal at once; letters that its encoding lacks are written as their escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, errors="backslashreplace").decode(encoding), flush=True)
 
 
 def processor_name() -> str:

@@ -1,4 +1,4 @@
-"""The class board: questions from the notebooks, answers kept once, rounds, what each page may show, the command."""
+"""The class board: answers kept once, rounds, what each page may show, the command."""
 
 import csv
 import io
@@ -19,17 +19,12 @@ from starlette.testclient import TestClient
 
 from course_utils.classroom.board import storage as storage_module
 from course_utils.classroom.board.command import FILES, allow_many_connections
-from course_utils.classroom.board.messages import LONGEST
-from course_utils.classroom.board.questions import place_of
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import LATE, LETTERS, Answer, FullError, Stage, Storage
 from course_utils.classroom.board.tables import TABLES
 from course_utils.classroom.board.visitors import GUESSES
 from course_utils.classroom.hub import free_ports
 from course_utils.errors import CourseError
-from course_utils.grading.spreadsheet import readable
-from course_utils.learner.progress_table import _ASKED
-from course_utils.machine import ROOT
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, new_board, serving
 from tests.postgres import programs, running_postgres
 from workshop.board_load import as_markdown, load
@@ -69,59 +64,6 @@ def sqlite_board(tmp_path):
 
 def answer(message, choice=OPTIONS[0], question=NAME, said=""):
     return Answer(f"message-{message}", question, choice, said)
-
-
-# Questions
-
-
-def test_every_question_of_every_notebook_is_found():
-    asked = {kind: set() for kind in _ASKED}
-    for file in [*(ROOT / "notebooks").glob("[0-9]*.ipynb"), *(ROOT / "notebooks" / "deeper").glob("*.ipynb")]:
-        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        for kind, pattern in _ASKED.items():
-            asked[kind] |= set(pattern.findall(code))
-    assert {question.name for question in QUESTIONS.values() if question.measured} == asked["predictions"]
-    assert {question.name for question in QUESTIONS.values() if not question.measured} == asked["quizzes"]
-    assert len(QUESTIONS) > 100
-
-
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
-def test_a_question_can_be_asked_and_revealed(question):
-    assert question.text
-    assert len(set(question.options)) == len(question.options) >= 2
-    assert all(readable(option) == option and len(option) <= LONGEST["choice"] for option in question.options)
-    assert len(question.name) <= 80
-    assert question.right, f"{question.measured!r} fits none of {question.options}"
-    assert len(question.right) == 1 or not question.measured
-
-
-def test_what_was_measured_is_the_option_that_the_notebook_means():
-    assert (QUESTIONS[NAME].measured, [OPTIONS[place] for place in QUESTIONS[NAME].right]) == ("77.3%", ["over 50 %"])
-    assert QUESTIONS[NAME].text.startswith("The prompt is “The capital of France is")
-    assert QUESTIONS["11-quiz-order"].right == (0,)
-    assert QUESTIONS["01-one-shot"].options[QUESTIONS["01-one-shot"].right[0]] == "over 80 %"
-
-
-def test_digits_that_do_not_decide_it_decide_nothing():
-    ranges = {"few": (0, 0.5), "many": (0.5, None)}
-    assert [place_of(text, ranges) for text in ("49%", "50%", "51%", "0.4", "0.5", "0.50001")] == [
-        (0,),
-        (),
-        (1,),
-        (0,),
-        (),
-        (1,),
-    ]
-    assert place_of("0.0", {"none": (0, 5), "some": (5, None)}) == (0,)
-    assert place_of("3 tokens", {"few": (None, 3), "many": (3, None)}) == (1,)
-    assert place_of("46,080 bytes", {"few": (None, 10_000), "many": (10_000, None)}) == (1,)
-    assert place_of("neither", ["a", "b"]) == ()
-
-
-def test_tasks_have_their_titles():
-    assert TASKS["11-q3"] == "q3 · Top-p"
-    assert len(TASKS) > 50
 
 
 # What is kept
@@ -650,6 +592,7 @@ def test_a_board_killed_in_the_middle_loses_nothing(tmp_path):
     ("options", "said"),
     [
         (["--room", "APPLES"], "A room's code has 6 letters of BCDFGHJKMNPQRSTVWXYZ: APPLES can't be one."),
+        (["--notebooks", "none.ipynb"], "There is no notebook or folder none.ipynb: give --notebooks another path."),
         (["--db", "nonsense"], "The board's database 'nonsense' cannot be opened: "),
     ],
 )

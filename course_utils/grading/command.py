@@ -23,7 +23,7 @@ from course_utils.grading.results import read_report, report_file, write_results
 from course_utils.grading.sandbox import PACKAGE, hide_checks, try_sandbox
 from course_utils.grading.similarity import write_similarity
 from course_utils.grading.submission import Submission, find_submissions, read_submission
-from course_utils.machine import ROOT
+from course_utils.machine import ROOT, say
 
 CHECKS = PACKAGE / "exercises" / "lessons"
 
@@ -104,7 +104,7 @@ def grade_all(
         given = ROOT / "exercises" / f"{exercise}.ipynb"
         names = [question.name for question in prose]
         remarks.append(write_similarity(folder, submissions, given if given.is_file() else None, names))
-    _say("\n".join([_summary(ordered, folder), *(f"  {said}" for said in (*problems, *remarks))]))
+    say("\n".join([_summary(ordered, folder), *(f"  {said}" for said in (*problems, *remarks))]))
     return int(bool(problems) or any(report["status"] in (LOOK, UNREADABLE) for report in ordered))
 
 
@@ -195,9 +195,3 @@ def _summary(reports: list[dict], folder: Path) -> str:
         if report["status"] in (LOOK, UNREADABLE)
     ]
     return "\n".join([f"{', '.join(parts) or 'No submission'}. Results: {folder.resolve()}", *looked])
-
-
-def _say(text: str) -> None:
-    """Print a text on any terminal; letters that its encoding lacks are written as their escapes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, errors="backslashreplace").decode(encoding))

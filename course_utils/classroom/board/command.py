@@ -6,6 +6,7 @@ Lesson: none (this is for teachers).
 import importlib.util
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_data_path
 
 from course_utils.errors import CourseError
-from course_utils.machine import port_is_taken
+from course_utils.machine import port_is_taken, say
 
 if TYPE_CHECKING:
     from course_utils.classroom.board.service import Board
@@ -31,7 +32,9 @@ SERVER = {
 }
 
 
-def run_board(root: Path, port: int, database: str | None, code: str | None, address: str | None) -> None:
+def run_board(
+    root: Path, port: int, database: str | None, code: str | None, address: str | None, notebooks: Sequence[Path] = ()
+) -> None:
     """Serve the board until Ctrl+C; say where the pages are.
 
     Args:
@@ -40,6 +43,7 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
         database: Its URL; by default a SQLite file in this user's data folder.
         code: The room, which is made if it isn't there; "new" is a new one; by default the one that was made last.
         address: What learners type to reach this machine; by default its address in the network.
+        notebooks: The teacher's own, or folders of them, whose questions are on the board as well.
 
     A JupyterHub that starts it as a service says where, and who comes in.
 
@@ -48,18 +52,25 @@ def run_board(root: Path, port: int, database: str | None, code: str | None, add
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
-    from course_utils.classroom.board.questions import course_questions, course_tasks
+    from course_utils.classroom.board.questions import course_questions, course_tasks, own_questions
     from course_utils.classroom.board.service import Board
     from course_utils.classroom.board.storage import CODE_LENGTH, LETTERS, Storage, is_code
 
     code = code.upper() if code else None
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
+    questions, tasks = course_questions(root), course_tasks(root)
+    if notebooks:
+        own, problems = own_questions(notebooks, questions, tasks)
+        questions |= own
+        number = f"{len(own)} question{'s' * (len(own) != 1)}"
+        said = f"Your notebooks add or change {number}.{' Left out:' * bool(problems)}"
+        say("\n    ".join([said, *problems]) + "\n")
     storage = Storage(database or f"sqlite:///{user_data_path('llms-by-hand', appauthor=False) / 'board.sqlite'}")
     storage.keep_others_out()
     room = storage.latest_room() if code is None else storage.room(code)
     room = room or storage.make_room(None if code in (None, "NEW") else code)
-    contents = storage, course_questions(root), course_tasks(root)
+    contents = storage, questions, tasks
     if os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
         serve_on_hub(contents, address, room.code)
         return

@@ -1,40 +1,17 @@
-"""The predictions, quiz questions and exercise tasks of the course, read from its notebooks without running them.
+"""What a room can be asked: the questions and tasks of the course, and questions of a teacher's own notebooks.
 
 Lesson: none (this is for teachers).
 """
 
-import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-_ASKS = ("predict", "quiz_question")
-_MEASURED = re.compile(r"Measured: (.+?)\. You (?:didn't|predicted)")
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.(\d+))?")
+from course_utils.classroom.board.reading import Question, read_questions
+from course_utils.errors import CourseError
+
 _TASK = re.compile(r"^## (q\d+) · (.+)$", re.M)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prediction or a quiz question.
-
-    Args:
-        name: As in the notebook, such as "11-ten-best".
-        lesson: The title of its notebook, such as "11 · Sampling".
-        text: What is asked.
-        options: What can be chosen.
-        right: The places of the right options; () where the stored run of the notebook doesn't decide it.
-        measured: What the stored run of the notebook measured, such as "77.3%"; "" for a quiz question.
-    """
-
-    name: str
-    lesson: str
-    text: str
-    options: tuple[str, ...]
-    right: tuple[int, ...] = ()
-    measured: str = ""
 
 
 def course_questions(root: Path) -> dict[str, Question]:
@@ -46,7 +23,41 @@ def course_questions(root: Path) -> dict[str, Question]:
     files = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     deeper = sorted((root / "notebooks" / "deeper").glob("[0-9][0-9]_*.ipynb"))
     in_order = sorted([*files, *deeper], key=lambda file: (file.name[:2], file in deeper, file.name))
-    return {question.name: question for file in in_order for question in _questions_of(file)}
+    questions = (question for file in in_order for _, question in read_questions(file))
+    return {question.name: question for question in questions if isinstance(question, Question)}
+
+
+def own_questions(
+    paths: Iterable[Path], course: Mapping[str, Question], tasks: Collection[str]
+) -> tuple[dict[str, Question], list[str]]:
+    """Return the questions that notebooks add to the course or change, and a sentence for each that's left out.
+
+    Args:
+        paths: Notebooks, and folders that have some.
+        course: The questions of the course by their names.
+        tasks: The names of its tasks, which no question can have.
+
+    Raises:
+        CourseError: There's nothing at a path.
+    """
+    own: dict[str, Question] = {}
+    problems: list[str] = []
+    seen: dict[str, tuple[str, Question]] = {}
+    for file in _notebooks(paths):
+        for where, question in read_questions(file):
+            if isinstance(question, str):
+                problems.append(f"{where}: {question}")
+                continue
+            name = question.name
+            first, same = seen.setdefault(name, (where, question))
+            if name in tasks:
+                problems.append(f"{where}: {name!r} is the name of a task: choose another name.")
+            elif same is not question:
+                if not _asks_the_same(question, same):
+                    problems.append(f"{where}: {first} asks {name!r} already: choose another name.")
+            elif not _is_unrun(question, course.get(name)) and question != course.get(name):
+                own[name] = question
+    return own, problems
 
 
 def course_tasks(root: Path) -> dict[str, str]:
@@ -59,96 +70,29 @@ def course_tasks(root: Path) -> dict[str, str]:
     return tasks
 
 
-def _questions_of(file: Path) -> Iterator[Question]:
-    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    lesson = re.search(r"^# (.+)$", "".join(cells[0]["source"]), re.M)[1]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    trees = [ast.parse("".join(cell["source"])) for cell in code]
-    measured = dict(
-        pair for cell, tree in zip(code, trees, strict=True) for pair in zip(_compared(tree), _said(cell), strict=False)
-    )
-    known: dict[str, object] = {}  # variables that hold plain data
-    for statement in (statement for tree in trees for statement in tree.body):
-        variable = statement.targets[0].id if _is_assignment(statement) else ""
-        call = getattr(statement, "value", None)
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in _ASKS:
-            name, text, options = (_plain(argument, known) for argument in call.args)
-            if call.func.id == "quiz_question":
-                right = tuple(place for place, (_, is_right, _) in enumerate(options) if is_right)
-                yield Question(name, lesson, text, tuple(label for label, _, _ in options), right)
-            else:
-                found = measured.get(variable, "")
-                yield Question(name, lesson, text, tuple(options), place_of(found, options), found)
-        elif variable:
-            try:
-                known[variable] = _plain(statement.value, known)
-            except ValueError:
-                known.pop(variable, None)  # the result of a call: no question needs it
+def _notebooks(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the notebooks at these paths, each once; of a folder all below it, without JupyterLab's checkpoints."""
+    given = set()
+    for path in paths:
+        if not path.exists():
+            raise CourseError(f"There is no notebook or folder {path}: give --notebooks another path.")
+        inside = [path]
+        if path.is_dir():
+            inside = [file for file in path.rglob("*.ipynb") if file.is_file()]
+            inside = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]
+            # By the stem, a changed lesson comes before the newer one that `course copy` has put beside it.
+            inside.sort(key=lambda file: (file.parent, file.stem))
+        for file in inside:
+            if file.resolve() not in given:
+                given.add(file.resolve())
+                yield file
 
 
-def _is_assignment(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+def _asks_the_same(one: Question, other: Question) -> bool:
+    return (one.kind, one.text, one.options) == (other.kind, other.text, other.options)
 
 
-def _compared(tree: ast.Module) -> list[str]:
-    """Return the variables whose `compare` a cell calls, in order."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    named = [call.func for call in calls if call.func.attr == "compare" and isinstance(call.func.value, ast.Name)]
-    return [one.value.id for one in sorted(named, key=lambda one: one.lineno)]
-
-
-def _said(cell: dict) -> list[str]:
-    """Return what the stored run of a cell measured."""
-    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell["outputs"])
-    return _MEASURED.findall("\n".join("".join(text) for text in texts))
-
-
-def _plain(node: ast.expr, known: dict[str, object]) -> object:
-    """Return the plain data that an expression of a notebook is.
-
-    Raises:
-        ValueError: It isn't plain data.
-    """
-    if isinstance(node, ast.Name) and node.id in known:
-        return known[node.id]
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(_plain(getattr(part, "value", part), known)) for part in _parts(node))
-    return ast.literal_eval(node)
-
-
-def _parts(node: ast.JoinedStr) -> list[ast.expr]:
-    return [part if isinstance(part, ast.FormattedValue) else ast.FormattedValue(value=part) for part in node.values]
-
-
-def place_of(measured: str, options: dict[str, Sequence[float | None]] | Sequence[str]) -> tuple[int, ...]:
-    """Return the place of the option that fits what was measured, or () if the digits that are shown don't decide it.
-
-    Args:
-        measured: A text such as "77.3%" or "3 tokens".
-        options: Labels, or labels with their ranges: low is in, high is out, None is an open end.
-
-    >>> place_of("77.3%", {"below 50 %": (0, 0.5), "over 50 %": (0.5, None)})
-    (1,)
-    >>> place_of("50%", {"below 50 %": (0, 0.5), "over 50 %": (0.5, None)})
-    ()
-    """
-    labels = list(options)
-    if measured in labels:
-        return (labels.index(measured),)
-    number = _NUMBER.search(measured)
-    if number is None or not isinstance(options, dict):
-        return ()
-    unit = 0.01 if "%" in measured else 1
-    value = float(number[0].replace(",", "")) * unit
-    # What was rounded may be half a digit away; a whole number without a unit of its own is a count, and exact.
-    off = 0.0 if number[1] is None and unit == 1 else 0.5 * 10.0 ** -len(number[1] or "") * unit
-    near = [
-        [place for place, label in enumerate(labels) if _within(value + by, options[label])] for by in (-off, 0, off)
-    ]
-    fitting = [places for places in near if places]  # below the lowest there may be nothing, such as −0.05 tokens
-    return tuple(fitting[0]) if fitting and all(places == fitting[0] for places in fitting) else ()
-
-
-def _within(value: float, wanted: Sequence[float | None]) -> bool:
-    low, high = wanted
-    return (low is None or value >= low) and (high is None or value < high)
+def _is_unrun(question: Question, of_course: Question | None) -> bool:
+    """Say whether it's a prediction of the course in a copy without outputs: the course knows what is right."""
+    is_known = of_course is not None and _asks_the_same(question, of_course)
+    return is_known and question.kind == "prediction" and not question.measured

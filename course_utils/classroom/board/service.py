@@ -138,7 +138,7 @@ class Board:
         """Show all questions, the buttons, and what the room gets stuck on."""
         room = await self.visitors.room_of_teacher(request)
         questions = [
-            {"name": one.name, "lesson": one.lesson, "text": one.text, "kind": "prediction" if one.measured else "quiz"}
+            {"name": one.name, "lesson": one.lesson, "text": one.text, "kind": one.kind}
             for one in self.questions.values()
         ]
         return self._page("teacher.html", room=room, token=button_token(room), questions=questions)

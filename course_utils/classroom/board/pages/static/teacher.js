@@ -47,7 +47,8 @@ function draw() {
     drawOptions($("options"), current);
     const hidden = current.is_shown ? "" : " The room doesn't see the bars.";
     $("answered").textContent = `${current.answered} of ${state.people} have answered in round ${current.round}; ${current.late} came late.${hidden}`;
-    $("measured").textContent = measured(current) + (current.is_revealed ? "" : " (not revealed)");
+    const found = measured(current);
+    $("measured").textContent = found && found + (current.is_revealed ? "" : " (not revealed)");
   }
   for (const button of buttons) {
     const act = button.dataset.act;
