@@ -1,33 +1,22 @@
-"""The class board as a service of a real hub: signed in by it, counted once, a teacher by group."""
+"""The class board as a service of a real hub: signed in by it, counted once, a teacher by group, killed."""
 
 import json
 import os
 import re
 import shutil
-import time
 
 import pytest
 import requests
 
-from course_utils.classroom.hub import free_ports, running_hub
-from course_utils.machine import ROOT
 from tests.boards import NAME, OPTIONS
 from tests.conftest import need
 from tests.test_hub import has_jupyterhub
+from workshop.board_hub import hub_with_board
+from workshop.board_load import as_markdown, load
 from workshop.rehearsal import Learner
 
 PASSWORD = "long-enough"
-CONFIG = """
-import json, os, sys
-load_subconfig({config!r})
-sys.path.insert(0, {folder!r})
-import shared_settings
-c = get_config()
-asked = json.loads(os.environ["COURSE_HUB"])
-shared_settings.BOARD_PORT = {board_port}
-shared_settings.add_board(c.JupyterHub, c.Spawner, f"http://127.0.0.1:{{asked['port']}}", ["learner1"])
-c.JupyterHub.services[-1]["environment"] = {{"COURSE_HUB_FOLDER": asked["folder"], "XDG_DATA_HOME": asked["folder"]}}
-"""
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
 PREDICT = """
 import time
 from pathlib import Path
@@ -55,27 +44,15 @@ def signed_in(hub, name):
     return browser
 
 
-def until_there(board):
-    end = time.monotonic() + 300
-    while requests.get(f"{board}/static/board.css", timeout=300).status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="JupyterHub does not run on Windows")
-def test_on_a_hub_everyone_counts_once_and_a_group_teaches(tmp_path):
+@pytest.fixture(autouse=True)
+def installed():
     need("JupyterHub", has_jupyterhub())
     need("Node.js with npm", all(map(shutil.which, ("node", "npm"))))
-    settings = tmp_path / "root" / "workshop" / "jupyterhub" / "rehearsal_config.py"
-    settings.parent.mkdir(parents=True)
-    port, board_port = free_ports(2)
-    own = ROOT / "workshop" / "jupyterhub"
-    values = {"config": str(own / "rehearsal_config.py"), "folder": str(own), "board_port": board_port}
-    settings.write_text(CONFIG.format(**values))
-    hub, folder = f"http://127.0.0.1:{port}", tmp_path / "hub"
-    board = f"{hub}/services/board"
-    with running_hub(tmp_path / "root", 3, port, folder, PASSWORD):
-        until_there(board)
+
+
+def test_on_a_hub_everyone_counts_once_and_a_group_teaches(tmp_path):
+    with hub_with_board(tmp_path, 3, PASSWORD) as (hub, _):
+        board = f"{hub}/services/board"
 
         # Strangers, and keys that someone made up, stay out.
         assert "/hub/login" in requests.get(f"{board}/", headers={"accept": "text/html"}, timeout=300).url
@@ -96,7 +73,7 @@ def test_on_a_hub_everyone_counts_once_and_a_group_teaches(tmp_path):
         assert browser.get(f"{board}/teacher/answers.csv", timeout=300).status_code == 403
 
         # A notebook says who it is by the token of its server.
-        learner = Learner(hub, "learner3", str(folder))
+        learner = Learner(hub, "learner3", str(tmp_path))
         learner.log_in(PASSWORD)
         learner.start_server()
         learner.start_kernel()
@@ -116,3 +93,9 @@ def test_on_a_hub_everyone_counts_once_and_a_group_teaches(tmp_path):
         with teacher.get(f"{board}/events/projector/BRDRMS", timeout=300, stream=True) as stream:
             data = next(line for line in stream.iter_lines() if line.startswith(b"data: "))
         assert json.loads(data[6:])["question"]["answered"] == 2
+
+
+def test_a_killed_board_is_started_again_by_the_hub_and_loses_nothing(tmp_path):
+    database = f"sqlite:///{tmp_path / 'board.sqlite'}"
+    measured = load(database, learners=12, seconds=2, is_killed=True, is_on_hub=True)
+    assert "| SQLite | 12 | on a hub, killed after 1 s, back " in as_markdown([measured], 0)

@@ -5,6 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from course_utils.classroom.board import feed
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Answer, Storage
 from course_utils.learner.progress import Progress
@@ -140,6 +141,29 @@ def test_pages_find_a_board_again_that_was_away(browser, outside_requests, tmp_p
         board.storage.act(CODE, "open", NAME)
         board._changed(CODE, "projector")
         expect(projector.locator("#text")).to_have_text(QUESTIONS[NAME].text)
+        projector.context.close()
+
+
+def test_a_page_finds_a_board_again_that_fell_silent(browser, outside_requests, tmp_path, monkeypatch):
+    """A hub's proxy keeps its connection to the page when the board is killed, so the page hears nothing at all."""
+    monkeypatch.setattr(feed, "STILL_HERE_SECONDS", 0.5)
+    with serving(new_board(tmp_path)) as address:
+        projector = guarded_page(browser, outside_requests, viewport=SCREEN)
+        listens = []
+        projector.on("request", lambda request: listens.append(request.url) if "/events/" in request.url else None)
+        projector.clock.install()
+        projector.goto(f"{address}/projector/{CODE}")
+        expect(projector.locator("#people")).to_have_text("0 learners joined")
+        for _ in range(4):  # a minute in which nothing changes
+            projector.clock.fast_forward(15_000)
+            projector.wait_for_timeout(1_500)
+        assert len(listens) == 1
+        monkeypatch.setattr(feed, "STILL_HERE_SECONDS", 1_000)
+        projector.wait_for_timeout(1_500)
+        with projector.expect_request("**/events/**"):
+            projector.clock.fast_forward(25_000)
+        assert len(listens) == 2
+        expect(projector.locator("#connection")).to_be_hidden()
         projector.context.close()
 
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from starlette.concurrency import run_in_threadpool
 
 TOGETHER_SECONDS = 0.2  # what changes within them is one event: 300 answers aren't 300 pictures
-STILL_HERE_SECONDS = 15  # a page that is gone is noticed then, and a proxy leaves the connection open
+# A page that is gone is noticed then, and a proxy leaves the connection open; a page notices a board that is gone.
+STILL_HERE_SECONDS, STILL_HERE = 15, "event: still-here\ndata:\n\n"
 AGAIN_MILLISECONDS = 1_000  # after which a page that lost the board tries again
 
 
@@ -52,7 +53,7 @@ class Feed:
         sent = ""
         while not self._is_closed:
             change, text = self._change, await self.text()
-            yield ": still here\n\n" if text == sent else f"data: {text}\n\n"
+            yield STILL_HERE if text == sent else f"data: {text}\n\n"
             sent = text
             try:
                 await asyncio.wait_for(change.wait(), STILL_HERE_SECONDS)

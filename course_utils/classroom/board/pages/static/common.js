@@ -15,18 +15,29 @@ export function count(number, one, more = `${one}s`) {
   return `${number} ${number === 1 ? one : more}`;
 }
 
+const QUIET_SECONDS = 20; // the board says that it's still here every 15 seconds
+
 /** Call `show` with what the board says now, and after each change; a board that was away is found again. */
 export function listen(path, show) {
-  let source;
+  let source, quiet;
+  const isAway = () => ($("connection").hidden = false);
+  // When a board is killed, a hub's proxy keeps the connection: then the page only hears nothing any more.
+  const heard = () => {
+    clearTimeout(quiet);
+    quiet = setTimeout(() => (isAway(), connect()), 1000 * QUIET_SECONDS);
+  };
   const connect = () => {
+    source?.close();
     source = new EventSource(base + path);
     source.onopen = () => ($("connection").hidden = true);
-    source.onmessage = (event) => show(JSON.parse(event.data));
+    source.onmessage = (event) => (heard(), show(JSON.parse(event.data)));
+    source.addEventListener("still-here", heard);
     source.onerror = () => {
-      $("connection").hidden = false;
+      isAway();
       // The browser tries again by itself, but not after an answer that is no stream.
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
     };
+    heard();
   };
   connect();
 }
