@@ -100,7 +100,7 @@ def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tm
         assert projector.locator("#measured").text_content() == ""
         teacher.screenshot(path=pictures / "board-teacher.png")
         teacher.keyboard.press("r")
-        expect(projector.locator("#measured")).to_have_text("The course's own run measured: 77.3%.")
+        expect(projector.locator("#measured")).to_have_text("The lesson's own run measured: 77.3%.")
         assert numbers(projector) == ["1 · 33 %", "0 · 0 %", "1 · 33 %", "0 · 0 %", "1 · 33 %", "3 · 100 %"]
         expect(projector.locator("#options li.right .option")).to_have_text(f"✓ {OPTIONS[2]}")
         projector.screenshot(path=pictures / "board-revealed.png")
@@ -227,7 +227,7 @@ def test_three_learners_in_jupyterlab_predict_discuss_and_see(
         choose(learners[1], OPTIONS[1])  # a bar moves
         expect(projector.locator("#options .number").nth(1)).to_have_text("2 · 67 %")
         teacher.keyboard.press("r")
-        expect(projector.locator("#measured")).to_have_text("The course's own run measured: 77.3%.")
+        expect(projector.locator("#measured")).to_have_text("The lesson's own run measured: 77.3%.")
         teacher.keyboard.press("2")
         expect(projector.locator("#answered")).to_have_text("0 of 3 have answered.")
         for page in learners:

@@ -71,9 +71,7 @@ export function drawOptions(list, question) {
   }));
 }
 
-/** What was measured, or "" before it's revealed. */
+/** What was measured, or "" before it's revealed, and of a quiz question. */
 export function measured(question) {
-  if (question.right === null || question.right === undefined) return "";
-  if (question.measured) return `The course's own run measured: ${question.measured}.`;
-  return question.right.length ? `✓ ${question.right.map((place) => question.options[place]).join(" · ")}` : "";
+  return question.measured ? `The lesson's own run measured: ${question.measured}.` : "";
 }
