@@ -144,7 +144,7 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# All layers, with ▼ over the replaced token. Hatched means equal to the last bit; elsewhere, brighter means further
+# All layers, with ▼ over the replaced token. Hatched means equal to the last bit; elsewhere, darker means further
 # apart, on a scale per model.
 
 # %% tags=["nbval-check-output"]
