@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 import course_utils
-from course_utils.experiments.copying import mean_and_interval, repeated_tokens, rises_without
+from course_utils.experiments.copying import repeated_tokens, rises_without
+from course_utils.experiments.intervals import means_and_intervals
 from course_utils.models import CausalLM, load_causal_lm
 
 RECORD = Path(course_utils.__file__).parent / "experiments" / "texts" / "head_rises.json"
@@ -39,7 +40,7 @@ def measure(smollm: CausalLM) -> dict:
     found = {}
     rises = rises_without(smollm.model, choices, repeated_tokens(TEXTS, seed=SEED))
     for half, values in zip(("first", "second"), rises, strict=True):
-        rows = [[round(number, 3) for number in mean_and_interval(each)] for each in values]
+        rows = [[round(number, 3) for number in each] for each in means_and_intervals(values).tolist()]
         found[half] = [rows[layer * heads : (layer + 1) * heads] for layer in range(layers)]
     about = {"model": smollm.name, "texts": TEXTS, "seed": SEED, "day": datetime.date.today().isoformat()}
     return {"about": about, **found}

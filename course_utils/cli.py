@@ -285,11 +285,12 @@ def make_slides(out: Path, lessons: list[str]) -> int:
     """Make the slides of `lessons`, or of all, in `out`.
 
     Raises:
-        CourseError: A lesson does not exist, or reveal.js is missing.
+        CourseError: A lesson does not exist, reveal.js is missing, or `out` has an index.html of something else.
     """
     from course_utils.publishing.slides import export_slides
 
     print("\n".join(map(str, export_slides(ROOT, out, lessons))))
+    print(f"All slides in the folder are listed in {out / 'index.html'}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Lesson 07's engine and pictures: how far a change reaches in an encoder, a decoder, and in both."""
 
 import copy
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from transformers import BertConfig, BertModel
 
 from course_utils import figures
@@ -16,6 +18,7 @@ from course_utils.engine.bert import encoder_layer
 from course_utils.engine.masks import bidirectional_mask, causal_mask
 from course_utils.experiments.reach import encoder_decoder_states, hidden_states, position_differences
 from course_utils.experiments.word_blanks import BLANKS
+from course_utils.machine import ROOT
 from course_utils.models import load_causal_lm, load_encoder
 from course_utils.models.pipelines import load_pipeline
 from course_utils.widgets import attention_explorer
@@ -219,6 +222,29 @@ def test_pictures_have_words_and_are_small(recwarn):
 def test_a_picture_without_any_change_is_drawn():
     figure = figures.changed_positions_map([("still", np.zeros((2, 1)), ["a"], None)])
     assert len(figure._repr_mimebundle_()[0]["image/png"]) > 1_000
+
+
+def test_more_is_darker_as_in_every_other_map():
+    """A picture is white on a dark page, too; the attention explorer is dark there, and reverses its ramp."""
+    files = [file for room in ("figures", "widgets") for file in (ROOT / "course_utils" / room).glob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    # Grey is a mask's, where dark means that it may be looked at.
+    assert set(re.findall(r'(?:cmap=|colormaps\[)"(\w+)"', text)) == {"Blues", "gray"}
+
+
+def test_the_numbers_on_a_map_can_be_read():
+    """WCAG asks for a contrast of 4.5."""
+    values = np.linspace(0, 1, 101)[None]
+    (axes,) = figures.choice_grids([("m", values)], ["A"], [str(n) for n in range(101)], [0]).axes
+    cells = axes.images[0].cmap(values[0])[:, :3]
+    for cell, text in zip(cells, axes.texts, strict=True):
+        dark, light = sorted((luminance(cell), luminance(to_rgb(text.get_color()))))
+        assert (light + 0.05) / (dark + 0.05) > 4.5, text.get_text()
+
+
+def luminance(colour):
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return np.dot([0.2126, 0.7152, 0.0722], linear)
 
 
 def test_each_model_has_its_own_scale():

@@ -52,6 +52,11 @@ def test_a_lesson_is_read_however_its_code_is_laid_out(tmp_path):
     assert lesson.cites({"first": "Su", "year": 2021})
 
 
+@every_notebook
+def test_a_title_says_which_lesson_it_belongs_to(lesson):
+    assert re.match(rf"{'Deeper ' if lesson.is_deeper else ''}{lesson.number} · \S", lesson.title), lesson.title
+
+
 @every_lesson
 def test_the_index_has_every_lesson_with_all_of_it(lesson):
     row = next(line for line in text_of("index.ipynb").splitlines() if lesson.link in line)

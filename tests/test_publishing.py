@@ -13,6 +13,7 @@ import yaml
 
 from course_utils.cli import _parser
 from course_utils.machine import ROOT
+from tests.browser.test_site import Page, broken_links
 
 PAGE = (ROOT / "docs/publishing.md").read_text(encoding="utf-8")
 WORKFLOW = ROOT / ".github/workflows/pages.yml"
@@ -91,7 +92,9 @@ def test_their_steps_run_in_a_fresh_clone(workflow, tmp_path):
     public = clone / "public"
     assert {"index.html", "api", "notebooks", "slides"} <= {file.name for file in public.iterdir()}
     lessons = {file.stem for file in (clone / "notebooks").glob("[0-9][0-9]_*.ipynb")}
-    assert {file.name.partition(".")[0] for file in (public / "slides").iterdir()} == lessons
+    assert {file.name.partition(".")[0] for file in (public / "slides").iterdir()} == lessons | {"index"}
+    assert list(broken_links(public)) == []
+    assert "slides/index.html" in Page(public / "index.html").links
     files = [file for file in public.rglob("*") if file.is_file()]
     assert not any(file.is_symlink() for file in public.rglob("*"))  # GitHub refuses them
     assert sum(file.stat().st_size for file in files if "slides" not in file.parts) < 25e6

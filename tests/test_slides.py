@@ -10,7 +10,7 @@ import pytest
 from course_utils.machine import ROOT
 from course_utils.publishing.schematics import schematic
 from course_utils.publishing.slides import SlidesError, export_slides, with_slides
-from tests.browser.test_site import LESSONS, Page, stored_pictures
+from tests.browser.test_site import LESSONS, Page, broken_links, stored_pictures
 from tests.conftest import need
 
 
@@ -88,11 +88,69 @@ def test_a_picture_in_the_text_is_inside_the_file(tmp_path):
     assert base64.b64decode(picture.removeprefix("data:image/svg+xml;base64,")).decode() == schematic("00_start_here")
 
 
+@pytest.fixture
+def two_lessons(tmp_path):
+    """A course of two lessons, and a folder for what is made of it."""
+    need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
+    (tmp_path / "notebooks").mkdir()
+    for name, title in (("03_x", "03 · R&D"), ("15_y", "15 · Your own `generate()`")):
+        nbformat.write(notebook_of(f"# {title}\n\nText."), tmp_path / "notebooks" / f"{name}.ipynb")
+    (tmp_path / "public").mkdir()
+    return tmp_path
+
+
+def test_the_list_has_every_lesson_that_is_in_the_folder(two_lessons):
+    slides = two_lessons / "slides"
+    export_slides(two_lessons, slides, ["15"])
+    (slides / "14_of_an_earlier_course.slides.html").write_text("")
+    assert Page(slides / "index.html").links == ["15_y.slides.html"]
+    export_slides(two_lessons, slides, ["03"])
+    assert Page(slides / "index.html").links == ["03_x.slides.html", "15_y.slides.html"]
+    html = (slides / "index.html").read_text(encoding="utf-8")
+    assert ">03 · R&amp;D<" in html
+    assert ">15 · Your own generate()<" in html
+    assert not re.search(r"<link|<script|@import|url\(", html)
+
+
+FRONT = ROOT / "website" / "index.md"
+
+
+def test_a_website_links_its_slides_once_they_are_there(two_lessons):
+    front, slides = two_lessons / "public" / "index.html", two_lessons / "public" / "slides"
+    front.write_bytes(FRONT.read_bytes())  # Sphinx leaves this part of it as it is
+    assert "slides/index.html" not in Page(front).links
+    for _ in range(2):  # the second time, the link is there
+        export_slides(two_lessons, slides)
+        assert Page(front).links == ["slides/index.html"]
+        assert Page(slides / "index.html").links[-1] == "../index.html"
+    assert list(broken_links(two_lessons / "public")) == []
+
+
+def test_what_is_around_the_folder_and_is_no_website_stays_as_it_was(two_lessons):
+    front = two_lessons / "public" / "index.html"
+    for content in (FRONT.read_bytes(), b"\xff\xfe not in UTF-8"):
+        front.write_bytes(content)
+        export_slides(two_lessons, two_lessons / "public" / "other")  # the website would link `slides`
+        assert front.read_bytes() == content
+        assert "../index.html" not in Page(two_lessons / "public/other/index.html").links
+
+
+def test_an_index_of_something_else_is_left_alone(two_lessons):
+    front = two_lessons / "public" / "index.html"
+    front.write_bytes(b"<h1>My website</h1> \xff")
+    with pytest.raises(
+        SlidesError, match=r"index\.html belongs to something else: name another folder, such as .*slides"
+    ):
+        export_slides(two_lessons, front.parent)
+    assert [file.name for file in front.parent.iterdir()] == ["index.html"]
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda file: file.stem)
 def test_each_file_is_complete(lesson, tmp_path):
     need("reveal.js", importlib.util.find_spec("sphinx_revealjs") is not None)
     (file,) = export_slides(ROOT, tmp_path, [lesson.stem[:2]])
-    assert [made.name for made in tmp_path.iterdir()] == [f"{lesson.stem}.slides.html"]
+    assert sorted(made.name for made in tmp_path.iterdir()) == [file.name, "index.html"]
+    assert file.name == f"{lesson.stem}.slides.html"
     page = Page(file)
     assert page.pictures == stored_pictures(nbformat.read(lesson, as_version=4))
     assert all(

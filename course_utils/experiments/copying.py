@@ -16,7 +16,6 @@ from course_utils.engine.arguments import check_whole
 from course_utils.engine.llama import layer_outputs, rms_norm
 from course_utils.experiments.ablation import without_heads
 from course_utils.experiments.head_measures import induction_score
-from course_utils.experiments.intervals import bootstrap_interval
 from course_utils.models.doorway import takes
 
 _IDS = 1000, 40_000  # ordinary tokens of SmolLM2: neither special ones nor the rarest
@@ -121,18 +120,6 @@ def rises_without(
     whole, *after = copying_without(model, [[], *choices], ids)
     first, second, _ = zip(*after, strict=True)
     return torch.stack(first) - whole.first, torch.stack(second) - whole.second
-
-
-def mean_and_interval(values: torch.Tensor) -> tuple[float, float, float]:
-    """Return the mean of `(texts,)` values and the two ends of its 95 % bootstrap interval.
-
-    Raises:
-        ValueError: There are fewer than two values.
-
-    >>> [round(number, 1) for number in mean_and_interval(torch.arange(41.0))]
-    [20.0, 16.3, 23.6]
-    """
-    return values.mean().item(), *bootstrap_interval(values.tolist())
 
 
 def recorded_rises(half: str) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """How far a number can be trusted: the interval of a share, and of a mean, that was measured on few examples.
 
-Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning; deeper: Diversity and
-likelihood
+Lesson: 01 · What LLMs can do; 05 · From text to vectors; 06 · Pre-training and fine-tuning; 07 · Encoders, decoders and
+both; 08 · Attention; deeper: All 270 heads, Diversity and likelihood
 """
 
 import math

@@ -58,7 +58,8 @@ def mask_grids(panels: Sequence[Panel]) -> CourseFigure:
 def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str], int | None]]) -> CourseFigure:
     """Draw how far a change reaches: one row per layer, one column per token, ▼ the replaced one, hatched where equal.
 
-    A colour is a share of the panel's own largest difference, as vectors of two models can't be compared in size.
+    Darker means further apart. A colour is a share of the panel's own largest difference, as vectors of two models
+    can't be compared in size.
 
     Args:
         panels: For each model its name; the differences `(layer, seq)`, row 0 before the first layer (a torch tensor
@@ -75,7 +76,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
     if not panels:
         raise ValueError("panels must hold at least one model, got none")
     arrays = [np.asarray(values, dtype=float) for _, values, _, _ in panels]
-    scale = LogNorm(0.001, 1, clip=True)
+    scale = LogNorm(0.0001, 1, clip=True)  # [CLS] differs by a few ten-thousandths at first, and mustn't look white
     width = [len(tokens) + 2 for _, _, tokens, _ in panels]
     figure = CourseFigure(figsize=(1 + 0.34 * sum(width), 3.4), shows_frame=True)
     grid, said = figure.subplots(1, len(panels), squeeze=False, width_ratios=width)[0], []
@@ -84,7 +85,7 @@ def changed_positions_map(panels: Sequence[tuple[str, np.ndarray, Sequence[str],
             raise ValueError(f"differences must have shape (layer, {len(tokens)}) like the tokens, got {values.shape}")
         axes.patch.set(hatch="////", facecolor="white", edgecolor=PALETTE["grey"])
         shares = values / (values.max() or 1)
-        shown = axes.imshow(np.ma.masked_equal(shares, 0), cmap="cividis", aspect="auto", norm=scale)
+        shown = axes.imshow(np.ma.masked_equal(shares, 0), cmap="Blues", aspect="auto", norm=scale)
         if replaced is not None:
             axes.plot(replaced, 1.03, "v", color="black", transform=axes.get_xaxis_transform(), clip_on=False)
         axes.set_xticks(range(len(tokens)), map(drawable, tokens), rotation=60, ha="right", fontsize=8)
@@ -111,6 +112,8 @@ def choice_grids(
 ) -> CourseFigure:
     """Draw how several models share their probability between the same choices; a frame is the right choice.
 
+    Darker means more.
+
     Args:
         panels: For each model its name and the probabilities `(row, choice)`; a torch tensor will do.
         rows: The questions, top to bottom.
@@ -132,9 +135,9 @@ def choice_grids(
         values = np.asarray(values, dtype=float)
         if values.shape != (len(rows), len(choices)):
             raise ValueError(f"probabilities must have shape {(len(rows), len(choices))}, got {values.shape}")
-        axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for row, column in np.ndindex(values.shape):
-            colour = "black" if values[row, column] > 0.6 else "white"
+            colour = "white" if values[row, column] > 0.71 else "black"
             axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", color=colour, fontsize=8)
         for row, column in enumerate(right):
             axes.add_patch(Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, **_FRAME))

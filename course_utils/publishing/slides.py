@@ -16,6 +16,9 @@ from course_utils.publishing.live import assets
 from course_utils.publishing.live.record import Recorded, kept
 
 _TEMPLATE = Path(__file__).with_name("slides.html.j2")
+_INDEX = Path(__file__).with_name("slides_index.html.j2")
+_MADE_BY = "the slides of LLMs by Hand"  # in the list of slides: an index.html without it is someone else's
+_FOR_SLIDES = re.compile(rb"<!-- SLIDES (.*?) -->", re.DOTALL)  # in the website's front page
 # Before a heading in the middle of a cell: there a slide begins, too.
 _NEW_SECTION = re.compile(r"\n+(?=##? )")
 _TO_A_NOTEBOOK = re.compile(r"\[([^\]]+)\]\([^)\s]+\.ipynb\)")
@@ -26,7 +29,9 @@ class SlidesError(CourseError):
 
 
 def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path]:
-    """Write the slides of the lessons, one HTML file each; return the files.
+    """Write the slides of the lessons, one HTML file each, and index.html, which lists them; return the lessons' files.
+
+    The list has every lesson whose slides are in the folder by now. If that is in a website, the front page links it.
 
     Args:
         root: The repository's folder.
@@ -34,12 +39,15 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
         names: Numbers such as "11", or names such as "11_sampling"; none means all lessons.
 
     Raises:
-        SlidesError: A lesson does not exist, or reveal.js is not installed.
+        SlidesError: A lesson does not exist, reveal.js is not installed, or `out` has an index.html of something else.
 
     Lesson: every lesson.
     """
     lessons = _chosen(root, names)
     reveal = _reveal()
+    index = out / "index.html"
+    if index.exists() and _MADE_BY.encode() not in index.read_bytes():
+        raise SlidesError(f"{index} belongs to something else: name another folder, such as {out / 'slides'}.")
     out.mkdir(parents=True, exist_ok=True)
     files = []
     for lesson in lessons:
@@ -47,6 +55,7 @@ def export_slides(root: Path, out: Path, names: Sequence[str] = ()) -> list[Path
         alive = kept(root, f"notebooks/{lesson.stem}")
         write_whole(file, slides_page(nbformat.read(lesson, as_version=4), reveal, lesson.parent, alive))
         files.append(file)
+    _write_index(root, out.resolve())
     return files
 
 
@@ -77,9 +86,8 @@ def slides_page(
     config = Config(CSSHTMLHeaderPreprocessor={"style": "default"})  # the usual colours are JupyterLab's variables
     template = _TEMPLATE.read_text(encoding="utf-8")
     exporter = SlidesExporter(config=config, raw_template=template, exclude_anchor_links=True, embed_images=True)
-    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
     live = [assets.script(), *assets.live_files(alive).values()] if alive else []
-    resources = {"reveal_files": reveal, "title": title, "metadata": {"path": str(folder)}}
+    resources = {"reveal_files": reveal, "title": _title(notebook), "metadata": {"path": str(folder)}}
     resources |= {"live_scripts": live, "live_style": assets.style()}
     return exporter.from_notebook_node(notebook, resources)[0]
 
@@ -113,8 +121,31 @@ def slide(source: str) -> dict[str, str]:
     return {"slide_type": "slide" if source.startswith(("# ", "## ")) else "subslide"}
 
 
+def _write_index(root: Path, out: Path) -> None:
+    """List the slides that are in `out`, and link the list from the front page of a website around it."""
+    from jinja2 import Template  # comes with nbconvert
+
+    made = [(lesson, f"{lesson.stem}.slides.html") for lesson in _lessons(root)]
+    listed = [(name, _title(nbformat.read(lesson, as_version=4))) for lesson, name in made if (out / name).exists()]
+    front = out.parent / "index.html"
+    text = front.read_bytes() if front.is_file() else b""
+    on_a_website = f'href="{out.name}/index.html"'.encode() in text
+    template = Template(_INDEX.read_text(encoding="utf-8"), autoescape=True)
+    write_whole(out / "index.html", template.render(made_by=_MADE_BY, slides=listed, on_a_website=on_a_website))
+    if on_a_website:
+        write_whole(front, _FOR_SLIDES.sub(rb"\1", text))
+
+
+def _title(notebook: NotebookNode) -> str:
+    return notebook.cells[0].source.partition("\n")[0].lstrip("# ").replace("`", "")
+
+
+def _lessons(root: Path) -> list[Path]:
+    return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
 def _chosen(root: Path, names: Sequence[str]) -> list[Path]:
-    every = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    every = _lessons(root)
     known = {name: lesson for lesson in every for name in (lesson.stem, lesson.stem[:2])}
     for name in names:
         if name not in known:

@@ -78,8 +78,8 @@ told.compare(sum("not know" in reply.text for reply in replies))
 # Veltria is” a name is likely. Kalai et al. (2025), *Why Language Models Hallucinate*, add a second reason: most tests
 # give a point for a right answer and nothing for “I don't know”, so models tuned for such tests learn to guess.
 #
-# This is one small model and one instruction. Answered examples in the prompt work far better, at a price, which [02 ·
-# Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures.
+# This is one small model and one instruction. Answered examples in the prompt work far better, at a price, which
+# [Confidence and refusals](deeper/02_confidence_and_refusals.ipynb) measures.
 
 # %% [markdown]
 # ## 2 · How sure is it?
@@ -196,8 +196,8 @@ print([f"{a} + {b} = {written[1][a, b]}, {b} + {a} = {turned[a, b]}" for a, b in
 # Most answers change when only the order does, and no rule for adding can do that.
 #
 # What people do: the model writes the calculation, and a program runs it (Gao et al. 2022, *PAL: Program-aided Language
-# Models*). Facts, too, can run in one direction: a model that learned “A is B” may not know “B is A”. [02 · A is B, so
-# B is A](deeper/02_a_is_b.ipynb) trains one to find out.
+# Models*). Facts, too, can run in one direction: a model that learned “A is B” may not know “B is A”. [A is B, so B
+# is A](deeper/02_a_is_b.ipynb) trains one to find out.
 
 # %% [markdown]
 # ## 4 · Letters: it reads tokens
@@ -371,7 +371,7 @@ similar_found.compare(hits["four doors"])
 # %% [markdown]
 # What changed is how alike the facts are, and the intervals are far apart. Hsieh et al. (2024), *RULER: What's the Real
 # Context Size of Your Long-Context Language Models?*, tested large models with long texts: nearly perfect with one
-# needle, much worse on harder tasks. [02 · Needles: length and depth](deeper/02_needles.ipynb) varies the length of the
+# needle, much worse on harder tasks. [Needles: length and depth](deeper/02_needles.ipynb) varies the length of the
 # story and the place of the facts.
 #
 # What *doesn't* fit is cut off, often silently. MiniLM's `embed` turns a text into one vector, and reads only the first
@@ -432,7 +432,7 @@ print(f"{rate / 1e9:.0f} GFLOP/s: Llama 3.1 405B needs {hours:.1f} hours to read
 
 # %% [markdown]
 # That is *reading*, where arithmetic is the limit. *Writing* waits for memory ([lesson
-# 10](10_prefill_and_decode.ipynb)). Do the stopwatch and the operating system agree? [02 · Bytes and FLOPs,
+# 10](10_prefill_and_decode.ipynb)). Do the stopwatch and the operating system agree? [Bytes and FLOPs,
 # measured](deeper/02_bytes_and_flops.ipynb) asks them.
 
 # %% [markdown]

@@ -144,7 +144,7 @@ last_layer
 last_layer.compare((moved[smollm.name][30] > 0).sum().item())
 
 # %% [markdown]
-# All layers, with ▼ over the replaced token. Hatched means equal to the last bit; elsewhere, brighter means further
+# All layers, with ▼ over the replaced token. Hatched means equal to the last bit; elsewhere, darker means further
 # apart, on a scale per model.
 
 # %% tags=["nbval-check-output"]
@@ -407,11 +407,11 @@ for passage in human_rights()["English"]:
     different.append(cosines[~torch.eye(half, dtype=torch.bool)])
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.copying import mean_and_interval
+from course_utils.experiments.intervals import means_and_intervals
 
 for name, values in {"before and after": same, "two different tokens": different}.items():
     means = torch.stack([each.mean() for each in values])
-    print("{:21} mean cosine {:.2f} ({:.2f} to {:.2f})".format(name, *mean_and_interval(means)))
+    print("{:21} mean cosine {:.2f} ({:.2f} to {:.2f})".format(name, *means_and_intervals(means)))
 print(f"before and after, lowest {torch.cat(same).min():.2f}, highest {torch.cat(same).max():.3f}")
 
 # %% [markdown]

@@ -288,7 +288,8 @@ attention_explorer(smollm, "The cat sat on the mat because it was tired. The dog
 # %% tags=["nbval-check-output"]
 from course_utils.engine.llama import layer_outputs
 from course_utils.experiments import head_measures
-from course_utils.experiments.copying import mean_and_interval, repeated_tokens
+from course_utils.experiments.copying import repeated_tokens
+from course_utils.experiments.intervals import means_and_intervals
 
 
 def head_scores(outputs, ids):
@@ -307,7 +308,7 @@ chosen["induction"].shape
 for measure, scores_of_heads in chosen.items():
     print(f"{measure}: half of all heads have less than {tested[measure].mean(0).median():.2f}")
     for place in scores_of_heads.mean(0).flatten().topk(5).indices.tolist():
-        mean, low, high = mean_and_interval(tested[measure].flatten(1)[:, place])
+        mean, low, high = means_and_intervals(tested[measure].flatten(1)[:, place])
         print(f"   head {place // 9}.{place % 9}: {mean:.2f} ({low:.2f} to {high:.2f})")
 
 # %% [markdown]
@@ -343,8 +344,8 @@ off.compare((without[0].second - whole.second).mean().item(), show="{:+.2f}")
 # %% tags=["nbval-check-output"]
 names = [f"{layer}.{head}{' (drawn blindly)' if (layer, head) in blind else ''}" for layer, head in heads[:5]]
 changes = {
-    "first half of the text": [mean_and_interval(run.first - whole.first) for run in without[:5]],
-    "second half of the text": [mean_and_interval(run.second - whole.second) for run in without[:5]],
+    "first half of the text": [means_and_intervals(run.first - whole.first) for run in without[:5]],
+    "second half of the text": [means_and_intervals(run.second - whole.second) for run in without[:5]],
 }
 figures.changes_with_intervals(changes, names, "rise of the loss without this head")
 
@@ -359,7 +360,7 @@ figures.changes_with_intervals(changes, names, "rise of the loss without this he
 print(f"nothing off: induction of 18.6 {whole.induction[:, 18, 6].mean():.2f}")
 for head in ((16, 0), (11, 1), *blind[:2]):
     induction = without[heads.index(head)].induction
-    of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*mean_and_interval(induction[:, 18, 6]))
+    of_186 = "{:.2f} ({:.2f} to {:.2f})".format(*means_and_intervals(induction[:, 18, 6]))
     print(f"{head[0]}.{head[1]} off: induction of 18.6 {of_186}, of the best head {induction.mean(0).max():.2f}")
 
 # %% [markdown]
@@ -399,7 +400,7 @@ for name, values in {
     "second token": shares[:, 3],
     "  without the first": shares[:, 4],
 }.items():
-    print("{:30}{:.0%} ({:.0%} to {:.0%})".format(name, *mean_and_interval(values)))
+    print("{:30}{:.0%} ({:.0%} to {:.0%})".format(name, *means_and_intervals(values)))
 
 # %% [markdown]
 # It's the place, not the word: the second token gets next to nothing, until it comes first. Xiao et al. (2023) call the

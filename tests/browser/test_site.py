@@ -86,6 +86,7 @@ def test_every_notebook_has_a_page_and_every_link_leads_somewhere(website):
     assert missing == []
     assert list(broken_links(website)) == []
     assert not list(website.rglob("*.ipynb"))
+    assert "<!-- SLIDES <p>" in (website / "index.html").read_text(encoding="utf-8")  # `course slides` opens this link
 
 
 def test_a_broken_link_would_be_found(tmp_path):

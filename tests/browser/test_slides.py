@@ -64,6 +64,28 @@ def press(page, key):
     return page.evaluate(PLACE)
 
 
+def test_the_list_leads_to_the_slides_by_keyboard(browser, files):
+    outside = []
+    page = guarded_page(browser, outside, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.goto((files["11"].parent / "index.html").as_uri())
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(19, 20, 22)"
+    assert page.evaluate("document.body.scrollWidth <= innerWidth")
+    assert page.locator("li").all_inner_texts() == ["10 · Prefill and decode", "11 · Sampling"]
+    page.set_viewport_size({"width": 1280, "height": 720})
+    for key in ("Tab", "Tab", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => window.Reveal?.isReady()")
+    assert page.title() == "11 · Sampling"
+    # The keys that the list names.
+    page.keyboard.press("Escape")
+    assert page.evaluate("Reveal.isOverview()")
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement")
+    assert outside == []
+    page.context.close()
+
+
 def test_keys_move_the_slides(opened):
     page = opened("11")
     places = [press(page, key) for key in ("ArrowRight", "Space", "ArrowRight", "PageDown", "PageUp", "ArrowLeft")]

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 02 · A is B, so B is A
+# # Deeper 02 · A is B, so B is A
 #
 # Who wrote *Dracula*? And what's the most famous book by Bram Stoker? For you this is one fact. For a language model it
 # may be two. Here you count how often, and then train a tiny model to see why.

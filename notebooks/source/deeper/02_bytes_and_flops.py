@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 02 · Bytes and FLOPs, measured
+# # Deeper 02 · Bytes and FLOPs, measured
 #
 # [Lesson 02](../02_where_llms_fail.ipynb) predicts the memory and the arithmetic of a model from its number of
 # parameters. Do the operating system and the stopwatch agree?

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 02 · Confidence and refusals
+# # Deeper 02 · Confidence and refusals
 #
 # [Lesson 02](../02_where_llms_fail.ipynb) asked SmolLM2 for the capitals of countries that don't exist. It made them
 # all up, and its probabilities were low. So there are two ways to keep made-up answers back: a threshold for the

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 02 · Needles: length and depth
+# # Deeper 02 · Needles: length and depth
 #
 # In [lesson 02](../02_where_llms_fail.ipynb), four facts about doors were mixed up after 75 tokens of story, and four
 # different facts weren't. Does the length of the story matter? Does the place of the facts? And what does the model say

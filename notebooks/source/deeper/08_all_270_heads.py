@@ -99,7 +99,8 @@ teams = predict(
 teams
 
 # %% tags=["nbval-check-output"]
-from course_utils.experiments.copying import mean_and_interval, rises_without
+from course_utils.experiments.copying import rises_without
+from course_utils.experiments.intervals import means_and_intervals
 
 others = [place for place in range(270) if divmod(place, 9) not in five]
 order = torch.randperm(len(others), generator=torch.Generator().manual_seed(0)).tolist()
@@ -111,7 +112,7 @@ teams.compare(second[0].mean().item(), show="{:+.2f}")
 # %% tags=["nbval-check-output"]
 named = ["the five best at induction", *(f"five drawn blindly, team {number}" for number in (1, 2, 3))]
 halves = {"first half": first, "second half": second}
-changes = {name: [mean_and_interval(rise) for rise in values] for name, values in halves.items()}
+changes = {name: means_and_intervals(values) for name, values in halves.items()}
 figures.changes_with_intervals(changes, named, "rise of the loss without these five heads")
 
 # %% [markdown]
@@ -139,7 +140,7 @@ def passage_losses(heads):
 whole = passage_losses([])
 print(f"whole model: loss {whole.mean():.2f}")
 for name, heads in (("16.0", [(16, 0)]), ("five best at induction", five), *zip(named[1:], blind, strict=True)):
-    rise = mean_and_interval(passage_losses(heads) - whole)
+    rise = means_and_intervals(passage_losses(heads) - whole)
     print(f"without {name:32}" + "{:+.2f} ({:+.2f} to {:+.2f})".format(*rise))
 
 # %% [markdown]
