@@ -234,12 +234,17 @@ def test_more_is_darker_as_in_every_other_map():
 
 def test_the_numbers_on_a_map_can_be_read():
     """WCAG asks for a contrast of 4.5."""
-    values = np.linspace(0, 1, 101)[None]
-    (axes,) = figures.choice_grids([("m", values)], ["A"], [str(n) for n in range(101)], [0]).axes
-    cells = axes.images[0].cmap(values[0])[:, :3]
-    for cell, text in zip(cells, axes.texts, strict=True):
-        dark, light = sorted((luminance(cell), luminance(to_rgb(text.get_color()))))
-        assert (light + 0.05) / (dark + 0.05) > 4.5, text.get_text()
+    for low in np.arange(0, 1, 0.16):
+        values, names = low + np.arange(16)[None] / 100, list("abcdefghijklmnop")
+        for figure in (
+            figures.choice_grids([("m", values)], ["A"], names, [0]),
+            figures.attention_map(values, ["A"], names, "weights"),
+        ):
+            (axes,) = figure.axes
+            cells = axes.images[0].cmap(values[0])[:, :3]
+            for cell, text in zip(cells, axes.texts, strict=True):
+                dark, light = sorted((luminance(cell), luminance(to_rgb(text.get_color()))))
+                assert (light + 0.05) / (dark + 0.05) > 4.5, text.get_text()
 
 
 def luminance(colour):

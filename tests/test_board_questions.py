@@ -57,6 +57,12 @@ def test_a_question_can_be_asked_and_revealed(question):
     assert len(question.right) == 1 or not question.measured
 
 
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=list(QUESTIONS))
+def test_a_question_is_plain_text(question):
+    """The question's widget and the board show it as it is: backticks and stars would stay."""
+    assert not re.search(r"[`*]|\]\(", " ".join([question.text, *question.options]))
+
+
 def test_what_was_measured_is_the_option_that_the_notebook_means():
     assert (QUESTIONS[NAME].measured, [OPTIONS[place] for place in QUESTIONS[NAME].right]) == ("77.3%", ["over 50 %"])
     assert QUESTIONS[NAME].text.startswith("The prompt is “The capital of France is")

@@ -122,7 +122,7 @@ def deeper_of(lesson):
 def test_a_deeper_notebook_leads_back_to_its_lesson(lesson):
     for notebook in deeper_of(lesson):
         assert notebook_of(lesson) in links_of(notebook_of(notebook)), notebook.name
-        assert f"*deeper*: {notebook.link} ({notebook.minutes} min)" in text_of("index.ipynb")
+        assert f"{notebook.link} ({notebook.minutes} min)" in text_of("index.ipynb")
 
 
 @pytest.mark.parametrize("name", [lesson.file.stem for lesson in LESSONS[1:]])
@@ -211,7 +211,7 @@ def test_deeper_notebooks_are_in_the_index_the_glossary_and_the_references(tmp_p
     table = '[[work]]\nfirst = "{}"\nyear = {}\ntitle = "{}"\nauthors = "A"\nwhere = "X"\n'
     (folder / "references.toml").write_text(table.format("Su", 2021, "R") + table.format("Ab", 1999, "Old"))
     made = {name: "\n".join(texts) for name, texts in pages(tmp_path).items()}
-    assert "| [03 · X](03_x.ipynb)<br>*deeper*: [Why X](deeper/03_why.ipynb) (15 min) | 5 |" in made["index"]
+    assert "| [03 · X](03_x.ipynb)<br>[Why X](deeper/03_why.ipynb) (15 min) | 5 |" in made["index"]
     assert "| **a** | A. | [Why X](deeper/03_why.ipynb) |" in made["glossary"]
     assert "*Old*. X. Cited in [Why X](deeper/03_why.ipynb)." in made["references"]
 

@@ -47,7 +47,7 @@ def attention_map(
     numbered = np.ndindex(shape) if weights.size <= 16 else enumerate(best)
     for row, column in numbered:
         value = weights[row, column]
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.6 else "black")
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.71 else "black")
     looks = "; ".join(
         f"{_named(token)} looks most at {_named(key_tokens[column])} ({weights[row, column]:.2f})"
         for row, (token, column) in enumerate(zip(query_tokens, best, strict=True))

@@ -205,7 +205,7 @@ def _index(every: list[Lesson], deeper: list[Lesson], exercises: dict[str, str])
         name = exercises.get(lesson.number)
         exercise = markdown_link(lesson.number, f"../exercises/{name}") if name else "–"
         more = [f"{other.link} ({other.minutes} min)" for other in deeper if other.number == lesson.number]
-        title = "<br>".join([lesson.link, *(f"*deeper*: {link}" for link in more)])
+        title = "<br>".join([lesson.link, *more])
         rows.append((title, str(lesson.minutes), goals, ", ".join(lesson.widgets) or "–", exercise))
     hours = sum(lesson.minutes for lesson in every) / 60
     about = (

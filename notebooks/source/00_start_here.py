@@ -210,7 +210,7 @@ quiz_question(
     "00-quiz-again",
     "You give the model the same prompt twice. Are the probabilities the same?",
     [
-        ("No, a model answers differently each time", False, "The *draw* differs. The numbers before it don't."),
+        ("No, a model answers differently each time", False, "The draw differs. The numbers before it don't."),
         ("No, it has learned from the first time", False, "Nothing in the model changes when it reads or writes."),
         ("Yes", True, "Yes: same text, same model, same numbers. Chance comes in only when a token is drawn."),
     ],

@@ -262,7 +262,7 @@ my_top_p(toy, 0.8), my_top_p(logits, 0.9).isfinite().sum(), my_top_p(capital, 0.
 # %%
 default = predict(
     "11-default",
-    "The nucleus of 0.9 has 546 tokens here. From how many does `generate(do_sample=True, top_p=0.9)` draw?",
+    "The nucleus of 0.9 has 546 tokens here. From how many does generate(do_sample=True, top_p=0.9) draw?",
     {"fewer than 50": (0, 50), "50": (50, 51), "546": (546, 547)},
 )
 default
@@ -464,11 +464,11 @@ quiz_question(
 # %% tags=["nbval-check-output"]
 quiz_question(
     "11-quiz-default",
-    "You pass `do_sample=True, top_p=1.0` to `generate` and set nothing else. What is drawn from?",
+    "You pass do_sample=True and top_p=1.0 to generate and set nothing else. What is drawn from?",
     [
         ("The whole vocabulary", False, "Top-p is off, but top-k isn't: unless someone sets it, it is 50."),
-        ("The 50 best tokens", True, "Yes, unless the model's own `generation_config.json` says otherwise."),
-        ("The best token only", False, "That is `do_sample=False`, or a top_k of 1."),
+        ("The 50 best tokens", True, "Yes, unless the model's own generation_config.json says otherwise."),
+        ("The best token only", False, "That is do_sample=False, or a top_k of 1."),
     ],
 )
 

@@ -30,7 +30,7 @@ from course_utils.learner import predict
 
 growth = predict(
     "02-resident",
-    "The model is loaded a second time: 538 MB of weights. By how much does the *private* memory grow?",
+    "The model is loaded a second time: 538 MB of weights. By how much does the private memory grow?",
     {"under 100 MB": (None, 100), "100 to 400 MB": (100, 400), "over 400 MB": (400, None)},
 )
 growth

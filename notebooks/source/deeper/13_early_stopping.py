@@ -58,7 +58,7 @@ from course_utils.learner import predict
 
 hasty = predict(
     "13-deeper-hasty",
-    "Of 400 translations, how many come out differently with `early_stopping=True` than with “never”?",
+    "Of 400 translations, how many come out differently with early_stopping=True than with “never”?",
     {"fewer than 40": (0, 40), "40 to 120": (40, 121), "more than 120": (121, None)},
 )
 hasty
