@@ -149,6 +149,19 @@ def test_who_has_left_sends_nothing_more(progress, board):
     assert board.storage.answered(CODE) == {}
 
 
+def test_who_cannot_leave_reads_it(progress, address, monkeypatch):
+    join(address, CODE, progress=progress)
+
+    def read_only(file, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.Path, "unlink", read_only)
+        with pytest.raises(CourseError, match=r"board can't be written, so your answers still go to the room: .+\."):
+            leave(progress)
+    assert leave(progress) == "Nothing is sent to a room."
+
+
 def test_a_room_is_forgotten_after_a_day(progress, address, board, monkeypatch):
     join(address, CODE, progress=progress)
     days = iter([time.time() + room.ROOM_SECONDS + 1] * 1000)
@@ -253,6 +266,16 @@ def test_a_hub_joins_its_learners_by_the_environment(progress, address, board, m
     all_sent(progress)
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
     assert leave(progress) == "Your server joins a room by itself (COURSE_BOARD): ask your teacher."
+
+
+def test_who_joins_by_hand_where_the_hub_joins_reads_that_nothing_would_go_there(progress, address, monkeypatch):
+    monkeypatch.setenv(room.BOARD, address)
+    for code in ("BCDFGH", ""):
+        monkeypatch.setenv(room.ROOM, code)
+        with pytest.raises(CourseError, match=r"^Your server joins a room by itself .+: ask your teacher\.$"):
+            join(address, CODE, progress=progress)
+    monkeypatch.setenv(room.ROOM, CODE)
+    assert join(address, CODE, progress=progress).startswith(f"You've joined room {CODE}.")
 
 
 def test_a_hubs_token_goes_to_the_hubs_own_board_only(tmp_path, monkeypatch):
@@ -503,6 +526,25 @@ def test_a_board_started_with_another_database_loses_no_answer(progress, board, 
         paris(progress)  # the lesson goes on
         all_sent(progress)
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+
+
+def test_a_new_room_has_none_of_the_last_ones_problems(progress, address):
+    join(f"http://127.0.0.1:{a_free_port()}", "BCDFGH", progress=progress)
+    sender = room._sender(progress.path.parent / "board")
+    until(lambda: sender.problem == room.AWAY)
+    leave(progress)
+    join(address, CODE, progress=progress)
+    question = paris(progress)
+    press(question, 1)
+    assert room.SHARED in question.feedback
+
+
+def test_a_kernel_hears_that_another_one_has_sent_everything(progress, address):
+    join(address, CODE, progress=progress)
+    sender = room._sender(progress.path.parent / "board")
+    sender.problem = room.AWAY  # it was, and then the other kernel was first
+    sender.wake()
+    until(lambda: not sender.problem)
 
 
 def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, board):
