@@ -386,6 +386,19 @@ def test_what_was_chosen_before_the_second_round_counts_in_the_first_however_lat
     assert (counts[1], counts[2]) == ({OPTIONS[0]: 1}, {OPTIONS[2]: 1})
 
 
+def test_the_newest_choice_counts_although_the_learners_clock_was_put_back(progress, board, monkeypatch):
+    """As when a laptop whose clock is wrong finds its network again, and the time and the board with it."""
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+    question, now = paris(progress), time.time_ns()
+    press(question, 0)
+    monkeypatch.setattr(room.time, "time_ns", lambda: now - 7_200 * 10**9)
+    press(question, 2)
+    with serving(board, port):
+        all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
+
+
 def test_an_answer_whose_receipt_was_lost_counts_once(progress, address, board):
     lost = []
 
@@ -560,6 +573,7 @@ def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, b
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
     join(address, CODE, progress=progress)
     press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
+    press(predict("long", "One whose options are whole pages", ["a" * 5_000, "b"], progress), 0)
     press(paris(progress), 1)
     all_sent(progress)
     assert board.storage.answered(CODE) == {NAME: 1}

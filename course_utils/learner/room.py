@@ -251,13 +251,15 @@ def _folder(progress: Progress | None) -> Path:
 
 
 def _waiting(folder: Path) -> list[Path]:
-    return sorted((folder / "waiting").glob("[0-9]*.json"))
+    return sorted((folder / "waiting").glob(f"{'[0-9]' * 20}-*.json"))
 
 
 def _keep(folder: Path, room: Room, body: dict) -> None:
     """Have something wait for the room: an answer, or that someone is there."""
-    # By the time in its name, what was chosen first is sent first, and with it goes how long it waited.
-    file = folder / "waiting" / f"{time.time_ns():020}-{secrets.token_hex(8)}.json"
+    # By the time in its name, what was chosen first is sent first, also when the clock was put back; with it goes how
+    # long it waited.
+    after = max((int(file.name[:20]) + 1 for file in _waiting(folder)), default=0)
+    file = folder / "waiting" / f"{max(after, time.time_ns()):020}-{secrets.token_hex(8)}.json"
     write_whole(file, json.dumps({"address": room.address, "body": body}))
 
 
