@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
@@ -128,7 +128,7 @@ def test_an_answer_counts_in_the_round_in_which_it_was_chosen(storage):
 def test_what_was_chosen_last_counts_although_it_came_first(storage):
     """On a hub someone may answer in a notebook without a network, and then on a phone."""
     room = storage.make_room()
-    earlier = datetime.now(UTC)
+    earlier = datetime.now(UTC) - timedelta(minutes=1)
     storage.take(room.code, "ada", answer(1, OPTIONS[2]))
     storage.take(room.code, "ada", answer(2, OPTIONS[0]), earlier)
     assert storage.counts(room.code, NAME)[1] == {OPTIONS[2]: 1}
@@ -136,6 +136,61 @@ def test_what_was_chosen_last_counts_although_it_came_first(storage):
     storage.take(room.code, "ada", answer(4, "wrong", "11-q2", "You square."), earlier)
     assert storage.stuck(room.code, TASKS)[0]["solved"] == 1
     assert [row[3] for row in storage.table(room.code)] == [OPTIONS[2], "right"]
+
+
+def test_the_second_of_two_quick_choices_counts_although_the_first_was_long_on_its_way(storage):
+    """The board counts back from when it came: of a request that took four seconds, the time is wrong by as much."""
+    room = storage.make_room()
+    came = datetime.now(UTC)
+    storage.take(room.code, "ada", answer(1, OPTIONS[0]), came)
+    storage.take(room.code, "ada", answer(2, OPTIONS[1]), came - timedelta(seconds=3))
+    storage.take(room.code, "bob", answer(1, OPTIONS[2]), came - timedelta(seconds=5))
+    assert storage.counts(room.code, NAME)[1] == {OPTIONS[1]: 1, OPTIONS[2]: 1}
+    assert {row[3] for row in storage.table(room.code)} == {OPTIONS[1], OPTIONS[2]}
+
+
+def test_a_boards_clock_that_is_put_back_changes_no_round(storage, monkeypatch):
+    hours = {"ahead": 0}
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime.now(zone) + timedelta(hours=hours["ahead"])
+
+    monkeypatch.setattr(storage_module, "datetime", Clock)
+    room = storage.make_room()
+    hours["ahead"] = 2
+    for act in ("open", "second"):
+        storage.act(room.code, act, NAME)
+    storage.take(room.code, "ada", answer(1, OPTIONS[0]))
+    hours["ahead"] = 0
+    assert storage.take(room.code, "ada", answer(2, OPTIONS[1])) == 2
+    assert storage.counts(room.code, NAME)[2] == {OPTIONS[1]: 1}, "what came last"
+    chosen = datetime.now(UTC)
+    storage.act(room.code, "close", NAME)
+    assert storage.take(room.code, "bob", answer(1), chosen) == 2
+    assert storage.take(room.code, "eve", answer(1)) == LATE
+    hours["ahead"] = 3
+    assert storage.take(room.code, "zoe", answer(1)) == LATE, "when it's that late again, nothing opens by itself"
+
+
+def test_a_database_of_last_week_keeps_its_rounds(storage):
+    """It has no table of when rounds began, and everything else is as it was."""
+    room = storage.make_room()
+    storage.act(room.code, "open", "11-ten-best")
+    storage.act(room.code, "open", NAME)
+    storage.act(room.code, "second", NAME)
+    storage.take(room.code, "ada", answer(1))
+    TABLES.tables["rounds"].drop(storage.engine)
+    for _ in range(2):
+        new = Storage(storage.engine.url.render_as_string(hide_password=False))
+        new.engine.dispose()
+    assert storage.take(room.code, "bob", answer(1, OPTIONS[1])) == 2, "its second round is open"
+    assert storage.take(room.code, "bob", answer(2, "x", "11-ten-best")) == LATE, "it was closed"
+    assert storage.take(room.code, "bob", answer(3, "x", "11-quiz-nucleus")) == 1, "it was never opened"
+    assert storage.counts(room.code, NAME)[2] == {OPTIONS[0]: 1, OPTIONS[1]: 1}
+    storage.act(room.code, "open", "11-ten-best")
+    assert storage.take(room.code, "eve", answer(1, "x", "11-ten-best")) == 1
 
 
 def test_one_room_knows_nothing_of_another(storage):

@@ -149,6 +149,19 @@ def test_who_has_left_sends_nothing_more(progress, board):
     assert board.storage.answered(CODE) == {}
 
 
+def test_who_cannot_leave_reads_it(progress, address, monkeypatch):
+    join(address, CODE, progress=progress)
+
+    def read_only(file, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.Path, "unlink", read_only)
+        with pytest.raises(CourseError, match=r"board can't be written, so your answers still go to the room: .+\."):
+            leave(progress)
+    assert leave(progress) == "Nothing is sent to a room."
+
+
 def test_a_room_is_forgotten_after_a_day(progress, address, board, monkeypatch):
     join(address, CODE, progress=progress)
     days = iter([time.time() + room.ROOM_SECONDS + 1] * 1000)
@@ -253,6 +266,16 @@ def test_a_hub_joins_its_learners_by_the_environment(progress, address, board, m
     all_sent(progress)
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[1]: 1}
     assert leave(progress) == "Your server joins a room by itself (COURSE_BOARD): ask your teacher."
+
+
+def test_who_joins_by_hand_where_the_hub_joins_reads_that_nothing_would_go_there(progress, address, monkeypatch):
+    monkeypatch.setenv(room.BOARD, address)
+    for code in ("BCDFGH", ""):
+        monkeypatch.setenv(room.ROOM, code)
+        with pytest.raises(CourseError, match=r"^Your server joins a room by itself .+: ask your teacher\.$"):
+            join(address, CODE, progress=progress)
+    monkeypatch.setenv(room.ROOM, CODE)
+    assert join(address, CODE, progress=progress).startswith(f"You've joined room {CODE}.")
 
 
 def test_a_hubs_token_goes_to_the_hubs_own_board_only(tmp_path, monkeypatch):
@@ -361,6 +384,19 @@ def test_what_was_chosen_before_the_second_round_counts_in_the_first_however_lat
         all_sent(progress)
     counts = board.storage.counts(CODE, NAME)
     assert (counts[1], counts[2]) == ({OPTIONS[0]: 1}, {OPTIONS[2]: 1})
+
+
+def test_the_newest_choice_counts_although_the_learners_clock_was_put_back(progress, board, monkeypatch):
+    """As when a laptop whose clock is wrong finds its network again, and the time and the board with it."""
+    port = a_free_port()
+    join(f"http://127.0.0.1:{port}", CODE, progress=progress)
+    question, now = paris(progress), time.time_ns()
+    press(question, 0)
+    monkeypatch.setattr(room.time, "time_ns", lambda: now - 7_200 * 10**9)
+    press(question, 2)
+    with serving(board, port):
+        all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
 
 
 def test_an_answer_whose_receipt_was_lost_counts_once(progress, address, board):
@@ -505,6 +541,25 @@ def test_a_board_started_with_another_database_loses_no_answer(progress, board, 
     assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
 
 
+def test_a_new_room_has_none_of_the_last_ones_problems(progress, address):
+    join(f"http://127.0.0.1:{a_free_port()}", "BCDFGH", progress=progress)
+    sender = room._sender(progress.path.parent / "board")
+    until(lambda: sender.problem == room.AWAY)
+    leave(progress)
+    join(address, CODE, progress=progress)
+    question = paris(progress)
+    press(question, 1)
+    assert room.SHARED in question.feedback
+
+
+def test_a_kernel_hears_that_another_one_has_sent_everything(progress, address):
+    join(address, CODE, progress=progress)
+    sender = room._sender(progress.path.parent / "board")
+    sender.problem = room.AWAY  # it was, and then the other kernel was first
+    sender.wake()
+    until(lambda: not sender.problem)
+
+
 def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, board):
     port = a_free_port()
     join(f"http://127.0.0.1:{port}", "BCDFGH", progress=progress)
@@ -518,6 +573,7 @@ def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, b
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
     join(address, CODE, progress=progress)
     press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
+    press(predict("long", "One whose options are whole pages", ["a" * 5_000, "b"], progress), 0)
     press(paris(progress), 1)
     all_sent(progress)
     assert board.storage.answered(CODE) == {NAME: 1}

@@ -34,9 +34,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two tries
 LONGEST_SAID, LONGEST_NAME = 500, 40  # characters
 SHARED = "Shared with the room."
 UNKNOWN = "Kept for the room: the board knows no room"
+REFUSED = "The board didn't take an answer"
 AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."
 # How a hub joins its learners: an administrator sets both for their servers.
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
+BY_ITSELF = f"Your server joins a room by itself ({BOARD}): ask your teacher."
 TOKEN = "JUPYTERHUB_API_TOKEN"  # of the learner's server; the hub's board asks the hub whose it is
 _AGAIN = {408, 425, 429}  # and everything from 500 on: not now
 _NO_ANSWER = OSError, ValueError, HTTPException, RecursionError  # a thousand brackets are no JSON, either
@@ -72,13 +74,16 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
 
     Raises:
         ValueError: It's no address, code or name, or the board has no such room.
-        CourseError: The board lets nobody else in, or nothing can be kept beside the progress file.
+        CourseError: The board lets nobody else in, a hub has joined another room for you, or nothing can be kept beside
+            the progress file.
 
     >>> join("192.168.1.20", "KXWPHT")
     Traceback (most recent call last):
     ValueError: address must begin with http:// or https://, got '192.168.1.20'
     """
     room, name, folder = _checked(address, code), _name(name), _folder(progress)
+    if os.environ.get(BOARD) and room != _room(folder):
+        raise CourseError(BY_ITSELF)  # nothing would go there
     try:
         try:
             facts = _enter(folder, room, name)
@@ -88,7 +93,9 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
         _readdress(folder, room)
         if facts is None:
             _keep(folder, room, {"code": room.code, "name": name})
-        _sender(folder).wake()
+        sender = _sender(folder)
+        sender.problem = ""  # it was another room's
+        sender.wake()
     except NoRoomError as error:
         raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
     except RefusedError as error:
@@ -106,15 +113,22 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
 def leave(progress: Progress | None = None) -> str:
     """Send nothing more; what still waits is deleted.
 
+    Raises:
+        CourseError: The folder beside the progress file can't be written.
+
     >>> leave(Progress(Path("/nowhere/progress.json")))
     'Nothing is sent to a room.'
     """
     folder = _folder(progress)
     for file in [folder / "room.json", *_waiting(folder)]:
-        with suppress(OSError):
-            file.unlink()
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            if file.is_file():
+                why = reason(error)
+                raise CourseError(f"{folder} can't be written, so your answers still go to the room: {why}.") from None
     if os.environ.get(BOARD):
-        return f"Your server joins a room by itself ({BOARD}): ask your teacher."
+        return BY_ITSELF
     return "Nothing is sent to a room."
 
 
@@ -184,7 +198,10 @@ class _Sender:
         # A board that is gone, or was never there, holds up no other one's answers.
         away: set[Room] = set()
         unknown: set[Room] = set()
-        for file in _waiting(self.folder):
+        files = _waiting(self.folder)
+        if not files and not self.problem.startswith(REFUSED):
+            self.problem = ""  # another kernel has sent everything
+        for file in files:
             self._send(file, away, unknown)
         if away:
             if _room(self.folder) in away:
@@ -213,7 +230,7 @@ class _Sender:
                 unknown.add(room)
                 return
         except RefusedError as error:
-            self.problem = f"The board didn't take an answer: {error}"
+            self.problem = f"{REFUSED}: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             pass  # damaged, or the learner has left the room
         file.unlink(missing_ok=True)
@@ -234,13 +251,15 @@ def _folder(progress: Progress | None) -> Path:
 
 
 def _waiting(folder: Path) -> list[Path]:
-    return sorted((folder / "waiting").glob("[0-9]*.json"))
+    return sorted((folder / "waiting").glob(f"{'[0-9]' * 20}-*.json"))
 
 
 def _keep(folder: Path, room: Room, body: dict) -> None:
     """Have something wait for the room: an answer, or that someone is there."""
-    # By the time in its name, what was chosen first is sent first, and with it goes how long it waited.
-    file = folder / "waiting" / f"{time.time_ns():020}-{secrets.token_hex(8)}.json"
+    # By the time in its name, what was chosen first is sent first, also when the clock was put back; with it goes how
+    # long it waited.
+    after = max((int(file.name[:20]) + 1 for file in _waiting(folder)), default=0)
+    file = folder / "waiting" / f"{max(after, time.time_ns()):020}-{secrets.token_hex(8)}.json"
     write_whole(file, json.dumps({"address": room.address, "body": body}))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 4_096  # bytes: an answer has some hundred
@@ -78,12 +78,12 @@ class Guarded:
         refusal = self._refusal(scope)
         await (refusal or self.app)(scope, receive, with_headers)
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
         if not self.requests.takes(address_of(scope)):
-            return PlainTextResponse("Too many requests.", 429, {"Retry-After": "2"})
+            return JSONResponse({"problem": "Too many requests."}, 429, {"Retry-After": "2"})
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > LARGEST_BODY:
-            return PlainTextResponse("Too large.", 413)
+            return JSONResponse({"problem": "Too large."}, 413)  # as JSON, or a notebook would send it again and again
         return None
 
 

@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,7 @@ CONNECTIONS = 15  # kept open: a new one costs more than an answer
 LATE = 0  # the round of an answer that was chosen after its question was closed
 ROUNDS = (1, 2)
 ALWAYS = datetime.fromtimestamp(0, UTC)
+ON_ITS_WAY = timedelta(seconds=10)  # at most, usually; by so much it's uncertain when an answer was chosen
 ACTS = ("open", "close", "show", "hide", "second", "reveal", "reset", "leave", "names", "no names")
 
 
@@ -104,6 +105,7 @@ class Storage:
             self._reader = self.engine.execution_options(reads=True)
             self._writing = threading.Lock()  # one board writes into a database, one answer after the other
             TABLES.create_all(self.engine)
+            self._add_rounds()
         except (sa.exc.SQLAlchemyError, KeyError, OSError, ModuleNotFoundError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             raise CourseError(f"The board's database {_without_password(url)} cannot be opened: {reason}") from error
@@ -188,12 +190,20 @@ class Storage:
                 return before
             if connection.scalar(sa.select(sa.func.count()).select_from(earlier.subquery())) >= MOST_ANSWERS:
                 raise FullError("too many answers")
-            chosen = chosen or datetime.now(UTC)
-            then = _rounds.c.room == room, _rounds.c.question == answer.question, _rounds.c.since <= chosen
-            rounds = sa.select(_rounds.c.round).where(*then).order_by(_rounds.c.since.desc(), _rounds.c.id.desc())
-            round_ = connection.scalar(rounds.limit(1))
+            now = datetime.now(UTC)
+            chosen = chosen or now
+            # What is in the future was before this machine's clock was put back.
+            then = sa.or_(_rounds.c.since <= chosen, _rounds.c.since > now)
+            rounds = sa.select(_rounds.c.round).where(
+                _rounds.c.room == room, _rounds.c.question == answer.question, then
+            )
+            round_ = connection.scalar(rounds.order_by(_rounds.c.id.desc()).limit(1))
             round_ = 1 if round_ is None else round_
-            values = answer._asdict() | {"room": room, "person": person, "round": round_, "at": chosen}
+            # A learner's machine sends in order: times that are too close to tell which was first don't change that.
+            later = _answers.c.at > chosen, sa.or_(_answers.c.at <= chosen + ON_ITS_WAY, _answers.c.at > now)
+            of_it = _answers.c.person == person, _answers.c.question == answer.question
+            at = connection.scalar(sa.select(sa.func.max(_answers.c.at)).where(*of_it, *later)) or chosen
+            values = answer._asdict() | {"room": room, "person": person, "round": round_, "at": at}
             connection.execute(_answers.insert(), values)
             return round_
 
@@ -314,6 +324,13 @@ class Storage:
         names = {one.id: one.name or f"learner {number}" for number, one in enumerate(people, 1)}
         return [(row.question, str(row.round or "late"), names[row.person], row.choice, row.said) for row in rows]
 
+    def _add_rounds(self) -> None:
+        """Have the questions of a database that is older than the table of rounds count as they did."""
+        is_known = sa.exists().where(_rounds.c.room == _asked.c.room, _rounds.c.question == _asked.c.question)
+        with self._write() as connection:
+            for row in connection.execute(sa.select(_asked).where(~is_known)).all():
+                _count_since(connection, row.room, row.question, _counts_in(row), ALWAYS)
+
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with self._writing, self.engine.begin() as connection:
@@ -358,7 +375,11 @@ def _room(row: sa.Row | None) -> Room | None:
 def _counting(connection: sa.Connection, room: str) -> dict[str, int]:
     """Return the round in which answers to each question count that was opened."""
     rows = connection.execute(sa.select(_asked).where(_asked.c.room == room))
-    return {row.question: row.round if row.is_open else LATE for row in rows}
+    return {row.question: _counts_in(row) for row in rows}
+
+
+def _counts_in(row: sa.Row) -> int:
+    return row.round if row.is_open else LATE
 
 
 def _count_since(connection: sa.Connection, room: str, question: str, round_: int, since: datetime) -> None:
