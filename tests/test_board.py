@@ -648,6 +648,7 @@ def test_a_board_killed_in_the_middle_loses_nothing(tmp_path):
     [
         (["--room", "APPLES"], "A room's code has 6 letters of BCDFGHJKMNPQRSTVWXYZ: APPLES can't be one."),
         (["--notebooks", "none.ipynb"], "There is no notebook or folder none.ipynb: give --notebooks another path."),
+        (["--address", "board.school"], "--address must begin with http:// or https://, got board.school."),
         (["--db", "nonsense"], "The board's database 'nonsense' cannot be opened: "),
     ],
 )

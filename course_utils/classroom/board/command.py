@@ -48,7 +48,7 @@ def run_board(
     A JupyterHub that starts it as a service says where, and who comes in.
 
     Raises:
-        CourseError: Something is missing or taken, such as the database by another board, or `code` can't be a code.
+        CourseError: Something is missing or taken, such as the database by another board, or `code` or `address` can't be one.
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
@@ -59,6 +59,8 @@ def run_board(
     code = code.upper() if code else None
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
+    if address and not address.startswith(("http://", "https://")):
+        raise CourseError(f"--address must begin with http:// or https://, got {address}.")
     questions, tasks = course_questions(root), course_tasks(root)
     if notebooks:
         own, problems = own_questions(notebooks, questions, tasks)
