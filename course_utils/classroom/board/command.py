@@ -48,7 +48,8 @@ def run_board(
     A JupyterHub that starts it as a service says where, and who comes in.
 
     Raises:
-        CourseError: Something is missing or taken, such as the database by another board, or `code` or `address` can't be one.
+        CourseError: Something is missing or taken, such as the database by another board, or `code` can't be a code,
+            or `address` no address.
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
