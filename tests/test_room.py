@@ -518,7 +518,12 @@ def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, b
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
     join(address, CODE, progress=progress)
     press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
-    press(paris(progress), 1)
+    all_sent(progress)
+    question = paris(progress)
+    press(question, 1)
+    # It's read under the next question, so it says which one it is about.
+    said = "The board didn't take your answer to my-own: There is no such question or option."
+    assert said in question.feedback
     all_sent(progress)
     assert board.storage.answered(CODE) == {NAME: 1}
 

@@ -213,7 +213,9 @@ class _Sender:
                 unknown.add(room)
                 return
         except RefusedError as error:
-            self.problem = f"The board didn't take an answer: {error}"
+            # It's read under the next question, so it names its own.
+            what = f"take your answer to {body['question']}" if "question" in body else "let you in"
+            self.problem = f"The board didn't {what}: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             pass  # damaged, or the learner has left the room
         file.unlink(missing_ok=True)
