@@ -182,6 +182,18 @@ def test_what_is_predicted_answered_and_checked_arrives(progress, address, board
     assert board.storage.people(CODE) == 1
 
 
+def test_a_prediction_made_before_joining_goes_to_the_room_when_its_cell_is_run_again(progress, address, board):
+    press(paris(progress), 0)
+    join(address, CODE, progress=progress)
+    again = paris(progress)
+    assert not again.once
+    all_sent(progress)
+    assert board.storage.answered(CODE) == {}
+    press(again, 0)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[0]: 1}
+
+
 def test_the_room_counts_the_newest_choice_and_the_prediction_stays_the_first(progress, address, board):
     join(address, CODE, progress=progress)
     board.storage.act(CODE, "open", NAME)
