@@ -402,7 +402,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     board.add_argument("--port", type=_port, default=8010, help="the port to use (default: 8010)")
     board.add_argument("--db", metavar="URL", help="the database (default: a SQLite file of yours)")
-    board.add_argument("--room", metavar="CODE", help="the room's six letters, or new (default: the room of last time)")
+    board.add_argument("--room", metavar="CODE", help="the room's six letters, or new (default: the newest room)")
     board.add_argument("--address", metavar="URL", help="what learners type to reach this machine")
     own = "your own notebooks, or folders of them: their questions are on the board, too"
     board.add_argument("--notebooks", nargs="+", action="extend", type=_path, default=[], metavar="PATH", help=own)

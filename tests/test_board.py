@@ -587,7 +587,10 @@ def test_the_command_says_where_everything_is_and_goes_on_with_its_room(tmp_path
     for more in ([], [], ["--room=new"], [f"--room={CODE.lower()}"]):
         board = subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True)
         try:
+            code = next(line for line in board.stdout if line.startswith("Room ")).split()[1]
             links.append(next(line for line in board.stdout if "/teacher/" in line).split()[-1])
+            again = f"--room {code} in place of --room new" if more == ["--room=new"] else "the same command"
+            assert next(board.stdout).endswith(f"All answers are kept; {again} continues with this room.\n")
             assert "Answers as CSV" in page_of(links[-1])
         finally:
             board.terminate()
@@ -611,15 +614,18 @@ def page_of(link):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT")
-def test_the_board_stops_at_once_although_pages_listen(tmp_path):
+@pytest.mark.parametrize("room", [CODE, "new"])
+def test_the_board_stops_at_once_although_pages_listen(tmp_path, room):
     database, (port,) = f"sqlite:///{tmp_path / 'board.sqlite'}", free_ports(1)
     command = [sys.executable, "-P", "-m", "course_utils.cli", "board", f"--port={port}", f"--db={database}"]
-    board = subprocess.Popen([*command, f"--room={CODE}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    board = subprocess.Popen([*command, f"--room={room}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = next(line for line in board.stdout if line.startswith("Room ")).split()[1]
     page_of(next(line for line in board.stdout if "/teacher/" in line).split()[-1])
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events/projector/{CODE}", timeout=60) as stream:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events/projector/{code}", timeout=60) as stream:
         next(events(stream))
         board.send_signal(signal.SIGINT)
-        assert board.communicate(timeout=300)[1] == "Stopped: run the same command again to continue from here.\n"
+        again = f"--room {code} in place of --room new" if room == "new" else "the same command"
+        assert board.communicate(timeout=300)[1] == f"Stopped: {again} continues with this room.\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a limit of POSIX")
@@ -648,7 +654,7 @@ def test_a_board_killed_in_the_middle_loses_nothing(tmp_path):
     [
         (["--room", "APPLES"], "A room's code has 6 letters of BCDFGHJKMNPQRSTVWXYZ: APPLES can't be one."),
         (["--notebooks", "none.ipynb"], "There is no notebook or folder none.ipynb: give --notebooks another path."),
-        (["--address", "board.school"], "--address must begin with http:// or https://, got board.school."),
+        (["--address", "192.168.1.20"], "--address must begin with http:// or https://, got '192.168.1.20'."),
         (["--db", "nonsense"], "The board's database 'nonsense' cannot be opened: "),
     ],
 )

@@ -195,6 +195,18 @@ def test_what_is_predicted_answered_and_checked_arrives(progress, address, board
     assert board.storage.people(CODE) == 1
 
 
+def test_a_prediction_made_before_joining_goes_to_the_room_when_its_cell_is_run_again(progress, address, board):
+    press(paris(progress), 0)
+    join(address, CODE, progress=progress)
+    again = paris(progress)
+    assert not again.once
+    all_sent(progress)
+    assert board.storage.answered(CODE) == {}
+    press(again, 0)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[0]: 1}
+
+
 def test_the_room_counts_the_newest_choice_and_the_prediction_stays_the_first(progress, address, board):
     join(address, CODE, progress=progress)
     board.storage.act(CODE, "open", NAME)
@@ -573,10 +585,16 @@ def test_what_waited_for_a_room_that_is_gone_ends_with_the_next_room(progress, b
 def test_what_the_board_refuses_does_not_hold_up_the_rest(progress, address, board):
     join(address, CODE, progress=progress)
     press(predict("my-own", "A question that the board doesn't know", ["a", "b"], progress), 0)
-    press(predict("long", "One whose options are whole pages", ["a" * 5_000, "b"], progress), 0)
-    press(paris(progress), 1)
     all_sent(progress)
-    assert board.storage.answered(CODE) == {NAME: 1}
+    question = paris(progress)
+    press(question, 1)
+    # It's read under the next question, so it says which one it is about.
+    said = "The board didn't take your answer to my-own: There is no such question or option."
+    assert f"{said} Shared with the room. There, your newest choice counts: {OPTIONS[1]}." in question.feedback
+    press(predict("long", "One whose options are whole pages", ["a" * 5_000, "b"], progress), 0)
+    press(paris(progress), 2)
+    all_sent(progress)
+    assert board.storage.counts(CODE, NAME)[1] == {OPTIONS[2]: 1}
 
 
 def test_a_damaged_file_does_not_hold_up_the_rest(progress, address, board):

@@ -34,7 +34,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0  # seconds between two tries
 LONGEST_SAID, LONGEST_NAME = 500, 40  # characters
 SHARED = "Shared with the room."
 UNKNOWN = "Kept for the room: the board knows no room"
-REFUSED = "The board didn't take an answer"
+REFUSED = "The board didn't"
+REFUSED_ANSWER = f"{REFUSED} take your answer to"
 AWAY = "Kept for the room: the board doesn't answer now, and gets it when it's back."
 # How a hub joins its learners: an administrator sets both for their servers.
 BOARD, ROOM = "COURSE_BOARD", "COURSE_BOARD_ROOM"
@@ -165,6 +166,8 @@ def share(progress: Progress, question: str, choice: str, said: str = "") -> str
     except RuntimeError:  # no thread can be started: the next kernel sends it
         return AWAY
     sender.wake()
+    if sender.problem.startswith(REFUSED_ANSWER):  # an earlier one: this one goes to the board
+        return f"{sender.problem} {SHARED}"
     return sender.problem or SHARED
 
 
@@ -230,7 +233,9 @@ class _Sender:
                 unknown.add(room)
                 return
         except RefusedError as error:
-            self.problem = f"{REFUSED}: {error}"
+            # It's read under the next question, so it names its own.
+            what = f"{REFUSED_ANSWER} {body['question']}" if "question" in body else f"{REFUSED} let you in"
+            self.problem = f"{what}: {error}"
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             pass  # damaged, or the learner has left the room
         file.unlink(missing_ok=True)

@@ -129,6 +129,26 @@ def test_an_hour_with_teacher_projector_and_phones(browser, outside_requests, tm
     assert outside_requests == []
 
 
+def test_the_keys_press_buttons_after_a_mouse_has_chosen_the_lesson(browser, outside_requests, tmp_path):
+    board = new_board(tmp_path)
+    with serving(board) as address:
+        teacher = opened(browser, outside_requests, f"{address}/teacher/{board.storage.room(CODE).secret}", SCREEN)
+        expect(teacher.locator("#stage")).to_contain_text(f"{NAME} · not opened yet")
+        teacher.click("#lesson")
+        for key in ("ArrowDown", "Enter", "ArrowDown", "o"):  # a lesson, then a question, then its button
+            teacher.keyboard.press(key)
+        lesson = list(dict.fromkeys(question.lesson for question in QUESTIONS.values()))[1]
+        second = [question.name for question in QUESTIONS.values() if question.lesson == lesson][1]
+        expect(teacher.locator("#stage")).to_contain_text(f"{second} · round 1, open")
+        assert teacher.locator("#lesson").input_value() == lesson
+        teacher.focus("#lesson")  # as with Tab: the keys stay the list's
+        teacher.keyboard.press("ArrowDown")
+        expect(teacher.locator("#lesson")).not_to_have_value(lesson)
+        assert teacher.evaluate("document.activeElement.id") == "lesson"
+        assert teacher.problems == []
+        teacher.context.close()
+
+
 def test_pages_find_a_board_again_that_was_away(browser, outside_requests, tmp_path):
     with serving(new_board(tmp_path)) as address:
         port = int(address.rpartition(":")[2])

@@ -41,15 +41,15 @@ def run_board(
         root: The folder of the course.
         port: Where browsers find it.
         database: Its URL; by default a SQLite file in this user's data folder.
-        code: The room, which is made if it isn't there; "new" is a new one; by default the one that was made last.
+        code: The room, which is made if it isn't there; "new" is a new one; by default the newest.
         address: What learners type to reach this machine; by default its address in the network.
         notebooks: The teacher's own, or folders of them, whose questions are on the board as well.
 
     A JupyterHub that starts it as a service says where, and who comes in.
 
     Raises:
-        CourseError: Something is missing or taken, such as the database by another board, or `code` can't be a code,
-            or `address` no address.
+        CourseError: Something is missing or taken, such as the database by another board; `code` or `address` can't be
+            one; or the board was stopped.
     """
     if not all(map(importlib.util.find_spec, PACKAGES)):
         raise CourseError("The board is not installed: run `python3 course.py board`, which installs it.")
@@ -60,8 +60,8 @@ def run_board(
     code = code.upper() if code else None
     if code not in (None, "NEW") and not is_code(code):
         raise CourseError(f"A room's code has {CODE_LENGTH} letters of {LETTERS}: {code} can't be one.")
-    if address and not address.startswith(("http://", "https://")):
-        raise CourseError(f"--address must begin with http:// or https://, got {address}.")
+    if address and not address.startswith(("http://", "https://")):  # join refuses it, in front of the whole room
+        raise CourseError(f"--address must begin with http:// or https://, got {address!r}.")
     questions, tasks = course_questions(root), course_tasks(root)
     if notebooks:
         own, problems = own_questions(notebooks, questions, tasks)
@@ -86,9 +86,13 @@ def run_board(
     print(f"or open {address}/join/{room.code} on a phone.", flush=True)
     print(f"The projector:      {here}/projector/{room.code}", flush=True)
     print(f"You, and only you:  {here}/teacher/{room.secret}", flush=True)
-    print("Press Ctrl+C here to stop. All answers are kept; the same command continues with this room.", flush=True)
+    again = f"--room {room.code} in place of --room new" if code == "NEW" else "the same command"
+    print(f"Press Ctrl+C here to stop. All answers are kept; {again} continues with this room.", flush=True)
     # Before it is a server that speaks HTTPS, on this machine: its word about addresses is believed, nobody else's.
-    serve(Board(*contents, address), host="0.0.0.0", port=port, proxy_headers=address.startswith("https://"))
+    try:
+        serve(Board(*contents, address), host="0.0.0.0", port=port, proxy_headers=address.startswith("https://"))
+    except KeyboardInterrupt:
+        raise CourseError(f"Stopped: {again} continues with this room.") from None
 
 
 def serve_on_hub(contents: tuple, address: str | None, code: str) -> None:

@@ -79,7 +79,14 @@ function drawStuck() {
 }
 
 for (const lesson of lessons) $("lesson").append(element("option", {}, lesson));
-$("lesson").onchange = () => choose(ofLesson()[0].name);
+let isPointed = false;
+$("lesson").onpointerdown = () => (isPointed = true);
+$("lesson").onblur = () => (isPointed = false);
+$("lesson").onchange = () => {
+  choose(ofLesson()[0].name);
+  // While the list of lessons has the focus, keys are its own. After a mouse they are the buttons' again.
+  if (isPointed) $("lesson").blur();
+};
 for (const button of buttons) {
   button.append(" ", element("kbd", {}, button.dataset.key.toUpperCase()));
   button.onclick = () => act(button.dataset.act);
