@@ -228,7 +228,7 @@ class _Sender:
             away.add(room)
             return
         except NoRoomError:
-            if room == _room(self.folder):  # started with another database? Asked again with the next answer, no sooner
+            if room == _room(self.folder):  # started with another database? The next question or answer asks again
                 self.problem = f"{UNKNOWN} {room.code}: ask your teacher."
                 unknown.add(room)
                 return

@@ -416,3 +416,9 @@ def texts_of(root):
 def artifacts():
     ARTIFACTS.mkdir(exist_ok=True)
     return ARTIFACTS
+
+
+@pytest.fixture
+def pictures(request, artifacts):
+    """Where pictures of the class board go: with --record, into the guide."""
+    return ROOT / "workshop" / "guide" / "images" if request.config.getoption("--record") else artifacts

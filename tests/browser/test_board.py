@@ -9,7 +9,6 @@ from course_utils.classroom.board import feed
 from course_utils.classroom.board.service import Board
 from course_utils.classroom.board.storage import Answer, Storage
 from course_utils.learner.progress import Progress
-from course_utils.machine import ROOT
 from tests.boards import CODE, NAME, OPTIONS, QUESTIONS, TASKS, serving
 from tests.browser.conftest import (
     PATIENCE,
@@ -24,12 +23,6 @@ from tests.browser.conftest import (
 pytestmark = pytest.mark.browser
 SCREEN = {"width": 1280, "height": 720}
 PHONE = {"width": 390, "height": 780}
-
-
-@pytest.fixture
-def pictures(request, artifacts):
-    """Where pictures go: with --record, into the guide."""
-    return ROOT / "workshop" / "guide" / "images" if request.config.getoption("--record") else artifacts
 
 
 def new_board(folder):

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from course_utils.machine import ROOT
 from tests.boards import CODE, QUESTIONS, new_board, serving
 from tests.browser.conftest import PATIENCE, _kernel_states, _leave_everything, assert_no_errors, guarded_page
-from tests.browser.test_board import PHONE, SCREEN, numbers, opened, pictures  # noqa: F401 (a fixture)
+from tests.browser.test_board import PHONE, SCREEN, numbers, opened
 
 pytestmark = pytest.mark.browser
 GUIDE = (ROOT / "workshop" / "guide" / "board.md").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ class Notebook:
         expect(question.locator(".status").last).to_contain_text("hared with the room")
 
 
-def test_the_guides_hour(browser, lab_server, outside_requests, tmp_path, artifacts, pictures):  # noqa: F811
+def test_the_guides_hour(browser, lab_server, outside_requests, tmp_path, artifacts, pictures):
     _leave_everything(browser, lab_server)
     with new_board(tmp_path) as board, serving(board) as address:
         lesson = nbformat.read(ROOT / "notebooks" / "11_sampling.ipynb", as_version=4)
