@@ -40,13 +40,23 @@ def browser(browser_path):
 
 
 @pytest.fixture(scope="session")
-def lab_server(tmp_path_factory):
-    """JupyterLab over a copy of the notebooks (a run in the browser saves them), with an empty progress file."""
-    folder = tmp_path_factory.mktemp("lab")
-    for name in ("notebooks", "exercises"):
-        shutil.copytree(ROOT / name, folder / name)
-    with serve_lab(folder) as server:
+def one_lab(tmp_path_factory):
+    """One JupyterLab for every module: starting it takes seconds."""
+    with serve_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def lab_server(one_lab):
+    """JupyterLab over a copy of the notebooks (a run in the browser saves them), for a learner who starts today.
+
+    What the module before answered, joined or wrote is gone: which module that is, is chance.
+    """
+    for name in ("notebooks", "exercises", "solutions", one_lab["home"].name):
+        shutil.rmtree(one_lab["folder"] / name, ignore_errors=True)
+    for name in ("notebooks", "exercises"):
+        shutil.copytree(ROOT / name, one_lab["folder"] / name)
+    return one_lab
 
 
 @contextmanager
