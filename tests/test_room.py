@@ -343,14 +343,21 @@ def test_a_full_room_is_not_called_a_wrong_code(progress, address, monkeypatch):
         ("ftp://x", CODE, "address must begin with http:// or https://, got 'ftp://x'"),
         ("file:///etc/passwd", CODE, "address must begin with http"),
         ("http://x", "ABC", "code must be the six letters on the projector, got 'ABC'"),
-        (None, "BBBBBB", "code must be that of a room, got 'BBBBBB': There is no room of this code."),
+        ("{}", "bbbbbb", "those on the projector, got '{}' and 'BBBBBB': There is no room of this code."),
+        ("{}/here", CODE, f"those on the projector, got '{{}}/here' and '{CODE}': The board has no such page."),
     ],
 )
 def test_what_cannot_be_joined_is_one_sentence(progress, address, place, code, said):
-    with pytest.raises(ValueError, match=said.split("://")[0].replace("(", "\\(")) as caught:
-        join(place or address, code, progress=progress)
-    assert str(caught.value).startswith(said)
+    with pytest.raises(ValueError, match=r"^(address|code|address and code) must be") as caught:
+        join(place.format(address), code, progress=progress)
+    assert said.format(address) in str(caught.value)
     assert room.joined(progress) is None
+
+
+@pytest.mark.parametrize("page", ["/", "/join", "/join/", f"/join/{CODE}", f"/projector/{CODE}", "/teacher/secret"])
+def test_the_address_of_any_page_of_the_board_is_the_boards(progress, address, page):
+    join(address + page, CODE, progress=progress)
+    assert room.joined(progress) == (address, CODE)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")

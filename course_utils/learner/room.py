@@ -98,7 +98,8 @@ def join(address: str, code: str, name: str | None = None, progress: Progress | 
         sender.problem = ""  # it was another room's
         sender.wake()
     except NoRoomError as error:
-        raise ValueError(f"code must be that of a room, got {code!r}: {error}") from None
+        got = f"{room.address!r} and {room.code!r}"
+        raise ValueError(f"address and code must be those on the projector, got {got}: {error}") from None
     except RefusedError as error:
         raise CourseError(f"The board didn't let you in: {error}") from None
     except OSError as error:
@@ -303,7 +304,9 @@ def _room(folder: Path) -> Room | None:
 
 
 def _checked(address: str, code: str) -> Room:
-    address, code = str(address).strip().partition("/join/")[0].rstrip("/"), str(code).strip().upper()
+    # People copy the address of the page that they see.
+    address = re.sub("/(join|projector|teacher)(/.*)?$", "", str(address).strip()).rstrip("/")
+    code = str(code).strip().upper()
     if not re.fullmatch(r"https?://[^/\s]+(/[^\s?#]*)?", address):
         raise ValueError(f"address must begin with http:// or https://, got {address!r}")
     if not re.fullmatch("[A-Z]{6}", code):

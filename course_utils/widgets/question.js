@@ -6,8 +6,8 @@ export function isLocked(once, attempt) {
 }
 
 /** What a learner must know when a choice has reached no kernel. */
-export function notKept(once, option) {
-  return `Your choice, ${quoted(option)}, wasn't ${once ? "saved" : "checked"}.`;
+export function notKept(option) {
+  return `Your choice, ${quoted(option)}, wasn't saved.`;
 }
 
 function render({ model, el }) {
@@ -23,7 +23,7 @@ function render({ model, el }) {
   const fieldset = element("fieldset", {}, element("legend", {}, model.get("question")),
     ...boxes.map(({ input, label }) => element("div", { class: "option" }, input, label)), button);
   const root = element("div", { class: "course-widget question" }, fieldset, feedback);
-  const kernel = asking(model, root, feedback, answered, once ? "Saving your choice …" : "Checking …");
+  const kernel = asking(model, root, feedback, answered, "Saving your choice …");
 
   function commit() {
     const choice = boxes.findIndex(({ input }) => input.checked);
@@ -53,7 +53,7 @@ function render({ model, el }) {
     if (!kernel.waiting) {
       const lost = pressed !== null;
       feedback.className = lost || problem ? "status problem" : "status";
-      feedback.textContent = lost ? notKept(once, options[pressed]) : [model.get("feedback"), problem].filter(Boolean).join("\n");
+      feedback.textContent = lost ? notKept(options[pressed]) : [model.get("feedback"), problem].filter(Boolean).join("\n");
     }
     markDrawn(root);
   }

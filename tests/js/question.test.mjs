@@ -10,8 +10,8 @@ test("a prediction is locked once it is kept, a quiz never is", () => {
 });
 
 test("a choice that reached no kernel is named", () => {
-  assert.equal(page.notKept(true, "over 50 %"), `Your choice, ${page.quoted("over 50 %")}, wasn't saved.`);
-  assert.equal(page.notKept(false, "שלום"), "Your choice, “\u2068שלום\u2069”, wasn't checked.");
+  assert.equal(page.notKept("over 50 %"), `Your choice, ${page.quoted("over 50 %")}, wasn't saved.`);
+  assert.equal(page.notKept("שלום"), "Your choice, “\u2068שלום\u2069”, wasn't saved.");
 });
 
 test("shared functions", () => {

@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -273,6 +274,8 @@ class Board:
         )
 
     async def _problem(self, request: Request, problem: HTTPException) -> Response:
+        if problem.detail == HTTPStatus.NOT_FOUND.phrase:  # what Starlette says of a path that's no one's
+            problem.detail = "The board has no such page."
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             if problem.status_code == 401:
                 return self.sign_in.begin(request)
