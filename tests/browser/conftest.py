@@ -55,7 +55,8 @@ def lab_server(one_lab):
     for name in ("notebooks", "exercises", "solutions", one_lab["home"].name):
         shutil.rmtree(one_lab["folder"] / name, ignore_errors=True)
     for name in ("notebooks", "exercises"):
-        shutil.copytree(ROOT / name, one_lab["folder"] / name)
+        # A save that was under way may have put a file there again.
+        shutil.copytree(ROOT / name, one_lab["folder"] / name, dirs_exist_ok=True)
     return one_lab
 
 
