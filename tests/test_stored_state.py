@@ -80,6 +80,27 @@ def test_the_last_change_is_stored_once(published, monkeypatch, make, name, valu
     assert len(message.metadata["image/png"]["alt"]) > 40
 
 
+def test_nothing_is_drawn_while_another_widget_is_used(published, monkeypatch):
+    """Drawing takes the kernel's time, and the next widget may wait for the kernel."""
+    left, used = MemoryCalculator(), MemoryCalculator()
+
+    async def kernel():
+        for widget in (left, used):
+            widget._repr_mimebundle_()
+            widget.set_state({"batch": 2})
+        now = asyncio.get_running_loop().time()
+        # The widget that was left has been quiet for long enough; the other one was used a second ago.
+        monkeypatch.setattr(base.CourseWidget, "_last_change", now - 1)
+        left._store_if_quiet()
+        assert published == []
+        assert left._storing.when() == pytest.approx(now - 1 + left._store_after, abs=0.5)
+        monkeypatch.setattr(base.CourseWidget, "_last_change", now - left._store_after)
+        left._store_if_quiet()
+        assert [message.transient["display_id"] for message in published] == [left.model_id]
+
+    asyncio.run(kernel())
+
+
 def test_what_is_on_no_page_is_not_drawn_for_it(published, monkeypatch):
     widget = MemoryCalculator()
     monkeypatch.setattr(widget, "_store_after", 0)

@@ -65,6 +65,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     # Seconds: drawing can take two, in which the kernel answers nobody, so it waits until nobody seems to be there.
     _store_after = 5.0
+    _last_change = 0.0  # of any widget: whoever has left one may be at the next
     _storing: asyncio.TimerHandle | None = None
     _is_stored = False  # before it's on a page, there is nothing to bring up to date
 
@@ -174,12 +175,22 @@ class CourseWidget(anywidget.AnyWidget):
         return {**data, **static_data, "text/plain": self.describe()}, {**metadata, **static_metadata}
 
     def _store_soon(self) -> None:
-        """Bring what the notebook stores up to date when the widget has been quiet for a while."""
+        """Bring what the notebook stores up to date when all widgets have been quiet for a while."""
         with suppress(RuntimeError):  # there is no event loop, so no kernel
-            loop = asyncio.get_running_loop()
+            CourseWidget._last_change = asyncio.get_running_loop().time()
             if self._storing is not None:
                 self._storing.cancel()
-            self._storing = loop.call_later(self._store_after, self._store)
+            self._wait(self._store_after)
+
+    def _wait(self, seconds: float) -> None:
+        self._storing = asyncio.get_running_loop().call_later(seconds, self._store_if_quiet)
+
+    def _store_if_quiet(self) -> None:
+        quiet = asyncio.get_running_loop().time() - CourseWidget._last_change
+        if quiet < self._store_after:
+            self._wait(self._store_after - quiet)
+        else:
+            self._store()
 
     def _store(self) -> None:
         shell = get_ipython()
