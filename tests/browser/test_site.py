@@ -253,7 +253,7 @@ def test_nothing_is_large_or_late(website, served, visit, request):
     measured = {"bytes": sizes["site"], "first_load": {}}
     work = work_of(visit)
     for file in [website / "index.html", *(page_of(notebook, website) for notebook in ALIVE)]:
-        name, loaded, before = file.relative_to(website).with_suffix("").as_posix(), [], work()
+        name, loaded = file.relative_to(website).with_suffix("").as_posix(), []
         hear = lambda response, loaded=loaded: loaded.append(len(response.body()))  # noqa: E731
         visit.on("response", hear)
         start = time.monotonic()
@@ -266,13 +266,13 @@ def test_nothing_is_large_or_late(website, served, visit, request):
             assert answers(visit, 0)
         awake = time.monotonic()
         visit.remove_listener("response", hear)
-        took = work() - before
+        took = work()  # with each new document the browser counts from zero
         measured["first_load"][name] = {
             "bytes": sum(loaded), "opened_ms": round(1000 * (opened - start)),
             "awake_ms": round(1000 * (awake - opened)), "work_ms": round(took),
         }  # fmt: skip
         assert sum(loaded) <= MOST_FIRST_BYTES, name
-        assert took < 3 * FIRST_ANSWER, name
+        assert 0 < took < 3 * FIRST_ANSWER, name
     if request.config.getoption("--record"):
         (ROOT / "benchmarks" / "site.json").write_text(json.dumps(measured, indent=1) + "\n")
 
